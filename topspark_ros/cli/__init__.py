@@ -1,0 +1,1 @@
+"""The `topspark` command, one verb a module."""

@@ -1,0 +1,1 @@
+"""Lifecycle nodes: they wire topics to the ROS-free rooms and compute nothing themselves."""

@@ -1,1 +1,117 @@
 #!/usr/bin/env python3
+"""Camera node: shows a dataset's real images as a camera would see them, with their labels."""
+from __future__ import annotations
+
+import array
+from dataclasses import dataclass
+
+import numpy as np
+from sensor_msgs.msg import Image
+
+from topspark_ros import msg
+from topspark_ros.nodes import diagnostics, qos
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
+from topspark_ros.nodes.parameters import parameter
+from topspark_ros.streams.datasets import DATASET_NAMES, DatasetError, load_dataset
+from topspark_ros.streams.scenes import SceneRenderer
+
+
+@dataclass(frozen=True)
+class DatasetCameraParameters(ManagedParameters):
+    """Parameters of the camera."""
+
+    dataset: str = parameter('digits', 'Images to show.', choices=DATASET_NAMES, fixed=True)
+    width: int = parameter(320, 'Columns of a frame.', unit='px', low=32, high=4096, fixed=True)
+    height: int = parameter(240, 'Rows of a frame.', unit='px', low=32, high=4096, fixed=True)
+    frame_rate: float = parameter(20.0, 'Frames a second.', unit='Hz', low=0.1, high=240.0,
+                                  fixed=True)
+    frames: int = parameter(0, 'Frames to show, then stop; 0: for ever.', low=0, high=2**31 - 1,
+                            fixed=True)
+    label_share: float = parameter(0.5, 'Share of the frames whose label is published.', low=0.0,
+                                   high=1.0, fixed=True)
+    seed: int = parameter(0, 'Seed of the order, the scenes and the choice of labels.', low=0,
+                          high=2**31 - 1, fixed=True)
+    wait_for_subscribers: bool = parameter(
+        False, 'Show nothing until both topics have a subscriber, so that no frame is lost to '
+        'nobody.', fixed=True)
+    frame_id: str = parameter('camera', 'Frame of the header.', fixed=True)
+
+
+class DatasetCamera(ManagedNode):
+    """Publishes camera frames that show a dataset's images in random order.
+
+    ROS Parameters:
+        see :class:`DatasetCameraParameters`, or `ros2 param describe`
+
+    Publishers:
+        * image (sensor_msgs/Image, bgr8)
+        * label (topspark_ros/Label): stamp of its frame; a share of the frames
+        * /diagnostics (diagnostic_msgs/DiagnosticArray): frames and labels published
+    """
+
+    Parameters = DatasetCameraParameters
+
+    def __init__(self, **node_options):
+        super().__init__('dataset_camera', **node_options)
+
+    def configure(self) -> None:
+        p = self.parameters
+        try:
+            self._dataset = load_dataset(p.dataset)
+        except DatasetError as error:
+            raise NodeFault(str(error)) from None
+        self._image = self.create_lifecycle_publisher(Image, 'image', qos.SENSOR)
+        self._label = self.create_lifecycle_publisher(msg.Label, 'label', qos.LABEL)
+
+    def activate(self) -> None:
+        p = self.parameters
+        self._random = np.random.default_rng(p.seed)
+        self._scenes = SceneRenderer(self._dataset.images, p.height, p.width, p.seed)
+        self._order = np.empty(0, np.int64)
+        self._frames = self._labels = 0
+        self._active = [self.create_timer(1.0 / p.frame_rate, self._show)]
+
+    def deactivate(self) -> None:
+        self.destroy_entities(self._active)
+
+    def cleanup(self) -> None:
+        self.destroy_lifecycle_publisher(self._image)
+        self.destroy_lifecycle_publisher(self._label)
+
+    def _show(self) -> None:
+        p = self.parameters
+        if p.frames and self._frames == p.frames:
+            return
+        if p.wait_for_subscribers and not self._frames and not (
+                self._image.get_subscription_count() and self._label.get_subscription_count()):
+            return
+        if self._order.size == 0:
+            self._order = self._random.permutation(len(self._dataset.labels))
+        index, self._order = self._order[0], self._order[1:]
+        stamp = self.get_clock().now().to_msg()
+
+        frame = self._scenes.render(index)
+        image = Image(height=p.height, width=p.width, encoding='bgr8', step=3 * p.width,
+                      data=array.array('B', frame.tobytes()))
+        image.header.stamp, image.header.frame_id = stamp, p.frame_id
+        self._image.publish(image)
+        self._frames += 1
+
+        if self._random.random() < p.label_share:
+            label = msg.Label(
+                class_id=self._dataset.class_names[self._dataset.labels[index]])
+            label.header.stamp, label.header.frame_id = stamp, p.frame_id
+            self._label.publish(label)
+            self._labels += 1
+        if self._frames == p.frames:
+            self.get_logger().info(f'all {p.frames} frames shown, {self._labels} labelled')
+            self.diagnostics.publish()
+
+    def report(self) -> diagnostics.Report:
+        done = self._frames == self.parameters.frames
+        return diagnostics.OK, 'finished' if done else 'showing', {
+            'frames published': self._frames, 'labels published': self._labels}
+
+
+if __name__ == '__main__':
+    run(DatasetCamera)

@@ -1,1 +1,96 @@
 #!/usr/bin/env python3
+"""Budget node: publishes power budgets at set times, as an operator or a mission plan would."""
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from topspark_ros import msg
+from topspark_ros.nodes import diagnostics, qos
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
+from topspark_ros.nodes.parameters import parameter
+
+UNLIMITED = math.nan
+
+
+@dataclass(frozen=True)
+class PowerBudgetScheduleParameters(ManagedParameters):
+    """Parameters of the schedule: lists of equal length, an entry each step."""
+
+    times: tuple[float, ...] = parameter(
+        (0.0,), 'When each step begins, after activation, rising.', unit='s', low=0.0, high=1e9,
+        fixed=True)
+    power: tuple[float, ...] = parameter(
+        (UNLIMITED,), 'Power limit of each step; NaN: unlimited.', unit='W', low=1e-9, high=1e6,
+        fixed=True)
+    deadline: tuple[float, ...] = parameter(
+        (UNLIMITED,), 'Latency limit of each step, or one for all; NaN: none.', unit='s',
+        low=1e-9, high=1e6, fixed=True)
+    min_accuracy: tuple[float, ...] = parameter(
+        (UNLIMITED,), 'Accuracy floor of each step, or one for all; NaN: none.', low=0.0,
+        high=1.0, fixed=True)
+
+
+class PowerBudgetSchedule(ManagedNode):
+    """Publishes each step's budget when its time has come.
+
+    ROS Parameters:
+        see :class:`PowerBudgetScheduleParameters`, or `ros2 param describe`
+
+    Publishers:
+        * power_budget (topspark_ros/PowerBudget, latched)
+        * /diagnostics (diagnostic_msgs/DiagnosticArray)
+    """
+
+    Parameters = PowerBudgetScheduleParameters
+
+    def __init__(self, **node_options):
+        super().__init__('power_budget_schedule', **node_options)
+
+    def configure(self) -> None:
+        p = self.parameters
+        steps = len(p.times)
+        if any(later <= earlier for earlier, later in zip(p.times, p.times[1:])):
+            raise NodeFault(f'times: {list(p.times)}; accepted: rising')
+        columns = []
+        for name in ('power', 'deadline', 'min_accuracy'):
+            column = getattr(p, name)
+            if len(column) not in (1, steps):
+                raise NodeFault(f'{name}: {len(column)} entries; accepted: {steps} as in times, '
+                                'or 1 for all')
+            columns.append(column * (steps if len(column) == 1 else 1))
+        self._steps = list(zip(p.times, *columns))
+        self._publisher = self.create_lifecycle_publisher(msg.PowerBudget, 'power_budget',
+                                                          qos.STATE)
+
+    def activate(self) -> None:
+        self._began_s = self.now_s()
+        self._done = 0
+        self._active = [self.create_timer(0.05, self._look)]
+
+    def deactivate(self) -> None:
+        self.destroy_entities(self._active)
+
+    def cleanup(self) -> None:
+        self.destroy_lifecycle_publisher(self._publisher)
+
+    def _look(self) -> None:
+        if self._done == len(self._steps):
+            return
+        time_s, power, deadline, min_accuracy = self._steps[self._done]
+        if self.now_s() - self._began_s < time_s:
+            return
+        budget = msg.PowerBudget(power=power, energy=UNLIMITED, deadline=deadline,
+                                 min_accuracy=min_accuracy)
+        budget.header.stamp = self.get_clock().now().to_msg()
+        self._publisher.publish(budget)
+        self._done += 1
+        self.get_logger().info(f'step {self._done} of {len(self._steps)}: power {power:g} W, '
+                               f'deadline {deadline:g} s, accuracy from {min_accuracy:g}')
+
+    def report(self) -> diagnostics.Report:
+        return diagnostics.OK, f'step {self._done} of {len(self._steps)}', {}
+
+
+if __name__ == '__main__':
+    run(PowerBudgetSchedule)

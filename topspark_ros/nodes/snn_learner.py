@@ -1,1 +1,365 @@
 #!/usr/bin/env python3
+"""Learner node: classifies every camera frame with a spiking network and learns it online."""
+from __future__ import annotations
+
+import os
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import rclpy.event_handler
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from sensor_msgs.msg import CompressedImage, Image
+from std_srvs.srv import SetBool, Trigger
+
+from topspark_ros import msg
+from topspark_ros.engine import (MAX_TIMESTEPS, CheckpointError, EngineError, NetworkConfig,
+                                 create_network, load_checkpoint, save_checkpoint, warm_up)
+from topspark_ros.engine.configuration import RULES
+from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.methodology.profile import ProfileError, load_profile
+from topspark_ros.nodes import conversions, diagnostics, qos
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
+from topspark_ros.nodes.parameters import parameter
+from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
+from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
+from topspark_ros.streams.objects import centre_object
+from topspark_ros.streams.slot import LatestSlot
+
+GRID = 28      # cells a side of the network's input
+IDLE_S = 0.5   # the worker looks up at least this often
+
+
+@dataclass(frozen=True)
+class SnnLearnerParameters(ManagedParameters):
+    """Parameters of the learner."""
+
+    input: str = parameter('image', 'Type of the input topic.', choices=('image', 'compressed'),
+                           fixed=True)
+    rule: str = parameter('recruiting', 'Learning rule of the network.', choices=RULES, fixed=True)
+    neurons: int = parameter(400, 'Excitatory neurons.', low=1, high=100_000, fixed=True)
+    max_input_rate: float = parameter(
+        0.57, 'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
+        '63.75 Hz for a full pixel).',
+        unit='spikes/step', low=0.01, high=1000.0, fixed=True)
+    seed: int = parameter(0, 'Seed of weights and spike phases.', low=0, high=2**31 - 1,
+                          fixed=True)
+    training_timesteps: int = parameter(
+        64, 'T of a learning presentation until a decision comes.', unit='steps', low=1,
+        high=MAX_TIMESTEPS)
+    inference_timesteps: int = parameter(
+        64, 'T of an inference until a decision comes.', unit='steps', low=1, high=MAX_TIMESTEPS)
+    profile_file: str = parameter(
+        '', 'Profile whose T are the only ones accepted in decisions; empty: any T.', fixed=True)
+    label_wait: float = parameter(
+        0.15, 'A frame without a label is learned as unlabelled after this time.', unit='s',
+        low=0.0, high=10.0, fixed=True)
+    accuracy_window: int = parameter(
+        200, 'Labelled frames behind the prequential accuracy.', low=1, high=100_000, fixed=True)
+    energy_model: str = parameter(
+        'loihi', 'Table of energies per operation for the estimates.',
+        choices=tuple(ENERGY_TABLES), fixed=True)
+    status_period: float = parameter(0.5, 'Time between two status messages.', unit='s', low=0.05,
+                                     high=60.0, fixed=True)
+    checkpoint_file: str = parameter(
+        '', 'Weights: read when configured, if there; written periodically and when deactivated. '
+        'Empty: none.', fixed=True)
+    checkpoint_period: float = parameter(30.0, 'Time between two periodic checkpoints.', unit='s',
+                                         low=1.0, high=86_400.0, fixed=True)
+
+
+class _Frame(NamedTuple):
+    message: Image | CompressedImage
+    received_s: float     # monotonic
+
+
+class SnnLearner(ManagedNode):
+    """Classifies every frame at once and learns it when its label has come or been waited for.
+
+    The image callback only puts the frame into a slot that holds the latest one; a worker
+    thread does the rest in kernels that release the interpreter lock. T changes between two
+    presentations, never inside one.
+
+    ROS Parameters:
+        see :class:`SnnLearnerParameters`, or `ros2 param describe`
+
+    Subscribers:
+        * image (sensor_msgs/Image: mono8, bgr8, rgb8, bgra8, rgba8, mono16), or
+          image/compressed (sensor_msgs/CompressedImage) with `input: compressed`
+        * label (topspark_ros/Label): teaches the frame with the same stamp, or the next one
+        * timestep_decision (topspark_ros/TimestepDecision): T and whether to learn
+
+    Publishers:
+        * classification (topspark_ros/Classification): one a frame, stamp of the frame
+        * ~/status (topspark_ros/LearnerStatus): what it does and spends
+        * /diagnostics (diagnostic_msgs/DiagnosticArray)
+
+    Services:
+        * ~/save_weights, ~/load_weights (std_srvs/Trigger): to and from checkpoint_file
+        * ~/reset_weights (std_srvs/Trigger): back to the untrained network
+        * ~/set_learning (std_srvs/SetBool): false infers only, whatever decisions say
+    """
+
+    Parameters = SnnLearnerParameters
+
+    def __init__(self, **node_options):
+        super().__init__('snn_learner', **node_options)
+        self._learner: OnlineLearner | None = None
+        self._worker: threading.Thread | None = None
+
+    # Lifecycle -----------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        p = self.parameters
+        try:
+            self._config = NetworkConfig(inputs=GRID * GRID, neurons=p.neurons, rule=p.rule,
+                                         max_input_rate=p.max_input_rate, seed=p.seed)
+            self._accepted_timesteps = load_profile(p.profile_file).timesteps \
+                if p.profile_file else ()
+            network, class_names = create_network(self._config), ()
+            if p.checkpoint_file and Path(p.checkpoint_file).exists():
+                network, class_names = load_checkpoint(p.checkpoint_file, self._config)
+                self.get_logger().info(
+                    f'resumed from {p.checkpoint_file}: {network.recruited_neurons} neurons, '
+                    f'{len(class_names)} classes')
+        except (EngineError, ProfileError) as error:
+            raise NodeFault(str(error)) from None
+        began_s = time.perf_counter()
+        warm_up(network)
+        self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
+        self._decided = Timesteps(p.training_timesteps, p.inference_timesteps)
+        self._learning_allowed = True
+        self._learner = OnlineLearner(
+            network, class_names, self._decided,
+            OnlineSettings(p.label_wait, p.accuracy_window), ENERGY_TABLES[p.energy_model])
+        self._saved_s: float | None = None
+
+        self._classification = self.create_lifecycle_publisher(
+            msg.Classification, 'classification', qos.RESULT)
+        self._status = self.create_lifecycle_publisher(msg.LearnerStatus, '~/status', qos.STATUS)
+        # Writing a file may take long: not in the way of frames.
+        self._storage = MutuallyExclusiveCallbackGroup()
+        self._configured = [
+            self.create_service(Trigger, '~/save_weights', self._on_save,
+                                callback_group=self._storage),
+            self.create_service(Trigger, '~/load_weights', self._on_load,
+                                callback_group=self._storage),
+            self.create_service(Trigger, '~/reset_weights', self._on_reset,
+                                callback_group=self._storage),
+            self.create_service(SetBool, '~/set_learning', self._on_set_learning),
+        ]
+
+    def activate(self) -> None:
+        p = self.parameters
+        self._received = self._rejected = self._lost = self._failures = 0
+        self._last_frame_s: float | None = None
+        self._last_stamp_ns = 0
+        self._slot = LatestSlot()
+        self._stopping = threading.Event()
+        self._worker = threading.Thread(target=self._work, name='perception', daemon=True)
+        self._worker.start()
+        events = rclpy.event_handler.SubscriptionEventCallbacks(message_lost=self._on_lost)
+        image_type, topic = ((Image, 'image') if p.input == 'image'
+                             else (CompressedImage, 'image/compressed'))
+        self._image = self.create_subscription(image_type, topic, self._on_image, qos.SENSOR,
+                                               event_callbacks=events)
+        self._active = [
+            self._image,
+            self.create_subscription(msg.Label, 'label', self._on_label, qos.LABEL),
+            self.create_subscription(msg.TimestepDecision, 'timestep_decision',
+                                     self._on_decision, qos.STATE),
+            self.create_timer(p.status_period, self._publish_status),
+        ]
+        if p.checkpoint_file:
+            self._active.append(self.create_timer(p.checkpoint_period, self._save_periodically,
+                                                  self._storage))
+
+    def deactivate(self) -> None:
+        self.destroy_entities(self._active)
+        self._stopping.set()
+        self._slot.close()
+        self._worker.join()
+        if self.parameters.checkpoint_file:
+            self._save()
+
+    def cleanup(self) -> None:
+        self.destroy_entities(self._configured)
+        self.destroy_lifecycle_publisher(self._classification)
+        self.destroy_lifecycle_publisher(self._status)
+        self._learner = None
+
+    # Input ---------------------------------------------------------------------------------
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        self._received += 1
+        self._slot.put(_Frame(message, time.monotonic()))
+
+    def _on_lost(self, event) -> None:
+        self._lost += event.total_count_change
+
+    def _on_label(self, message: msg.Label) -> None:
+        try:
+            self._learner.add_label(conversions.stamp_ns(message.header.stamp), message.class_id)
+        except ValueError as error:
+            self.diagnostics.reject('label', error)
+
+    def _on_decision(self, message: msg.TimestepDecision) -> None:
+        try:
+            decided = conversions.timesteps_from(message, self._accepted_timesteps, MAX_TIMESTEPS)
+        except ValueError as error:
+            self.diagnostics.reject('timestep_decision', error)
+            return
+        self._decided = decided
+        self._apply_timesteps()
+        self.get_logger().info(
+            f'decision {message.sequence}: training T {decided.training}, inference T '
+            f'{decided.inference}, learning {"on" if decided.learning else "off"}: '
+            f'{message.detail}')
+
+    def _apply_timesteps(self) -> None:
+        d = self._decided
+        self._learner.set_timesteps(Timesteps(
+            d.training, d.inference, d.learning and self._learning_allowed, d.sequence))
+
+    def parameters_changed(self, parameters: SnnLearnerParameters) -> None:
+        if self._learner is not None and self._decided.sequence == 0:
+            self._decided = Timesteps(parameters.training_timesteps,
+                                      parameters.inference_timesteps)
+            self._apply_timesteps()
+
+    # Work, in a thread of its own ----------------------------------------------------------
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            due_s = self._learner.next_due_s()
+            now_s = time.monotonic()
+            frame = self._slot.take(IDLE_S if due_s is None
+                                    else min(max(due_s - now_s, 0.0), IDLE_S))
+            try:
+                # What a label has come for is learned before the next frame is classified.
+                self._learner.learn_due(time.monotonic())
+                if frame is not None:
+                    self._classify(frame)
+            except Exception:
+                self._failures += 1
+                self.get_logger().error(f'A frame failed:\n{traceback.format_exc()}',
+                                        throttle_duration_sec=5.0)
+
+    def _classify(self, frame: _Frame) -> None:
+        message = frame.message
+        stamp_ns = conversions.stamp_ns(message.header.stamp)
+        try:
+            if stamp_ns != 0 and stamp_ns == self._last_stamp_ns:
+                raise ImageError('header.stamp: the same as of the frame before; accepted: each '
+                                 'frame once')
+            gray = (decode_compressed(message.format, message.data)
+                    if isinstance(message, CompressedImage)
+                    else to_gray(message.encoding, message.height, message.width, message.step,
+                                 message.is_bigendian, message.data))
+        except ImageError as error:
+            self._rejected += 1
+            self.diagnostics.reject(self._image.topic, error)
+            return
+        result = self._learner.classify(stamp_ns, centre_object(gray, GRID), time.monotonic())
+        latency_s = time.monotonic() - frame.received_s
+        self._classification.publish(
+            conversions.classification_message(result, message.header, latency_s))
+        self._learner.record_latency(latency_s)
+        self._last_stamp_ns = stamp_ns
+        self._last_frame_s = frame.received_s
+
+    # Output --------------------------------------------------------------------------------
+
+    def _publish_status(self) -> None:
+        self._status.publish(conversions.status_message(
+            self._learner.status(time.monotonic()), self.get_clock().now().to_msg(),
+            received=self._received, dropped=self._slot.dropped + self._lost,
+            rejected=self._rejected, energy_model=self.parameters.energy_model))
+
+    def report(self) -> diagnostics.Report:
+        now_s = time.monotonic()
+        status = self._learner.status(now_s)
+        age_s = now_s - self._last_frame_s if self._last_frame_s is not None else float('nan')
+        dropped = self._slot.dropped + self._lost
+        level, message = diagnostics.OK, 'learning' if status.timesteps.learning else 'inferring'
+        if self._failures:
+            level, message = diagnostics.ERROR, 'frames fail inside the node, see its log'
+        elif not age_s < 2.0:
+            publishers = self.count_publishers(self._image.topic)
+            level = diagnostics.WARN
+            message = (f'no frame on {self._image.topic} (publishers: {publishers}, '
+                       f'received: {self._received})')
+        elif self.diagnostics.rejected:
+            level, message = diagnostics.WARN, 'some input was refused'
+        return level, message, {
+            'state': self.state, 'training T': status.timesteps.training,
+            'inference T': status.timesteps.inference, 'decision': status.timesteps.sequence,
+            'frame rate [Hz]': status.activity.frame_rate_hz, 'frame age [s]': age_s,
+            'frames received': self._received, 'frames classified': status.totals.classified,
+            'frames dropped': dropped, 'frames rejected': self._rejected,
+            'frames failed': self._failures, 'frames learned': status.totals.learned,
+            'labels unmatched': status.totals.labels_unmatched,
+            'latency p50 [s]': status.activity.latency_p50_s,
+            'latency p95 [s]': status.activity.latency_p95_s,
+            'power, estimated [W]': status.activity.power_w,
+            'energy model': self.parameters.energy_model,
+            'accuracy, prequential': status.accuracy,
+            'neurons in use': status.recruited_neurons,
+            'last checkpoint age [s]': (float('nan') if self._saved_s is None
+                                        else now_s - self._saved_s)}
+
+    # Weights -------------------------------------------------------------------------------
+
+    def _save(self) -> str:
+        """Write the checkpoint; returns what is wrong, empty if nothing."""
+        try:
+            path = self._checkpoint_path()
+            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+            save_checkpoint(path, *self._learner.snapshot())
+        except (CheckpointError, OSError) as error:
+            self.get_logger().error(str(error), throttle_duration_sec=5.0)
+            return str(error)
+        self._saved_s = time.monotonic()
+        return ''
+
+    def _checkpoint_path(self) -> str:
+        path = self.parameters.checkpoint_file
+        if not path:
+            raise CheckpointError('checkpoint_file: empty; accepted: a path to write to')
+        return path
+
+    def _save_periodically(self) -> None:
+        self._save()
+
+    def _on_save(self, request, response: Trigger.Response) -> Trigger.Response:
+        error = self._save()
+        response.success, response.message = not error, error or self.parameters.checkpoint_file
+        return response
+
+    def _on_load(self, request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            network, class_names = load_checkpoint(self._checkpoint_path(), self._config)
+        except CheckpointError as error:
+            response.message = str(error)
+            return response
+        self._learner.replace_network(network, class_names)
+        response.success, response.message = True, self.parameters.checkpoint_file
+        return response
+
+    def _on_reset(self, request, response: Trigger.Response) -> Trigger.Response:
+        self._learner.replace_network(create_network(self._config), ())
+        response.success, response.message = True, 'untrained'
+        return response
+
+    def _on_set_learning(self, request, response: SetBool.Response) -> SetBool.Response:
+        self._learning_allowed = request.data
+        self._apply_timesteps()
+        response.success, response.message = True, 'learning' if request.data else 'inferring'
+        return response
+
+
+if __name__ == '__main__':
+    run(SnnLearner)

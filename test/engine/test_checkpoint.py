@@ -1,0 +1,189 @@
+"""Checkpoints continue exactly, survive a killed writer, and refuse every other file."""
+
+import hashlib
+import json
+import math
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from topspark_ros.engine import (
+    CheckpointError,
+    EngineError,
+    NetworkConfig,
+    create_network,
+    load_checkpoint,
+    save_checkpoint,
+)
+from topspark_ros.engine.checkpoint import MAGIC
+
+from .conftest import same_state
+from .test_network import learn
+
+
+@pytest.fixture
+def saved(trained, tmp_path):
+    path = tmp_path / 'digits.topspark'
+    save_checkpoint(path, trained, ['zero', 'один'])
+    return path
+
+
+def test_loaded_network_continues_to_the_last_bit(trained, saved, digits):
+    loaded = load_checkpoint(saved)
+    assert loaded.class_names == ('zero', 'один')
+    assert loaded.network.config == trained.config
+    assert same_state(loaded.network.state(), trained.state())
+    assert learn(loaded.network, digits, 60, 200) == learn(trained, digits, 60, 200)
+    assert same_state(loaded.network.state(), trained.state())
+
+
+def test_same_network_same_file(trained, saved, tmp_path):
+    save_checkpoint(tmp_path / 'again', load_checkpoint(saved).network, ['zero', 'один'])
+    assert (tmp_path / 'again').read_bytes() == saved.read_bytes()
+
+
+def test_untrained_unlimited_network(tmp_path):
+    config = NetworkConfig(inputs=3, neurons=2, max_input_rate=math.inf)
+    save_checkpoint(tmp_path / 'new', create_network(config))
+    assert load_checkpoint(tmp_path / 'new').network.config == config
+
+
+def test_expected_configuration(trained, saved):
+    wanted = replace(trained.config, max_input_rate=5.0, seed=9)
+    assert load_checkpoint(saved, wanted).network.config == wanted
+    other = 'pairwise' if trained.config.rule == 'recruiting' else 'recruiting'
+    for field, value in (('inputs', 10), ('neurons', 31), ('rule', other)):
+        with pytest.raises(CheckpointError, match=f'digits.*its {field} is .*accepted is {value}'):
+            load_checkpoint(saved, replace(trained.config, **{field: value}))
+
+
+def test_truncated_or_altered_files_are_refused(saved):
+    content = saved.read_bytes()
+    for size in (0, 1, len(MAGIC), len(MAGIC) + 8, 100, len(content) // 2, len(content) - 1):
+        saved.write_bytes(content[:size])
+        with pytest.raises(CheckpointError, match='digits.topspark is refused'):
+            load_checkpoint(saved)
+    random = np.random.default_rng(0)
+    for at in [*range(30), *random.integers(30, len(content), 40)]:
+        altered = bytearray(content)
+        altered[at] ^= 1 << int(random.integers(8))
+        saved.write_bytes(altered)
+        with pytest.raises(CheckpointError, match='digits.topspark is refused'):
+            load_checkpoint(saved)
+    saved.write_bytes(content + b'\0')
+    with pytest.raises(CheckpointError, match='checksum'):
+        load_checkpoint(saved)
+
+
+def test_foreign_files_are_refused(tmp_path):
+    path = tmp_path / 'foreign'
+    np.savez(tmp_path / 'foreign.npz', weights=np.zeros(3))
+    for content in (b'', b'hello', b'\x80\x04K\x01.' * 99, (tmp_path / 'foreign.npz').read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(CheckpointError, match='foreign is refused: it is no topspark'):
+            load_checkpoint(path)
+    with pytest.raises(CheckpointError, match='missing cannot be read'):
+        load_checkpoint(tmp_path / 'missing')
+    with pytest.raises(CheckpointError, match='cannot be read'):
+        load_checkpoint(tmp_path)
+
+
+def forge(path, change, version=1):
+    """Change a checkpoint's header and give it a right checksum again."""
+    content = path.read_bytes()[:-32]
+    start = len(MAGIC) + 8
+    size = struct.unpack_from('<II', content, len(MAGIC))[1]
+    header = json.loads(content[start : start + size])
+    change(header)
+    text = json.dumps(header).encode()
+    forged = MAGIC + struct.pack('<II', version, len(text)) + text + content[start + size :]
+    path.write_bytes(forged + hashlib.sha256(forged).digest())
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda header: header.pop('config'),
+        lambda header: header['config'].update(neurons=0),
+        lambda header: header['config'].update(neurons=31),
+        lambda header: header['config'].update(layers=2),
+        lambda header: header.update(class_names=5),
+        lambda header: header['arrays'].pop(),
+        lambda header: header['arrays'].clear(),
+        lambda header: header['arrays'][0].__setitem__(1, '|O'),
+        lambda header: header['arrays'][0].__setitem__(1, 'nonsense'),
+        lambda header: header['arrays'][0].__setitem__(2, [10**30]),
+        lambda header: header['arrays'][0].__setitem__(2, [-1]),
+        lambda header: header['arrays'][0].__setitem__(0, 'synapses'),
+    ],
+)
+def test_headers_that_make_no_sense_are_refused(saved, change):
+    forge(saved, change)
+    with pytest.raises(CheckpointError, match='digits.topspark is refused'):
+        load_checkpoint(saved)
+
+
+def test_another_version_is_refused(saved):
+    forge(saved, lambda header: None, version=2)
+    with pytest.raises(CheckpointError, match='format version is 2, accepted is 1'):
+        load_checkpoint(saved)
+
+
+def test_what_cannot_be_written_leaves_the_old_file(trained, saved, tmp_path, monkeypatch):
+    before = saved.read_bytes()
+    with pytest.raises(CheckpointError, match='nowhere.* cannot be written'):
+        save_checkpoint(tmp_path / 'nowhere' / 'file', trained)
+    with pytest.raises(CheckpointError, match='class_names is'):
+        save_checkpoint(saved, trained, [1])
+
+    def full(*_):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(CheckpointError, match='No space left'):
+        save_checkpoint(saved, trained)
+    assert saved.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [saved]
+
+
+def test_a_checkpoint_error_is_an_engine_error():
+    assert issubclass(CheckpointError, EngineError) and issubclass(EngineError, ValueError)
+
+
+WRITER = """
+import sys
+from topspark_ros.engine import NetworkConfig, create_network, save_checkpoint
+network = create_network(NetworkConfig(neurons=600, rule='pairwise'))
+print('ready', flush=True)
+while True:
+    save_checkpoint(sys.argv[1], network)
+"""
+
+
+def test_a_killed_writer_leaves_a_file_that_loads(tmp_path):
+    path = tmp_path / 'digits.topspark'
+    random = np.random.default_rng(4)
+    for _ in range(6):
+        writer = subprocess.Popen(
+            [sys.executable, '-c', WRITER, path], stdout=subprocess.PIPE, text=True
+        )
+        assert writer.stdout.readline() == 'ready\n'
+        while not path.exists():
+            time.sleep(0.001)
+        time.sleep(random.random() * 0.05)
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate()
+        assert load_checkpoint(path).network.config.neurons == 600
+
+    left = [file for file in tmp_path.iterdir() if file != path]
+    for file in left:
+        os.utime(file, (0, 0))
+    save_checkpoint(path, load_checkpoint(path).network)
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,85 @@
+"""Objects are found and centred whatever the light, polarity, position and noise."""
+
+import cv2
+import numpy as np
+import pytest
+
+from topspark_ros.streams import centre_object, load_dataset
+
+
+@pytest.fixture(scope='module')
+def digits():
+    return load_dataset('digits').images
+
+
+def camera_frame(image, *, side=110, top=60, left=120, contrast=-120.0, slope=0.0, noise=0.0):
+    """A digit of `side` pixels in a 240 x 320 frame; contrast below 0: dark on light."""
+    ink = np.zeros((240, 320))
+    ink[top:top + side, left:left + side] = np.clip(
+        cv2.resize(image.astype(np.float32) / 255, (side, side), interpolation=cv2.INTER_CUBIC),
+        0, 1)
+    across = np.linspace(-0.5, 0.5, 320)
+    random = np.random.default_rng(0)
+    frame = (128 - contrast / 3) + contrast * ink + slope * across
+    return np.clip(frame + random.normal(0, noise + 1e-9, ink.shape), 0, 255).astype(np.uint8)
+
+
+def likeness(one, other):
+    return one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
+
+
+def test_output(digits):
+    result = centre_object(camera_frame(digits[0]))
+    assert result.shape == (784,) and result.dtype == np.float32
+    assert result.min() == 0 and 0.9 < result.max() <= 1
+    assert centre_object(camera_frame(digits[0]), size=14).shape == (196,)
+
+
+@pytest.mark.parametrize('view', [
+    {}, {'contrast': 120.0}, {'contrast': -40.0}, {'top': 0, 'left': 0},
+    {'top': 130, 'left': 210}, {'side': 60}, {'side': 180, 'top': 20}, {'slope': 80.0},
+    {'noise': 15.0}, {'contrast': 60.0, 'slope': -60.0, 'noise': 8.0, 'side': 90},
+], ids=str)
+def test_same_as_the_clean_crop(digits, view):
+    for image in digits[:20]:
+        assert likeness(centre_object(camera_frame(image, **view)), centre_object(image)) > 0.94
+
+
+def test_mass_in_the_middle_and_bounding_square(digits):
+    for image in digits[:20]:
+        grid = centre_object(camera_frame(image, left=30)).reshape(28, 28)
+        rows, columns = np.indices(grid.shape)
+        assert (rows * grid).sum() / grid.sum() == pytest.approx(13.5, abs=0.3)
+        assert (columns * grid).sum() / grid.sum() == pytest.approx(13.5, abs=0.3)
+        occupied = np.argwhere(grid > 0.4)
+        assert np.ptp(occupied, axis=0).max() + 1 == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize('shape', [(240, 320), (8, 8), (28, 28), (1, 1), (1, 300), (300, 2)])
+@pytest.mark.parametrize('value', [0, 128, 255])
+def test_nothing_in_a_uniform_frame(shape, value):
+    assert not centre_object(np.full(shape, value, np.uint8)).any()
+
+
+@pytest.mark.parametrize('noise', [2, 10, 25])
+def test_nothing_in_noise_under_uneven_light(noise):
+    random = np.random.default_rng(1)
+    light = 120 + 60 * np.linspace(-0.5, 0.5, 320)
+    for _ in range(20):
+        frame = np.clip(light + random.normal(0, noise, (240, 320)), 0, 255)
+        assert not centre_object(frame.astype(np.uint8)).any()
+
+
+def test_a_speck_is_not_part_of_the_object(digits):
+    frame = camera_frame(digits[0])
+    clean = centre_object(frame)
+    frame[20:24, 20:24] = 0
+    assert likeness(centre_object(frame), clean) > 0.99
+
+
+def test_read_only_and_strided_input(digits):
+    frame = camera_frame(digits[0])
+    strided = np.zeros((240, 2 * 320), np.uint8)
+    strided[:, ::2] = frame
+    strided.flags.writeable = False
+    np.testing.assert_array_equal(centre_object(strided[:, ::2]), centre_object(frame))

@@ -1,0 +1,31 @@
+"""Making a network of a configuration and compiling what it needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .configuration import NetworkConfig
+from .network import Network
+from .pairwise import PairwiseNetwork
+from .recruiting import RecruitingNetwork
+
+NETWORKS = {'recruiting': RecruitingNetwork, 'pairwise': PairwiseNetwork}
+
+
+def create_network(config: NetworkConfig) -> Network:
+    """An untrained network."""
+    return NETWORKS[config.rule](config)
+
+
+def warm_up(network: Network) -> None:
+    """Compile, or load from the cache on disk, every kernel that `network` uses.
+
+    Takes seconds the first time on a machine. Kernels do not depend on sizes, so a small twin
+    is run; `network` itself is not touched.
+    """
+    twin = create_network(replace(network.config, inputs=4, neurons=2))
+    sample = np.full(4, 255, np.uint8)
+    twin.learn(sample, 1, label=0)
+    twin.infer(sample, 1)

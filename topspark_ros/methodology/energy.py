@@ -1,0 +1,88 @@
+"""Energy estimated from exact operation counts and published figures per operation.
+
+An estimate of what a presentation would cost on the hardware of the table. It is not what
+the processor that runs this code draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from topspark_ros.engine import OperationCounts
+
+
+@dataclass(frozen=True)
+class EnergyTable:
+    """Energy of each operation on one kind of hardware.
+
+    name: the key in ENERGY_TABLES.
+    source: where the figures come from.
+    synaptic_operation_j: one weight added to one neuron's potential, J.
+    neuron_update_j: one neuron's potential and threshold brought up to date, J.
+    synaptic_update_j: one weight changed by the plasticity rule, J.
+    spike_j: one input or output spike carried to where it is processed, J.
+    """
+
+    name: str
+    source: str
+    synaptic_operation_j: float
+    neuron_update_j: float
+    synaptic_update_j: float
+    spike_j: float
+
+
+def _loihi() -> EnergyTable:
+    return EnergyTable(
+        name='loihi',
+        source='Davies et al. 2018, IEEE Micro 38(1) (14 nm, 0.75 V)',
+        synaptic_operation_j=23.6e-12,  # energy per synaptic spike operation, least
+        neuron_update_j=81e-12,         # energy per neuron update, active
+        synaptic_update_j=120e-12,      # energy per synaptic update, pair-wise STDP
+        spike_j=1.7e-12,                # within-tile spike energy
+    )
+
+
+def _cmos45() -> EnergyTable:
+    # A plain digital design: state in 8 KB SRAMs, an access of 32 bits counted the same for
+    # reading and writing (half of the published 10 pJ for 64 bits).
+    add, multiply, access = 0.9e-12, 3.7e-12, 5e-12
+    return EnergyTable(
+        name='cmos45',
+        source='composed from Horowitz 2014, ISSCC, doi:10.1109/ISSCC.2014.6757323 '
+               '(45 nm, 0.9 V, 32-bit floating point, 8 KB SRAM)',
+        # Read the weight; read the potential, add, write it.
+        synaptic_operation_j=3 * access + add,
+        # Read the potential, multiply by the leak, write it; read the threshold, compare.
+        neuron_update_j=3 * access + multiply + add,
+        # w += rate (target - w): read both, subtract, multiply, add, write.
+        synaptic_update_j=3 * access + multiply + 2 * add,
+        # Write the address into a queue and read it.
+        spike_j=2 * access,
+    )
+
+
+ENERGY_TABLES: Mapping[str, EnergyTable] = MappingProxyType(
+    {table.name: table for table in (_loihi(), _cmos45())}
+)
+
+
+def estimate_energy_j(
+    counts: OperationCounts,
+    table: EnergyTable,
+    static_power_w: float = 0.0,
+    latency_s: float = 0.0,
+) -> float:
+    """Estimated energy, in J, of what was counted, plus static power times latency.
+
+    counts: of one presentation or a sum over several.
+    latency_s: the time that the static power is drawn for.
+    """
+    return (
+        counts.synaptic_operations * table.synaptic_operation_j
+        + counts.neuron_updates * table.neuron_update_j
+        + counts.synaptic_updates * table.synaptic_update_j
+        + (counts.input_spikes + counts.output_spikes) * table.spike_j
+        + static_power_w * latency_s
+    )

@@ -1,0 +1,221 @@
+"""Profiles: what one configuration costs and achieves at each timestep T.
+
+A profile is measured once and read by the controller. Its file is YAML with units in the keys.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from numbers import Integral, Real
+from pathlib import Path
+
+import yaml
+
+
+class ProfileError(ValueError):
+    """A profile was refused: one line with the file, field, value and what is accepted."""
+
+
+@dataclass(frozen=True)
+class PhaseFigures:
+    """What one phase, inference or training, comes to at one T.
+
+    accuracy: fraction of test samples classified right, mean over seeds, 0..1.
+    latency_s: processor time of one sample on one core, median, s.
+    energy_j: energy of one sample, mean, J; Profile.energy_model says by which model.
+    accuracy_std: standard deviation of accuracy over seeds; NaN: unmeasured (one seed).
+    """
+
+    accuracy: float
+    latency_s: float
+    energy_j: float
+    accuracy_std: float = math.nan
+
+
+@dataclass(frozen=True)
+class ProfilePoint:
+    """Both phases at one T.
+
+    timesteps: T, steps a sample is presented for.
+    inference: at this T, with a network trained at the reference T. Learns nothing.
+    training: of learning at this T; its accuracy is that of the network so trained, tested at
+        the reference T.
+    """
+
+    timesteps: int
+    inference: PhaseFigures
+    training: PhaseFigures
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A table over T for one configuration. The largest T is the reference.
+
+    name: free text.
+    rule, neurons, max_input_rate: as in engine.NetworkConfig.
+    energy_model: name and source of the energy figures.
+    obtained: how the figures were obtained, free text.
+    points: one a T, T rising.
+
+    Raises ProfileError where a value is not acceptable.
+    """
+
+    name: str
+    rule: str
+    neurons: int
+    max_input_rate: float
+    energy_model: str
+    obtained: str
+    points: tuple[ProfilePoint, ...]
+
+    def __post_init__(self) -> None:
+        for field in ('name', 'rule', 'energy_model', 'obtained'):
+            _require(isinstance(getattr(self, field), str), field, getattr(self, field), 'a text')
+        _require_positive_integer('neurons', self.neurons)
+        rate = self.max_input_rate
+        _require(_is_number(rate) and rate > 0, 'max_input_rate', rate, 'a number above 0')
+        _require(len(self.points) > 0, 'points', self.points, 'one or more')
+        previous = 0
+        for index, point in enumerate(self.points):
+            field = f'points[{index}].timesteps'
+            _require_positive_integer(field, point.timesteps)
+            _require(point.timesteps > previous, field, point.timesteps,
+                     f'more than the {previous} before (T rises, each once)')
+            previous = point.timesteps
+            _check_figures(f'points[{index}].inference', point.inference)
+            _check_figures(f'points[{index}].training', point.training)
+
+    @property
+    def timesteps(self) -> tuple[int, ...]:
+        """Every T, rising."""
+        return tuple(point.timesteps for point in self.points)
+
+    @property
+    def reference(self) -> ProfilePoint:
+        """The point of the largest T, which losses are counted against."""
+        return self.points[-1]
+
+    def at(self, timesteps: int) -> ProfilePoint:
+        """The point at this T; ProfileError if the profile has none."""
+        for point in self.points:
+            if point.timesteps == timesteps:
+                return point
+        raise ProfileError(f'timesteps is {timesteps}, accepted is one of '
+                           f'{", ".join(map(str, self.timesteps))}')
+
+    def expected_accuracy(self, training_timesteps: int, inference_timesteps: int) -> float:
+        """Accuracy to expect from training and inferring at these T, 0..1.
+
+        First order: the losses of the two phases against the reference add,
+        A = A0 - (A0 - inference accuracy) - (A0 - training accuracy). What a mismatch of the
+        two T adds or saves is not in it.
+        """
+        training_loss = (self.reference.training.accuracy
+                         - self.at(training_timesteps).training.accuracy)
+        accuracy = self.at(inference_timesteps).inference.accuracy - training_loss
+        return min(max(accuracy, 0.0), 1.0)
+
+
+def load_profile(path: str | os.PathLike) -> Profile:
+    """The profile in a YAML file; ProfileError if it is missing, unreadable or not valid."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ProfileError(f'{path}: {error.strerror}, accepted is a readable file') from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = ' '.join(str(error).split())
+        raise ProfileError(f'{path}: {reason}, accepted is YAML') from None
+    try:
+        fields = _fields_of('profile', content, Profile)
+        points = fields['points']
+        _require(isinstance(points, list), 'points', points, 'a list')
+        return Profile(**{**fields, 'points': tuple(
+            _point_of(f'points[{index}]', point) for index, point in enumerate(points))})
+    except ProfileError as error:
+        raise ProfileError(f'{path}: {error}') from None
+
+
+def save_profile(profile: Profile, path: str | os.PathLike) -> None:
+    """Write the profile as YAML, atomically: the file is the old one or the whole new one."""
+    path = Path(path)
+    text = yaml.safe_dump(_plain(profile), sort_keys=False, allow_unicode=True, width=96)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix='.part')
+    try:
+        with os.fdopen(descriptor, 'w', encoding='utf-8') as file:
+            file.write(_HEADER + text)
+        os.chmod(temporary, 0o644)  # mkstemp makes it private
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+_HEADER = """\
+# Profile: accuracy (0..1), latency (s a sample) and energy (J a sample) at each timestep T.
+# inference: at this T, with a network trained at the largest T.
+# training: of learning at this T; accuracy of the network so trained, tested at the largest T.
+# accuracy_std is over seeds, .nan where there was one.
+"""
+
+
+def _plain(profile: Profile) -> dict:
+    """The profile as what YAML knows, figures rounded to what can be meant."""
+    plain = asdict(profile)
+    plain['points'] = list(plain['points'])
+    for point in plain['points']:
+        for phase in ('inference', 'training'):
+            point[phase] = {key: float(f'{value:.6g}') for key, value in point[phase].items()}
+    return plain
+
+
+def _point_of(field: str, content: object) -> ProfilePoint:
+    fields = _fields_of(field, content, ProfilePoint)
+    phases = {
+        phase: PhaseFigures(**_fields_of(f'{field}.{phase}', fields[phase], PhaseFigures))
+        for phase in ('inference', 'training')
+    }
+    return ProfilePoint(**{**fields, **phases})
+
+
+def _fields_of(field: str, content: object, kind: type) -> dict:
+    """`content` as keyword arguments of the dataclass `kind`."""
+    names = list(kind.__dataclass_fields__)
+    _require(isinstance(content, dict), field, content, f'a mapping of {", ".join(names)}')
+    optional = {'accuracy_std'}
+    prefix = '' if field == 'profile' else f'{field}.'
+    for name in names:
+        if name not in content and name not in optional:
+            raise ProfileError(f'{prefix}{name} is missing, accepted is a value')
+    for name in content:
+        if name not in names:
+            raise ProfileError(f'{prefix}{name} is unknown, accepted is {", ".join(names)}')
+    return content
+
+
+def _check_figures(field: str, figures: PhaseFigures) -> None:
+    accuracy, std = figures.accuracy, figures.accuracy_std
+    _require(_is_number(accuracy) and 0 <= accuracy <= 1,
+             f'{field}.accuracy', accuracy, 'a fraction from 0 to 1')
+    for name in ('latency_s', 'energy_j'):
+        value = getattr(figures, name)
+        _require(_is_number(value) and 0 <= value < math.inf,
+                 f'{field}.{name}', value, 'a finite number from 0')
+    _require(_is_number(std) and (math.isnan(std) or 0 <= std <= 1),
+             f'{field}.accuracy_std', std, 'a number from 0 to 1, or .nan')
+
+
+def _require_positive_integer(field: str, value: object) -> None:
+    _require(isinstance(value, Integral) and not isinstance(value, bool) and value > 0,
+             field, value, 'an integer from 1')
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _require(condition: bool, field: str, value: object, accepted: str) -> None:
+    if not condition:
+        raise ProfileError(f'{field} is {value!r}, accepted is {accepted}')

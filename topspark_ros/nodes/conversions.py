@@ -1,0 +1,101 @@
+"""All conversions between our objects and messages, in one place."""
+from __future__ import annotations
+
+import math
+
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import BatteryState
+from std_msgs.msg import Header
+
+from topspark_ros import msg
+from topspark_ros.methodology.policy import Budget, Decision
+from topspark_ros.perception.online import Classification, OnlineStatus, Timesteps
+
+
+def stamp_ns(stamp: Time) -> int:
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def classification_message(result: Classification, header: Header,
+                           latency_s: float) -> msg.Classification:
+    return msg.Classification(
+        header=header, class_id=result.class_name or '', score=result.score,
+        class_ids=list(result.class_names), scores=result.scores.tolist(),
+        timesteps=result.timesteps, learning=result.learning, latency=latency_s,
+        energy=result.energy_j)
+
+
+def status_message(status: OnlineStatus, stamp: Time, *, received: int, dropped: int,
+                   rejected: int, energy_model: str) -> msg.LearnerStatus:
+    timesteps, totals, activity = status.timesteps, status.totals, status.activity
+    return msg.LearnerStatus(
+        header=Header(stamp=stamp), decision_sequence=timesteps.sequence,
+        training_timesteps=timesteps.training, inference_timesteps=timesteps.inference,
+        learning=timesteps.learning, frame_rate=activity.frame_rate_hz,
+        learned_share=activity.learned_share, latency_p50=activity.latency_p50_s,
+        latency_p95=activity.latency_p95_s, energy_estimated=activity.energy_j,
+        power_estimated=activity.power_w, energy_measured=math.nan, power_measured=math.nan,
+        energy_model=energy_model, frames_received=received, frames_classified=totals.classified,
+        frames_dropped=dropped, frames_rejected=rejected, frames_learned=totals.learned,
+        labels_received=totals.labels, labels_unmatched=totals.labels_unmatched,
+        mean_input_spikes=activity.input_spikes, mean_output_spikes=activity.output_spikes,
+        synaptic_operations=activity.synaptic_operations,
+        recruited_neurons=status.recruited_neurons, labelled_neurons=status.labelled_neurons,
+        accuracy=status.accuracy, accuracy_window=status.accuracy_frames)
+
+
+def timesteps_from(decision: msg.TimestepDecision, accepted: tuple[int, ...],
+                   greatest: int) -> Timesteps:
+    """The decision as the learner applies it; ValueError naming the field if T is not accepted.
+
+    accepted: the T of a profile; empty: 1 to `greatest`.
+    """
+    for field in ('training_timesteps', 'inference_timesteps'):
+        value = getattr(decision, field)
+        if accepted and value not in accepted:
+            raise ValueError(f'{field}: {value}; accepted: one of the profile\'s '
+                             f'{", ".join(map(str, accepted))}')
+        if not 1 <= value <= greatest:
+            raise ValueError(f'{field}: {value}; accepted: 1 to {greatest}')
+    return Timesteps(decision.training_timesteps, decision.inference_timesteps,
+                     decision.learning, decision.sequence)
+
+
+def decision_message(decision: Decision, sequence: int, stamp: Time) -> msg.TimestepDecision:
+    return msg.TimestepDecision(
+        header=Header(stamp=stamp), sequence=sequence,
+        training_timesteps=decision.training_timesteps,
+        inference_timesteps=decision.inference_timesteps, learning=decision.learning,
+        reason=int(decision.reason), detail=decision.detail,
+        expected_accuracy=decision.expected_accuracy,
+        expected_latency=decision.expected_latency_s, expected_energy=decision.expected_energy_j,
+        expected_power=decision.expected_power_w)
+
+
+def budget_from(message: msg.PowerBudget) -> Budget:
+    """The limits; PolicyError, a ValueError, if one is neither NaN nor acceptable."""
+    return Budget(power_w=message.power, energy_j=message.energy, deadline_s=message.deadline,
+                  min_accuracy=message.min_accuracy)
+
+
+def state_of_charge_from(message: BatteryState, full_percentage: float) -> float:
+    """State of charge, 0..1, NaN where the message does not tell it.
+
+    full_percentage: what `percentage` reads at a full battery, 1 as in the message's definition
+        or 100 as some drivers send; nothing is guessed.
+
+    Where percentage is NaN (unmeasured), charge over capacity is used. Raises ValueError for a
+    percentage or a charge out of range.
+    """
+    if not math.isnan(message.percentage):
+        if not 0.0 <= message.percentage <= full_percentage:
+            raise ValueError(f'percentage: {message.percentage:g}; accepted: 0 to '
+                             f'{full_percentage:g} (parameter full_percentage), or NaN')
+        return message.percentage / full_percentage
+    capacity = message.capacity if message.capacity > 0 else message.design_capacity
+    if math.isnan(message.charge) or not 0 < capacity < math.inf:
+        return math.nan
+    if not 0.0 <= message.charge <= capacity:
+        raise ValueError(f'charge: {message.charge:g} Ah; accepted: 0 to the capacity of '
+                         f'{capacity:g} Ah, or NaN')
+    return message.charge / capacity

@@ -1,0 +1,28 @@
+"""Quality of service, named once.
+
+SENSOR: frames are worth nothing when they are old: best effort, and a short queue
+that only bridges a scheduling delay; the learner keeps the latest frame of it.
+LABEL, COMMAND: every one counts and is small: reliable.
+STATE: what a node that joins late must know (budget, decision): reliable, and the
+last one is kept for late joiners (transient local).
+RESULT, STATUS: reliable for those that ask for it; best-effort subscribers match too.
+"""
+from rclpy.qos import (QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy)
+
+
+def _profile(depth: int, *, reliable: bool, latched: bool = False) -> QoSProfile:
+    return QoSProfile(
+        history=QoSHistoryPolicy.KEEP_LAST, depth=depth,
+        reliability=(QoSReliabilityPolicy.RELIABLE if reliable
+                     else QoSReliabilityPolicy.BEST_EFFORT),
+        durability=(QoSDurabilityPolicy.TRANSIENT_LOCAL if latched
+                    else QoSDurabilityPolicy.VOLATILE))
+
+
+SENSOR = _profile(5, reliable=False)
+DECISIONS = _profile(20, reliable=True, latched=True)    # for those who want every one
+BATTERY = _profile(1, reliable=False)
+LABEL = _profile(100, reliable=True)
+STATE = _profile(1, reliable=True, latched=True)
+RESULT = _profile(100, reliable=True)
+STATUS = _profile(10, reliable=True)

@@ -1,0 +1,243 @@
+"""Classify every frame at once; learn it when its label has come or has been waited for.
+
+A label names its frame by stamp and may arrive before or after it, so learning lags behind
+classification by at most `label_wait_s`. Accuracy is prequential: the prediction that counts
+was made before the frame was learned (Dawid 1984; Gama et al. 2013).
+
+All times are given by the caller (`now_s`, any monotonic clock), so that a replay repeats to
+the last digit. Every public method may be called from any thread.
+"""
+from __future__ import annotations
+
+import copy
+import math
+import threading
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts
+from topspark_ros.methodology.energy import EnergyTable, estimate_energy_j
+from topspark_ros.perception.activity import Activity, ActivityWindow
+
+MAX_WAITING = 256     # frames or labels kept for each other; older ones are let go and counted
+
+
+@dataclass(frozen=True)
+class Timesteps:
+    """What a decision sets: simulation steps, and whether frames are learned."""
+
+    training: int
+    inference: int
+    learning: bool = True
+    sequence: int = 0     # of the decision; 0: nobody decided, these are the defaults
+
+
+@dataclass(frozen=True)
+class OnlineSettings:
+    label_wait_s: float = 0.15      # a frame without a label is learned as unlabelled after this
+    accuracy_window: int = 200      # labelled frames behind the prequential accuracy
+    activity_window_s: float = 2.0  # rates, latency and power are over this time
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One frame's result. `scores` follow `class_names`; `class_name` is None when unknown."""
+
+    class_name: str | None
+    score: float
+    class_names: tuple[str, ...]
+    scores: np.ndarray        # (classes,) float32, 0..1
+    timesteps: int
+    learning: bool
+    energy_j: float           # estimated, this inference
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts since the learner was made."""
+
+    classified: int = 0
+    learned: int = 0
+    labels: int = 0
+    labels_unmatched: int = 0
+
+
+@dataclass(frozen=True)
+class OnlineStatus:
+    timesteps: Timesteps
+    totals: Totals
+    activity: Activity
+    accuracy: float           # prequential, NaN before the first labelled frame
+    accuracy_frames: int
+    recruited_neurons: int
+    labelled_neurons: int
+
+
+@dataclass
+class _Waiting:
+    pixels: np.ndarray
+    predicted: str | None
+    since_s: float
+    label: str | None = None
+
+
+class OnlineLearner:
+    """A network, the names of its classes, and the frames that still wait for a label."""
+
+    def __init__(self, network: Network, class_names: Sequence[str], timesteps: Timesteps,
+                 settings: OnlineSettings, energy_table: EnergyTable):
+        self.settings = settings
+        self._network = network
+        self._class_names = list(class_names)
+        self._timesteps = timesteps
+        self._energy_table = energy_table
+        self._waiting: OrderedDict[int, _Waiting] = OrderedDict()       # by stamp, oldest first
+        self._early_labels: OrderedDict[int, str] = OrderedDict()       # by stamp
+        self._label_for_next: str | None = None
+        self._hits: deque[bool] = deque(maxlen=settings.accuracy_window)
+        self._activity = ActivityWindow(settings.activity_window_s)
+        self._classified = self._learned = self._labels = self._labels_unmatched = 0
+        self._unstamped = 0
+        self._lock = threading.RLock()
+
+    @property
+    def timesteps(self) -> Timesteps:
+        return self._timesteps
+
+    def set_timesteps(self, timesteps: Timesteps) -> None:
+        """Takes effect with the next presentation, never inside one."""
+        with self._lock:
+            self._timesteps = timesteps
+
+    def snapshot(self) -> tuple[Network, tuple[str, ...]]:
+        """A copy of the network and its class names, to be saved while learning goes on."""
+        with self._lock:
+            return copy.deepcopy(self._network), tuple(self._class_names)
+
+    def replace_network(self, network: Network, class_names: Sequence[str]) -> None:
+        """Go on with other weights (loaded or reset); counts and settings stay."""
+        with self._lock:
+            self._network, self._class_names = network, list(class_names)
+            self._waiting.clear()
+            self._early_labels.clear()
+            self._hits.clear()
+
+    def classify(self, stamp_ns: int, pixels: np.ndarray, now_s: float) -> Classification:
+        """Classify one centred frame, `pixels` (inputs,) float32, and queue it for learning.
+
+        `stamp_ns` 0 means that the frame has no stamp: only a label "for the next frame" can
+        name it.
+        """
+        with self._lock:
+            timesteps = self._timesteps
+            response = self._network.infer(pixels, timesteps.inference)
+            name = (None if response.predicted is None
+                    else self._class_names[response.predicted])
+            energy_j = self._spend(response.counts)
+            self._classified += 1
+            self._activity.inference(now_s, response.counts, energy_j)
+            self._enqueue(stamp_ns, pixels, name, now_s)
+            return Classification(
+                name, math.nan if name is None else float(response.scores[response.predicted]),
+                tuple(self._class_names[:response.scores.size]), response.scores, response.timesteps,
+                timesteps.learning, energy_j)
+
+    def record_latency(self, latency_s: float) -> None:
+        """Latency of the frame that was classified last, as its consumer saw it."""
+        with self._lock:
+            self._activity.latency(latency_s)
+
+    def add_label(self, stamp_ns: int, class_name: str) -> None:
+        """Teach the frame with this stamp; stamp 0: the next frame that is classified.
+
+        A name never heard before becomes a new class. Raises ValueError for an empty name and
+        for more classes than the network can tell apart.
+        """
+        if not class_name.strip():
+            raise ValueError('class_id: empty; accepted: any name that is not empty')
+        with self._lock:
+            self._class_index(class_name)
+            self._labels += 1
+            if stamp_ns == 0:
+                self._labels_unmatched += self._label_for_next is not None
+                self._label_for_next = class_name
+            elif stamp_ns in self._waiting:
+                self._waiting[stamp_ns].label = class_name
+            elif self._waiting and stamp_ns < next(iter(self._waiting)):
+                self._labels_unmatched += 1      # its frame was learned already, or never came
+            else:
+                self._early_labels[stamp_ns] = class_name
+                while len(self._early_labels) > MAX_WAITING:
+                    self._early_labels.popitem(last=False)
+                    self._labels_unmatched += 1
+
+    def learn_due(self, now_s: float) -> int:
+        """Learn every frame that has its label or has waited long enough; returns how many."""
+        with self._lock:
+            due = [stamp for stamp, frame in self._waiting.items()
+                   if frame.label is not None or self._overdue(frame, now_s)]
+            for stamp in due:
+                self._learn(self._waiting.pop(stamp), now_s)
+            return len(due)
+
+    def next_due_s(self) -> float | None:
+        """When the oldest frame stops waiting for its label; None: no frame waits."""
+        with self._lock:
+            if not self._waiting:
+                return None
+            return next(iter(self._waiting.values())).since_s + self.settings.label_wait_s
+
+    def status(self, now_s: float) -> OnlineStatus:
+        with self._lock:
+            return OnlineStatus(
+                self._timesteps,
+                Totals(self._classified, self._learned, self._labels, self._labels_unmatched),
+                self._activity.summary(now_s),
+                sum(self._hits) / len(self._hits) if self._hits else math.nan, len(self._hits),
+                self._network.recruited_neurons, self._network.labelled_neurons)
+
+    # ---------------------------------------------------------------------------------------
+
+    def _enqueue(self, stamp_ns: int, pixels: np.ndarray, predicted: str | None,
+                 now_s: float) -> None:
+        if stamp_ns == 0:
+            self._unstamped += 1
+            stamp_ns = -self._unstamped
+        frame = _Waiting(pixels, predicted, now_s)
+        frame.label = self._early_labels.pop(stamp_ns, None)
+        if self._label_for_next is not None:
+            frame.label, self._label_for_next = self._label_for_next, None
+        self._waiting[stamp_ns] = frame
+        while self._early_labels and next(iter(self._early_labels)) < stamp_ns:
+            self._early_labels.popitem(last=False)      # frames come in order: it never will
+            self._labels_unmatched += 1
+        while len(self._waiting) > MAX_WAITING:
+            self._learn(self._waiting.popitem(last=False)[1], now_s)
+
+    def _overdue(self, frame: _Waiting, now_s: float) -> bool:
+        # A clock that was set back must not make frames wait for ever.
+        return not 0.0 <= now_s - frame.since_s < self.settings.label_wait_s
+
+    def _learn(self, frame: _Waiting, now_s: float) -> None:
+        if frame.label is not None:
+            self._hits.append(frame.predicted == frame.label)
+        if not self._timesteps.learning:
+            return
+        label = None if frame.label is None else self._class_index(frame.label)
+        response = self._network.learn(frame.pixels, self._timesteps.training, label)
+        self._learned += 1
+        self._activity.learning(now_s, response.counts, self._spend(response.counts))
+
+    def _class_index(self, name: str) -> int:
+        if name not in self._class_names:
+            if len(self._class_names) == MAX_CLASSES:
+                raise ValueError(f'class_id: {name!r} would be class number {MAX_CLASSES + 1}; '
+                                 f'accepted: at most {MAX_CLASSES} classes')
+            self._class_names.append(name)
+        return self._class_names.index(name)
+
+    def _spend(self, counts: OperationCounts) -> float:
+        return estimate_energy_j(counts, self._energy_table)

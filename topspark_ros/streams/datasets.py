@@ -1,0 +1,120 @@
+"""Labelled image sets: scikit-learn's digits, and MNIST and Fashion-MNIST from a folder."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+# Environment variable with the folder that holds a sub-folder for each IDX dataset.
+DATA_VARIABLE = 'TOPSPARK_DATA'
+
+_DIGITS = tuple('0123456789')
+_GARMENTS = ('t-shirt', 'trouser', 'pullover', 'dress', 'coat',
+             'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot')
+_CLASS_NAMES = {'digits': _DIGITS, 'mnist': _DIGITS, 'fashion_mnist': _GARMENTS}
+_FILE_PREFIXES = {'train': ('train',), 'test': ('t10k',), 'all': ('train', 't10k')}
+
+# scikit-learn's digits come in one piece: this many of a fixed shuffle are for testing.
+_DIGITS_TEST_COUNT = 500
+
+DATASET_NAMES = tuple(_CLASS_NAMES)
+
+
+class DatasetError(ValueError):
+    """A dataset that cannot be loaded: one line that says what to put where."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled grey images.
+
+    images: (n, height, width) uint8, the object bright on 0.
+    labels: (n,) int64, index into class_names.
+    class_names: the name of each class.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+
+def load_dataset(name: str, split: str = 'all') -> Dataset:
+    """Load a dataset.
+
+    'digits' are scikit-learn's 1,797 handwritten digits (8 x 8, values 0..16 scaled to 0..255);
+    the test part is 500 of a fixed shuffle. 'mnist' and 'fashion_mnist' (28 x 28) are read from
+    the standard gzipped IDX files (LeCun et al. 1998; Xiao et al. 2017, arXiv:1708.07747) in
+    $TOPSPARK_DATA/<name>/: train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the same
+    with t10k for the test part.
+
+    name: one of DATASET_NAMES.
+    split: 'train', 'test' or 'all' (train, then test).
+
+    Raises DatasetError for an unknown name or split and for a file that is missing or broken.
+    """
+    if name not in _CLASS_NAMES:
+        raise DatasetError(f'dataset is {name!r}, accepted is one of {", ".join(DATASET_NAMES)}')
+    if split not in _FILE_PREFIXES:
+        raise DatasetError(f'split is {split!r}, accepted is one of {", ".join(_FILE_PREFIXES)}')
+    if name == 'digits':
+        images, labels = _load_digits(split)
+    else:
+        parts = [_load_idx_pair(name, prefix) for prefix in _FILE_PREFIXES[split]]
+        images, labels = (np.concatenate(arrays) for arrays in zip(*parts))
+    return Dataset(images, labels, _CLASS_NAMES[name])
+
+
+def _load_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.datasets import load_digits  # slow to import, and only needed here
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
+    order = np.random.default_rng(0).permutation(len(images))
+    boundary = len(order) - _DIGITS_TEST_COUNT
+    chosen = {'train': order[:boundary], 'test': order[boundary:], 'all': order}[split]
+    return images[chosen], digits.target[chosen].astype(np.int64)
+
+
+def _load_idx_pair(name: str, prefix: str) -> tuple[np.ndarray, np.ndarray]:
+    root = os.environ.get(DATA_VARIABLE)
+    if not root:
+        raise DatasetError(f'{DATA_VARIABLE} is not set, accepted is a folder that holds '
+                           f'{name}/ with the four gzipped IDX files of that dataset')
+    folder = Path(root) / name
+    images = _read_idx(folder / f'{prefix}-images-idx3-ubyte.gz', dimensions=3)
+    labels = _read_idx(folder / f'{prefix}-labels-idx1-ubyte.gz', dimensions=1)
+    if len(images) != len(labels):
+        raise DatasetError(f'{folder}: {prefix} is {len(images)} images and {len(labels)} labels, '
+                           'accepted is one label for each image')
+    class_count = len(_CLASS_NAMES[name])
+    if labels.size and labels.max() >= class_count:
+        raise DatasetError(f'{folder}: {prefix} label is {labels.max()}, '
+                           f'accepted is 0 to {class_count - 1}')
+    return images, labels.astype(np.int64)
+
+
+def _read_idx(path: Path, dimensions: int) -> np.ndarray:
+    """Read a gzipped IDX file of uint8: magic 0x0000 08 nd, nd big-endian sizes, the data."""
+    try:
+        content = gzip.decompress(path.read_bytes())
+    except FileNotFoundError:
+        raise DatasetError(f'{path}: no such file; put the gzipped IDX file of '
+                           f'{path.parent.name} there, or point {DATA_VARIABLE} '
+                           f'to the folder that holds {path.parent.name}/') from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DatasetError(f'{path}: {error}, accepted is a whole gzipped IDX file') from None
+    header = 4 + 4 * dimensions
+    if len(content) < header or content[:4] != bytes((0, 0, 8, dimensions)):
+        raise DatasetError(f'{path}: starts with 0x{content[:4].hex()}, accepted is '
+                           f'0x000008{dimensions:02x} (IDX of uint8, {dimensions} dimensions)')
+    shape = tuple(np.frombuffer(content, '>u4', dimensions, offset=4).tolist())
+    if len(content) - header != math.prod(shape):
+        raise DatasetError(f'{path}: data is {len(content) - header} bytes, accepted is '
+                           f'{math.prod(shape)} for the shape {shape} in its header')
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

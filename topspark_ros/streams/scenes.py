@@ -1,0 +1,86 @@
+"""Camera views of handwritten digits: ink on paper under changing light, seeded."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+# Colours as BGR fractions of the light that falls on them.
+_PAPER = (0.90, 0.97, 1.0)
+_INK = (0.42, 0.20, 0.16)
+
+_NOISE_MARGIN = 64  # pixels by which the noise field is larger than a frame
+
+
+class SceneRenderer:
+    """Draws images of a dataset into camera frames, as ink on paper.
+
+    From frame to frame the position wanders and jitters, and the level, direction and
+    strength of the light, the contrast of the ink and the sensor's noise change. All of it
+    follows from the seed and the number of frames rendered so far, so that two renderers
+    with equal arguments and equal calls give equal frames.
+
+    images: (n, side, side) uint8, ink bright on 0.
+    height, width: of a frame, pixels.
+    seed: of everything that changes.
+    """
+
+    def __init__(
+        self, images: np.ndarray, height: int = 240, width: int = 320, seed: int = 0,
+    ) -> None:
+        self._images = images
+        self._height = height
+        self._width = width
+        self._random = np.random.default_rng(seed)
+        self._frames = 0
+        # Each changing quantity is a slow sine with its own period (frames) and phase.
+        self._periods = self._random.uniform(150, 500, size=7)
+        self._phases = self._random.uniform(0, 2 * math.pi, size=7)
+        # Drawing fresh noise would cost more than all the rest: shift one field instead.
+        self._noise = self._random.standard_normal(
+            (height + _NOISE_MARGIN, width + _NOISE_MARGIN, 3), dtype=np.float32)
+        self._rows, self._columns = np.meshgrid(
+            np.linspace(-0.5, 0.5, height, dtype=np.float32),
+            np.linspace(-0.5, 0.5, width, dtype=np.float32), indexing='ij')
+
+    def render(self, index: int) -> np.ndarray:
+        """The next frame, showing image `index`: (height, width, 3) uint8, BGR."""
+        waves = np.sin(2 * math.pi * self._frames / self._periods + self._phases)
+        across, down, level, angle, slope, contrast, noise = waves.tolist()
+        self._frames += 1
+
+        ink = self._draw_ink(self._images[index], across, down)
+        ink *= 0.78 + 0.17 * contrast
+        angle *= math.pi
+        slope = 0.25 + 0.2 * slope
+        light = self._columns * (slope * math.cos(angle)) + self._rows * (slope * math.sin(angle))
+        light += 1
+        light *= 165 + 45 * level
+
+        channels = [light * paper * (1 - ink * (1 - colour))
+                    for paper, colour in zip(_PAPER, _INK)]
+        top, left = self._random.integers(0, _NOISE_MARGIN, size=2)
+        field = self._noise[top:top + self._height, left:left + self._width]
+        frame = cv2.scaleAdd(field, 5 + 3 * noise, cv2.merge(channels))
+        # A camera saturates: round and clip to 0..255.
+        return cv2.convertScaleAbs(cv2.max(frame, 0))
+
+    def _draw_ink(self, image: np.ndarray, across: float, down: float) -> np.ndarray:
+        """The coverage by ink, (height, width) float32 in 0..1."""
+        side = round(0.6 * min(self._height, self._width))
+        # A margin of paper, or strokes that end at the image's edge would look cut off.
+        margined = cv2.copyMakeBorder(image.astype(np.float32) * (1 / 255), 1, 1, 1, 1,
+                                      cv2.BORDER_CONSTANT, value=0)
+        smooth = cv2.resize(margined, (side, side), interpolation=cv2.INTER_CUBIC)
+        # Bicubic upscaling leaves a blur; a smooth step gives a stroke the edge of a pen.
+        np.clip((smooth - 0.2) * (1 / 0.6), 0, 1, out=smooth)
+        smooth *= smooth * (3 - 2 * smooth)
+
+        jitter = self._random.uniform(-0.05, 0.05, size=2)
+        top = round((self._height - side) * (0.5 + 0.4 * down + jitter[0]))
+        left = round((self._width - side) * (0.5 + 0.4 * across + jitter[1]))
+        ink = np.zeros((self._height, self._width), np.float32)
+        ink[top:top + side, left:left + side] = smooth
+        return ink
