@@ -84,8 +84,9 @@ def test_truncated_or_altered_files_are_refused(saved):
 
 def test_foreign_files_are_refused(tmp_path):
     path = tmp_path / 'foreign'
-    np.savez(tmp_path / 'foreign.npz', weights=np.zeros(3))
-    for content in (b'', b'hello', b'\x80\x04K\x01.' * 99, (tmp_path / 'foreign.npz').read_bytes()):
+    np.savez(tmp_path / 'arrays.npz', weights=np.zeros(3))
+    arrays = (tmp_path / 'arrays.npz').read_bytes()
+    for content in (b'', b'hello', b'\x80\x04K\x01.' * 99, arrays):
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match='foreign is refused: it is no topspark'):
             load_checkpoint(path)

@@ -41,6 +41,16 @@ def test_more_weights_than_fit_are_refused():
         NetworkConfig(inputs=100_000, neurons=100_000)
 
 
+def test_numpy_scalars_become_python_ones():
+    config = NetworkConfig(inputs=np.int64(3), seed=np.uint8(1), max_input_rate=np.float32(2))
+    assert config == NetworkConfig(inputs=3, seed=1, max_input_rate=2)
+    assert [type(v) for v in (config.inputs, config.seed, config.max_input_rate)] == [
+        int,
+        int,
+        float,
+    ]
+
+
 def test_a_configuration_cannot_be_changed():
     with pytest.raises(FrozenInstanceError):
         NetworkConfig().neurons = 3

@@ -83,7 +83,7 @@ def test_arrays_that_kernels_must_not_see_as_they_are(trained):
     st.sampled_from(['recruiting', 'pairwise']),
     st.lists(
         st.tuples(
-            st.lists(st.floats(0, 3e38, width=32), min_size=6, max_size=6),
+            st.lists(st.floats(0, 2.0**127, width=32), min_size=6, max_size=6),
             st.integers(1, 40),
             st.none() | st.integers(0, 5),
         ),

@@ -10,6 +10,7 @@ from topspark_ros.engine import (
     NetworkConfig,
     OperationCounts,
     create_network,
+    kernels,
     warm_up,
 )
 
@@ -71,6 +72,29 @@ def test_warm_up_changes_nothing(trained):
     before = trained.state()
     warm_up(trained)
     assert same_state(trained.state(), before)
+
+
+def test_nothing_compiles_after_warm_up(trained, digits):
+    warm_up(trained)
+    compiled = getattr(kernels, f'present_{trained.config.rule}')
+    read_only = np.frombuffer(digits.pixels[0].tobytes(), np.uint8)
+    for pixels in (digits.pixels[0], read_only, read_only.astype(np.float32)):
+        trained.learn(pixels, np.int64(16), np.uint8(3))
+        trained.learn(pixels, 16)
+        trained.infer(pixels, 16)
+    assert len(compiled.signatures) == 1
+
+
+def test_kernels_compile_without_a_place_for_a_cache(monkeypatch):
+    compile_ = kernels.numba.njit
+
+    def njit(cache=False, **options):
+        if cache:
+            raise RuntimeError('cannot cache function: no locator available')
+        return compile_(**options)
+
+    monkeypatch.setattr(kernels.numba, 'njit', njit)
+    assert kernels.kernel(lambda x: x + 1)(2) == 3
 
 
 def break_shape(state):

@@ -64,3 +64,10 @@ def test_every_item_is_taken_or_counted():
     worker.join(10)
     assert taken == sorted(set(taken))
     assert len(taken) + slot.dropped == count
+
+
+def test_capacity_keeps_the_latest_in_order():
+    slot = LatestSlot(capacity=2)
+    assert [slot.put(item) for item in (1, 2, 3)] == [False, False, True]
+    assert [slot.take(0), slot.take(0), slot.take(0)] == [2, 3, None]
+    assert slot.dropped == 1

@@ -116,7 +116,6 @@ class Demo:
             self._start(node)
         self._wait(lambda: observer.record.status is not None and observer.record.decisions,
                    'the learner to be ready', START_TIMEOUT_S, show)
-        observer.restart_clock()
         for node in ('dataset_camera', 'power_budget_schedule'):
             self._start(node)
         self._wait(lambda: self._camera_health(observer).get('message') == 'finished',
@@ -128,7 +127,6 @@ class Demo:
                        'the last classifications', 3.0, show)
         except DemoFault:
             pass       # frames were lost: the verdict says how many
-        self._duration_s = observer.elapsed_s
 
     def _camera_health(self, observer) -> dict[str, str]:
         return observer.health.get(f'{self._namespace}/dataset_camera'.lstrip('/'), {})
@@ -206,7 +204,7 @@ class Demo:
     def _conclude(self, record, camera: dict[str, str]) -> int:
         figures = self._figures(record, int(camera['frames published']))
         report.write_json(self._results / 'demo.json', figures)
-        report.draw_course(self._results / 'demo.png', figures['series'], self._duration_s)
+        report.draw_course(self._results / 'demo.png', figures['series'])
 
         summary = figures['summary']
         table = Table(title='What the robot did', show_header=False)
@@ -264,10 +262,18 @@ class Demo:
                 and status.frames_classified == published,
             f'accuracy reached {ACCURACY_BOUND:.0%}': accuracy >= ACCURACY_BOUND,
         }
+        # The course begins with the first frame; what was decided before holds from then on.
+        began_s = record.results[0].time_s if record.results else 0.0
+
+        def since(points):
+            return [(time_s - began_s, *rest) for time_s, *rest in points]
+
         series = {
-            'decisions': [dataclasses.asdict(decision) for decision in record.decisions],
-            'accuracy': record.accuracy, 'power_w': record.power_w,
-            'budget_w': record.budget_w, 'state_of_charge': record.state_of_charge,
-            'frames': [dataclasses.astuple(result) for result in record.results],
+            'decisions': [dataclasses.asdict(decision) | {'time_s': decision.time_s - began_s}
+                          for decision in record.decisions],
+            'accuracy': since(record.accuracy), 'power_w': since(record.power_w),
+            'budget_w': since(record.budget_w),
+            'state_of_charge': since(record.state_of_charge),
+            'frames': since(map(dataclasses.astuple, record.results)),
         }
         return {'summary': summary, 'verdict': verdict, 'series': series}

@@ -26,12 +26,13 @@ def _plain(value: object) -> object:
     return value
 
 
-def draw_course(path: Path, series: dict, duration_s: float) -> None:
+def draw_course(path: Path, series: dict) -> None:
     """T, accuracy, power with its budget, and state of charge over time.
 
     series: of the JSON: `decisions` (dicts), `accuracy`, `power_w`, `budget_w`,
-        `state_of_charge` (each a list of (time in s, value)).
+        `state_of_charge`, `frames` (each a list of (time in s, value, ...)).
     """
+    duration_s = series['frames'][-1][0] if series['frames'] else 1.0
     figure, (steps, accuracy, power, battery) = plt.subplots(
         4, 1, sharex=True, figsize=(10, 9), layout='constrained',
         gridspec_kw={'height_ratios': (3, 3, 3, 2)})
@@ -46,17 +47,16 @@ def draw_course(path: Path, series: dict, duration_s: float) -> None:
     steps.yaxis.set_major_formatter('{x:g}')
     steps.set_ylabel('T  [steps]')
     steps.set_title('Timestep, re-selected by the controller')
-    for decision, time_s in zip(decisions, times):
+    top = steps.get_xaxis_transform()
+    for decision, time_s, until_s in zip(decisions, times, times[1:]):
+        if until_s - time_s < duration_s / 100:     # a start-up decision, soon replaced
+            continue
         for axis in (steps, power):
             axis.axvline(time_s, color='0.8', linewidth=1, zorder=0)
-    top = steps.get_xaxis_transform()
-    last_shown_s = -math.inf
-    for decision, time_s in zip(decisions, times):
-        if time_s - last_shown_s > duration_s / 60:
-            last_shown_s = time_s
-            steps.text(time_s, 0.98, ' ' + decision['reason'].lower().replace('_', ' '),
-                       transform=top, rotation=90, va='top', fontsize=8, color='0.35')
-    steps.legend(loc='lower left')
+        steps.text(time_s, 0.03, ' ' + decision['reason'].lower().replace('_', ' '),
+                   transform=top, fontsize=8, color='0.35')
+    steps.margins(y=0.25)
+    steps.legend(loc='upper right')
 
     accuracy.plot(*_columns(series['accuracy']), color='tab:green')
     accuracy.axhline(0.9, color='0.5', linestyle=':', linewidth=1)

@@ -45,9 +45,13 @@ class NetworkConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _require_integer('inputs', self.inputs, 1, MAX_WEIGHTS)
-        _require_integer('neurons', self.neurons, 1, MAX_WEIGHTS)
-        _require_integer('seed', self.seed, 0, 2**63 - 1)
+        # NumPy scalars become Python ones, which compare, print and are stored alike everywhere.
+        for name, low, high in (
+            ('inputs', 1, MAX_WEIGHTS),
+            ('neurons', 1, MAX_WEIGHTS),
+            ('seed', 0, 2**63 - 1),
+        ):
+            object.__setattr__(self, name, _require_integer(name, getattr(self, name), low, high))
         if self.inputs * self.neurons > MAX_WEIGHTS:
             raise EngineError(
                 f'inputs x neurons is {self.inputs} x {self.neurons}, '
@@ -60,6 +64,7 @@ class NetworkConfig:
             raise EngineError(
                 f'max_input_rate is {rate!r}, accepted is a number above 0 (inf: unlimited)'
             )
+        object.__setattr__(self, 'max_input_rate', float(rate))
 
 
 # Spikes that a unit-norm sample may expect in one presentation: 350 steps at 63.75 Hz.

@@ -119,16 +119,16 @@ def strongest(scores):
 OUTPUT_SPIKES = 3
 SPIKE_WEIGHTS = np.array([1.0, 0.45, 0.2])  # of the first, second and third output spike
 DOUBT = 2.0  # votes that a neuron must outweigh before its evidence counts in full
-NOVEL_AT_FIRST = 10  # frames
-MATCH_HORIZON = 0.005
-ERROR_HORIZON = 1.0 / 30.0
+NOVEL_AT_FIRST = 10  # frames, before there is a mean match to compare with
+MATCH_RATE = 0.005  # of the running mean and variance
+ERROR_RATE = 1.0 / 30.0  # of the running error rate
 # Standard deviations from the mean match below which a frame is novel: (empty pool, full pool).
 NOVELTY_LABELLED = (1.0, -2.0)
 NOVELTY_BETWEEN_LABELS = (-1.0, -4.0)
 NOVELTY_WITHOUT_LABELS = (3.0, 0.0)
 FAIR_SHARE = 0.6  # of neurons / classes, below which a class may always take a neuron over
-REPULSION = 0.04
-LEAST_ATTRACTION = 0.02
+REPULSION = 0.04  # step
+LEAST_ATTRACTION = 0.02  # step of a neuron with much experience
 HOMEOSTASIS = 3e-4  # threshold increment per attraction in a stream without labels
 GUESSED_VOTE = 0.3  # weight of the network's own opinion when it labels a recruit
 
@@ -191,7 +191,6 @@ def reuse_victim(state, label):
     for c in range(classes):
         if state.class_frames[c] > 0:
             seen += 1
-    # The number is drawn in any case: how many are drawn must not depend on rounding above.
     chance = uniform(state.generator)
     if owned[label] >= FAIR_SHARE * neurons / seen and chance >= state.error_rate[0] ** 2:
         return -1
@@ -267,7 +266,7 @@ def learn_recruiting(state, trace, norm, potential, winner, label, predicted, sc
         z = high + (low - high) * in_use / neurons
         if match < state.match_mean[0] + z * np.sqrt(state.match_variance[0]):
             novel = True
-        rate = max(1.0 / state.frames[0], MATCH_HORIZON)
+        rate = max(1.0 / state.frames[0], MATCH_RATE)
         difference = match - state.match_mean[0]
         state.match_mean[0] += rate * difference
         state.match_variance[0] += rate * ((1.0 - rate) * difference**2 - state.match_variance[0])
@@ -277,7 +276,7 @@ def learn_recruiting(state, trace, norm, potential, winner, label, predicted, sc
     if labelled:
         wrong = predicted != label or majority(state.votes, winner) != label
         error = 1.0 if predicted != label else 0.0
-        state.error_rate[0] += ERROR_HORIZON * (error - state.error_rate[0])
+        state.error_rate[0] += ERROR_RATE * (error - state.error_rate[0])
 
     imprinted = -1
     changed = 0
@@ -381,14 +380,14 @@ def present_recruiting(state, phases, pixels, rate, timesteps, learning, label, 
 
 TIME_CONSTANT = 100.0  # steps, of the membrane and of the presynaptic trace
 REST_THRESHOLD = 13.0  # added to theta, in units of the gain
-WEIGHT_SUM = 78.4
+WEIGHT_SUM = 78.4  # of each neuron (Diehl and Cook 2015)
 INITIAL_GAIN = 1150.0 / 130.0 / 200.0  # of thresholds, per unit of drive and target spikes
 THETA_STEP = 8.0  # theta gained in a presentation with the target number of output spikes
 PIXEL_SPREAD = 11.4  # L1 norm of a unit-norm digit: its input spikes per unit of drive
 INPUT_PER_OUTPUT = 70.0  # input spikes worth one output spike
-LEAST_LEARNING = 0.02
+LEAST_LEARNING = 0.02  # factor of a neuron with many spikes
 GAIN_WINDOW = 250  # samples between two corrections of the gain
-RESPONSE_HORIZON = 0.01
+RESPONSE_RATE = 0.01  # of the running mean of a class's responses
 
 
 class PairwiseState(NamedTuple):
@@ -500,7 +499,7 @@ def present_pairwise(state, phases, pixels, rate, timesteps, learning, label, sc
             threshold[winner] = gain * (REST_THRESHOLD + state.theta[winner])
             step = eta * state.learning_rate[winner]
             share = step * WEIGHT_SUM / trace_sum
-            # Weights and goal both sum to WEIGHT_SUM, so the sum stays; rounding errors die out.
+            # Both terms sum to their part of WEIGHT_SUM: the sum stays and rounding dies out.
             for i in range(inputs):
                 kept = (1.0 - step) * state.weights[i, winner]
                 state.weights[i, winner] = kept + share * trace[i]
@@ -520,7 +519,7 @@ def present_pairwise(state, phases, pixels, rate, timesteps, learning, label, sc
     if learning and input_spikes > 0:
         if label >= 0 and output_spikes > 0:
             state.class_frames[label] += 1
-            rate_of_change = max(1.0 / state.class_frames[label], RESPONSE_HORIZON)
+            rate_of_change = max(1.0 / state.class_frames[label], RESPONSE_RATE)
             for j in range(neurons):
                 share = output[j] / output_spikes
                 state.responses[j, label] += rate_of_change * (share - state.responses[j, label])

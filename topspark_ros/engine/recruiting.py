@@ -19,10 +19,15 @@ class RecruitingNetwork(Network):
     n, times |n|. Thresholds are adaptive (theta) and ramp down together; inhibition is direct:
     the third spike ends the presentation.
 
-    A labelled frame that is misclassified, and any frame that matches the first spiker unusually
-    badly, recruits a fresh neuron, whose weights become the trace. Any other frame attracts the
-    first spiker (a running mean, with a floor for drifting scenes). When all neurons are in use,
-    errors take over the least useful one, or attract the right neuron and repel the wrong one.
+    A labelled sample that is misclassified, and any sample that matches the first spiker unusually
+    badly (the vigilance of Carpenter and Grossberg 1987, here in running standard deviations),
+    recruits a fresh neuron, whose weights become the trace. Any other sample attracts the first
+    spiker: a running mean, with a floor for drifting scenes. When all neurons are in use, an
+    error takes the least useful one over, or attracts the right neuron and repels the wrong one
+    (as in learning vector quantisation, Kohonen 1990). Samples without spikes do none of this.
+
+    Each neuron counts the labels that it won for; the evidence of the three spikes is the share
+    of each class in those votes, weighted 1, 0.45 and 0.2.
     """
 
     _per_class = ('votes', 'class_frames')

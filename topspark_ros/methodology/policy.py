@@ -274,7 +274,7 @@ class TimestepPolicy:
     ) -> bool:
         """Whether the present row is about as good as the best."""
         row, learning = self._row, situation.candidates.learning
-        if row < 0 or learning[row] != learning[best] or cause == Reason.ENERGY:
+        if row < 0 or learning[row] != learning[best] or cause in _AT_ONCE:
             return False
         gain = situation.score[best] - situation.score[row]
         return gain <= self._config.deadband and not _violates(situation, budget, row, best)
@@ -283,7 +283,7 @@ class TimestepPolicy:
         self, now_s: float, situation: _Situation, budget: Budget, best: int, cause: Reason,
     ) -> bool:
         """Whether the present row, though not the best, is too young to be left."""
-        if self._row < 0 or cause == Reason.ENERGY:
+        if self._row < 0 or cause in _AT_ONCE:
             return False
         young = now_s - self._changed_s < self._config.min_dwell_s
         return young and not _violates(situation, budget, self._row, best)
@@ -372,11 +372,15 @@ def _violates(situation: _Situation, budget: Budget, row: int, best: int) -> boo
     return any(cost[row] > limit and cost[best] < cost[row] for cost, limit in excess)
 
 
+# Causes that neither deadband nor dwell delays.
+_AT_ONCE = (Reason.INFEASIBLE, Reason.ENERGY)
+
+
 def _visible_reason(cause: Reason, situation: _Situation, conditions: Conditions) -> Reason:
     """The cause, unless a fault weighs more."""
     if conditions.learner_silent:
         return Reason.STARTUP
-    if cause in (Reason.INFEASIBLE, Reason.ENERGY):
+    if cause in _AT_ONCE:
         return cause
     if conditions.budget_stale:
         return Reason.BUDGET_STALE

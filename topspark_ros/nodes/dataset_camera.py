@@ -60,7 +60,7 @@ class DatasetCamera(ManagedNode):
             self._dataset = load_dataset(p.dataset)
         except DatasetError as error:
             raise NodeFault(str(error)) from None
-        self._image = self.create_lifecycle_publisher(Image, 'image', qos.SENSOR)
+        self._image = self.create_lifecycle_publisher(Image, 'image', qos.sensor(10))
         self._label = self.create_lifecycle_publisher(msg.Label, 'label', qos.LABEL)
 
     def activate(self) -> None:

@@ -40,7 +40,7 @@ class Decided:
 
 @dataclass
 class Record:
-    """Time series since the observer began, times in s since then; ROS-free."""
+    """Time series; times in s since the observer began."""
 
     results: list[Result] = field(default_factory=list)
     accuracy: list[tuple[float, float]] = field(default_factory=list)   # prequential, windowed
@@ -79,11 +79,6 @@ class Observer(Node):
                 (BatteryState, 'battery_state', self._on_battery, qos.BATTERY),
                 (DiagnosticArray, '/diagnostics', self._on_diagnostics, qos.STATUS)):
             self.create_subscription(message_type, topic, self._locked(callback), profile)
-
-    def restart_clock(self) -> None:
-        """Times count from now on."""
-        with self._lock:
-            self._began_s = time.monotonic()
 
     def read(self, view: Callable[[Record], object]) -> object:
         """`view(record)`, while nothing is being written into it."""

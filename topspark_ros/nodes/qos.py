@@ -1,7 +1,7 @@
 """Quality of service, named once.
 
-SENSOR: frames are worth nothing when they are old: best effort, and a short queue
-that only bridges a scheduling delay; the learner keeps the latest frame of it.
+sensor(depth): frames are worth nothing when they are old: best effort, and a queue
+only as deep as the node that reads it can use.
 LABEL, COMMAND: every one counts and is small: reliable.
 STATE: what a node that joins late must know (budget, decision): reliable, and the
 last one is kept for late joiners (transient local).
@@ -19,7 +19,10 @@ def _profile(depth: int, *, reliable: bool, latched: bool = False) -> QoSProfile
                     else QoSDurabilityPolicy.VOLATILE))
 
 
-SENSOR = _profile(5, reliable=False)
+def sensor(depth: int) -> QoSProfile:
+    return _profile(depth, reliable=False)
+
+
 DECISIONS = _profile(20, reliable=True, latched=True)    # for those who want every one
 BATTERY = _profile(1, reliable=False)
 LABEL = _profile(100, reliable=True)

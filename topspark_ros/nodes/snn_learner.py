@@ -39,6 +39,9 @@ class SnnLearnerParameters(ManagedParameters):
 
     input: str = parameter('image', 'Type of the input topic.', choices=('image', 'compressed'),
                            fixed=True)
+    queue_depth: int = parameter(
+        1, 'Frames that may wait while one is in work. 1: always the latest, lowest latency; more '
+        'bridges short delays without losing a frame.', low=1, high=1000, fixed=True)
     rule: str = parameter('recruiting', 'Learning rule of the network.', choices=RULES, fixed=True)
     neurons: int = parameter(400, 'Excitatory neurons.', low=1, high=100_000, fixed=True)
     max_input_rate: float = parameter(
@@ -79,7 +82,7 @@ class _Frame(NamedTuple):
 class SnnLearner(ManagedNode):
     """Classifies every frame at once and learns it when its label has come or been waited for.
 
-    The image callback only puts the frame into a slot that holds the latest one; a worker
+    The image callback only puts the frame into a slot that holds the latest ones; a worker
     thread does the rest in kernels that release the interpreter lock. T changes between two
     presentations, never inside one.
 
@@ -157,14 +160,15 @@ class SnnLearner(ManagedNode):
         self._received = self._rejected = self._lost = self._failures = 0
         self._last_frame_s: float | None = None
         self._last_stamp_ns = 0
-        self._slot = LatestSlot()
+        self._slot = LatestSlot(p.queue_depth)
         self._stopping = threading.Event()
         self._worker = threading.Thread(target=self._work, name='perception', daemon=True)
         self._worker.start()
         events = rclpy.event_handler.SubscriptionEventCallbacks(message_lost=self._on_lost)
         image_type, topic = ((Image, 'image') if p.input == 'image'
                              else (CompressedImage, 'image/compressed'))
-        self._image = self.create_subscription(image_type, topic, self._on_image, qos.SENSOR,
+        self._image = self.create_subscription(image_type, topic, self._on_image,
+                                               qos.sensor(p.queue_depth),
                                                event_callbacks=events)
         self._active = [
             self._image,
