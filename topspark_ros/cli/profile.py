@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='images, shown as camera frames')
     parser.add_argument('--rule', choices=RULES, default='recruiting', help='learning rule')
     parser.add_argument('--neurons', type=int, default=400, help='excitatory neurons')
-    parser.add_argument('--max-input-rate', type=float, default=NetworkConfig.max_input_rate,
+    parser.add_argument('--max-input-rate', type=float, default=2.0,
                         help='rate limit, spikes a step of a sample of unit norm')
     parser.add_argument('--timesteps', default='2,4,8,16,32,64', help='T, comma-separated')
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to SEEDS - 1')

@@ -14,6 +14,7 @@ from typing import Callable, ClassVar
 import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.subscription import Subscription
@@ -21,6 +22,8 @@ from rclpy.timer import Timer
 
 from topspark_ros.nodes import diagnostics
 from topspark_ros.nodes.parameters import ParameterServer, parameter
+
+RCLError = rclpy_implementation.RCLError      # rclpy exports it nowhere else
 
 
 class NodeFault(Exception):
@@ -107,8 +110,12 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     def _start(self) -> None:
         self._autostart.cancel()
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        try:
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
+        except RCLError:
+            if self.context.ok():      # else the process was asked to end meanwhile
+                raise
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._transition('configure', self.configure, super().on_configure, state)
@@ -154,6 +161,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
             self.get_logger().error(self._last_fault)
             return TransitionCallbackReturn.FAILURE
         except Exception:
+            if not self.context.ok():      # the process was asked to end meanwhile
+                return TransitionCallbackReturn.FAILURE
             self._last_fault = f'{name}: {traceback.format_exc(limit=1)}'
             self.get_logger().error(f'{name} failed:\n{traceback.format_exc()}')
             return TransitionCallbackReturn.ERROR
@@ -170,9 +179,9 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     """Run one node until it is asked to end (SIGINT, SIGTERM), then stop it cleanly."""
     rclpy.init()
     node = None
+    executor = MultiThreadedExecutor(num_threads=2)
     try:
         node = node_class()
-        executor = MultiThreadedExecutor(num_threads=2)
         executor.add_node(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
@@ -180,6 +189,7 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     except ValueError as error:      # a parameter outside its range, from file or command line
         raise SystemExit(f'{node_class.__name__}: {error}') from None
     finally:
+        executor.shutdown()      # waits for callbacks that still run
         if node is not None:
             node.stop(node.state)
             node.destroy_node()

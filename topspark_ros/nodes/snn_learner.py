@@ -45,8 +45,8 @@ class SnnLearnerParameters(ManagedParameters):
     rule: str = parameter('recruiting', 'Learning rule of the network.', choices=RULES, fixed=True)
     neurons: int = parameter(400, 'Excitatory neurons.', low=1, high=100_000, fixed=True)
     max_input_rate: float = parameter(
-        0.57, 'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
-        '63.75 Hz for a full pixel).',
+        2.0, 'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
+        '63.75 Hz for a full pixel of a digit).',
         unit='spikes/step', low=0.01, high=1000.0, fixed=True)
     seed: int = parameter(0, 'Seed of weights and spike phases.', low=0, high=2**31 - 1,
                           fixed=True)
@@ -120,8 +120,7 @@ class SnnLearner(ManagedNode):
         try:
             self._config = NetworkConfig(inputs=GRID * GRID, neurons=p.neurons, rule=p.rule,
                                          max_input_rate=p.max_input_rate, seed=p.seed)
-            self._accepted_timesteps = load_profile(p.profile_file).timesteps \
-                if p.profile_file else ()
+            self._accepted_timesteps = self._read_profile(p.profile_file)
             network, class_names = create_network(self._config), ()
             if p.checkpoint_file and Path(p.checkpoint_file).exists():
                 network, class_names = load_checkpoint(p.checkpoint_file, self._config)
@@ -154,6 +153,19 @@ class SnnLearner(ManagedNode):
                                 callback_group=self._storage),
             self.create_service(SetBool, '~/set_learning', self._on_set_learning),
         ]
+
+    def _read_profile(self, path: str) -> tuple[int, ...]:
+        """The profile's T; warns where it was measured for another network than this one."""
+        if not path:
+            return ()
+        profile = load_profile(path)
+        for name in ('rule', 'neurons', 'max_input_rate'):
+            measured, own = getattr(profile, name), getattr(self._config, name)
+            if measured != own:
+                self.get_logger().warning(
+                    f'{path}: measured with {name} {measured}, this network has {own}: what '
+                    'decisions expect will be off')
+        return profile.timesteps
 
     def activate(self) -> None:
         p = self.parameters
