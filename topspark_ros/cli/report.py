@@ -65,14 +65,14 @@ def draw_course(path: Path, series: dict) -> None:
     accuracy.set_title('Prequential accuracy: each frame classified before it is learned '
                        '(last 200 labelled frames)')
 
-    power.plot(*_columns(series['power_w'], 1e3), color='tab:blue',
+    power.plot(*_columns(series['power_w'], 1e6), color='tab:blue',
                label='perception, estimated')
     budget = series['budget_w'] + [(duration_s, series['budget_w'][-1][1])] \
         if series['budget_w'] else []
     if budget:
-        power.step(*_columns(budget, 1e3), where='post', color='tab:red', label='budget')
+        power.step(*_columns(budget, 1e6), where='post', color='tab:red', label='budget')
     power.set_ylim(bottom=0)
-    power.set_ylabel('power  [mW]')
+    power.set_ylabel('power  [µW]')
     power.set_title('Power against budget')
     power.legend(loc='upper left')
 

@@ -1,0 +1,267 @@
+"""The learner as a process: frames in, classifications out, and everything that may go wrong."""
+from __future__ import annotations
+
+import array
+from types import SimpleNamespace
+
+import pytest
+
+from rig import Camera, Rig, image, msg
+
+import cv2
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool, Trigger
+
+from topspark_ros.nodes import qos
+
+LEARNER = 'snn_learner'
+FAST = dict(status_period=0.05, queue_depth=20, training_timesteps=16, inference_timesteps=16)
+
+
+def start_learner(rig: Rig, **parameters):
+    process = rig.start(LEARNER, **FAST, **parameters)
+    rig.wait_until_active(LEARNER)
+    return process
+
+
+def any_digit(camera: Camera) -> Image:
+    return image(camera.next_digit()[0])
+
+
+def decide(rig: Rig, sequence: int, training: int, inference: int, learning: bool = True) -> None:
+    rig.publish('timestep_decision', msg.TimestepDecision(
+        sequence=sequence, training_timesteps=training, inference_timesteps=inference,
+        learning=learning), qos.STATE)
+
+
+@pytest.fixture(scope='module')
+def taught(shared_rig, tmp_path_factory):
+    """A learner that has learned some digits, and what it answered while it did."""
+    rig = shared_rig
+    checkpoint = tmp_path_factory.mktemp('weights') / 'digits.ckpt'
+    process = start_learner(rig, checkpoint_file=str(checkpoint))
+    statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
+    camera = Camera(rig)
+    camera.meet(lambda: any_digit(camera))
+    first, last = camera.teach(100), 0
+    camera.teach(100)
+    last = camera.teach(100)
+    return SimpleNamespace(rig=rig, process=process, camera=camera, statuses=statuses,
+                           checkpoint=checkpoint, hits=(first, last))
+
+
+@pytest.fixture
+def inferring(taught):
+    """The taught learner with learning switched off: equal frames give equal results."""
+    set_learning(taught, False)
+    yield taught
+    set_learning(taught, True)
+
+
+def set_learning(taught, on: bool) -> None:
+    assert taught.rig.call(SetBool, 'snn_learner/set_learning', SetBool.Request(data=on)).success
+    taught.rig.wait_for(lambda: status_after_now(taught).learning == on)
+
+
+def status_after_now(taught) -> msg.LearnerStatus:
+    """A status that was made after this call."""
+    rig = taught.rig
+    now = rig.node.get_clock().now().to_msg()
+    def fresh():
+        last = taught.statuses[-1] if taught.statuses else None
+        return last and (last.header.stamp.sec, last.header.stamp.nanosec) > (
+            now.sec, now.nanosec) and last
+    return rig.wait_for(fresh, 'a fresh status')
+
+
+# Learning.
+
+def test_a_result_carries_its_frames_header(taught):
+    result = taught.camera.show(any_digit(taught.camera))
+    assert result.header.frame_id == 'eye'
+    assert result.timesteps == 16 and result.learning
+    assert 0 < result.latency and 0 < result.energy < 1e-3
+    assert len(result.scores) == len(result.class_ids)
+    assert result.score == max(result.scores)
+
+
+def test_labels_teach(taught):
+    first, last = taught.hits
+    assert last > first and last >= 80
+    status = status_after_now(taught)
+    assert status.labels_received >= 300 and status.frames_learned >= 300
+    assert status.accuracy_window == 200 and status.accuracy > 0.7
+    assert status.labelled_neurons > 0
+
+
+def test_a_name_never_heard_before_becomes_a_class(taught):
+    camera = taught.camera
+    frame, _ = camera.next_digit()
+    blank_but_for_a_cross = cv2.line(frame * 0 + 200, (60, 60), (180, 180), (10, 10, 10), 8)
+    cross = cv2.line(blank_but_for_a_cross, (180, 60), (60, 180), (10, 10, 10), 8)
+    for _ in range(3):
+        camera.label(camera.show(image(cross)).header.stamp, 'cross')
+    assert camera.show(image(cross)).class_id == 'cross'
+    assert 'cross' in camera.show(image(cross)).class_ids
+
+
+def test_an_empty_label_is_refused(taught):
+    before = taught.rig.refused(LEARNER, 'label')
+    result = taught.camera.show(any_digit(taught.camera))
+    taught.camera.label(result.header.stamp, '')
+    taught.rig.wait_for(lambda: taught.rig.refused(LEARNER, 'label') == before + 1)
+    assert 'class_id: empty' in taught.process.log
+
+
+def test_set_learning_off_infers_only(inferring):
+    before = status_after_now(inferring)
+    assert not inferring.camera.show(any_digit(inferring.camera)).learning
+    after = status_after_now(inferring)
+    assert after.frames_classified > before.frames_classified
+    assert after.frames_learned == before.frames_learned
+
+
+# Images.
+
+@pytest.mark.parametrize('encoding, big_endian', [
+    ('mono8', False), ('bgr8', False), ('rgb8', False), ('bgra8', False), ('rgba8', False),
+    ('mono16', False), ('mono16', True)])
+def test_every_encoding_shows_the_same(inferring, encoding, big_endian):
+    frame, _ = inferring.camera.next_digit()
+    plain = inferring.camera.show(image(frame))
+    padded = inferring.camera.show(image(frame, encoding, padding=6, big_endian=big_endian))
+    assert padded.class_id == plain.class_id
+    assert list(padded.scores) == pytest.approx(list(plain.scores), abs=1e-6)
+
+
+def broken(frame, **fields) -> Image:
+    message = image(frame)
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return message
+
+
+@pytest.mark.parametrize('fields, complaint', [
+    (dict(encoding='yuv422'), "encoding is 'yuv422'"),
+    (dict(step=10), 'step is 10 bytes'),
+    (dict(data=array.array('B', b'abc')), 'data is 3 bytes'),
+    (dict(height=0, data=array.array('B')), 'height is 0'),
+    (dict(width=0), 'width is 0'),
+    (dict(data=array.array('B')), 'data is 0 bytes'),
+])
+def test_a_bad_image_is_counted_and_the_next_one_classified(inferring, fields, complaint):
+    before = status_after_now(inferring)
+    neurons = before.recruited_neurons
+    refused = int(inferring.rig.refused(LEARNER, 'image'))
+    frame, _ = inferring.camera.next_digit()
+    inferring.camera.send(broken(frame, **fields))
+    inferring.camera.show(image(frame))
+    after = status_after_now(inferring)
+    assert after.frames_rejected == before.frames_rejected + 1
+    assert after.frames_received == before.frames_received + 2
+    assert after.recruited_neurons == neurons
+    inferring.rig.wait_for(lambda: inferring.rig.refused(LEARNER, 'image') >= max(1, refused))
+    assert f'{inferring.rig.namespace}/image: ' in inferring.process.log
+
+
+def test_the_same_frame_twice_is_classified_once(inferring):
+    before = status_after_now(inferring)
+    message = any_digit(inferring.camera)
+    inferring.camera.show(message)
+    inferring.rig.publish('image', message, qos.sensor(10))
+    inferring.camera.show(any_digit(inferring.camera))
+    after = status_after_now(inferring)
+    assert after.frames_rejected == before.frames_rejected + 1
+    assert after.frames_classified == before.frames_classified + 2
+
+
+# Decisions.
+
+def test_a_decision_is_applied_to_the_next_frame_and_echoed(taught):
+    decide(taught.rig, 7, training=8, inference=4)
+    taught.rig.wait_for(lambda: status_after_now(taught).decision_sequence == 7)
+    status = status_after_now(taught)
+    assert (status.training_timesteps, status.inference_timesteps) == (8, 4)
+    assert taught.camera.show(any_digit(taught.camera)).timesteps == 4
+
+    decide(taught.rig, 8, training=32, inference=32, learning=False)
+    taught.rig.wait_for(lambda: status_after_now(taught).decision_sequence == 8)
+    result = taught.camera.show(any_digit(taught.camera))
+    assert result.timesteps == 32 and not result.learning
+    decide(taught.rig, 9, training=16, inference=16)
+    taught.rig.wait_for(lambda: status_after_now(taught).decision_sequence == 9)
+
+
+def test_a_decision_of_no_steps_is_refused(taught):
+    sequence = status_after_now(taught).decision_sequence
+    before = taught.rig.refused(LEARNER, 'timestep_decision')
+    decide(taught.rig, 99, training=16, inference=0)
+    taught.rig.wait_for(lambda: taught.rig.refused(LEARNER, 'timestep_decision') == before + 1)
+    assert status_after_now(taught).decision_sequence == sequence
+    assert taught.camera.show(any_digit(taught.camera)).timesteps == 16
+
+
+# Weights.
+
+def test_weights_are_saved_reset_and_loaded(inferring):
+    rig, camera = inferring.rig, inferring.camera
+    frame, _ = camera.next_digit()
+    expected = camera.show(image(frame))
+    assert rig.call(Trigger, 'snn_learner/save_weights').success
+
+    assert rig.call(Trigger, 'snn_learner/reset_weights').success
+    assert camera.show(image(frame)).class_id == ''
+    assert status_after_now(inferring).recruited_neurons == 0
+
+    assert rig.call(Trigger, 'snn_learner/load_weights').success
+    again = camera.show(image(frame))
+    assert again.class_ids == expected.class_ids and again.scores == expected.scores
+
+
+def test_a_truncated_checkpoint_is_refused_and_the_weights_stay(inferring):
+    rig, camera = inferring.rig, inferring.camera
+    frame, _ = camera.next_digit()
+    expected = camera.show(image(frame))
+    assert rig.call(Trigger, 'snn_learner/save_weights').success
+    content = inferring.checkpoint.read_bytes()
+    inferring.checkpoint.write_bytes(content[:len(content) // 2])
+
+    answer = rig.call(Trigger, 'snn_learner/load_weights')
+    assert not answer.success and str(inferring.checkpoint) in answer.message
+    assert camera.show(image(frame)).scores == expected.scores
+    assert rig.call(Trigger, 'snn_learner/save_weights').success      # whole again
+
+
+# A fresh process each.
+
+def test_compressed_images(rig):
+    from sensor_msgs.msg import CompressedImage
+
+    process = start_learner(rig, input='compressed')
+    camera = Camera(rig, 'image/compressed')
+
+    def jpeg(data: bytes | None = None) -> CompressedImage:
+        content = cv2.imencode('.jpg', camera.next_digit()[0])[1].tobytes()
+        return CompressedImage(format='jpeg', data=array.array('B', data or content))
+
+    camera.meet(jpeg)
+    camera.send(jpeg(b'no image'))
+    camera.show(jpeg())
+    rig.wait_for(lambda: rig.refused(LEARNER, 'image/compressed') == 1)
+    assert f'{rig.namespace}/image/compressed: ' in process.log
+
+
+def test_a_decision_outside_the_profile_is_refused(rig):
+    import topspark_ros.nodes.qos      # the profile is the shipped one
+    from ament_index_python.packages import get_package_share_directory
+
+    process = start_learner(
+        rig, profile_file=get_package_share_directory('topspark_ros')
+        + '/config/profile_digits.yaml')
+    statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
+    decide(rig, 1, training=16, inference=5)
+    rig.wait_for(lambda: rig.refused(LEARNER, 'timestep_decision') == 1)
+    assert 'inference_timesteps: 5' in process.log
+    decide(rig, 2, training=8, inference=4)
+    rig.wait_for(lambda: statuses and statuses[-1].decision_sequence == 2)
+    assert {(s.training_timesteps, s.inference_timesteps) for s in statuses} <= {(16, 16), (8, 4)}
