@@ -257,7 +257,7 @@ def image(frame, encoding: str = 'bgr8', padding: int = 0, big_endian: bool = Fa
         'rgba8': cv2.COLOR_BGR2RGBA, 'mono8': cv2.COLOR_BGR2GRAY, 'mono16': cv2.COLOR_BGR2GRAY}
     pixels = frame if conversions[encoding] is None else cv2.cvtColor(frame, conversions[encoding])
     if encoding == 'mono16':
-        pixels = pixels.astype('>u2' if big_endian else '<u2') * 256
+        pixels = (pixels.astype('u2') * 256).astype('>u2' if big_endian else '<u2')
     rows = [row.tobytes() + b'\xa5' * padding for row in pixels]
     return Image(height=frame.shape[0], width=frame.shape[1], encoding=encoding,
                  is_bigendian=big_endian, step=len(rows[0]),

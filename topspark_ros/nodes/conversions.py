@@ -79,13 +79,13 @@ def budget_from(message: msg.PowerBudget) -> Budget:
 
 
 def state_of_charge_from(message: BatteryState, full_percentage: float) -> float:
-    """State of charge, 0..1, NaN where the message does not tell it.
+    """State of charge, 0..1.
 
     full_percentage: what `percentage` reads at a full battery, 1 as in the message's definition
         or 100 as some drivers send; nothing is guessed.
 
     Where percentage is NaN (unmeasured), charge over capacity is used. Raises ValueError for a
-    percentage or a charge out of range.
+    percentage or a charge out of range, and where the message tells neither.
     """
     if not math.isnan(message.percentage):
         if not 0.0 <= message.percentage <= full_percentage:
@@ -94,7 +94,7 @@ def state_of_charge_from(message: BatteryState, full_percentage: float) -> float
         return message.percentage / full_percentage
     capacity = message.capacity if message.capacity > 0 else message.design_capacity
     if math.isnan(message.charge) or not 0 < capacity < math.inf:
-        return math.nan
+        raise ValueError('percentage: nan, and no charge with a capacity; accepted: either of them')
     if not 0.0 <= message.charge <= capacity:
         raise ValueError(f'charge: {message.charge:g} Ah; accepted: 0 to the capacity of '
                          f'{capacity:g} Ah, or NaN')

@@ -44,7 +44,9 @@ class Diagnostics:
 
     def publish(self) -> None:
         level, message, values = self._report()
-        values |= {f'refused on {topic}': count for topic, count in self._rejected.items()}
+        # A copy: a worker thread may refuse something meanwhile.
+        rejected = dict(self._rejected)
+        values |= {f'refused on {topic}': count for topic, count in rejected.items()}
         name = self._node.get_fully_qualified_name().lstrip('/')
         status = DiagnosticStatus(
             level=level, name=name, message=message, hardware_id='topspark',

@@ -13,6 +13,7 @@ from typing import Callable, ClassVar
 
 import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
@@ -51,6 +52,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._lifecycle_group = ReentrantCallbackGroup()
         Node.__init__(self, name, **node_options)
         LifecycleNodeMixin.__init__(self, callback_group=self._lifecycle_group)
+        self._change_state = self._service_change_state.callback
+        self._service_change_state.callback = self._on_change_state
         self._parameter_server = ParameterServer(self, self.Parameters, self.parameters_changed)
         self._last_fault = ''
         self.diagnostics = diagnostics.Diagnostics(self, self._report)
@@ -113,9 +116,21 @@ class ManagedNode(LifecycleNodeMixin, Node):
         try:
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
-        except RCLError:
-            if self.context.ok():      # else the process was asked to end meanwhile
-                raise
+        except RCLError as error:
+            self._refuse_transition('autostart', error)
+
+    def _on_change_state(self, request, response):
+        # On a transition that the state does not have rclpy raises, which would end the process.
+        try:
+            return self._change_state(request, response)
+        except RCLError as error:
+            self._refuse_transition(request.transition.label or request.transition.id, error)
+            response.success = False
+            return response
+
+    def _refuse_transition(self, name: str | int, error: RCLError) -> None:
+        if self.context.ok():      # else the process was asked to end meanwhile
+            self.get_logger().warning(f'transition {name}: refused while {self.state}: {error}')
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._transition('configure', self.configure, super().on_configure, state)
@@ -186,7 +201,7 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except ValueError as error:      # a parameter outside its range, from file or command line
+    except (ParameterException, ValueError) as error:      # from file or command line
         raise SystemExit(f'{node_class.__name__}: {error}') from None
     finally:
         executor.shutdown()      # waits for callbacks that still run

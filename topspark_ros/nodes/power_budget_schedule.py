@@ -50,7 +50,7 @@ class PowerBudgetSchedule(ManagedNode):
     def configure(self) -> None:
         p = self.parameters
         steps = len(p.times)
-        if any(later <= earlier for earlier, later in zip(p.times, p.times[1:])):
+        if any(not earlier < later for earlier, later in zip(p.times, p.times[1:])):
             raise NodeFault(f'times: {list(p.times)}; accepted: rising')
         columns = []
         for name in ('power', 'deadline', 'min_accuracy'):

@@ -98,7 +98,8 @@ class TimestepController(ManagedNode):
             self._profile = load_profile(path)
         except ProfileError as error:
             raise NodeFault(str(error)) from None
-        self._policy = TimestepPolicy(self._profile, self._policy_config())
+        self._policy_config = self._weighing()
+        self._policy = TimestepPolicy(self._profile, self._policy_config)
         self._decisions = self.create_lifecycle_publisher(
             msg.TimestepDecision, 'timestep_decision', qos.STATE)
 
@@ -124,10 +125,12 @@ class TimestepController(ManagedNode):
         self.destroy_lifecycle_publisher(self._decisions)
 
     def parameters_changed(self, parameters: TimestepControllerParameters) -> None:
-        if self.state in ('inactive', 'active'):
-            self._policy = TimestepPolicy(self._profile, self._policy_config())
+        # A new policy remembers nothing, so only what it depends on makes one.
+        if self.state in ('inactive', 'active') and self._weighing() != self._policy_config:
+            self._policy_config = self._weighing()
+            self._policy = TimestepPolicy(self._profile, self._policy_config)
 
-    def _policy_config(self) -> PolicyConfig:
+    def _weighing(self) -> PolicyConfig:
         p = self.parameters
         return PolicyConfig(
             latency_weight=p.latency_weight, energy_weight_full=p.energy_weight_full,
@@ -144,10 +147,6 @@ class TimestepController(ManagedNode):
                 message, self.parameters.full_percentage)
         except ValueError as error:
             self.diagnostics.reject('battery_state', error)
-            return
-        if math.isnan(self._state_of_charge):
-            self.diagnostics.reject('battery_state', 'percentage: nan, and no charge with a '
-                                    'capacity; accepted: either of them')
             return
         self._heard_s['battery_state'] = self.now_s()
 

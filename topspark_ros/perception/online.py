@@ -91,7 +91,7 @@ class OnlineLearner:
                  settings: OnlineSettings, energy_table: EnergyTable):
         self.settings = settings
         self._network = network
-        self._class_names = list(class_names)
+        self._class_names = _names(network, class_names)
         self._timesteps = timesteps
         self._energy_table = energy_table
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()       # by stamp, oldest first
@@ -120,7 +120,7 @@ class OnlineLearner:
     def replace_network(self, network: Network, class_names: Sequence[str]) -> None:
         """Go on with other weights (loaded or reset); counts and settings stay."""
         with self._lock:
-            self._network, self._class_names = network, list(class_names)
+            self._network, self._class_names = network, _names(network, class_names)
             self._waiting.clear()
             self._early_labels.clear()
             self._hits.clear()
@@ -241,3 +241,8 @@ class OnlineLearner:
 
     def _spend(self, counts: OperationCounts) -> float:
         return estimate_energy_j(counts, self._energy_table)
+
+
+def _names(network: Network, known: Sequence[str]) -> list[str]:
+    """A name for each class, also of a network that was trained on bare class indices."""
+    return [*known, *(f'class {index}' for index in range(len(known), network.classes))]

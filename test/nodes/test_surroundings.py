@@ -1,0 +1,99 @@
+"""Battery, operator and camera: the nodes around perception, as processes."""
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from rig import msg
+
+from lifecycle_msgs.msg import Transition
+from sensor_msgs.msg import BatteryState, Image
+
+from topspark_ros.nodes import qos
+
+
+def test_the_battery_is_discharged_by_the_reported_power(rig):
+    rig.start('battery_simulator', capacity=1.0, time_compression=3600.0, rate=50.0,
+              voltage_empty=2.0, voltage_full=4.0)
+    states = rig.collect(BatteryState, 'battery_state')
+    rig.wait_for(lambda: states)
+    assert states[0].percentage == 1.0 and states[0].current == 0.0
+    assert states[0].power_supply_status == BatteryState.POWER_SUPPLY_STATUS_DISCHARGING
+
+    # 1 W of 1 Wh, an hour a second: a second from full to empty.
+    rig.publish('snn_learner/status', msg.LearnerStatus(
+        power_estimated=1.0, power_measured=math.nan), qos.STATUS)
+    rig.wait_for(lambda: states[-1].percentage == 0.0)
+    drained = [state for state in states if state.current < 0.0]
+    charges = [state.percentage for state in states]
+    assert charges == sorted(charges, reverse=True)
+    for state in drained:
+        assert state.voltage == pytest.approx(2.0 + 2.0 * state.percentage, abs=1e-4)
+        assert state.voltage * state.current == pytest.approx(-1.0, rel=1e-4)
+        assert state.charge == pytest.approx(state.percentage * state.capacity, rel=1e-4)
+    rig.wait_for(lambda: rig.concern('battery_simulator') == 'empty')
+
+
+def test_measured_power_counts_before_estimated(rig):
+    rig.start('battery_simulator', rate=50.0)
+    states = rig.collect(BatteryState, 'battery_state')
+    rig.publish('snn_learner/status', msg.LearnerStatus(
+        power_estimated=1.0, power_measured=2.0), qos.STATUS)
+    rig.wait_for(lambda: states and states[-1].current < 0.0)
+    assert states[-1].voltage * states[-1].current == pytest.approx(-2.0, rel=1e-4)
+
+
+def test_the_schedule_publishes_its_steps_in_order(rig):
+    budgets = []
+    subscription = rig.node.create_subscription(msg.PowerBudget, 'power_budget', budgets.append,
+                                                qos.DECISIONS)
+    rig.start('power_budget_schedule', times=[0.0, 0.3, 0.6], power=[math.nan, 2.0, 1.0],
+              deadline=[0.5], autostart=False)
+    assert rig.transit('power_budget_schedule', Transition.TRANSITION_CONFIGURE)
+    rig.wait_for(subscription.get_publisher_count)
+    assert rig.transit('power_budget_schedule', Transition.TRANSITION_ACTIVATE)
+    rig.wait_for(lambda: len(budgets) == 3)
+    assert math.isnan(budgets[0].power)
+    assert [budget.power for budget in budgets[1:]] == [2.0, 1.0]
+    assert {budget.deadline for budget in budgets} == {0.5}
+    stamps = [budget.header.stamp.sec + 1e-9 * budget.header.stamp.nanosec for budget in budgets]
+    assert stamps[1] - stamps[0] > 0.2 and stamps[2] - stamps[1] > 0.2
+
+
+@pytest.mark.parametrize('parameters, complaint', [
+    (dict(times=[0.0, 2.0, 1.0], power=[1.0]), 'times: [0.0, 2.0, 1.0]; accepted: rising'),
+    (dict(times=[0.0, 1.0], power=[1.0, 2.0, 3.0]), 'power: 3 entries; accepted: 2'),
+])
+def test_a_schedule_that_makes_no_sense_is_refused(rig, parameters, complaint):
+    process = rig.start('power_budget_schedule', **parameters)
+    rig.wait_for(lambda: complaint in process.log)
+    assert rig.state('power_budget_schedule') == 'unconfigured'
+
+
+def test_the_camera_shows_its_frames_with_labels_and_finishes(rig):
+    images = rig.collect(Image, 'image', qos.sensor(100))
+    labels = rig.collect(msg.Label, 'label', qos.LABEL)
+    rig.start('dataset_camera', frames=20, frame_rate=50.0, label_share=0.5,
+              wait_for_subscribers=True, width=160, height=120, frame_id='eye')
+    rig.wait_for(lambda: rig.concern('dataset_camera') == 'finished')
+    assert rig.health('dataset_camera', 'frames published') == '20'
+    rig.wait_for(lambda: len(labels) == int(rig.health('dataset_camera', 'labels published')))
+    assert 0 < len(labels) < 20
+    rig.wait_for(lambda: len(images) >= 19)      # best effort: the first may meet nobody
+    for frame in images:
+        assert (frame.width, frame.height, frame.step) == (160, 120, 480)
+        assert frame.encoding == 'bgr8' and len(frame.data) == 160 * 120 * 3
+        assert frame.header.frame_id == 'eye'
+    stamps = [(frame.header.stamp.sec, frame.header.stamp.nanosec) for frame in images]
+    assert stamps == sorted(set(stamps))
+    named = [(label.header.stamp.sec, label.header.stamp.nanosec) for label in labels]
+    assert set(named[1:]) <= set(stamps)
+    assert {label.class_id for label in labels} <= set('0123456789')
+
+
+def test_a_dataset_that_is_not_there_is_said_in_one_line(rig, monkeypatch):
+    monkeypatch.delenv('TOPSPARK_DATA', raising=False)
+    process = rig.start('dataset_camera', dataset='mnist')
+    rig.wait_for(lambda: 'TOPSPARK_DATA' in process.log)
+    assert rig.state('dataset_camera') == 'unconfigured' and 'Traceback' not in process.log

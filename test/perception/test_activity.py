@@ -1,0 +1,65 @@
+"""The activity window: rates, shares and power over the last seconds, from known input."""
+import math
+
+import pytest
+
+from topspark_ros.engine import OperationCounts
+from topspark_ros.perception.activity import ActivityWindow
+
+INFERENCE = OperationCounts(input_spikes=10, output_spikes=2, synaptic_operations=100)
+LEARNING = OperationCounts(input_spikes=30, output_spikes=9, synaptic_operations=300)
+
+
+def filled(frames: int, period_s: float = 0.1, start_s: float = 100.0) -> ActivityWindow:
+    """Frames at a steady rate, every second one learned."""
+    window = ActivityWindow(2.0)
+    for frame in range(frames):
+        now_s = start_s + frame * period_s
+        window.inference(now_s, INFERENCE, 1.0)
+        window.latency(0.01 * (1 + frame % 5))
+        if frame % 2 == 0:
+            window.learning(now_s, LEARNING, 3.0)
+    return window
+
+
+def test_nothing_happened():
+    activity = ActivityWindow(2.0).summary(5.0)
+    assert activity.frame_rate_hz == 0.0 and activity.power_w == 0.0
+    for value in (activity.learned_share, activity.latency_p50_s, activity.latency_p95_s,
+                  activity.energy_j, activity.input_spikes, activity.output_spikes,
+                  activity.synaptic_operations):
+        assert math.isnan(value)
+
+
+def test_rates_and_means_over_a_full_window():
+    activity = filled(100).summary(100.0 + 99 * 0.1)
+    assert activity.frame_rate_hz == pytest.approx(10.0)
+    assert activity.learned_share == pytest.approx(0.5)
+    assert activity.energy_j == pytest.approx(1.0 + 3.0 / 2)
+    assert activity.power_w == pytest.approx(activity.energy_j * activity.frame_rate_hz)
+    assert (activity.input_spikes, activity.output_spikes) == (10, 2)      # of inferences alone
+    assert activity.synaptic_operations == pytest.approx(100 + 300 / 2)
+    assert activity.latency_p50_s == pytest.approx(0.03)
+    assert activity.latency_p95_s == pytest.approx(0.05)
+
+
+def test_before_the_window_has_filled_once_it_is_shorter():
+    activity = filled(6).summary(100.6)
+    assert activity.frame_rate_hz == pytest.approx(6 / 0.6)
+    assert activity.power_w == pytest.approx((6 * 1.0 + 3 * 3.0) / 0.6)
+
+
+def test_what_is_older_than_the_window_is_forgotten():
+    window = filled(10)
+    assert window.summary(101.0).frame_rate_hz > 0
+    late = window.summary(200.0)
+    assert late.frame_rate_hz == 0.0 and late.power_w == 0.0 and math.isnan(late.latency_p50_s)
+
+
+def test_a_clock_that_was_set_back_begins_anew():
+    window = filled(10)
+    window.inference(3.0, INFERENCE, 1.0)
+    activity = window.summary(4.0)
+    assert activity.frame_rate_hz == pytest.approx(1.0)
+    assert activity.power_w == pytest.approx(1.0)
+    assert activity.learned_share == 0.0

@@ -1,0 +1,292 @@
+"""The online learner without ROS: which label teaches which frame, and what is counted."""
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import cycle
+
+import numpy as np
+import pytest
+
+from topspark_ros.engine import (MAX_CLASSES, NetworkConfig, create_network, load_checkpoint,
+                                 save_checkpoint)
+from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.perception.online import (MAX_WAITING, OnlineLearner, OnlineSettings, Timesteps)
+from topspark_ros.streams.datasets import load_dataset
+
+CONFIG = NetworkConfig(inputs=64, neurons=60, max_input_rate=2.0, seed=1)
+DIGITS = load_dataset('digits')
+PIXELS = DIGITS.images.reshape(-1, 64)
+NAMES = [DIGITS.class_names[label] for label in DIGITS.labels]
+WAIT_S = 0.15
+SECOND = 1_000_000_000
+
+
+def new_learner(accuracy_window: int = 200, **timesteps) -> OnlineLearner:
+    return OnlineLearner(
+        create_network(CONFIG), (), Timesteps(**{'training': 16, 'inference': 16, **timesteps}),
+        OnlineSettings(WAIT_S, accuracy_window), ENERGY_TABLES['loihi'])
+
+
+@pytest.fixture
+def learner():
+    return new_learner()
+
+
+def totals(learner):
+    return learner.status(0.0).totals
+
+
+def teach(learner, frames: int, start: int = 0) -> list[str | None]:
+    """Frames at 20 Hz, each labelled and learned at once; returns the predictions."""
+    predictions = []
+    for frame in range(start, start + frames):
+        stamp_ns, now_s = (frame + 1) * SECOND // 20, frame / 20
+        predictions.append(learner.classify(stamp_ns, PIXELS[frame], now_s).class_name)
+        learner.add_label(stamp_ns, NAMES[frame])
+        learner.learn_due(now_s)
+    return predictions
+
+
+def knows(learner, frame: int) -> bool:
+    return learner.classify(0, PIXELS[frame], 0.0).class_name == NAMES[frame]
+
+
+# Labels.
+
+def test_a_label_teaches_the_frame_that_waits_for_it(learner):
+    learner.classify(SECOND, PIXELS[0], 0.0)
+    assert learner.learn_due(0.01) == 0
+    learner.add_label(SECOND, NAMES[0])
+    assert learner.learn_due(0.02) == 1
+    assert knows(learner, 0)
+    assert (totals(learner).labels, totals(learner).labels_unmatched) == (1, 0)
+
+
+def test_a_label_may_come_before_its_frame(learner):
+    learner.add_label(SECOND, NAMES[0])
+    learner.classify(SECOND, PIXELS[0], 0.0)
+    assert learner.learn_due(0.0) == 1 and knows(learner, 0)
+
+
+def test_a_label_waits_for_its_own_frame(learner):
+    learner.add_label(2 * SECOND, NAMES[1])
+    learner.classify(SECOND, PIXELS[0], 0.0)
+    assert learner.learn_due(0.0) == 0
+    learner.classify(2 * SECOND, PIXELS[1], 0.05)
+    assert learner.learn_due(0.05) == 1 and knows(learner, 1)
+
+
+def test_a_label_that_comes_too_late_is_counted(learner):
+    learner.classify(SECOND, PIXELS[0], 0.0)
+    assert learner.learn_due(WAIT_S) == 1      # as unlabelled
+    learner.classify(2 * SECOND, PIXELS[1], WAIT_S)
+    learner.add_label(SECOND, NAMES[0])
+    assert totals(learner).labels_unmatched == 1
+    assert learner.status(0.0).accuracy_frames == 0
+
+
+def test_a_label_whose_frame_never_comes_is_counted_when_a_newer_one_does(learner):
+    learner.add_label(SECOND, NAMES[0])
+    learner.classify(2 * SECOND, PIXELS[1], 0.0)
+    assert totals(learner).labels_unmatched == 1
+
+
+def test_a_label_without_stamp_teaches_the_next_frame(learner):
+    learner.classify(SECOND, PIXELS[1], 0.0)
+    learner.add_label(0, NAMES[0])
+    learner.classify(0, PIXELS[0], 0.01)
+    assert learner.learn_due(0.01) == 1 and knows(learner, 0)
+
+
+def test_of_two_labels_for_the_next_frame_the_last_counts(learner):
+    learner.add_label(0, 'wrong')
+    learner.add_label(0, NAMES[0])
+    learner.classify(SECOND, PIXELS[0], 0.0)
+    learner.learn_due(0.0)
+    assert knows(learner, 0) and totals(learner).labels_unmatched == 1
+
+
+def test_frames_without_stamp_do_not_replace_each_other(learner):
+    for frame in range(3):
+        learner.classify(0, PIXELS[frame], 0.0)
+    assert learner.learn_due(WAIT_S) == 3
+
+
+def test_a_new_name_becomes_a_class(learner):
+    teach(learner, 5)
+    learner.add_label(SECOND * 60, 'seven of nine')
+    learner.classify(SECOND * 60, PIXELS[7], 1.0)
+    learner.learn_due(1.0)
+    assert learner.classify(0, PIXELS[7], 1.0).class_names[-1] == 'seven of nine'
+
+
+@pytest.mark.parametrize('name', ['', '  ', '\n'])
+def test_an_empty_name_is_refused_and_changes_nothing(learner, name):
+    with pytest.raises(ValueError, match='class_id: empty'):
+        learner.add_label(SECOND, name)
+    assert totals(learner).labels == 0
+
+
+def test_one_class_too_many_is_refused(learner):
+    for number in range(MAX_CLASSES):
+        learner.add_label(SECOND, f'class {number}')
+    with pytest.raises(ValueError, match=f'at most {MAX_CLASSES}'):
+        learner.add_label(SECOND, 'one more')
+    learner.add_label(SECOND, 'class 0')
+
+
+# Accuracy.
+
+def test_accuracy_counts_the_prediction_from_before_learning(learner):
+    predictions = teach(learner, 150)
+    assert predictions[0] is None
+    hits = [one == other for one, other in zip(predictions, NAMES)]
+    status = learner.status(7.5)
+    assert status.accuracy == pytest.approx(np.mean(hits)) and status.accuracy_frames == 150
+    assert np.mean(hits[100:]) > np.mean(hits[:50])
+    assert status.recruited_neurons > 0 and status.labelled_neurons > 0
+
+
+def test_accuracy_is_over_its_window():
+    learner = new_learner(accuracy_window=20)
+    predictions = teach(learner, 50)
+    status = learner.status(2.5)
+    assert status.accuracy_frames == 20
+    assert status.accuracy == pytest.approx(
+        np.mean([one == other for one, other in zip(predictions[30:], NAMES[30:])]))
+
+
+def test_accuracy_is_unknown_before_the_first_label(learner):
+    learner.classify(SECOND, PIXELS[0], 0.0)
+    learner.learn_due(1.0)
+    assert math.isnan(learner.status(1.0).accuracy)
+
+
+# Learning.
+
+def test_a_frame_without_label_is_learned_when_it_has_waited(learner):
+    assert learner.next_due_s() is None
+    learner.classify(SECOND, PIXELS[0], 10.0)
+    assert learner.next_due_s() == pytest.approx(10.0 + WAIT_S)
+    assert learner.learn_due(10.0 + 0.9 * WAIT_S) == 0
+    assert learner.learn_due(10.0 + 1.1 * WAIT_S) == 1
+    assert learner.next_due_s() is None
+    assert totals(learner).learned == 1
+
+
+def test_with_learning_off_frames_are_scored_but_not_learned(learner):
+    teach(learner, 100)
+    before, _ = learner.snapshot()
+    learner.set_timesteps(replace(learner.timesteps, learning=False))
+    teach(learner, 20, start=100)
+    after, _ = learner.snapshot()
+    assert same_weights(before, after)
+    status = learner.status(6.0)
+    assert status.totals.learned == 100 and status.accuracy_frames == 120
+    assert not learner.classify(0, PIXELS[0], 6.0).learning
+
+
+def test_the_timestep_changes_between_presentations(learner):
+    teach(learner, 50)
+    for inference, training in ((4, 32), (350, 1), (16, 16)):
+        learner.set_timesteps(Timesteps(training, inference, sequence=inference))
+        assert learner.classify(0, PIXELS[60], 3.0).timesteps == inference
+        learner.learn_due(3.0 + WAIT_S)
+        assert learner.status(4.0).timesteps == Timesteps(training, inference,
+                                                          sequence=inference)
+
+
+def test_fewer_timesteps_cost_less_energy(learner):
+    teach(learner, 50)
+    energies = []
+    for inference in (2, 8, 32):
+        learner.set_timesteps(Timesteps(16, inference))
+        energies.append(learner.classify(0, PIXELS[60], 3.0).energy_j)
+    assert 0 < energies[0] < energies[1] < energies[2]
+
+
+# Robustness.
+
+def test_frames_without_labels_do_not_pile_up(learner):
+    for frame, pixels in zip(range(10_000), cycle(PIXELS)):
+        learner.classify(frame + 1, pixels, 0.0)      # time stands still: none is due
+    assert totals(learner).learned == 10_000 - MAX_WAITING
+    assert learner.learn_due(WAIT_S) == MAX_WAITING
+
+
+def test_labels_without_frames_do_not_pile_up(learner):
+    for label in range(10_000):
+        learner.add_label(label + 1, '3')
+    assert totals(learner).labels_unmatched == 10_000 - MAX_WAITING
+
+
+def test_a_clock_that_was_set_back_leaves_no_frame_waiting(learner):
+    learner.classify(SECOND, PIXELS[0], 1000.0)
+    assert learner.learn_due(3.0) == 1
+
+
+def test_stamps_that_were_set_back_still_find_their_labels(learner):
+    teach(learner, 100)
+    learner.classify(3, PIXELS[100], 5.0)
+    learner.add_label(3, 'after the reset')
+    learner.learn_due(5.0)
+    assert learner.snapshot()[1][-1] == 'after the reset'
+    assert learner.status(5.0).accuracy_frames == 101
+
+
+# Weights.
+
+def same_weights(one, other) -> bool:
+    return all(np.array_equal(array, other.state()[name]) for name, array in one.state().items())
+
+
+def test_a_snapshot_does_not_learn_on(learner):
+    teach(learner, 50)
+    network, names = learner.snapshot()
+    state = network.state()
+    teach(learner, 50, start=50)
+    assert all(np.array_equal(array, network.state()[name]) for name, array in state.items())
+    assert len(names) <= 10 and not same_weights(network, learner.snapshot()[0])
+
+
+def test_replaced_weights_answer_at_once_and_counts_stay(learner):
+    teach(learner, 100)
+    trained = learner.snapshot()
+    known = learner.classify(0, PIXELS[5], 5.0)
+    learner.classify(99 * SECOND, PIXELS[6], 5.0)      # waits, for weights that are gone
+    learner.replace_network(create_network(CONFIG), ())
+    assert learner.classify(0, PIXELS[5], 5.0).class_name is None
+    assert learner.status(5.0).accuracy_frames == 0
+    assert totals(learner).learned == 100
+
+    learner.replace_network(*trained)
+    again = learner.classify(0, PIXELS[5], 5.0)
+    assert again.class_name == known.class_name
+    assert np.array_equal(again.scores, known.scores)
+
+
+def test_a_checkpoint_without_names_gets_some(learner, tmp_path):
+    teach(learner, 50)
+    save_checkpoint(tmp_path / 'nameless.ckpt', learner.snapshot()[0])
+    learner.replace_network(*load_checkpoint(tmp_path / 'nameless.ckpt'))
+    result = learner.classify(0, PIXELS[5], 3.0)
+    assert len(result.class_names) == len(result.scores)
+
+
+def test_equal_runs_are_equal():
+    one, other = new_learner(), new_learner()
+    assert teach(one, 100) == teach(other, 100)
+    assert same_weights(one.snapshot()[0], other.snapshot()[0])
+    assert one.status(5.0) == other.status(5.0)
+
+
+def test_rates_and_power_are_of_the_last_seconds(learner):
+    teach(learner, 100)
+    activity = learner.status(99 / 20).activity
+    assert activity.frame_rate_hz == pytest.approx(20.0, rel=0.05)
+    assert activity.learned_share == pytest.approx(1.0)
+    assert activity.power_w == pytest.approx(activity.energy_j * activity.frame_rate_hz)
+    learner.record_latency(0.02)
+    assert learner.status(99 / 20).activity.latency_p50_s == pytest.approx(0.02)
+    assert learner.status(1000.0).activity.power_w == 0.0

@@ -1,0 +1,111 @@
+"""Imports point one way, and everything but the nodes lives without ROS."""
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / 'topspark_ros'
+
+# Room -> the rooms that it may import.
+ARROWS = {
+    'engine': set(),
+    'streams': set(),
+    'methodology': {'engine'},
+    'perception': {'engine', 'methodology', 'streams'},
+    'nodes': {'engine', 'methodology', 'streams', 'perception'},
+    'cli': {'engine', 'methodology', 'streams', 'perception', 'nodes'},
+}
+ROS = ('rclpy', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'lifecycle_msgs',
+       'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'launch', 'launch_ros',
+       'topspark_ros.msg')
+MODULES = sorted(PACKAGE.rglob('*.py'))
+
+
+def imported(path: Path):
+    """(line, absolute dotted name) of every import, those inside functions too."""
+    package = ('topspark_ros', *path.relative_to(PACKAGE).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            base = '.'.join(package[:len(package) - node.level + 1]) if node.level else ''
+            base = '.'.join(part for part in (base, node.module) if part)
+            for alias in node.names:
+                yield node.lineno, f'{base}.{alias.name}'
+
+
+def is_of(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + '.')
+
+
+def room(path: Path) -> str | None:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else None
+
+
+def test_every_room_is_known():
+    assert {room(path) for path in MODULES} - {None} == set(ARROWS)
+
+
+@pytest.mark.parametrize('path', MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_arrows_point_one_way(path):
+    accepted = ARROWS.get(room(path), set()) | {room(path), 'msg'}
+    wrong = [f'{path}:{line}: {name}' for line, name in imported(path)
+             if is_of(name, 'topspark_ros') and name != 'topspark_ros'
+             and name.split('.')[1] not in accepted]
+    assert not wrong
+
+
+@pytest.mark.parametrize('path', [path for path in MODULES if room(path) not in ('nodes', 'cli')],
+                         ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_ros_is_imported_by_nodes_alone(path):
+    wrong = [f'{path}:{line}: {name}' for line, name in imported(path)
+             if any(is_of(name, package) for package in ROS)]
+    assert not wrong
+
+
+def without_ros(code: str) -> subprocess.CompletedProcess:
+    """Run `code` in an interpreter that finds no ROS."""
+    block = f"""
+import importlib, sys
+class NoRos:
+    def find_spec(self, name, path=None, target=None):
+        if any(name == package or name.startswith(package + '.') for package in {ROS!r}):
+            raise ModuleNotFoundError(f'blocked: {{name}}', name=name)
+sys.meta_path.insert(0, NoRos())
+"""
+    return subprocess.run([sys.executable, '-c', block + code], capture_output=True, text=True)
+
+
+def test_ros_is_blocked_at_all():
+    pytest.importorskip('rclpy')
+    assert 'blocked: rclpy' in without_ros('import rclpy').stderr
+
+
+def test_the_rooms_live_without_ros():
+    names = ['.'.join(('topspark_ros', *path.relative_to(PACKAGE).with_suffix('').parts))
+             for path in MODULES if room(path) in ('engine', 'methodology', 'streams',
+                                                   'perception')]
+    names = [name.removesuffix('.__init__') for name in names]
+    result = without_ros(f'for name in {names!r}: importlib.import_module(name)')
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize('arguments', [['--help'], ['demo', '--help'], ['profile', '--help']])
+def test_the_command_explains_itself_without_ros(arguments):
+    result = without_ros(f"sys.argv[1:] = {arguments!r}\n"
+                         "from topspark_ros.cli.main import main\nsys.exit(main())")
+    assert result.returncode == 0, result.stderr
+    assert 'usage: topspark' in result.stdout
+
+
+def test_the_demo_says_that_ros_is_missing():
+    result = without_ros("sys.argv[1:] = ['demo']\n"
+                         "from topspark_ros.cli.main import main\nsys.exit(main())")
+    assert result.returncode == 2
+    assert result.stderr.startswith('topspark demo: ROS 2 is not there')

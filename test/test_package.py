@@ -1,0 +1,95 @@
+"""What the package says of itself: one version, one licence, units in every message."""
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from topspark_ros.methodology.policy import Reason
+
+ROOT = Path(__file__).parents[1]
+MANIFEST = ElementTree.parse(ROOT / 'package.xml')
+MESSAGES = sorted((ROOT / 'msg').glob('*.msg'))
+
+
+def setup_says(option: str) -> str:
+    result = subprocess.run([sys.executable, 'setup.py', '--quiet', option], cwd=ROOT, check=True,
+                            capture_output=True, text=True)
+    return result.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize('field', ['name', 'version', 'license', 'description'])
+def test_setup_and_manifest_agree(field):
+    assert setup_says(f'--{field}') == MANIFEST.findtext(field)
+
+
+def test_the_licence_is_the_one_in_the_file():
+    licence = MANIFEST.find('license')
+    assert licence.text == 'Apache-2.0'
+    text = (ROOT / licence.attrib['file']).read_text()
+    assert re.search(r'Apache License\s+Version 2\.0', text)
+
+
+def test_every_message_is_built():
+    listed = re.findall(r'"msg/(\w+)\.msg"', (ROOT / 'CMakeLists.txt').read_text())
+    assert sorted(listed) == [path.stem for path in MESSAGES]
+
+
+def fields(path: Path):
+    """(type, name, comment) of every field and constant."""
+    for line in path.read_text().splitlines():
+        code, _, comment = line.partition('#')
+        if code.strip():
+            kind, name = code.split(maxsplit=1)
+            yield kind, name.strip(), comment.strip()
+
+
+@pytest.mark.parametrize('path', MESSAGES, ids=lambda path: path.stem)
+def test_every_message_begins_with_what_it_is(path):
+    assert path.read_text().startswith('# ')
+    kinds = [(kind, name) for kind, name, _ in fields(path) if '=' not in name]
+    assert kinds[0] == ('std_msgs/Header', 'header')
+
+
+UNIT = re.compile(r'^(s|J|W|Hz)\b|0\.\.1|^an? (inference|frame),')
+
+
+@pytest.mark.parametrize('path', MESSAGES, ids=lambda path: path.stem)
+def test_every_field_says_its_unit_or_meaning(path):
+    for kind, name, comment in fields(path):
+        assert comment, name
+        if kind.startswith('float'):
+            assert UNIT.search(comment), f'{name}: no unit in "{comment}"'
+
+
+def test_the_reasons_of_message_and_policy_are_the_same():
+    constants = dict(name.split('=') for kind, name, _ in
+                     fields(ROOT / 'msg' / 'TimestepDecision.msg') if '=' in name)
+    assert {name: int(value) for name, value in constants.items()} == {
+        reason.name: reason.value for reason in Reason}
+
+
+def test_every_executable_is_installed_and_can_be_executed():
+    cmake = (ROOT / 'CMakeLists.txt').read_text()
+    for path in (ROOT / 'topspark_ros' / 'nodes').glob('*.py'):
+        if "__name__ == '__main__'" in path.read_text():
+            assert re.search(rf'^\s+{path.stem}\)?$', cmake, re.MULTILINE), path.stem
+            assert path.read_text().startswith('#!/usr/bin/env python3\n')
+
+
+def test_every_imported_package_is_declared():
+    declared = {element.text for element in MANIFEST.getroot()
+                if element.tag in ('depend', 'exec_depend')}
+    sources = [*(ROOT / 'topspark_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py')]
+    imports = {match for path in sources
+               for match in re.findall(r'^\s*(?:from|import) (\w+)', path.read_text(),
+                                       re.MULTILINE)}
+    keys = {'cv2': 'python3-opencv', 'sklearn': 'python3-sklearn', 'yaml': 'python3-yaml'}
+    third_party = imports - set(sys.stdlib_module_names) - {'topspark_ros'}
+    missing = {name for name in third_party
+               if not {name, f'python3-{name}', keys.get(name)} & declared}
+    assert not missing
