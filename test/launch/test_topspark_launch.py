@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import array
-import os
 import time
 import unittest
 
@@ -16,6 +15,7 @@ import launch_testing.actions
 import launch_testing.asserts
 import rclpy
 from ament_index_python.packages import get_package_share_directory
+from domain_coordinator import domain_id
 from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import (PythonLaunchDescriptionSource,
@@ -30,7 +30,8 @@ from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.scenes import SceneRenderer
 
 LAUNCH_FILE = get_package_share_directory('topspark_ros') + '/launch/topspark.launch.py'
-DOMAIN = 101 + os.getpid() % 100      # of this test alone
+RESERVATION = domain_id()      # held as long as this module lives: a domain of its own
+DOMAIN = RESERVATION.__enter__()
 TIMEOUT_S = 60.0
 NODES = ('snn_learner', 'timestep_controller')
 

@@ -34,7 +34,8 @@ from topspark_ros.nodes import qos
 from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.scenes import SceneRenderer
 
-TIMEOUT_S = 30.0      # a condition that does not hold by then never will
+TIMEOUT_S = 60.0      # a condition that does not hold by then never will
+ANSWER_S = 5.0        # an answer that takes longer is lost: ask again
 EVERY = QoSProfile(depth=1000)
 
 
@@ -167,16 +168,37 @@ class Rig:
     def call_async(self, service_type, name: str, request=None):
         if name not in self._clients:
             self._clients[name] = self.node.create_client(service_type, name)
+            if service_type is ChangeState:
+                self._greet(name)
         client = self._clients[name]
         self.wait_for(client.service_is_ready, f'service {name}')
         return client.call_async(request or service_type.Request())
+
+    def _greet(self, name: str) -> None:
+        """Get a first answer, with a transition that no state has.
+
+        A service is ready for the client before the client is ready for its answer, and an
+        answer sent too early is lost: a request that may be sent once only must not be the first.
+        """
+        self.call(ChangeState, name, ChangeState.Request(transition=Transition(id=255)))
 
     def answer(self, future):
         self.wait_for(future.done, 'an answer')
         return future.result()
 
     def call(self, service_type, name: str, request=None):
-        return self.answer(self.call_async(service_type, name, request))
+        """The answer to a request that may be sent again."""
+        future = None
+
+        def answered():
+            nonlocal future, sent_s
+            if future is None or time.monotonic() > sent_s + ANSWER_S:
+                future, sent_s = self.call_async(service_type, name, request), time.monotonic()
+            return future.done()
+
+        sent_s = 0.0
+        self.wait_for(answered, f'an answer of {name}')
+        return future.result()
 
     def transit_async(self, node: str, transition_id: int):
         return self.call_async(ChangeState, f'{node}/change_state', ChangeState.Request(
