@@ -251,13 +251,8 @@ def test_compressed_images(rig):
     assert f'{rig.namespace}/image/compressed: ' in process.log
 
 
-def test_a_decision_outside_the_profile_is_refused(rig):
-    import topspark_ros.nodes.qos      # the profile is the shipped one
-    from ament_index_python.packages import get_package_share_directory
-
-    process = start_learner(
-        rig, profile_file=get_package_share_directory('topspark_ros')
-        + '/config/profile_digits.yaml')
+def test_a_decision_outside_the_profile_is_refused(rig, shipped_profile):
+    process = start_learner(rig, profile_file=str(shipped_profile))
     statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
     decide(rig, 1, training=16, inference=5)
     rig.wait_for(lambda: rig.refused(LEARNER, 'timestep_decision') == 1)
