@@ -38,9 +38,10 @@ class Controlled:
         self.decisions = rig.collect(msg.TimestepDecision, 'timestep_decision', qos.DECISIONS)
         rig.wait_until_active(CONTROLLER)
 
-    def hear_learner(self) -> None:
+    def hear_learner(self, power_estimated: float = 0.0) -> None:
         self.rig.publish('snn_learner/status', msg.LearnerStatus(
-            frame_rate=20.0, learned_share=1.0, learning=True), qos.STATUS)
+            frame_rate=20.0, learned_share=1.0, learning=True, power_measured=NAN,
+            power_estimated=power_estimated), qos.STATUS)
 
     def hear_battery(self, state: BatteryState) -> None:
         self.rig.publish('battery_state', state, qos.BATTERY)
@@ -226,3 +227,16 @@ def test_a_bad_profile_fails_configure_with_one_line(rig, tmp_path, shipped_prof
     assert rig.state(CONTROLLER) == 'unconfigured' and process.running
     assert 'configure: ' in process.log and 'Traceback' not in process.log
     assert sum(str(path) in line for line in process.log.splitlines()) == 1
+
+
+def test_an_energy_budget_is_used_up_by_what_the_learner_draws(unlimited):
+    unlimited.hear_budget(energy=1.0)
+    unlimited.rig.wait_for(lambda: unlimited.health('energy left [J]') == 1.0, 'the budget')
+
+    def used_up():
+        unlimited.hear_learner(power_estimated=10.0)
+        return unlimited.decisions[-1].reason == Reason.ENERGY
+    unlimited.rig.wait_for(used_up, 'the energy to be used up')
+    assert not unlimited.decisions[-1].learning
+    unlimited.hear_budget()
+    unlimited.decides(Reason.SCORE)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros import msg
-from topspark_ros.nodes import diagnostics, qos
+from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, run
 from topspark_ros.nodes.parameters import parameter
 
@@ -74,8 +74,7 @@ class BatterySimulator(ManagedNode):
         self.destroy_lifecycle_publisher(self._publisher)
 
     def _on_status(self, message: msg.LearnerStatus) -> None:
-        measured_w = message.power_measured
-        self._perception_w = message.power_estimated if math.isnan(measured_w) else measured_w
+        self._perception_w = conversions.drawn_power_w(message)
 
     def _discharge(self) -> None:
         p = self.parameters

@@ -8,7 +8,7 @@ from sensor_msgs.msg import BatteryState
 from std_msgs.msg import Header
 
 from topspark_ros import msg
-from topspark_ros.methodology.policy import Budget, Decision
+from topspark_ros.methodology.policy import Budget, Decision, PolicyError
 from topspark_ros.perception.online import Classification, OnlineStatus, Timesteps
 
 
@@ -72,10 +72,23 @@ def decision_message(decision: Decision, sequence: int, stamp: Time) -> msg.Time
         expected_power=decision.expected_power_w)
 
 
+_BUDGET_FIELDS = {'power_w': 'power', 'energy_j': 'energy', 'deadline_s': 'deadline',
+                  'min_accuracy': 'min_accuracy'}
+
+
 def budget_from(message: msg.PowerBudget) -> Budget:
-    """The limits; PolicyError, a ValueError, if one is neither NaN nor acceptable."""
-    return Budget(power_w=message.power, energy_j=message.energy, deadline_s=message.deadline,
-                  min_accuracy=message.min_accuracy)
+    """The limits; ValueError, naming the message's field, if one is not acceptable."""
+    try:
+        return Budget(**{limit: getattr(message, field)
+                         for limit, field in _BUDGET_FIELDS.items()})
+    except PolicyError as error:
+        limit, rest = str(error).split(' ', 1)
+        raise ValueError(f'{_BUDGET_FIELDS[limit]} {rest}') from None
+
+
+def drawn_power_w(status: msg.LearnerStatus) -> float:
+    """What perception draws, W: as measured, or else as estimated."""
+    return status.power_estimated if math.isnan(status.power_measured) else status.power_measured
 
 
 def state_of_charge_from(message: BatteryState, full_percentage: float) -> float:

@@ -151,7 +151,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.stop('active')
+        self.stop(state.label)     # the state before the transition that failed
         return TransitionCallbackReturn.SUCCESS
 
     def stop(self, state: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ament_index_python.packages import get_package_share_directory
 from sensor_msgs.msg import BatteryState
@@ -76,7 +76,8 @@ class TimestepController(ManagedNode):
     Subscribers:
         * battery_state (sensor_msgs/BatteryState): percentage, or charge and capacity
         * power_budget (topspark_ros/PowerBudget, latched): the limits
-        * snn_learner/status (topspark_ros/LearnerStatus): frame rate, share of learned frames
+        * snn_learner/status (topspark_ros/LearnerStatus): frame rate, share of learned frames,
+          power that the energy budget is charged with
 
     Publishers:
         * timestep_decision (topspark_ros/TimestepDecision, latched): T, learning and the reason
@@ -160,6 +161,12 @@ class TimestepController(ManagedNode):
         self._decide()     # a new limit is not to wait for the next look
 
     def _on_status(self, message: msg.LearnerStatus) -> None:
+        if not math.isnan(self._budget.energy_j):
+            # A learner that was away is not taken to have drawn this power all the time.
+            passed_s = min(self._age_s('snn_learner/status'), self.parameters.learner_timeout)
+            used_j = conversions.drawn_power_w(message) * passed_s
+            self._budget = replace(self._budget,
+                                   energy_j=max(0.0, self._budget.energy_j - used_j))
         self._status = message
         self._heard_s['snn_learner/status'] = self.now_s()
 
@@ -216,6 +223,7 @@ class TimestepController(ManagedNode):
             'learning': decision.learning if decision else False,
             'expected power [W]': decision.expected_power_w if decision else math.nan,
             'power limit [W]': self._budget.power_w,
+            'energy left [J]': self._budget.energy_j,
             'state of charge': self._state_of_charge,
             'battery age [s]': self._age_s('battery_state'),
             'budget age [s]': self._age_s('power_budget'),
