@@ -8,16 +8,19 @@ else is logged with its traceback (rclpy alone would swallow it).
 from __future__ import annotations
 
 import dataclasses
+import signal
+import threading
 import traceback
 from typing import Callable, ClassVar
 
 import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
@@ -129,8 +132,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
             return response
 
     def _refuse_transition(self, name: str | int, error: RCLError) -> None:
-        if self.context.ok():      # else the process was asked to end meanwhile
-            self.get_logger().warning(f'transition {name}: refused while {self.state}: {error}')
+        self.get_logger().warning(f'transition {name}: refused while {self.state}: {error}')
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._transition('configure', self.configure, super().on_configure, state)
@@ -176,8 +178,6 @@ class ManagedNode(LifecycleNodeMixin, Node):
             self.get_logger().error(self._last_fault)
             return TransitionCallbackReturn.FAILURE
         except Exception:
-            if not self.context.ok():      # the process was asked to end meanwhile
-                return TransitionCallbackReturn.FAILURE
             self._last_fault = f'{name}: {traceback.format_exc(limit=1)}'
             self.get_logger().error(f'{name} failed:\n{traceback.format_exc()}')
             return TransitionCallbackReturn.ERROR
@@ -191,21 +191,38 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
 
 def run(node_class: Callable[[], ManagedNode]) -> None:
-    """Run one node until it is asked to end (SIGINT, SIGTERM), then stop it cleanly."""
-    rclpy.init()
-    node = None
-    executor = MultiThreadedExecutor(num_threads=2)
+    """Run one node until it is asked to end (SIGINT, SIGTERM), then stop it cleanly.
+
+    The signals are handled here, not by rclpy, whose handler takes the context away from
+    callbacks and threads that still run: the node stops first, the context ends last.
+    """
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    ending = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ending.set())
     try:
         node = node_class()
-        executor.add_node(node)
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except (ParameterException, ValueError) as error:      # from file or command line
+    except (ValueError, ParameterException) as error:    # of a file or of the command line
         raise SystemExit(f'{node_class.__name__}: {error}') from None
-    finally:
-        executor.shutdown()      # waits for callbacks that still run
-        if node is not None:
-            node.stop(node.state)
-            node.destroy_node()
-        rclpy.try_shutdown()
+    executor = MultiThreadedExecutor(num_threads=2)
+    executor.add_node(node)
+    failures = []
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except Exception as failure:
+            node.get_logger().fatal(f'A callback failed:\n{traceback.format_exc()}')
+            failures.append(failure)
+            ending.set()
+
+    spinning = threading.Thread(target=spin, name='executor')
+    spinning.start()
+    ending.wait()
+    executor.shutdown()      # waits for callbacks that still run
+    spinning.join()
+    node.stop(node.state)
+    node.destroy_node()
+    rclpy.shutdown()
+    if failures:
+        raise SystemExit(1)
