@@ -35,12 +35,12 @@ def listed(file: str):
                                id=f'{pattern.removeprefix("/**/")}.{name}')
 
 
-@pytest.mark.parametrize('node, name, value', listed('topspark.yaml'))
+@pytest.mark.parametrize('node, name, value', list(listed('topspark.yaml')))
 def test_the_robots_file_lists_the_defaults(node, name, value):
     assert value == declaration(node)[name].default
 
 
-@pytest.mark.parametrize('node, name, value', listed('demo.yaml'))
+@pytest.mark.parametrize('node, name, value', list(listed('demo.yaml')))
 def test_the_demos_file_lists_accepted_values(node, name, value):
     field = declaration(node)[name]
     assert type(value) is (list if isinstance(field.default, tuple) else type(field.default))
