@@ -17,6 +17,7 @@ from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, Node
 from topspark_ros.nodes.parameters import parameter
 
 DEFAULTS = PolicyConfig()
+FRAME_RATE_TIME_CONSTANT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class TimestepController(ManagedNode):
         self._state_of_charge = math.nan
         self._budget = Budget()
         self._status: msg.LearnerStatus | None = None
+        self._frame_rate_hz = math.nan     # NaN: nothing heard
         self._decision: Decision | None = None
         self._heard_s: dict[str, float] = {}
         self._active = [
@@ -167,8 +169,17 @@ class TimestepController(ManagedNode):
             used_j = conversions.drawn_power_w(message) * passed_s
             self._budget = replace(self._budget,
                                    energy_j=max(0.0, self._budget.energy_j - used_j))
+        self._frame_rate_hz = self._smoothed_rate(message.frame_rate)
         self._status = message
         self._heard_s['snn_learner/status'] = self.now_s()
+
+    def _smoothed_rate(self, frame_rate_hz: float) -> float:
+        """A low-pass filter: a camera that stalls for a moment and catches up changes nothing."""
+        passed_s = self._age_s('snn_learner/status')
+        if not (self._frame_rate_hz > 0.0 and frame_rate_hz > 0.0):
+            return frame_rate_hz
+        return self._frame_rate_hz + (frame_rate_hz - self._frame_rate_hz) * (
+            1.0 - math.exp(-passed_s / FRAME_RATE_TIME_CONSTANT_S))
 
     # Output --------------------------------------------------------------------------------
 
@@ -192,7 +203,7 @@ class TimestepController(ManagedNode):
             battery_stale=self._age_s('battery_state') > p.battery_timeout,
             budget_stale=(0.0 < p.budget_timeout < self._age_s('power_budget') < math.inf),
             learner_silent=self._age_s('snn_learner/status') > p.learner_timeout,
-            frame_rate_hz=status.frame_rate if status else math.nan,
+            frame_rate_hz=self._frame_rate_hz,
             # What is not learned now, because a decision says so, counts as learned again
             # when learning is considered: NaN.
             learned_share=status.learned_share if status and status.learning else math.nan)
