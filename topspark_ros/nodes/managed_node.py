@@ -8,6 +8,7 @@ else is logged with its traceback (rclpy alone would swallow it).
 from __future__ import annotations
 
 import dataclasses
+import os
 import signal
 import threading
 import traceback
@@ -197,9 +198,13 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     callbacks and threads that still run: the node stops first, the context ends last.
     """
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    ending = threading.Event()
+    # A pipe, because a signal may come at any point of the program: a lock (of an event, say)
+    # that the interrupted code holds would never be free again.
+    ending, end = os.pipe()
+    os.set_blocking(end, False)
+    signal.set_wakeup_fd(end)
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ending.set())
+        signal.signal(number, lambda *_: None)
     try:
         node = node_class()
     except (ValueError, ParameterException) as error:    # of a file or of the command line
@@ -214,11 +219,11 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
         except Exception as failure:
             node.get_logger().fatal(f'A callback failed:\n{traceback.format_exc()}')
             failures.append(failure)
-            ending.set()
+            os.write(end, b'\0')
 
     spinning = threading.Thread(target=spin, name='executor')
     spinning.start()
-    ending.wait()
+    os.read(ending, 1)
     executor.shutdown()      # waits for callbacks that still run
     spinning.join()
     node.stop(node.state)
