@@ -23,6 +23,7 @@ from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallba
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
+from rclpy.task import Future
 from rclpy.timer import Timer
 
 from topspark_ros.nodes import diagnostics
@@ -211,11 +212,12 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
         raise SystemExit(f'{node_class.__name__}: {error}') from None
     executor = MultiThreadedExecutor(num_threads=2)
     executor.add_node(node)
+    stopped = Future()
     failures = []
 
     def spin() -> None:
         try:
-            executor.spin()
+            executor.spin_until_future_complete(stopped)
         except Exception as failure:
             node.get_logger().fatal(f'A callback failed:\n{traceback.format_exc()}')
             failures.append(failure)
@@ -224,8 +226,9 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     spinning = threading.Thread(target=spin, name='executor')
     spinning.start()
     os.read(ending, 1)
-    executor.shutdown()      # waits for callbacks that still run
+    stopped.set_result(None)
     spinning.join()
+    executor.shutdown()      # waits for callbacks that still run
     node.stop(node.state)
     node.destroy_node()
     rclpy.shutdown()
