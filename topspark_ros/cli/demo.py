@@ -224,7 +224,7 @@ class Demo:
 
     def _figures(self, record, published: int) -> dict:
         status = record.status
-        accuracy = record.accuracy[-1][1] if record.accuracy else math.nan
+        accuracy = live_view.latest(record.accuracy)
         settings = [(d.training_timesteps, d.inference_timesteps, d.learning)
                     for d in record.decisions]
         reselections = sum(before != after for before, after in zip(settings, settings[1:]))
@@ -248,8 +248,7 @@ class Demo:
             'energy of an inference, estimated [J]': sum(energy) / len(energy) if energy
             else math.nan,
             'power at the end, estimated [W]': status.power_estimated,
-            'state of charge at the end': record.state_of_charge[-1][1]
-            if record.state_of_charge else math.nan,
+            'state of charge at the end': live_view.latest(record.state_of_charge),
             'energy model': status.energy_model,
         }
         verdict = {

@@ -24,6 +24,11 @@ def share(value: float) -> str:
     return '–' if math.isnan(value) else f'{value:.1%}'
 
 
+def latest(points: list[tuple[float, float]]) -> float:
+    """The last value of a time series; NaN while there is none."""
+    return points[-1][1] if points else math.nan
+
+
 def view(record, *, frames: int, title: str):
     """What a rich Live shows of an observer's record."""
     status = record.status
@@ -32,15 +37,15 @@ def view(record, *, frames: int, title: str):
         return Panel(Text('Waiting for the learner: its kernels are being compiled ...'),
                      title=title)
     decision = record.decisions[-1]
-    budget_w = record.budget_w[-1][1] if record.budget_w else math.nan
+    budget_w = latest(record.budget_w)
     power_w = status.power_estimated
     within = not power_w > budget_w
     table = Table.grid(padding=(0, 3))
     for _ in range(4):
         table.add_column()
-    accuracy = record.accuracy[-1][1] if record.accuracy else math.nan
+    accuracy = latest(record.accuracy)
     latency_s = record.results[-1].latency_s if record.results else math.nan
-    charge = record.state_of_charge[-1][1] if record.state_of_charge else math.nan
+    charge = latest(record.state_of_charge)
     learning = f'{decision.training_timesteps} steps' if decision.learning else 'off'
     table.add_row('T inference', f'[bold cyan]{decision.inference_timesteps} steps',
                   'T training', f'[bold cyan]{learning}')
@@ -69,9 +74,9 @@ def line(record, frames: int) -> str:
     status, decisions = record.status, record.decisions
     if status is None or not decisions:
         return 'waiting for the learner: its kernels are being compiled'
-    accuracy = record.accuracy[-1][1] if record.accuracy else math.nan
-    budget_w = record.budget_w[-1][1] if record.budget_w else math.nan
-    charge = record.state_of_charge[-1][1] if record.state_of_charge else math.nan
+    accuracy = latest(record.accuracy)
+    budget_w = latest(record.budget_w)
+    charge = latest(record.state_of_charge)
     return (f'{len(record.results):5d}/{frames} frames | T {decisions[-1].inference_timesteps:3d} '
             f'infer {decisions[-1].training_timesteps:3d} train | accuracy {share(accuracy)} | '
             f'{quantity(status.energy_estimated, "J")} a frame | '

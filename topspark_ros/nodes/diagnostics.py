@@ -10,8 +10,7 @@ from rclpy.node import Node
 PERIOD_S = 1.0
 REJECT_LOG_PERIOD_S = 5.0
 
-OK, WARN, ERROR, STALE = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR,
-                          DiagnosticStatus.STALE)
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 Report = tuple[bytes, str, dict[str, object]]
 
 

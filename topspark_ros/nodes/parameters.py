@@ -32,8 +32,6 @@ def parameter(default: Any, description: str, *, unit: str = '', low: float | No
     """
     metadata = dict(description=description, unit=unit, low=low, high=high, choices=choices,
                     fixed=fixed)
-    if isinstance(default, tuple):
-        return dataclasses.field(default=default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -45,7 +43,7 @@ def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
         description=meta['description'] + (f' [{meta["unit"]}]' if meta['unit'] else ''))
     if meta['choices']:
         message.additional_constraints = 'one of: ' + ', '.join(meta['choices'])
-    if meta['low'] is not None and isinstance(field.default, bool) is False:
+    if meta['low'] is not None:
         if isinstance(field.default, int):
             message.integer_range = [IntegerRange(from_value=int(meta['low']),
                                                   to_value=int(meta['high']), step=0)]

@@ -2,7 +2,7 @@
 
 sensor(depth): frames are worth nothing when they are old: best effort, and a queue
 only as deep as the node that reads it can use.
-LABEL, COMMAND: every one counts and is small: reliable.
+LABEL: every one counts and is small: reliable.
 STATE: what a node that joins late must know (budget, decision): reliable, and the
 last one is kept for late joiners (transient local).
 RESULT, STATUS: reliable for those that ask for it; best-effort subscribers match too.

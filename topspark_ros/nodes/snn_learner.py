@@ -190,8 +190,7 @@ class SnnLearner(ManagedNode):
             self.create_timer(p.status_period, self._publish_status),
         ]
         if p.checkpoint_file:
-            self._active.append(self.create_timer(p.checkpoint_period, self._save_periodically,
-                                                  self._storage))
+            self._active.append(self.create_timer(p.checkpoint_period, self._save, self._storage))
 
     def deactivate(self) -> None:
         self.destroy_entities(self._active)
@@ -346,9 +345,6 @@ class SnnLearner(ManagedNode):
         if not path:
             raise CheckpointError('checkpoint_file: empty; accepted: a path to write to')
         return path
-
-    def _save_periodically(self) -> None:
-        self._save()
 
     def _on_save(self, request, response: Trigger.Response) -> Trigger.Response:
         error = self._save()
