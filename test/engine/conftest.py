@@ -9,7 +9,42 @@ import pytest
 from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 
-from topspark_ros.engine import NetworkConfig, create_network
+from topspark_ros.engine import Network, NetworkConfig, NeuronConfig, create_network
+
+# Every rule, coding, normalisation and kind of inhibition at least once.
+CONFIGS = {
+    'recruiting': NetworkConfig(neurons=30, seed=3),
+    'recruiting-bernoulli': NetworkConfig(neurons=30, seed=3, coding='bernoulli'),
+    'pairwise': NetworkConfig(neurons=30, seed=3, rule='pairwise'),
+    'adaptive-graded-lateral': NetworkConfig(
+        neurons=30,
+        seed=3,
+        rule='adaptive',
+        coding='graded',
+        neuron=NeuronConfig(inhibition=1.0, refractory_period=2, synaptic_time_constant=3),
+    ),
+    'triplet-bernoulli-layer': NetworkConfig(
+        neurons=30,
+        seed=3,
+        rule='triplet',
+        coding='bernoulli',
+        neuron=NeuronConfig(
+            synaptic_time_constant=5,
+            inhibition=2.0,
+            inhibitory_layer=True,
+            inference_spikes=1.5,
+        ),
+    ),
+    'modulated-first-spike': NetworkConfig(
+        neurons=30,
+        seed=3,
+        rule='modulated',
+        coding='first_spike',
+        normalisation='full_scale',
+        max_input_rate=0.06375,
+        neuron=NeuronConfig(theta_time_constant=1e4),
+    ),
+}
 
 
 class Digits(NamedTuple):
@@ -27,12 +62,19 @@ def digits() -> Digits:
     return Digits(pixels, data.target[order].tolist())
 
 
-@pytest.fixture(params=['recruiting', 'pairwise'])
-def trained(request, digits):
-    """A network of each rule that has learned a few digits."""
-    network = create_network(NetworkConfig(neurons=30, rule=request.param, seed=3))
-    for pixels, label in zip(digits.pixels[:60], digits.labels):
-        network.learn(pixels, 32, label)
+@pytest.fixture(scope='session', params=list(CONFIGS))
+def trained_for_all(request, digits) -> Network:
+    """A network of each configuration that has learned a few digits; not to be changed."""
+    network = create_network(CONFIGS[request.param])
+    network.learn_many(digits.pixels[:60], 32, np.array(digits.labels[:60]))
+    return network
+
+
+@pytest.fixture
+def trained(trained_for_all) -> Network:
+    """A copy of one of them."""
+    network = create_network(trained_for_all.config)
+    network.restore(trained_for_all.state())
     return network
 
 
@@ -43,4 +85,15 @@ def same_state(one: dict, other: dict) -> bool:
         and one[name].shape == other[name].shape
         and one[name].tobytes() == other[name].tobytes()
         for name in one
+    )
+
+
+def same_responses(many, singles) -> bool:
+    """Whether Responses agree with single responses in every bit."""
+    classes = many.scores.shape[1]
+    return len(many.predicted) == len(singles) and all(
+        np.pad(single.scores, (0, classes - single.scores.size)).tobytes() == scores.tobytes()
+        and (-1 if single.predicted is None else single.predicted) == predicted
+        and (single.timesteps, tuple(single.counts)) == (timesteps, tuple(counts))
+        for single, scores, predicted, timesteps, counts in zip(singles, *many)
     )

@@ -1,161 +1,232 @@
 """The networks step by step in NumPy, as the equations read: slow, and independent of kernels.
 
-Spikes come from accumulators that are advanced every step, potentials are updated every step,
-traces decay every step, weights are float64. Only what the equations leave open is taken from
-the engine: the phases of the inputs and the random numbers.
+Every step of a presentation is one row of a table of input spikes; potentials and traces decay
+in every step; weights are plain float64. Only what the equations leave open is taken from the
+engine: the phases of the inputs and random numbers, and by the tests initial weights.
+
+The engine computes in float32, so it may decide a comparison of almost equal numbers the other
+way: `closest` is the smallest distance so far between two numbers that were compared, in units
+of what float32 surely resolves. From a distance below 1 on the networks may part.
 """
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
-from topspark_ros.engine.kernels import spike_phases, uniform
+from topspark_ros.engine import NetworkConfig, SpikeTrain
+from topspark_ros.engine.kernels.randomness import seed_from, uniform
 
-SPIKE = 2**32
+from .reference_encoding import encode
 
-
-def input_spikes(pixels: np.ndarray, rate: float, timesteps: int) -> np.ndarray:
-    """Which inputs spike in which step, (timesteps, inputs) bool."""
-    x = pixels.astype(np.float64)
-    norm = np.sqrt((x * x).sum())
-    probability = np.minimum(1.0, rate / norm * x) if norm > 0 else x
-    increment = [int(p * SPIKE) for p in probability]
-    accumulator = [int(phase) for phase in spike_phases(len(pixels))]
-    spikes = np.zeros((timesteps, len(pixels)), bool)
-    for t in range(timesteps):
-        for i in range(len(pixels)):
-            accumulator[i] += increment[i]
-            if accumulator[i] >= SPIKE:
-                accumulator[i] -= SPIKE
-                spikes[t, i] = True
-    return spikes
+POTENTIAL, EVIDENCE = 1e-4, 1e-5  # what is resolved: relative potentials; matches and evidence
 
 
-def rate_of(timesteps: int, limit: float) -> float:
-    return min(limit, 9.0 * min(1.0, 200 / 9 / timesteps))
+class Outcome(NamedTuple):
+    """What one presentation gives."""
+
+    predicted: int | None
+    scores: np.ndarray
+    timesteps: int
+    counts: tuple[int, ...]  # input, output, synaptic operations, neuron and synaptic updates
+    raster: list[tuple[int, int]]  # step and neuron of each output spike
 
 
-def most(scores: np.ndarray) -> int | None:
-    return int(np.argmax(scores)) if scores.size and scores.max() > 0 else None
+class Reference:
+    """What all networks have in common: how samples are presented and classes compared."""
 
-
-class Recruiting:
-    """The recruiting rule."""
-
-    def __init__(self, inputs: int, neurons: int, limit: float, seed: int) -> None:
-        self.neurons, self.limit = neurons, limit
-        self.weights = np.zeros((neurons, inputs))  # one row per neuron
-        self.votes = np.zeros((neurons, 0))
-        self.theta = np.zeros(neurons)
-        self.attractions = np.zeros(neurons, int)
+    def __init__(self, config: NetworkConfig) -> None:
+        self.config = config
+        self.weights = np.zeros((config.neurons, config.inputs))  # one row per neuron
+        self.theta = np.zeros(config.neurons)
+        self.readout = np.zeros((config.neurons, 0))  # one column per class
         self.class_frames = np.zeros(0, int)
+        self.generator = np.array([config.seed], np.uint64)
+        self.closest = math.inf
+
+    def learn(self, sample, timesteps: int, label: int | None = None) -> Outcome:
+        encoded = encode(self.config, sample, timesteps, self.generator)
+        known = len(self.class_frames)
+        if label is not None and label >= known and not encoded.black:
+            self.class_frames = np.pad(self.class_frames, (0, label + 1 - known))
+            self.readout = np.pad(self.readout, ((0, 0), (0, label + 1 - known)))
+        self.closest = min(self.closest, encoded.closest)
+        outcome = self._present(encoded, timesteps, True, label, math.inf)
+        return outcome._replace(scores=outcome.scores[:known])
+
+    def infer(self, sample, timesteps: int, margin: float = math.inf) -> Outcome:
+        generator = self.generator.copy()
+        if self.config.coding == 'bernoulli' and not isinstance(sample, SpikeTrain):
+            seed_from(generator, self.generator[0], sample.astype(np.float32))
+        encoded = encode(self.config, sample, timesteps, generator)
+        self.closest = min(self.closest, encoded.closest)
+        return self._present(encoded, timesteps, False, None, margin)
+
+    def _compare(self, distance: float, resolution: float) -> None:
+        self.closest = min(self.closest, distance / resolution)
+
+    def _strongest(self, evidence: np.ndarray) -> int | None:
+        """The class with most evidence, the first of equals; None without evidence."""
+        if not evidence.any():
+            return None
+        best, lead = int(np.argmax(evidence)), lead_of(evidence)
+        if lead > 0:
+            self._compare(lead / evidence[best], EVIDENCE)
+        return best
+
+    def _leads(self, evidence: np.ndarray, margin: float) -> bool:
+        """Whether the strongest class leads by the margin."""
+        if margin < math.inf:
+            self._compare(abs(lead_of(evidence) / margin - 1), EVIDENCE)
+        return lead_of(evidence) >= margin
+
+
+def lead_of(evidence: np.ndarray) -> float:
+    """How far the strongest class is ahead of the second."""
+    second, first = sorted([0.0, 0.0, *evidence])[-2:]
+    return first - second
+
+
+class Recruiting(Reference):
+    """The recruiting rule. The read-out holds votes."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
+        self.attractions = np.zeros(config.neurons, int)
         self.recruited = self.frames = 0
-        self.mean = self.variance = 0.0
+        self.mean = self.variance = 0.0  # of the first spiker's match
         self.error_rate = 1.0
-        self.generator = np.array([seed], np.uint64)
 
-    def learn(self, pixels, timesteps, label):
-        while label is not None and len(self.class_frames) <= label:
-            self.votes = np.hstack([self.votes, np.zeros((self.neurons, 1))])
-            self.class_frames = np.append(self.class_frames, 0)
-        spikes = input_spikes(pixels, rate_of(timesteps, self.limit), timesteps)
+    def _present(self, encoded, timesteps, learning, label, margin):
         m = self.recruited
-        v = np.zeros(m)
+        v, n = np.zeros(m), np.zeros(self.config.inputs)
+        order, scores = [], np.zeros(len(self.class_frames))
         for t in range(timesteps):
-            for j in range(m):
-                v[j] += self.weights[j, spikes[t]].sum()
-        n = spikes.sum(axis=0)
-        if n.sum() == 0:
-            return None, [0, 0, 0, m * timesteps, 0]
-        unit = n / np.linalg.norm(n)
+            v += self.weights[:m] @ encoded.charge[t]
+            n += encoded.charge[t]
+            # The threshold falls at the end; to end early, after every second step.
+            is_due = t + 1 == timesteps or (margin < math.inf and t % 2 == 1)
+            if is_due and n.any():
+                order, scores = self._spike_in_order(v, n)
+                if self._leads(scores, margin):
+                    break
+        predicted = self._strongest(scores)
+        raster = [(t, int(j)) for j in order]
+        changed = 0
+        if learning and n.any():
+            unit = n / np.linalg.norm(n)
+            changed = self._plasticity(unit, v, order, scores, predicted, label)
+        spent = int(encoded.spikes[: t + 1].sum())
+        counts = (spent, len(order), spent * m, m * (t + 1), changed * len(n))
+        return Outcome(predicted, scores, t + 1, counts, raster)
 
-        order = np.argsort(-(v - self.theta[:m] * np.linalg.norm(n)), kind='stable')[:3]
+    def _spike_in_order(self, v, n):
+        """The three neurons that the falling threshold meets first, and their evidence."""
+        drive = v / np.linalg.norm(n) - self.theta[: self.recruited]
+        order = np.argsort(-drive, kind='stable')
+        for one, following in zip(order[:3], order[1:]):
+            if v[one] > 0:
+                self._compare(drive[one] - drive[following], EVIDENCE)
         scores = np.zeros(len(self.class_frames))
         for omega, j in zip((1.0, 0.45, 0.2), order):
-            scores += omega * self.votes[j] / (self.votes[j].sum() + 2) / 1.65
-        predicted = most(scores)
-        changed = self._plasticity(unit, v, order, scores, predicted, label)
-        spent = int(n.sum())
-        counts = [spent, len(order), spent * m, m * timesteps, changed * len(pixels)]
-        return predicted, counts
+            scores += omega * self.readout[j] / (self.readout[j].sum() + 2) / 1.65
+        return order[:3], scores
 
     def _plasticity(self, unit, v, order, scores, predicted, label):
-        first_label = self.class_frames.sum() == 0
+        """Returns the number of neurons whose weights changed."""
+        first = int(order[0]) if len(order) else None
+        no_labels_yet = label is None and not self.class_frames.any()
         if label is not None:
             self.class_frames[label] += 1
-            high, low = 1, -2
-        else:
-            high, low = (3, 0) if first_label else (-1, -4)
-        m = self.recruited
-        b = order[0] if m else None
-        novel = self.frames < 10
-        if m:
-            match = self.weights[b] @ unit
-            z = high + (low - high) * m / self.neurons
-            novel |= match < self.mean + z * np.sqrt(self.variance)
-            rate = max(1 / self.frames, 0.005)
-            difference = match - self.mean
-            self.mean += rate * difference
-            self.variance = (1 - rate) * (self.variance + rate * difference**2)
+        novel = self._is_novel(first, unit, label, no_labels_yet)
         self.frames += 1
         wrong = False
         if label is not None:
-            wrong = b is None or predicted != label or most(self.votes[b]) != label
+            wrong = predicted != label or self._strongest(self.readout[first]) != label
             self.error_rate += ((predicted != label) - self.error_rate) / 30
 
-        imprinted, changed = None, 0
-        if (wrong or novel) and m < self.neurons:
+        imprinted, changed = None, 1
+        if (wrong or novel) and self.recruited < self.config.neurons:
+            imprinted = self.recruited
+            self._imprint(imprinted, unit, label, scores)
             self.recruited += 1
-            imprinted, changed = m, 1
-            self._imprint(m, unit, label, scores, m)
         elif wrong:
             imprinted = self._victim(label)
             if imprinted is not None:
-                self._imprint(imprinted, unit, label, scores, m)
-                changed = 1
+                self._imprint(imprinted, unit, label, scores)
             else:
-                right = max(
-                    (j for j in range(m) if most(self.votes[j]) == label), key=lambda j: v[j]
-                )
-                self._attract(right, unit)
-                changed = 1
-                if right != b:
-                    self.votes[right, label] += 1
-                    self._move(b, unit, -0.04)
-                    changed = 2
+                changed = self._quantise(first, unit, v, label)
         elif label is not None or not novel:
-            self._attract(b, unit)
-            changed = 1
-            if label is None and first_label:
-                self.theta[b] += 3e-4
-        if label is not None and b is not None and b != imprinted:
-            self.votes[b, label] += 1
+            self._attract(first, unit)
+            self.theta[first] += 3e-4 if no_labels_yet else 0
+        else:
+            changed = 0
+        if label is not None and first is not None and first != imprinted:
+            self.readout[first, label] += 1
         return changed
 
+    def _is_novel(self, first, unit, label, no_labels_yet):
+        """Whether the first spiker matches unusually badly; keeps what is usual up to date."""
+        novel = self.frames < 10
+        if first is None:
+            return novel
+        match = self.weights[first] @ unit
+        high, low = (1, -2) if label is not None else (3, 0) if no_labels_yet else (-1, -4)
+        z = high + (low - high) * self.recruited / self.config.neurons
+        difference = match - self.mean
+        if not novel:
+            novel = bool(difference < z * math.sqrt(self.variance))
+            self._compare(abs(difference - z * math.sqrt(self.variance)), EVIDENCE)
+        rate = max(1 / self.frames, 0.005)
+        self.mean += rate * difference
+        self.variance = (1 - rate) * (self.variance + rate * difference**2)
+        return novel
+
     def _victim(self, label):
-        owner = [most(self.votes[j]) for j in range(self.neurons)]
-        owned = np.array([owner.count(c) for c in range(len(self.class_frames))])
+        """The neuron to take over for a class, None if none should be."""
+        owner = [self._strongest(votes) for votes in self.readout]
+        owned = [owner.count(c) for c in range(len(self.class_frames))]
         chance = uniform(self.generator)
-        share = 0.6 * self.neurons / (self.class_frames > 0).sum()
+        self._compare(abs(chance - self.error_rate**2), EVIDENCE)
+        share = 0.6 * self.config.neurons / (self.class_frames > 0).sum()
         if owned[label] >= share and chance >= self.error_rate**2:
             return None
-        candidates = [j for j in range(self.neurons) if owner[j] in (None, np.argmax(owned))]
+        worth = np.full(self.config.neurons, math.inf)
+        for j, votes in enumerate(self.readout):
+            if owner[j] is None:
+                worth[j] = 0
+            elif owner[j] == np.argmax(owned):
+                worth[j] = (self.attractions[j] + 1) * votes.max() / votes.sum()
+        least, following = sorted([*worth, math.inf])[:2]
+        if following > least:
+            self._compare(following - least, EVIDENCE)
+        return int(np.argmin(worth))
 
-        def worth(j):
-            votes = self.votes[j]
-            return (self.attractions[j] + 1) * votes.max() / votes.sum() if votes.any() else 0
+    def _quantise(self, first, unit, v, label):
+        """Learning vector quantisation: attract the best of the class, repel the wrong one."""
+        own = [j for j in range(self.recruited) if self._strongest(self.readout[j]) == label]
+        match = sorted(self.weights[own] @ unit)
+        if len(own) > 1 and match[-1] > 0:
+            self._compare(match[-1] - match[-2], EVIDENCE)
+        right = max(own, key=lambda j: v[j])
+        self._attract(right, unit)
+        if right == first:
+            return 1
+        self.readout[right, label] += 1
+        self._move(first, unit, -0.04)
+        return 2
 
-        return min(candidates, key=worth)
-
-    def _imprint(self, j, unit, label, scores, in_use):
+    def _imprint(self, j, unit, label, scores):
         self.weights[j] = unit
         self.attractions[j] = 1
-        self.theta[j] = self.theta[:in_use].mean() if in_use else 0
-        self.votes[j] = 0
+        self.theta[j] = self.theta[: self.recruited].mean() if self.recruited else 0
+        self.readout[j] = 0
         if label is not None:
-            self.votes[j, label] = 1
-        elif scores.sum() > 0:
-            self.votes[j] = 0.3 * scores / scores.sum()
+            self.readout[j, label] = 1
+        elif scores.any():
+            self.readout[j] = 0.3 * scores / scores.sum()
 
     def _attract(self, j, unit):
         step = max(1 / (1 + self.attractions[j]), 0.02)
@@ -167,66 +238,188 @@ class Recruiting:
         self.weights[j] = moved / np.linalg.norm(moved)
 
 
-class Pairwise:
-    """Pair-wise STDP, one winner resets all."""
+class Stdp(Reference):
+    """Leaky integrate-and-fire neurons and the four rules of spike-timing-dependent plasticity.
 
-    def __init__(self, weights: np.ndarray, limit: float) -> None:
-        self.weights = weights.T.astype(float)  # one row per neuron
-        neurons = len(self.weights)
-        self.limit = limit
-        self.responses = np.zeros((neurons, 0))
-        self.theta = np.zeros(neurons)
-        self.learning_rate = np.ones(neurons)
-        self.class_frames = np.zeros(0, int)
-        self.gain = 1150 / 130 / 200
-        self.window = []  # (output spikes, wanted) of each sample
+    The read-out holds the mean share of each class's output spikes.
+    """
 
-    def learn(self, pixels, timesteps, label):
-        while label is not None and len(self.class_frames) <= label:
-            self.responses = np.hstack([self.responses, np.zeros((len(self.theta), 1))])
-            self.class_frames = np.append(self.class_frames, 0)
-        rate = rate_of(timesteps, self.limit)
-        spikes = input_spikes(pixels, rate, timesteps)
-        neurons = len(self.theta)
-        drive = rate * timesteps
-        cap = min(16.0, max(1.5, 0.8 * np.sqrt(neurons)))
-        wanted = min(max(min(timesteps / 4, drive * 11.4 / 70), 1.5), cap)
-        g = self.gain * drive / wanted
+    def __init__(self, config: NetworkConfig, weights: np.ndarray) -> None:
+        super().__init__(config)
+        self.weights[:] = weights
+        self.learning_rate = np.ones(config.neurons)
+        self.gain = 1150 / 130 / 2280
+        self.window = np.zeros(3)  # samples, output spikes, wanted output spikes
 
-        v, x, winners = np.zeros(neurons), np.zeros(len(pixels)), []
-        for t in range(timesteps):
-            v *= np.exp(-1 / 100)
-            x *= np.exp(-1 / 100)
-            x += spikes[t]
-            v += self.weights[:, spikes[t]].sum(axis=1)
-            over = v - g * (13 + self.theta)
-            if over.max() >= 0:
-                winner = int(np.argmax(over))
-                winners.append(winner)
-                v[:] = 0
-                self.theta[winner] += 8 / wanted
-                eta = min(0.5, 0.8 / wanted) * self.learning_rate[winner]
-                w = self.weights[winner]
-                w += eta * (78.4 * x / x.sum() - w)
-                self.learning_rate[winner] *= 0.5 ** (1 / (12 * wanted))
-                self.learning_rate[winner] = max(0.02, self.learning_rate[winner])
+    def _present(self, encoded, timesteps, learning, label, margin):
+        self._rest(encoded.expected, timesteps, learning)
+        layers = 2 if self.config.neuron.inhibitory_layer else 1
+        steps, operations, updates = timesteps, 0, 0
+        for t, (charge, spikes) in enumerate(zip(encoded.charge, encoded.spikes)):
+            if learning and t % self.window_steps == 0:
+                updates += self._close_window()
+            self._integrate(charge, t)
+            operations += int(spikes) * len(self.v)
+            if learning:
+                updates += self._after_input(charge, spikes)
+            spiking = [] if encoded.black else self._spiking()
+            operations += self._reset(spiking, t)
+            for j in spiking:
+                self.raster.append((t, j))
+                if self.readout[j].any():
+                    self.evidence += self.readout[j] / self.readout[j].sum()
+                if learning:
+                    updates += self._after_output_spike(j, label)
+            if spiking and self._leads(self.evidence, margin):
+                steps = t + 1
+                break
+        if learning:
+            updates += self._close_window()
+            if encoded.spikes.any():
+                self._after_presentation(timesteps, label)
+            self.theta *= math.exp(-timesteps / self.config.neuron.theta_time_constant)
+        scores = self.evidence / max(len(self.raster), 1)
+        spent, output = int(encoded.spikes[:steps].sum()), len(self.raster)
+        counts = (spent, output, operations, layers * len(self.v) * steps, updates)
+        return Outcome(self._strongest(scores), scores, steps, counts, self.raster)
 
-        output = np.bincount(winners, minlength=neurons)
-        scores = np.zeros(len(self.class_frames))
-        for j in winners:
-            if self.responses[j].any():
-                scores += self.responses[j] / self.responses[j].sum() / len(winners)
-        spent = int(spikes.sum())
-        if spent:
-            if label is not None and winners:
-                self.class_frames[label] += 1
-                rate = max(1 / self.class_frames[label], 0.01)
-                response = self.responses[:, label]
-                response += rate * (output / len(winners) - response)
-            self.window.append((len(winners), wanted))
-            if len(self.window) == 250:
-                spiked, asked = np.mean(self.window, axis=0)
-                self.gain *= np.clip((spiked + 0.05) / asked, 0.5, 2) ** 0.5
-                self.window = []
-        counts = [spent, len(winners), spent * neurons, neurons * timesteps]
-        return most(scores), [*counts, len(winners) * len(pixels)]
+    def _rest(self, expected, timesteps, learning):
+        """Everything before the first step."""
+        neurons = self.config.neurons
+        most = min(16.0, max(1.5, 0.8 * math.sqrt(neurons)))
+        self.wanted = min(max(1.5, min(timesteps / 4, expected / 70)), most)  # K
+        self.unit = self.gain * expected / self.wanted  # g, of thresholds
+        if not learning:
+            self.unit /= self.config.neuron.inference_spikes
+        self.v, self.current = np.zeros(neurons), np.zeros(neurons)
+        self.held_until = np.zeros(neurons, int)
+        self.inhibiting = []  # inhibitory neurons that spike in the next step
+        self.inhibitory_until = np.zeros(neurons, int)
+        self.x = np.zeros(self.config.inputs)
+        self.fast, self.slow = np.zeros(neurons), np.zeros(neurons)  # o1, o2
+        self.window_steps = max(1, int(timesteps / self.wanted))
+        self.closed = 0  # output spikes in the windows before this one
+        self.raster = []
+        self.evidence = np.zeros(len(self.class_frames))
+
+    def _integrate(self, charge, t):
+        neuron = self.config.neuron
+        current = self.weights @ charge
+        if neuron.synaptic_time_constant > 0:
+            decay = math.exp(-1 / neuron.synaptic_time_constant)
+            self.current = decay * self.current + current
+            current = (1 - decay) * self.current
+        self.v = math.exp(-1 / neuron.membrane_time_constant) * self.v + current
+        self._inhibit(self.inhibiting)
+        self.inhibiting = []
+        self._hold(t)
+
+    def _inhibit(self, sources):
+        for j in sources:
+            others = np.arange(len(self.v)) != j
+            self.v[others] -= self.config.neuron.inhibition * self.unit * 13
+
+    def _hold(self, t):
+        """Refractory neurons stay at rest."""
+        self.v[t < self.held_until] = 0
+
+    def _spiking(self):
+        """The neurons that spike in this step."""
+        threshold = self.unit * (13 + self.theta)
+        above = self.v - threshold
+        self._compare(np.abs(above / threshold).min(), POTENTIAL)
+        spiking = np.flatnonzero(above >= 0).tolist()
+        if self.config.neuron.inhibition < math.inf or len(spiking) < 2:
+            return spiking
+        winner = int(np.argmax(above))
+        second = np.delete(above, winner).max()
+        self._compare((above[winner] - second) / self.v[winner], POTENTIAL)
+        return [winner]
+
+    def _reset(self, spiking, t):
+        """What output spikes do to the other neurons; synaptic operations."""
+        neuron, others = self.config.neuron, len(self.v) - 1
+        self.v[spiking] = 0
+        if neuron.refractory_period > 0:
+            self.held_until[spiking] = t + 1 + neuron.refractory_period
+        if neuron.inhibitory_layer:
+            self.inhibiting = [j for j in spiking if t + 1 >= self.inhibitory_until[j]]
+            self.inhibitory_until[self.inhibiting] = t + 2 + 2  # refractory for two steps
+            return len(spiking) + len(self.inhibiting) * others
+        if neuron.inhibition < math.inf:
+            self._inhibit(spiking)
+            self._hold(t)
+        elif spiking:
+            self.v[:] = 0
+        return len(spiking) * others
+
+    def _after_input(self, charge, spikes):
+        """Traces; depression of triplets. Returns the number of weights changed."""
+        triplet = self.config.rule == 'triplet'
+        self.x = math.exp(-1 / (16.8 if triplet else 100)) * self.x + charge
+        if not triplet:
+            return 0
+        self.fast *= math.exp(-1 / 33.7)
+        self.slow *= math.exp(-1 / 114)
+        step = 0.001 * np.outer(self.fast * self.learning_rate, np.minimum(charge, 1))
+        self.weights *= (1 - step) ** np.maximum(charge, 1)
+        return int(spikes) * len({j for _, j in self.raster})
+
+    def _after_output_spike(self, j, label):
+        """Returns the number of weights changed."""
+        self.theta[j] += 8 / self.wanted
+        eta = min(0.5, 0.8 / self.wanted) * self.learning_rate[j]
+        if self.config.rule == 'adaptive':
+            return 0
+        if self.config.rule == 'triplet':
+            step = 0.01 * self.x * (1 + self.slow[j]) * self.learning_rate[j]
+            self.weights[j] += np.minimum(step, 1) * (1 - self.weights[j])
+            self.fast[j] += 1
+            self.slow[j] += 1
+        elif self.config.rule == 'modulated' and self._is_punished(j, label):
+            self._approach_trace(j, -0.3 * eta)
+        else:
+            self._approach_trace(j, eta)
+        self._tire(j)
+        return len(self.x)
+
+    def _is_punished(self, j, label):
+        return label is not None and self._strongest(self.readout[j]) not in (None, label)
+
+    def _approach_trace(self, j, step):
+        w = self.weights[j]
+        self.weights[j] = np.maximum(w + step * (78.4 * self.x / self.x.sum() - w), 0)
+
+    def _tire(self, j):
+        self.learning_rate[j] = max(0.02, self.learning_rate[j] * 0.5 ** (1 / 12 / self.wanted))
+
+    def _close_window(self):
+        """The end of a window under the adaptive rule; the number of weights changed."""
+        if self.config.rule != 'adaptive' or len(self.raster) == self.closed:
+            return 0
+        self.closed = len(self.raster)
+        neurons = [j for _, j in self.raster]
+        leader = max(neurons, key=neurons.count)  # the first of equals
+        factor = math.ceil(neurons.count(leader) / (self.wanted / 2))
+        eta = min(0.5, 0.8 / self.wanted) * self.learning_rate[leader]
+        self._approach_trace(leader, min(1.0, factor * eta))
+        self._tire(leader)
+        return len(self.x)
+
+    def _after_presentation(self, timesteps, label):
+        """Homeostasis of weights, read-out, control of the gain."""
+        if self.config.rule == 'adaptive':
+            self.weights *= math.exp(-timesteps / 350 * 1e-4)
+        else:
+            self.weights *= 78.4 / self.weights.sum(axis=1, keepdims=True)
+        if label is not None and self.raster:
+            self.class_frames[label] += 1
+            output = np.bincount([j for _, j in self.raster], minlength=len(self.v))
+            rate = max(1 / self.class_frames[label], 0.01)
+            response = self.readout[:, label]
+            response += rate * (output / len(self.raster) - response)
+        self.window += 1, len(self.raster), self.wanted
+        if self.window[0] == 250:
+            _, spiked, wanted = self.window / 250
+            self.gain *= min(max((spiked + 0.05) / wanted, 0.5), 2.0) ** 0.5
+            self.window[:] = 0

@@ -18,11 +18,12 @@ from topspark_ros.engine import (
     CheckpointError,
     EngineError,
     NetworkConfig,
+    NeuronConfig,
     create_network,
     load_checkpoint,
     save_checkpoint,
 )
-from topspark_ros.engine.checkpoint import MAGIC
+from topspark_ros.engine.checkpoint import MAGIC, VERSION
 
 from .conftest import same_state
 from .test_network import learn
@@ -50,15 +51,19 @@ def test_same_network_same_file(trained, saved, tmp_path):
 
 
 def test_untrained_unlimited_network(tmp_path):
-    config = NetworkConfig(inputs=3, neurons=2, max_input_rate=math.inf)
-    save_checkpoint(tmp_path / 'new', create_network(config))
-    assert load_checkpoint(tmp_path / 'new').network.config == config
+    neuron = NeuronConfig(membrane_time_constant=math.inf, inhibition=0.5, inhibitory_layer=True)
+    for config in (
+        NetworkConfig(inputs=3, neurons=2, max_input_rate=math.inf),
+        NetworkConfig(inputs=3, neurons=2, rule='triplet', coding='graded', neuron=neuron),
+    ):
+        save_checkpoint(tmp_path / 'new', create_network(config))
+        assert load_checkpoint(tmp_path / 'new').network.config == config
 
 
 def test_expected_configuration(trained, saved):
     wanted = replace(trained.config, max_input_rate=5.0, seed=9)
     assert load_checkpoint(saved, wanted).network.config == wanted
-    other = 'pairwise' if trained.config.rule == 'recruiting' else 'recruiting'
+    other = 'triplet' if trained.config.rule == 'pairwise' else 'pairwise'
     for field, value in (('inputs', 10), ('neurons', 31), ('rule', other)):
         with pytest.raises(CheckpointError, match=f'digits.*its {field} is .*accepted is {value}'):
             load_checkpoint(saved, replace(trained.config, **{field: value}))
@@ -96,7 +101,7 @@ def test_foreign_files_are_refused(tmp_path):
         load_checkpoint(tmp_path)
 
 
-def forge(path, change, version=1):
+def forge(path, change, version=VERSION):
     """Change a checkpoint's header and give it a right checksum again."""
     content = path.read_bytes()[:-32]
     start = len(MAGIC) + 8
@@ -115,6 +120,10 @@ def forge(path, change, version=1):
         lambda header: header['config'].update(neurons=0),
         lambda header: header['config'].update(neurons=31),
         lambda header: header['config'].update(layers=2),
+        lambda header: header['config'].update(neuron=None),
+        lambda header: header['config'].update(neuron=[1.0]),
+        lambda header: header['config']['neuron'].update(inhibition=-1.0),
+        lambda header: header['config']['neuron'].update(dendrites=3),
         lambda header: header.update(class_names=5),
         lambda header: header['arrays'].pop(),
         lambda header: header['arrays'].clear(),
@@ -132,9 +141,11 @@ def test_headers_that_make_no_sense_are_refused(saved, change):
 
 
 def test_another_version_is_refused(saved):
-    forge(saved, lambda header: None, version=2)
-    with pytest.raises(CheckpointError, match='format version is 2, accepted is 1'):
-        load_checkpoint(saved)
+    for version in (VERSION - 1, VERSION + 1):
+        forge(saved, lambda header: None, version)
+        message = f'format version is {version}, accepted is {VERSION}'
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(saved)
 
 
 def test_what_cannot_be_written_leaves_the_old_file(trained, saved, tmp_path, monkeypatch):

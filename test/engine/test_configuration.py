@@ -6,7 +6,14 @@ from dataclasses import FrozenInstanceError
 import numpy as np
 import pytest
 
-from topspark_ros.engine import EngineError, NetworkConfig, create_network, input_rate
+from topspark_ros.engine import (
+    RULES,
+    EngineError,
+    NetworkConfig,
+    NeuronConfig,
+    create_network,
+    input_rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,11 +36,47 @@ from topspark_ros.engine import EngineError, NetworkConfig, create_network, inpu
         ('seed', -1),
         ('seed', 2**63),
         ('seed', 0.5),
+        ('coding', 'rate'),
+        ('coding', None),
+        ('normalisation', 'l1'),
+        ('normalisation', 2),
+        ('neuron', None),
+        ('neuron', dict(inhibition=1.0)),
     ],
 )
 def test_refused(field, value):
     with pytest.raises(EngineError, match=rf'^{field} is .*accepted is'):
         NetworkConfig(**{field: value})
+
+
+@pytest.mark.parametrize(
+    'field, values',
+    [
+        ('membrane_time_constant', (0.0, -1.0, -math.inf, math.nan, '1', None, True, 1j)),
+        ('synaptic_time_constant', (-0.5, math.inf, math.nan, '1', None, False)),
+        ('theta_time_constant', (0, -1.0, math.nan, '1', None, True)),
+        ('inhibition', (-1.0, -math.inf, math.nan, '1', None, True)),
+        ('inference_spikes', (0.0, -1.0, math.inf, math.nan, '1', None, True)),
+        ('refractory_period', (-1, 1.0, 10_001, math.nan, '1', None, True)),
+        ('inhibitory_layer', (1, 0, 'yes', None)),
+    ],
+)
+def test_neurons_refused(field, values):
+    for value in values:
+        with pytest.raises(EngineError, match=rf'^{field} is .*accepted is'):
+            NeuronConfig(**{'inhibition': 1.0, field: value})
+
+
+def test_inhibitory_layer_takes_a_finite_inhibition():
+    with pytest.raises(EngineError, match='^inhibition is inf, accepted with an inhibitory layer'):
+        NeuronConfig(inhibitory_layer=True)
+    assert NeuronConfig(inhibitory_layer=True, inhibition=2).inhibition == 2.0
+
+
+def test_recruiting_takes_no_other_neurons():
+    with pytest.raises(EngineError, match='^neuron is .*accepted with the recruiting rule is the'):
+        NetworkConfig(neuron=NeuronConfig(refractory_period=1))
+    assert NetworkConfig(neuron=NeuronConfig()) == NetworkConfig()
 
 
 def test_more_weights_than_fit_are_refused():
@@ -49,21 +92,32 @@ def test_numpy_scalars_become_python_ones():
         int,
         float,
     ]
+    neuron = NeuronConfig(membrane_time_constant=np.float32(2), refractory_period=np.int8(1))
+    assert neuron == NeuronConfig(membrane_time_constant=2, refractory_period=1)
+    assert [type(v) for v in (neuron.membrane_time_constant, neuron.refractory_period)] == [
+        float,
+        int,
+    ]
 
 
 def test_a_configuration_cannot_be_changed():
-    with pytest.raises(FrozenInstanceError):
-        NetworkConfig().neurons = 3
+    for config in (NetworkConfig(), NeuronConfig()):
+        with pytest.raises(FrozenInstanceError):
+            config.neurons = 3
 
 
-@pytest.mark.parametrize('rule', ['recruiting', 'pairwise'])
+@pytest.mark.parametrize('rule', RULES)
 def test_smallest_network(rule):
     config = NetworkConfig(inputs=1, neurons=1, rule=rule, max_input_rate=np.float64(math.inf))
     network = create_network(config)
     for _ in range(20):
         network.learn(np.array([7], np.uint8), 5, 0)
-    assert network.infer(np.array([3], np.uint8), 5).counts.input_spikes == 5
-    assert network.receptive_fields().shape == (1, 1)
+    response = network.infer(np.array([3], np.uint8), 5)
+    assert response.counts.input_spikes == 5
+    assert response.predicted == 0
+    np.testing.assert_allclose(
+        network.receptive_fields(), [[1.0 if rule == 'recruiting' else 78.4]], rtol=1e-4
+    )
 
 
 def test_rate_preserves_the_number_of_spikes_up_to_its_limits():
@@ -72,3 +126,10 @@ def test_rate_preserves_the_number_of_spikes_up_to_its_limits():
     assert input_rate(4) == 9.0
     assert input_rate(50, 0.57) == 0.57
     assert input_rate(1000, 0.57) == pytest.approx(0.2)
+
+
+def test_rate_on_a_full_scale():
+    assert input_rate(350, normalisation='full_scale') == pytest.approx(0.06375)
+    assert input_rate(50, normalisation='full_scale') * 50 == pytest.approx(0.06375 * 350)
+    assert input_rate(4, normalisation='full_scale') == 1.0
+    assert input_rate(50, 0.06375, 'full_scale') == 0.06375

@@ -1,77 +1,184 @@
-"""The compiled kernels against the plain reference, spike for spike."""
+"""The compiled kernels against the plain reference, spike for spike and weight for weight."""
 
 import math
+from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from topspark_ros.engine import NetworkConfig, create_network
+from topspark_ros.engine import (
+    CODINGS,
+    NORMALISATIONS,
+    NetworkConfig,
+    NeuronConfig,
+    SpikeTrain,
+    create_network,
+)
 
-from . import reference
+from .reference import Recruiting, Stdp
 
-INPUTS = 30
-
-
-def samples(seed, count, kinds=4):
-    """Noisy versions of a few patterns, now and then a black one, labels for two in three."""
-    random = np.random.default_rng(seed)
-    patterns = random.random((kinds, INPUTS)) ** 3
-    for _ in range(count):
-        kind = int(random.integers(kinds))
-        pixels = patterns[kind] * random.random(INPUTS) * 200
-        pixels[random.random(INPUTS) < 0.2] = 0
-        if random.random() < 0.05:
-            pixels[:] = 0
-        label = kind if random.random() < 0.67 else None
-        yield pixels.astype(np.uint8), int(random.choice([1, 2, 5, 16, 50])), label
+KINDS = 4  # of patterns
 
 
-@pytest.mark.parametrize('limit', [0.57, math.inf])
-@pytest.mark.parametrize('neurons, unlabelled', [(1, False), (9, False), (40, False), (60, True)])
-def test_recruiting(neurons, unlabelled, limit):
-    seed = neurons
-    config = NetworkConfig(inputs=INPUTS, neurons=neurons, max_input_rate=limit, seed=seed)
-    network = create_network(config)
-    slow = reference.Recruiting(INPUTS, neurons, limit, seed)
-    for k, (pixels, timesteps, label) in enumerate(samples(seed, 150)):
-        if unlabelled and k < 75:
-            label = None
-        response = network.learn(pixels, timesteps, label)
-        predicted, counts = slow.learn(pixels, timesteps, label)
-        assert (response.predicted, list(response.counts)) == (predicted, counts), k
-    state = network.state()
-    assert state['recruited'] == slow.recruited
-    assert state['generator'] == slow.generator
-    np.testing.assert_array_equal(state['attractions'], slow.attractions)
-    np.testing.assert_array_equal(state['class_frames'], slow.class_frames)
-    np.testing.assert_allclose(state['votes'], slow.votes, rtol=1e-5)
-    np.testing.assert_allclose(state['theta'], slow.theta, rtol=1e-5)
-    np.testing.assert_allclose(state['weights'].T, slow.weights, atol=1e-5)
-    np.testing.assert_allclose(state['match_mean'], slow.mean, rtol=1e-5)
-    np.testing.assert_allclose(state['match_variance'], slow.variance, rtol=1e-4, atol=1e-9)
+class Presentation(NamedTuple):
+    what: str
+    timesteps: int
+    label: bool | None  # None: infer
+    margin: float
 
 
-@pytest.mark.parametrize('limit', [0.57, math.inf])
-@pytest.mark.parametrize('neurons', [1, 7, 40])
-def test_pairwise(neurons, limit):
-    config = NetworkConfig(
-        inputs=INPUTS, neurons=neurons, rule='pairwise', max_input_rate=limit, seed=neurons
+timesteps = st.sampled_from([*range(1, 33), 45, 64, 65, 100, 128, 200, 350])
+presentations = st.lists(
+    st.builds(
+        Presentation,
+        what=st.sampled_from(['bytes', 'bytes', 'floats', 'spikes', 'black']),
+        timesteps=timesteps,
+        label=st.sampled_from([True, True, True, False, None, None]),
+        margin=st.sampled_from([math.inf, 0.0613, 0.291, 0.713, 1.87]),
+    ),
+    min_size=3,
+    max_size=12,
+)
+sizes = dict(
+    inputs=st.integers(4, 30),
+    neurons=st.integers(1, 20),
+    max_input_rate=st.sampled_from([0.1, 0.57, 2.0, math.inf]),
+    seed=st.integers(0, 2**63 - 1),
+    coding=st.sampled_from(CODINGS),
+    normalisation=st.sampled_from(tuple(NORMALISATIONS)),
+)
+
+
+@st.composite
+def neurons(draw):
+    inhibition = draw(st.sampled_from([math.inf, math.inf, 0.0, 0.1, 0.5, 2.0]))
+    return NeuronConfig(
+        membrane_time_constant=draw(st.sampled_from([math.inf, 100.0, 20.0, 1.5])),
+        synaptic_time_constant=draw(st.sampled_from([0.0, 0.0, 2.0, 15.0])),
+        refractory_period=draw(st.sampled_from([0, 1, 3])),
+        theta_time_constant=draw(st.sampled_from([math.inf, 1e4, 200.0])),
+        inhibition=inhibition,
+        inference_spikes=draw(st.sampled_from([1.0, 1.0, 2.5])),
+        inhibitory_layer=inhibition < math.inf and draw(st.booleans()),
     )
-    network = create_network(config)
-    slow = reference.Pairwise(network.state()['weights'], limit)
-    output_spikes = 0
-    for k, (pixels, timesteps, label) in enumerate(samples(neurons, 300)):
-        response = network.learn(pixels, timesteps, label)
-        predicted, counts = slow.learn(pixels, timesteps, label)
-        assert (response.predicted, list(response.counts)) == (predicted, counts), k
-        # Only a neuron's own spikes move its theta: the same neurons have spiked.
-        np.testing.assert_allclose(network.state()['theta'], slow.theta, rtol=1e-4)
-        output_spikes += counts[1]
-    assert output_spikes > 40
+
+
+def sample_of(config, presentation, random):
+    """A noisy version of one of a few patterns, and which one it is."""
+    inputs = config.inputs
+    kind = int(random.integers(KINDS))
+    pixels = np.random.default_rng(kind).random(inputs) ** 3 * random.random(inputs) * 255
+    pixels[random.random(inputs) < 0.2] = 0
+    if presentation.what == 'black':
+        pixels[:] = 0
+    if presentation.what == 'spikes':
+        count = int(random.integers(3 * presentation.timesteps))
+        steps = np.sort(random.integers(presentation.timesteps, size=count))
+        likely = (pixels + 1) / (pixels + 1).sum()
+        return SpikeTrain(steps, random.choice(inputs, count, p=likely)), kind
+    return pixels.astype(np.float32 if presentation.what == 'floats' else np.uint8), kind
+
+
+def compare(network, reference, sequence, tally):
+    """Present a sequence to both, until they may part."""
+    random = np.random.default_rng(network.config.seed)
+    for presentation in sequence:
+        sample, label = sample_of(network.config, presentation, random)
+        T = presentation.timesteps
+        tally['presentations'] += 1
+        if presentation.label is None:
+            expected = reference.infer(sample, T, presentation.margin)
+        else:
+            label = label if presentation.label else None
+            expected = reference.learn(sample, T, label)
+        if reference.closest < 1:
+            tally['undecidable'] += 1
+            return
+        if presentation.label is None:
+            response = network.infer(sample, T, presentation.margin)
+            if presentation.margin == math.inf:
+                assert list(zip(*network.raster(sample, T))) == expected.raster
+        else:
+            response = network.learn(sample, T, label)
+        assert response.predicted == expected.predicted
+        assert response.counts == expected.counts
+        assert response.timesteps == expected.timesteps
+        np.testing.assert_allclose(response.scores, expected.scores, atol=1e-5)
+        tally['early'] += expected.timesteps < T
+        tally['output spikes'] += expected.counts[1]
+        weights = network.receptive_fields()
+        largest = reference.weights.max(initial=0)
+        expected_weights = reference.weights[: len(weights)]
+        np.testing.assert_allclose(weights, expected_weights, atol=1e-5 * largest)
+        error = np.abs(weights - expected_weights).max(initial=0)/ largest if largest else 0
+        tally['error'] = max(tally['error'], error)
+
+
+def compare_state(network, reference, names):
     state = network.state()
-    np.testing.assert_allclose(state['weights'].T, slow.weights, atol=1e-3)
-    np.testing.assert_allclose(state['weights'].sum(axis=0), 78.4, rtol=1e-5)
-    np.testing.assert_allclose(state['responses'], slow.responses, atol=1e-5)
-    np.testing.assert_allclose(state['learning_rate'], slow.learning_rate, rtol=1e-5)
-    np.testing.assert_allclose(state['gain'], slow.gain, rtol=1e-5)
-    assert state['gain'] != create_network(config).state()['gain']
+    for name, own in names.items():
+        expected = getattr(reference, own)
+        np.testing.assert_allclose(state[name], expected, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_recruiting():
+    tally = Counter()
+
+    @settings(derandomize=True, deadline=None, max_examples=100)
+    @given(st.builds(NetworkConfig, **sizes), presentations)
+    def check(config, sequence):
+        network, reference = create_network(config), Recruiting(config)
+        compare(network, reference, 4 * sequence, tally)
+        if reference.closest >= 1:
+            compare_state(
+                network,
+                reference,
+                dict(
+                    votes='readout', theta='theta', attractions='attractions',
+                    class_frames='class_frames', recruited='recruited', frames='frames',
+                    match_mean='mean', match_variance='variance', error_rate='error_rate',
+                    generator='generator',
+                ),
+            )
+
+    check()
+    print(tally)
+    assert tally['presentations'] > 1500
+    assert tally['undecidable'] < 0.02 * tally['presentations']
+    assert tally['early'] > 50
+
+
+@pytest.mark.parametrize('rule', ['pairwise', 'adaptive', 'triplet', 'modulated'])
+def test_stdp(rule):
+    tally = Counter()
+
+    @settings(derandomize=True, deadline=None, max_examples=100)
+    @given(
+        st.builds(NetworkConfig, **sizes, rule=st.just(rule), neuron=neurons()),
+        presentations,
+        st.sampled_from([1.0, 3.0, 10.0]),
+        st.sampled_from([0, 247]),
+    )
+    def check(config, sequence, gain, samples):
+        network = create_network(config)
+        state = network.state()
+        state['gain'] *= gain
+        state['window'][:] = samples, 5 * samples, 4 * samples
+        network.restore(state)
+        reference = Stdp(config, network.receptive_fields())
+        reference.gain *= gain
+        reference.window += state['window']
+        compare(network, reference, sequence, tally)
+        if reference.closest >= 1:
+            names = 'theta learning_rate class_frames gain window generator'
+            compare_state(network, reference, {name: name for name in names.split()} | {'responses': 'readout'})
+
+    check()
+    print(tally)
+    assert tally['presentations'] > 500
+    assert tally['undecidable'] < 0.05 * tally['presentations']
+    assert tally['output spikes'] > 5 * tally['presentations']
+    assert tally['early'] > 10

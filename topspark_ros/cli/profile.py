@@ -12,6 +12,7 @@ from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import save_profile
 from topspark_ros.methodology.profiling import measure_profile
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
+from topspark_ros.streams.images import to_gray
 from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.scenes import SceneRenderer
 
@@ -68,6 +69,9 @@ def _camera_views(images: np.ndarray, seed: int, advance) -> np.ndarray:
     scenes = SceneRenderer(images, seed=seed)
     views = []
     for index in range(len(images)):
-        views.append(centre_object(scenes.render(index).mean(axis=2).astype(np.uint8)))
+        frame = scenes.render(index)
+        height, width, channels = frame.shape
+        gray = to_gray('bgr8', height, width, channels * width, False, frame.tobytes())
+        views.append(centre_object(gray))
         advance()
     return np.stack(views)

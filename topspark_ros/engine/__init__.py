@@ -7,22 +7,46 @@
 """
 
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from .configuration import MAX_CLASSES, MAX_TIMESTEPS, RULES, NetworkConfig, input_rate
+from .configuration import (
+    CODINGS,
+    MAX_CLASSES,
+    MAX_TIMESTEPS,
+    NORMALISATIONS,
+    RULES,
+    NetworkConfig,
+    NeuronConfig,
+    input_rate,
+)
 from .errors import CheckpointError, EngineError
 from .factory import create_network, warm_up
-from .network import Network, OperationCounts, Response
+from .kernels.compilation import compilations
+from .network import (
+    InferenceNetwork,
+    Network,
+    OperationCounts,
+    Response,
+    Responses,
+    SpikeTrain,
+)
 
 __all__ = [
+    'CODINGS',
     'MAX_CLASSES',
     'MAX_TIMESTEPS',
+    'NORMALISATIONS',
     'RULES',
     'Checkpoint',
     'CheckpointError',
     'EngineError',
+    'InferenceNetwork',
     'Network',
     'NetworkConfig',
+    'NeuronConfig',
     'OperationCounts',
     'Response',
+    'Responses',
+    'SpikeTrain',
+    'compilations',
     'create_network',
     'input_rate',
     'load_checkpoint',

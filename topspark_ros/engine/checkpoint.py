@@ -17,19 +17,19 @@ import secrets
 import struct
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from .configuration import MAX_CLASSES, NetworkConfig
+from .configuration import MAX_CLASSES, NetworkConfig, NeuronConfig
 from .errors import CheckpointError, EngineError
 from .factory import create_network
 from .network import Network
 
 MAGIC = b'topspark network'
-VERSION = 1
+VERSION = 2
 DIGEST_SIZE = hashlib.sha256().digest_size
 ABANDONED_AFTER = 3600.0  # seconds; no writer that lives takes as long
 
@@ -81,9 +81,8 @@ def load_checkpoint(
 ) -> Checkpoint:
     """Read what `save_checkpoint` wrote. Executes nothing that the file says.
 
-    expected: inputs, neurons and rule that the file must have been saved with. The network then
-        runs with the rate limit and seed of `expected`, which do not shape what was learned;
-        without it, with the file's own.
+    expected: the configuration to run with. Its inputs, neurons and rule must be those that the
+        file was saved with; the rest does not shape what the arrays are. None: the file's own.
 
     Raises CheckpointError naming the file, what is wrong with it and what is accepted.
     """
@@ -132,7 +131,8 @@ def _decode(content: bytes, expected: NetworkConfig | None) -> Checkpoint:
     try:
         # The checksum is right, so whatever fails below was written by somebody else.
         header = json.loads(content[start : start + header_size])
-        config = NetworkConfig(**header['config'])
+        fields = header['config']
+        config = NetworkConfig(**{**fields, 'neuron': NeuronConfig(**fields['neuron'])})
         class_names = tuple(str(name) for name in header['class_names'])
         arrays = {}
         offset = start + header_size
@@ -152,7 +152,7 @@ def _decode(content: bytes, expected: NetworkConfig | None) -> Checkpoint:
             found, wanted = getattr(config, field), getattr(expected, field)
             if found != wanted:
                 raise EngineError(f'its {field} is {found}, accepted is {wanted}')
-        config = replace(config, max_input_rate=expected.max_input_rate, seed=expected.seed)
+        config = expected
     network = create_network(config)
     network.restore(arrays)
     return Checkpoint(network, class_names)

@@ -3,15 +3,95 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral, Real
+from typing import NamedTuple
 
 from .errors import EngineError
 
-RULES = ('recruiting', 'pairwise')
+RULES = ('recruiting', 'pairwise', 'adaptive', 'triplet', 'modulated')
+CODINGS = ('stratified', 'bernoulli', 'graded', 'first_spike')
 MAX_CLASSES = 1000
 MAX_TIMESTEPS = 10_000
 MAX_WEIGHTS = 2**28  # one gibibyte of float32
+
+
+class Normalisation(NamedTuple):
+    """How the rate of an input follows from its pixel.
+
+    preserved_spikes: that a sample of unit norm may expect in one presentation: 350 steps at
+        63.75 Hz for a full pixel (Diehl and Cook 2015).
+    saturated_rate: spikes a step of a sample of unit norm above which most pixels of a digit or
+        a garment already spike at every step.
+    spread: input spikes of a digit for each spike of a sample of unit norm.
+    """
+
+    preserved_spikes: float
+    saturated_rate: float
+    spread: float
+
+
+NORMALISATIONS = {
+    'l2': Normalisation(preserved_spikes=200.0, saturated_rate=9.0, spread=11.4),
+    'full_scale': Normalisation(preserved_spikes=22.3125, saturated_rate=1.0, spread=102.0),
+}
+
+
+@dataclass(frozen=True)
+class NeuronConfig:
+    """Leaky integrate-and-fire neurons with adaptive threshold and how they inhibit each other.
+
+    membrane_time_constant: of the potential's decay, steps; inf does not leak.
+    synaptic_time_constant: of the synaptic current's, steps; 0 charges at once. The charge of an
+        input spike does not depend on it.
+    refractory_period: steps after an output spike in which the neuron stays at rest.
+    theta_time_constant: of the adaptive threshold's decay while learning, steps; inf keeps it.
+    inhibition: what an output spike takes from the potential of every other neuron, as a
+        fraction of the resting threshold; inf: the neuron furthest above its threshold is the
+        only one to spike and resets all.
+    inference_spikes: how many times as many output spikes inference aims for as learning does, by
+        thresholds as many times lower: more votes from the same input.
+    inhibitory_layer: False: directly; True: by an inhibitory neuron for each excitatory one, a
+        step later (Diehl and Cook 2015). Takes a finite inhibition.
+
+    Raises EngineError naming the field, its value and what is accepted.
+    """
+
+    membrane_time_constant: float = 100.0
+    synaptic_time_constant: float = 0.0
+    refractory_period: int = 0
+    theta_time_constant: float = math.inf
+    inhibition: float = math.inf
+    inference_spikes: float = 1.0
+    inhibitory_layer: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ('membrane_time_constant', 'above 0'),
+            ('synaptic_time_constant', 'of 0 or more, finite'),
+            ('theta_time_constant', 'above 0'),
+            ('inhibition', 'of 0 or more'),
+            ('inference_spikes', 'above 0, finite'),
+        ):
+            value = getattr(self, name)
+            accepted = not isinstance(value, bool) and isinstance(value, Real) and value >= 0
+            if accepted and 'above 0' in least:
+                accepted = value > 0
+            if accepted and 'finite' in least:
+                accepted = math.isfinite(value)
+            if not accepted:
+                raise EngineError(f'{name} is {value!r}, accepted is a number {least}')
+            object.__setattr__(self, name, float(value))
+        period = require_integer('refractory_period', self.refractory_period, 0, MAX_TIMESTEPS)
+        object.__setattr__(self, 'refractory_period', period)
+        if not isinstance(self.inhibitory_layer, bool):
+            raise EngineError(
+                f'inhibitory_layer is {self.inhibitory_layer!r}, accepted is True or False'
+            )
+        if self.inhibitory_layer and self.inhibition == math.inf:
+            raise EngineError(
+                'inhibition is inf, accepted with an inhibitory layer is a finite number'
+            )
 
 
 @dataclass(frozen=True)
@@ -23,17 +103,24 @@ class NetworkConfig:
     rule: how the network learns.
         'recruiting': non-leaky neurons, one-shot recruitment of fresh neurons for what is novel
         or was misclassified, weights of unit L2 norm. Learns from the first frame.
-        'pairwise': leaky integrate-and-fire neurons with adaptive thresholds and direct lateral
-        inhibition, pair-wise weight-dependent STDP (after Diehl and Cook 2015).
-    max_input_rate: the rate limit of the input, in spikes a step of a sample x whose pixels are
-        scaled to unit L2 norm: pixel i spikes min(1, rate x_i / ||x||_2) times a step. The rate
-        is the count-preserving one, which has the spikes of 350 steps in however many there are
-        (see `input_rate`), or this limit if that is lower: then fewer timesteps mean fewer
-        spikes, less energy and less accuracy. The default, 0.57, is what 63.75 Hz for a full
-        pixel (Diehl and Cook 2015) comes to on handwritten digits, some 6.5 spikes a step of
-        all pixels together; math.inf does not limit.
-    seed: of the initial weights (pairwise) and of the chance that a neuron is taken over
-        (recruiting), 0 to 2**63 - 1.
+        'pairwise', 'adaptive', 'triplet', 'modulated': leaky integrate-and-fire neurons and STDP
+        that depends on the weight (after Diehl and Cook 2015), of SpikeDyn (Putra and Shafique
+        2021), of triplets of spikes (Pfister and Gerstner 2006), with labels as reward.
+    max_input_rate: the rate limit of the input, in spikes a step of a sample of unit norm: pixel
+        i spikes min(1, rate x_i / norm) times a step. The rate is the count-preserving one,
+        which has the spikes of 350 steps in however many there are (see `input_rate`), or this
+        limit if that is lower: then fewer timesteps mean fewer spikes, less energy and less
+        accuracy. The default, 0.57, is what 63.75 Hz for a full pixel (Diehl and Cook 2015)
+        comes to on handwritten digits, some 6.5 spikes a step of all pixels together; math.inf
+        does not limit.
+    seed: of the initial weights (STDP), of the chance that a neuron is taken over (recruiting)
+        and of Bernoulli spikes, 0 to 2**63 - 1.
+    coding: how pixels become spikes. 'stratified': evenly spaced spikes. 'bernoulli': a trial a
+        step (a Poisson process in discrete time). 'graded': the expected current instead of
+        spikes. 'first_spike': one spike a pixel, the brighter the earlier, whatever the rate.
+    normalisation: norm of a sample. 'l2': its L2 norm, so that contrast does not matter.
+        'full_scale': 255, with max_input_rate in spikes a step of a full pixel (0.06375).
+    neuron: the dynamics under STDP. The recruiting rule has its own and takes the default only.
 
     Raises EngineError naming the field, its value and what is accepted.
     """
@@ -43,6 +130,9 @@ class NetworkConfig:
     rule: str = 'recruiting'
     max_input_rate: float = 0.57
     seed: int = 0
+    coding: str = 'stratified'
+    normalisation: str = 'l2'
+    neuron: NeuronConfig = field(default_factory=NeuronConfig)
 
     def __post_init__(self) -> None:
         # NumPy scalars become Python ones, which compare, print and are stored alike everywhere.
@@ -51,49 +141,50 @@ class NetworkConfig:
             ('neurons', 1, MAX_WEIGHTS),
             ('seed', 0, 2**63 - 1),
         ):
-            object.__setattr__(self, name, _require_integer(name, getattr(self, name), low, high))
+            object.__setattr__(self, name, require_integer(name, getattr(self, name), low, high))
         if self.inputs * self.neurons > MAX_WEIGHTS:
             raise EngineError(
                 f'inputs x neurons is {self.inputs} x {self.neurons}, '
                 f'accepted is a product of at most {MAX_WEIGHTS}'
             )
-        if self.rule not in RULES:
-            raise EngineError(f'rule is {self.rule!r}, accepted is one of {", ".join(RULES)}')
+        for name, choices in (
+            ('rule', RULES),
+            ('coding', CODINGS),
+            ('normalisation', tuple(NORMALISATIONS)),
+        ):
+            if getattr(self, name) not in choices:
+                raise EngineError(
+                    f'{name} is {getattr(self, name)!r}, accepted is one of {", ".join(choices)}'
+                )
         rate = self.max_input_rate
         if isinstance(rate, bool) or not isinstance(rate, Real) or not rate > 0:
             raise EngineError(
                 f'max_input_rate is {rate!r}, accepted is a number above 0 (inf: unlimited)'
             )
         object.__setattr__(self, 'max_input_rate', float(rate))
+        if not isinstance(self.neuron, NeuronConfig):
+            raise EngineError(f'neuron is {self.neuron!r}, accepted is a NeuronConfig')
+        if self.rule == 'recruiting' and self.neuron != NeuronConfig():
+            raise EngineError(
+                f'neuron is {self.neuron}, accepted with the recruiting rule is the default'
+            )
 
 
-# Spikes that a unit-norm sample may expect in one presentation: 350 steps at 63.75 Hz.
-PRESERVED_SPIKES = 200.0
-# Above this rate most pixels of a digit or a garment already spike at every step.
-SATURATED_RATE = 9.0
-
-
-def input_rate(timesteps: int, max_input_rate: float = math.inf) -> float:
+def input_rate(
+    timesteps: int, max_input_rate: float = math.inf, normalisation: str = 'l2'
+) -> float:
     """Expected spikes a step of a unit-norm sample presented for `timesteps` steps.
 
     The rate rises as the timestep shrinks, so that the number of spikes is preserved, until it
     meets the limit: of the sample itself (a pixel spikes at most once a step) or of the
     configuration.
     """
-    return min(float(max_input_rate), SATURATED_RATE, PRESERVED_SPIKES / timesteps)
+    norm = NORMALISATIONS[normalisation]
+    return min(float(max_input_rate), norm.saturated_rate, norm.preserved_spikes / timesteps)
 
 
-def _require_integer(name: str, value: object, low: int, high: int) -> int:
+def require_integer(name: str, value: object, low: int, high: int) -> int:
+    """`value` as an int; EngineError if it is none from `low` to `high`."""
     if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
         raise EngineError(f'{name} is {value!r}, accepted is an integer from {low} to {high}')
     return int(value)
-
-
-def require_timesteps(value: object) -> int:
-    """`value` as a number of steps; EngineError if it is none."""
-    return _require_integer('timesteps', value, 1, MAX_TIMESTEPS)
-
-
-def require_label(value: object) -> int:
-    """`value` as a class index, -1 for no label; EngineError if it is neither."""
-    return -1 if value is None else _require_integer('label', value, 0, MAX_CLASSES - 1)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from .configuration import NetworkConfig
+from .configuration import RULES, NetworkConfig
 from .network import Network
-from .pairwise import PairwiseNetwork
 from .recruiting import RecruitingNetwork
+from .stdp import StdpNetwork
 
-NETWORKS = {'recruiting': RecruitingNetwork, 'pairwise': PairwiseNetwork}
+NETWORKS = {rule: StdpNetwork for rule in RULES} | {'recruiting': RecruitingNetwork}
 
 
 def create_network(config: NetworkConfig) -> Network:

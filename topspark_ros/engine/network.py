@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
 from .configuration import (
+    CODINGS,
     MAX_CLASSES,
+    MAX_TIMESTEPS,
+    NORMALISATIONS,
     NetworkConfig,
     input_rate,
-    require_label,
-    require_timesteps,
+    require_integer,
 )
 from .errors import EngineError
-from .kernels import spike_phases
+from .kernels import encoding
+
+CODING_NUMBERS = dict(
+    stratified=encoding.STRATIFIED,
+    bernoulli=encoding.BERNOULLI,
+    graded=encoding.GRADED,
+    first_spike=encoding.FIRST_SPIKE,
+)
+NORMALISATION_NUMBERS = dict(l2=encoding.L2_NORM, full_scale=encoding.FULL_SCALE)
+FIRST_SPIKES = 0.19  # of the inputs: pixels of a digit that are not black
+NO_SPIKES = np.empty(0, np.int32)
+NO_RASTER = np.empty((0, 2), np.int32)
+NO_LABEL = np.full(1, -1)
 
 
 class OperationCounts(NamedTuple):
@@ -24,14 +42,18 @@ class OperationCounts(NamedTuple):
     Energy is the sum of each count times the energy of one such operation on the hardware that
     is estimated for.
 
-    input_spikes: spikes of the encoded sample.
+    input_spikes: spikes of the encoded sample that were presented. With graded coding, values:
+        one a step of every pixel that is not black.
     output_spikes: spikes of excitatory neurons.
-    synaptic_operations: weights added to a membrane potential, one for every neuron in use and
-        every input spike.
-    neuron_updates: neurons in use times timesteps. Clocked hardware updates (leaks, compares)
-        every neuron at every step; that this engine skips silent steps changes its own running
-        time, not what the network would cost there.
-    synaptic_updates: weights rewritten by learning, all of a neuron's at a time.
+    synaptic_operations: weights added to a membrane potential: one for every neuron in use and
+        every input spike, and one for every neuron that an output spike inhibits (the recruiting
+        rule's inhibition only ends the presentation). With an inhibitory layer, one for its
+        neuron and one for every neuron that this one inhibits.
+    neuron_updates: neurons in use, inhibitory ones too, times timesteps. Clocked hardware updates
+        (leaks, compares) every neuron at every step; that this engine skips silent steps changes
+        its own running time, not what the network would cost there.
+    synaptic_updates: weights rewritten by learning: all of a neuron's at an update after an
+        output spike, one at an input spike.
     """
 
     input_spikes: int = 0
@@ -43,6 +65,18 @@ class OperationCounts(NamedTuple):
     def plus(self, other: OperationCounts) -> OperationCounts:
         """Both counts together (`+` would concatenate the tuples)."""
         return OperationCounts(*(a + b for a, b in zip(self, other)))
+
+
+class SpikeTrain(NamedTuple):
+    """Spikes: a sample that consists of them already (an event camera's), or output spikes.
+
+    steps: (spikes,) integers from 0, ascending: the step of each spike.
+    neurons: (spikes,) integers from 0: the input (or output) neuron. An input may spike more than
+        once in a step.
+    """
+
+    steps: np.ndarray
+    neurons: np.ndarray
 
 
 class Response(NamedTuple):
@@ -60,18 +94,44 @@ class Response(NamedTuple):
     counts: OperationCounts
 
 
-class Network(ABC):
-    """A spiking network that learns online, one sample at a time.
+class Responses(NamedTuple):
+    """What the network answers to many presentations.
 
-    The timestep may change from one presentation to the next: thresholds follow in closed form
-    and nothing is relabelled. Same configuration and same calls give the same results to the
-    last bit. Not for use by two threads at once; kernels release the interpreter lock.
+    scores: (samples, classes) float32, as of a Response.
+    predicted: (samples,) int64, -1 if there is no evidence.
+    timesteps: (samples,) int64.
+    counts: (samples, 5) int64, columns in the order of OperationCounts.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    scores: np.ndarray
+    predicted: np.ndarray
+    timesteps: np.ndarray
+    counts: np.ndarray
+
+    def total_counts(self) -> OperationCounts:
+        """What all presentations took together."""
+        return OperationCounts(*self.counts.sum(axis=0).tolist())
+
+
+class InferenceNetwork:
+    """A spiking network that classifies. Nothing of its state changes.
+
+    The timestep may change from one presentation to the next: thresholds follow in closed form
+    and nothing is relabelled. Same network, sample and timestep give the same result to the last
+    bit. Kernels release the interpreter lock.
+    """
+
+    def __init__(
+        self, config: NetworkConfig, kernel: Callable, settings: tuple, state: NamedTuple
+    ) -> None:
         self._config = config
-        self._phases = spike_phases(config.inputs)
-        self.reset()
+        self._kernel = kernel
+        self._settings = settings  # of the rule, as its kernel's model takes them
+        settings = (NORMALISATION_NUMBERS[config.normalisation], *settings)
+        self._model = np.array((CODING_NUMBERS[config.coding], *settings), np.float64)
+        self._model_given_spikes = np.array((encoding.GIVEN, *settings), np.float64)
+        self._phases = encoding.spike_phases(config.inputs)
+        self._state = state
 
     @property
     def config(self) -> NetworkConfig:
@@ -84,6 +144,162 @@ class Network(ABC):
         return self._state.class_frames.size
 
     @property
+    def memory_bytes(self) -> int:
+        """Memory of everything that the network has learned."""
+        return sum(array.nbytes for array in self._state)
+
+    def infer(
+        self, sample: np.ndarray | SpikeTrain, timesteps: int, margin: float = math.inf
+    ) -> Response:
+        """Classify one sample.
+
+        sample: (inputs,) uint8 or float32, intensities >= 0: of any scale with 'l2'
+            normalisation, 0 to 255 with 'full_scale'. Or a SpikeTrain. A sample without any
+            intensity or spike gives no output spike and no prediction.
+        timesteps: steps of 1 ms of network time, 1 to 10000.
+        margin: the presentation ends as soon as the strongest class leads by this much: under
+            STDP output spikes, with the recruiting rule a share of all evidence. inf: never.
+
+        Raises EngineError for any other input.
+        """
+        steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
+        return self._present_one(
+            *self._require_sample(sample, steps), steps, False, -1, require_margin(margin)
+        )
+
+    def infer_many(
+        self,
+        samples: np.ndarray,
+        timesteps: int,
+        margin: float = math.inf,
+        threads: int = 1,
+    ) -> Responses:
+        """Classify samples, (samples, inputs), each as `infer` does, in one call.
+
+        threads: threads that share the samples; results do not depend on it.
+        """
+        pixels = self._require_pixels(samples, 2)
+        steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
+        threads = require_integer('threads', threads, 1, 1024)
+        margin = require_margin(margin)
+        labels = np.full(len(pixels), -1)
+        if threads == 1 or len(pixels) == 0:
+            return self._present_many(pixels, steps, False, labels, margin)
+        shares = [share for share in np.array_split(pixels, threads) if len(share)]
+        with ThreadPoolExecutor(threads) as pool:
+            parts = list(pool.map(
+                lambda share: self._present_many(share, steps, False, labels, margin), shares
+            ))
+        return Responses(*map(np.concatenate, zip(*parts)))
+
+    def raster(self, sample: np.ndarray | SpikeTrain, timesteps: int) -> SpikeTrain:
+        """The output spikes of a presentation as `infer` makes it: their steps and neurons."""
+        steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
+        pixels, spikes = self._require_sample(sample, steps)
+        count = self._present_one(pixels, spikes, steps, False, -1, math.inf).counts.output_spikes
+        raster = np.empty((count, 2), np.int32)
+        self._present_many(pixels[np.newaxis], steps, False, NO_LABEL, math.inf, spikes, raster)
+        return SpikeTrain(*raster.T)
+
+    def _present_many(
+        self, pixels: np.ndarray, timesteps: int, learning: bool, labels: np.ndarray,
+        margin: float, spikes: tuple | None = None, raster: np.ndarray = NO_RASTER,
+    ) -> Responses:
+        """Call the kernel. spikes: (start, source) of the one sample that is given in spikes."""
+        config = self._config
+        rate = input_rate(timesteps, config.max_input_rate, config.normalisation)
+        expected = rate * timesteps * NORMALISATIONS[config.normalisation].spread
+        if config.coding == 'first_spike':
+            expected = FIRST_SPIKES * config.inputs
+        scores = np.empty((len(pixels), self.classes), np.float32)
+        outcomes = np.empty((len(pixels), 7), np.int64)
+        self._kernel(
+            self._model if spikes is None else self._model_given_spikes,
+            *self._state, self._phases, pixels, *(spikes or (NO_SPIKES, NO_SPIKES)),
+            rate, expected, timesteps, learning, labels, margin, scores, outcomes,
+            raster,
+        )
+        return Responses(scores, outcomes[:, 0], outcomes[:, 1], outcomes[:, 2:])
+
+    def _present_one(
+        self, pixels: np.ndarray, spikes: tuple | None, timesteps: int, learning: bool,
+        label: int, margin: float,
+    ) -> Response:
+        labels = np.array([label])
+        many = self._present_many(
+            pixels[np.newaxis], timesteps, learning, labels, margin, spikes
+        )
+        predicted = int(many.predicted[0])
+        return Response(
+            many.scores[0],
+            None if predicted < 0 else predicted,
+            int(many.timesteps[0]),
+            OperationCounts(*many.counts[0].tolist()),
+        )
+
+    def _require_sample(self, sample: object, timesteps: int) -> tuple[np.ndarray, tuple | None]:
+        """Pixels, and spikes if the sample is a SpikeTrain; the pixels are black then."""
+        if isinstance(sample, SpikeTrain):
+            black = np.zeros(self._config.inputs, np.float32)
+            return black, self._require_spikes(sample, timesteps)
+        return self._require_pixels(sample, 1), None
+
+    def _require_pixels(self, pixels: object, dimensions: int) -> np.ndarray:
+        """A float32 copy, so that kernels see one type only (never a read-only buffer)."""
+        shape = (self._config.inputs,)
+        if (
+            not isinstance(pixels, np.ndarray)
+            or pixels.ndim != dimensions
+            or pixels.shape[-1:] != shape
+            or pixels.dtype not in (np.uint8, np.float32)
+        ):
+            got = type(pixels).__name__
+            if isinstance(pixels, np.ndarray):
+                got = f'{pixels.dtype} of shape {pixels.shape}'
+            accepted = shape if dimensions == 1 else f'(samples, {shape[0]})'
+            raise EngineError(f'pixels is {got}, accepted is uint8 or float32 of shape {accepted}')
+        if pixels.dtype == np.float32 and pixels.size and not (
+            np.isfinite(pixels.sum(dtype=np.float64)) and pixels.min() >= 0
+        ):
+            raise EngineError('pixels has a negative or non-finite value, accepted is finite >= 0')
+        return pixels.astype(np.float32, order='C')
+
+    def _require_spikes(self, train: SpikeTrain, timesteps: int) -> tuple[np.ndarray, np.ndarray]:
+        """The train as kernels take it: where each step's spikes start, and the inputs."""
+        arrays = [np.asarray(array) for array in train]
+        for name, array, limit in zip(
+            SpikeTrain._fields, arrays, (timesteps, self._config.inputs)
+        ):
+            if array.ndim != 1 or array.dtype.kind not in 'iu':
+                raise EngineError(
+                    f'spikes {name} is {array.dtype} of shape {array.shape}, '
+                    'accepted are integers of one dimension'
+                )
+            if array.size and not (array.min() >= 0 and array.max() < limit):
+                raise EngineError(f'spikes {name} is out of range, accepted is 0 to {limit - 1}')
+        steps, neurons = arrays
+        if steps.size != neurons.size:
+            raise EngineError(
+                f'spikes are {steps.size} steps and {neurons.size} neurons, accepted is as many '
+                'of each'
+            )
+        if (np.diff(steps.astype(np.int64)) < 0).any():
+            raise EngineError('spikes steps go back, accepted is ascending')
+        start = np.searchsorted(steps, np.arange(timesteps + 1))
+        return start.astype(np.int32), neurons.astype(np.int32)
+
+
+class Network(InferenceNetwork, ABC):
+    """A spiking network that learns online, one sample at a time.
+
+    Same configuration and same calls give the same results to the last bit. Not for use by two
+    threads at once.
+    """
+
+    def __init__(self, config: NetworkConfig, kernel: Callable, settings: tuple = ()) -> None:
+        super().__init__(config, kernel, settings, self._initial_state(config))
+
+    @property
     @abstractmethod
     def recruited_neurons(self) -> int:
         """Neurons in use: only these integrate, compete and cost anything."""
@@ -93,41 +309,71 @@ class Network(ABC):
     def labelled_neurons(self) -> int:
         """Neurons that hold votes for some class."""
 
-    def infer(self, pixels: np.ndarray, timesteps: int) -> Response:
-        """Classify one sample; nothing of the network's state changes.
-
-        pixels: (inputs,) uint8 or float32, intensities >= 0 of any scale: the encoder divides by
-            the sample's L2 norm. A sample without any intensity gives no spike and no prediction.
-        timesteps: steps of 1 ms of network time, 1 to 10000.
-
-        Raises EngineError, with nothing changed, for any other input.
-        """
-        sample, steps = self._require_pixels(pixels), require_timesteps(timesteps)
-        return self._run(sample, steps, learning=False, label=-1)
-
-    def learn(self, pixels: np.ndarray, timesteps: int, label: int | None = None) -> Response:
-        """Present one sample with learning on; pixels and timesteps as in `infer`.
+    def learn(
+        self, sample: np.ndarray | SpikeTrain, timesteps: int, label: int | None = None
+    ) -> Response:
+        """Present one sample with learning on; sample and timesteps as in `infer`.
 
         label: class index 0 to 999, None if unknown. A label >= classes grows the read-out.
 
         The response is a prediction made before the label was used. With the recruiting rule it
-        is made before this sample changed anything; with pair-wise STDP weights change at every
-        output spike, so earlier ones of the same presentation have had their effect. Its scores
-        are over the classes known before. A sample without input spikes teaches nothing.
+        is made before this sample changed anything; under STDP weights change at output spikes,
+        so earlier ones of the same presentation have had their effect. Its scores are over the
+        classes known before. A sample without input spikes teaches nothing.
 
         Raises EngineError, with nothing changed, for any other input.
         """
-        sample, steps = self._require_pixels(pixels), require_timesteps(timesteps)
-        label = require_label(label)
+        steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
+        label = -1 if label is None else require_integer('label', label, 0, MAX_CLASSES - 1)
+        pixels, spikes = self._require_sample(sample, steps)
         known = self.classes
-        if label >= known and sample.any():
+        if label >= known and (pixels.any() if spikes is None else spikes[1].size):
             self._grow_readout(label + 1)
-        response = self._run(sample, steps, learning=True, label=label)
+        response = self._present_one(pixels, spikes, steps, True, label, math.inf)
         return response._replace(scores=response.scores[:known])
+
+    def learn_many(
+        self, samples: np.ndarray, timesteps: int, labels: np.ndarray | None = None
+    ) -> Responses:
+        """Learn samples, (samples, inputs), one after the other as `learn` does, in one call.
+
+        labels: (samples,) integers, -1 for no label; None for no labels at all. Scores are over
+        all classes known at the end.
+        """
+        pixels = self._require_pixels(samples, 2)
+        steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
+        labels = np.full(len(pixels), -1) if labels is None else np.asarray(labels)
+        if labels.shape != (len(pixels),) or labels.dtype.kind not in 'iu':
+            raise EngineError(
+                f'labels is {labels.dtype} of shape {labels.shape}, accepted are integers of '
+                f'shape ({len(pixels)},)'
+            )
+        if labels.size and not (labels.min() >= -1 and labels.max() < MAX_CLASSES):
+            raise EngineError(
+                f'labels are {labels.min()} to {labels.max()}, accepted is -1 (none) to '
+                f'{MAX_CLASSES - 1}'
+            )
+        labels = labels.astype(np.int64)
+        classes = int(labels.max(initial=-1, where=pixels.any(axis=1))) + 1
+        if classes > self.classes:
+            self._grow_readout(classes)
+        return self._present_many(pixels, steps, True, labels, math.inf)
 
     def reset(self) -> None:
         """Back to the untrained network of the configured seed."""
-        self._state = self._initial_state()
+        self._state = self._initial_state(self._config)
+
+    def quantised(self) -> InferenceNetwork:
+        """A copy for inference with int8 weights: a quarter of the memory to hold and to read.
+
+        Each neuron's weights are rounded to 127 parts of its largest one.
+        """
+        stored = self._state.weights
+        parts = stored.max(axis=0) / np.float32(127)
+        rounded = np.rint(stored / np.where(parts > 0, parts, 1)).astype(np.int8)
+        state = self._with_weights(rounded, parts)
+        state = type(state)(*(array.copy() for array in state))
+        return InferenceNetwork(self._config, self._kernel, self._settings, state)
 
     @abstractmethod
     def receptive_fields(self) -> np.ndarray:
@@ -173,8 +419,9 @@ class Network(ABC):
 
     _per_class: tuple[str, ...]  # state arrays whose last axis is the classes
 
+    @staticmethod
     @abstractmethod
-    def _initial_state(self) -> NamedTuple:
+    def _initial_state(config: NetworkConfig) -> NamedTuple:
         """The untrained state, a named tuple of arrays."""
 
     @abstractmethod
@@ -182,36 +429,8 @@ class Network(ABC):
         """Raise EngineError if a state with the right shapes contradicts itself."""
 
     @abstractmethod
-    def _present(self, *arguments) -> NamedTuple:
-        """Call the rule's kernel with what `_run` passes it."""
-
-    def _run(self, sample: np.ndarray, timesteps: int, learning: bool, label: int) -> Response:
-        scores = np.empty(self.classes, np.float32)
-        rate = input_rate(timesteps, self._config.max_input_rate)
-        predicted, *counts = self._present(
-            self._state, self._phases, sample, rate, timesteps, learning, label, scores
-        )
-        return Response(
-            scores, None if predicted < 0 else predicted, timesteps, OperationCounts(*counts)
-        )
-
-    def _require_pixels(self, pixels: object) -> np.ndarray:
-        """A float32 copy, so that kernels see one type only (never a read-only buffer)."""
-        shape = (self._config.inputs,)
-        if (
-            not isinstance(pixels, np.ndarray)
-            or pixels.shape != shape
-            or pixels.dtype not in (np.uint8, np.float32)
-        ):
-            got = type(pixels).__name__
-            if isinstance(pixels, np.ndarray):
-                got = f'{pixels.dtype} of shape {pixels.shape}'
-            raise EngineError(f'pixels is {got}, accepted is uint8 or float32 of shape {shape}')
-        if pixels.dtype == np.float32 and not (
-            np.isfinite(pixels.sum(dtype=np.float64)) and pixels.min() >= 0
-        ):
-            raise EngineError('pixels has a negative or non-finite value, accepted is finite >= 0')
-        return pixels.astype(np.float32)
+    def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> NamedTuple:
+        """The state with other stored weights, which are the present ones over `parts`."""
 
     def _grow_readout(self, classes: int) -> None:
         grown = {}
@@ -220,3 +439,10 @@ class Network(ABC):
             grown[name] = np.zeros((*array.shape[:-1], classes), array.dtype)
             grown[name][..., : array.shape[-1]] = array
         self._state = self._state._replace(**grown)
+
+
+def require_margin(value: object) -> float:
+    """`value` as a margin of early exit; EngineError if it is none."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
+        raise EngineError(f'margin is {value!r}, accepted is a number above 0 (inf: never)')
+    return float(value)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import kernels
+from .configuration import NetworkConfig
 from .errors import EngineError
-from .kernels import RecruitingState
+from .kernels.recruiting import RecruitingState, present_recruiting
 from .network import Network
 
 
@@ -32,6 +32,9 @@ class RecruitingNetwork(Network):
 
     _per_class = ('votes', 'class_frames')
 
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config, present_recruiting)
+
     @property
     def recruited_neurons(self) -> int:
         return int(self._state.recruited[0])
@@ -41,12 +44,16 @@ class RecruitingNetwork(Network):
         return int(self._state.votes.any(axis=1).sum())
 
     def receptive_fields(self) -> np.ndarray:
-        return self._state.weights[:, : self.recruited_neurons].T.copy()
+        recruited = self.recruited_neurons
+        norms = np.sqrt(self._state.squares[:recruited]).astype(np.float32)
+        return (self._state.weights[:, :recruited] / norms).T.copy()
 
-    def _initial_state(self) -> RecruitingState:
-        inputs, neurons = self.config.inputs, self.config.neurons
+    @staticmethod
+    def _initial_state(config: NetworkConfig) -> RecruitingState:
+        inputs, neurons = config.inputs, config.neurons
         return RecruitingState(
             weights=np.zeros((inputs, neurons), np.float32),
+            squares=np.zeros(neurons),
             votes=np.zeros((neurons, 0), np.float32),
             theta=np.zeros(neurons, np.float32),
             attractions=np.zeros(neurons, np.int64),
@@ -56,7 +63,7 @@ class RecruitingNetwork(Network):
             match_mean=np.zeros(1),
             match_variance=np.zeros(1),
             error_rate=np.ones(1),
-            generator=np.array([self.config.seed], np.uint64),
+            generator=np.array([config.seed], np.uint64),
         )
 
     def _check_state(self, state: RecruitingState) -> None:
@@ -66,9 +73,11 @@ class RecruitingNetwork(Network):
                 f'state recruited is {recruited}, accepted is at most the {self.config.neurons} '
                 f'neurons and the {state.frames[0]} frames learned'
             )
-        norms = np.linalg.norm(state.weights[:, :recruited], axis=0)
-        if not np.allclose(norms, 1.0, atol=1e-3):
-            raise EngineError('state weights are not normalised, accepted is unit L2 norm')
+        weights = state.weights[:, :recruited].astype(np.float64)
+        squares = state.squares[:recruited]
+        if not ((squares > 0).all() and np.allclose((weights**2).sum(axis=0), squares, rtol=1e-3)):
+            raise EngineError('state squares are not those of the weights, or 0')
 
-    def _present(self, *arguments) -> kernels.Presentation:
-        return kernels.present_recruiting(*arguments)
+    def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> RecruitingState:
+        squares = (weights.astype(np.float64) ** 2).sum(axis=0)
+        return self._state._replace(weights=weights, squares=squares)

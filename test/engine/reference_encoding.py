@@ -1,0 +1,88 @@
+"""The encoders as their definitions read, one spike at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from topspark_ros.engine import NetworkConfig, SpikeTrain
+from topspark_ros.engine.kernels.encoding import bernoulli_trials, spike_phases
+
+TIME = 1e-6  # steps that are resolved
+
+# Input spikes of a presentation, at most in a step, of a digit for each spike of unit norm.
+RATES = {'l2': (200.0, 9.0, 11.4), 'full_scale': (22.3125, 1.0, 102.0)}
+
+
+class Input(NamedTuple):
+    """One encoded sample."""
+
+    charge: np.ndarray  # (timesteps, inputs), spikes of each input in each step; graded: current
+    spikes: np.ndarray  # (timesteps,), spikes in each step; graded: values
+    expected: float  # spikes of a typical sample, D
+    black: bool
+    closest: float = math.inf  # of a spike to another step, see reference.py
+
+
+def encode(
+    config: NetworkConfig, sample: np.ndarray | SpikeTrain, timesteps: int, generator: np.ndarray
+) -> Input:
+    charge = np.zeros((timesteps, config.inputs))
+    if isinstance(sample, SpikeTrain):
+        np.add.at(charge, (sample.steps, sample.neurons), 1)
+        return Input(charge, charge.sum(axis=1), charge.sum(), not charge.any())
+    x = sample.astype(float)
+    preserved, most, spread = RATES[config.normalisation]
+    rate = min(config.max_input_rate, most, preserved / timesteps)
+    expected = rate * timesteps * spread
+    if config.coding == 'first_spike':
+        expected = 0.19 * config.inputs
+    if not x.any():
+        return Input(charge, charge.sum(axis=1), expected, True)
+    norm = 255 if config.normalisation == 'full_scale' else np.linalg.norm(x)
+    p = np.minimum(1, rate / norm * x)
+    closest = math.inf
+    if config.coding == 'graded':
+        spikes = np.full(timesteps, np.count_nonzero(x))
+        return Input(charge + p, spikes, expected, False)
+    if config.coding == 'stratified':
+        closest = stratified(charge, p)
+    elif config.coding == 'bernoulli':
+        bernoulli(charge, p, generator)
+    else:
+        first_spike(charge, x)
+    return Input(charge, charge.sum(axis=1), expected, False, closest)
+
+
+def stratified(charge: np.ndarray, p: np.ndarray) -> float:
+    """Evenly spaced spikes, the first of them somewhere in the first interval."""
+    phases = spike_phases(len(p))
+    closest = math.inf
+    for i in np.flatnonzero(p):
+        time = phases[i] / p[i]
+        while time < len(charge):
+            charge[int(time), i] += 1
+            closest = min(closest, abs(time - round(time)))
+            time += 1 / p[i]
+        closest = min(closest, time - len(charge))
+    return closest / TIME
+
+
+def bernoulli(charge: np.ndarray, p: np.ndarray, generator: np.ndarray) -> None:
+    """A trial in every step, drawn for 64 steps of all active inputs at a time."""
+    active = np.flatnonzero(p)
+    trials = np.empty(len(active), np.uint64)
+    for t in range(len(charge)):
+        if t % 64 == 0:
+            bernoulli_trials(p[active], len(active), trials, generator)
+        charge[t, active] = trials >> np.uint64(t % 64) & np.uint64(1)
+
+
+def first_spike(charge: np.ndarray, x: np.ndarray) -> None:
+    """One spike, the brighter the earlier."""
+    timesteps = len(charge)
+    for i in np.flatnonzero(x):
+        delay = (1 - x[i] / x.max()) * timesteps
+        charge[int(min(delay, timesteps - 1)), i] = 1

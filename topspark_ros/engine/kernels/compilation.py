@@ -1,0 +1,53 @@
+"""How kernels are compiled, and where their machine code is kept between two starts.
+
+Numba renews a cached kernel when the file that holds it changes, not when a helper in another
+file does. So the cache lies in a directory named by the contents of all kernel files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numba
+
+ENTRY_POINTS = []  # dispatchers of the kernels that Python calls
+
+
+def cache_directory() -> Path:
+    """Where the machine code of these very kernels is kept."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob('*.py')):
+        digest.update(path.read_bytes())
+    user_cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    base = numba.config.CACHE_DIR or Path(user_cache) / 'topspark_ros'
+    return Path(base) / digest.hexdigest()[:16]
+
+
+def kernel(function):
+    """Compile `function` into the kernels that call it."""
+    return numba.njit(error_model='numpy')(function)
+
+
+def entry_point(function):
+    """Compile `function`, cached on disk where that is possible, to run without the GIL."""
+    options = dict(error_model='numpy', nogil=True)
+    directory = numba.config.CACHE_DIR
+    try:
+        numba.config.CACHE_DIR = str(cache_directory())
+        dispatcher = numba.njit(cache=True, **options)(function)
+    except (RuntimeError, OSError):  # no directory that could be written
+        dispatcher = numba.njit(**options)(function)
+    finally:
+        numba.config.CACHE_DIR = directory
+    ENTRY_POINTS.append(dispatcher)
+    return dispatcher
+
+
+def compilations() -> int:
+    """Kernels compiled in this process so far; those loaded from the cache do not count."""
+    return sum(
+        len(dispatcher.signatures) - sum(dispatcher.stats.cache_hits.values())
+        for dispatcher in ENTRY_POINTS
+    )

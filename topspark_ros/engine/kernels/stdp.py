@@ -1,0 +1,502 @@
+"""Presentations to a network of leaky integrate-and-fire neurons that learns by STDP.
+
+In each step, for every excitatory neuron j,
+
+    v_j <- v_j exp(-1 / tau_m) + sum of w_ij over the inputs i that spike - inhibition
+    spike if v_j >= g (13 + theta_j), then v_j = 0 for the refractory period
+
+With a synaptic time constant the sum first goes through a low-pass filter of the same charge.
+Inhibition: WINNER, only the neuron furthest above its threshold spikes and resets every v to 0;
+LATERAL, a spike takes `inhibition` times the resting threshold from every other neuron at once;
+LAYER, it makes the neuron's own inhibitory neuron spike, unless that one is refractory, which does
+so a step later (Diehl and Cook 2015, whose synapse is strong enough for one spike to do).
+
+Silent steps are skipped: potentials only decay in them, none can reach its threshold, and the
+decay of several steps is one factor.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import encoding, membrane, plasticity
+from .compilation import entry_point, kernel
+from .encoding import BERNOULLI, GIVEN, GRADED
+from .plasticity import ADAPTIVE, TRIPLET, Firing, Traces
+from .randomness import seed_from
+from .readout import lead, strongest
+
+WINNER, LATERAL, LAYER = range(3)
+
+REST_THRESHOLD = 13.0  # added to theta, in units of the gain
+INITIAL_GAIN = 1150.0 / 130.0 / 2280.0  # of thresholds, per input spike and wanted output spike
+THETA_STEP = 8.0  # theta gained in a presentation with the wanted number of output spikes
+INPUT_PER_OUTPUT = 70.0  # input spikes worth one output spike
+STEPS_PER_OUTPUT = 4.0  # timesteps worth one output spike
+GAIN_WINDOW = 250  # samples between two corrections of the gain
+RESPONSE_RATE = 0.01  # of the running mean of a class's responses
+CHUNK = 64  # steps encoded at a time; where the presentation may end early,
+FIRST_CHUNK = 2  # so many at first and then twice as many, each time
+INHIBITORY_REFRACTORY = 2  # steps (Diehl and Cook 2015)
+
+
+class StdpState(NamedTuple):
+    """State of a network with STDP; its weights are scale_j times the stored ones."""
+
+    weights: np.ndarray  # (inputs, neurons) float32 (int8 if quantised), >= 0
+    scale: np.ndarray  # (neurons,) float64
+    total: np.ndarray  # (neurons,) float64, sums of the stored weights
+    responses: np.ndarray  # (neurons, classes) float32, mean share of a class's output spikes
+    theta: np.ndarray  # (neurons,) float32, adaptive threshold
+    learning_rate: np.ndarray  # (neurons,) float32, factor that falls with a neuron's spikes
+    class_frames: np.ndarray  # (classes,) int64, labelled frames with output spikes
+    gain: np.ndarray  # (1,) float64, see StdpNetwork
+    window: np.ndarray  # (3,) float64: samples, output spikes and target since the correction
+    generator: np.ndarray  # (1,) uint64, of the Bernoulli encoder while learning
+
+
+class Model(NamedTuple):
+    """What does not change in a presentation: the configuration as numbers.
+
+    Kernels are handed it as one array, which costs a fraction of a tuple's conversion.
+    """
+
+    coding: int
+    normalisation: int
+    rule: int
+    inhibition_kind: int
+    inhibition: float  # fraction of the resting threshold
+    membrane_decay: float  # a step
+    synaptic_decay: float  # a step, 0 for an instantaneous current
+    refractory_period: int  # steps
+    theta_decay: float  # a step
+    inference_spikes: float  # output spikes aimed for in inference, relative to learning
+
+
+@kernel
+def model_of(numbers):
+    """The model that an array of numbers stands for."""
+    return Model(
+        int(numbers[0]), int(numbers[1]), int(numbers[2]), int(numbers[3]),
+        numbers[4], numbers[5], numbers[6], int(numbers[7]), numbers[8], numbers[9],
+    )
+
+
+@kernel
+def target_spikes(expected, timesteps, neurons):
+    """Output spikes a presentation that the gain is controlled for."""
+    wanted = min(timesteps / STEPS_PER_OUTPUT, expected / INPUT_PER_OUTPUT)
+    return min(max(wanted, 1.5), max(0.8 * np.sqrt(neurons), 1.5), 16.0)
+
+
+class Dynamics(NamedTuple):
+    """Excitatory and inhibitory neurons in one presentation, in units of the stored weights."""
+
+    potential: np.ndarray  # (neurons,) float32
+    current: np.ndarray  # (neurons,) float32, synaptic
+    threshold: np.ndarray  # (neurons,) float32
+    charge: np.ndarray  # (neurons,) float32, input of every step, GRADED
+    sums: np.ndarray  # (neurons,) int16, see membrane.integrate
+    held_until: np.ndarray  # (neurons,) int32, step in which the refractory period is over
+    last_held: np.ndarray  # (1,) int32, the latest of them
+    inhibiting: np.ndarray  # (neurons,) int32, inhibitory neurons that spike in the next step,
+    inhibitors: np.ndarray  # (1,) int64, so many
+    inhibitory_until: np.ndarray  # (neurons,) int32, refractory period of inhibitory neurons
+    spiking: np.ndarray  # (neurons,) int32, excitatory neurons that spike in this step
+    above: np.ndarray  # (neurons,) float32, memory of furthest_above
+
+
+@kernel
+def dynamics_of(neurons):
+    """Memory for the dynamics, to be used for many samples."""
+    return Dynamics(
+        np.empty(neurons, np.float32),
+        np.zeros(neurons, np.float32),
+        np.empty(neurons, np.float32),
+        np.empty(neurons, np.float32),
+        np.empty(neurons, np.int16),
+        np.empty(neurons, np.int32),
+        np.empty(1, np.int32),
+        np.empty(neurons, np.int32),
+        np.empty(1, np.int64),
+        np.empty(neurons, np.int32),
+        np.empty(neurons, np.int32),
+        np.empty(neurons, np.float32),
+    )
+
+
+@kernel
+def settle_dynamics(model, dynamics):
+    """All neurons at rest."""
+    dynamics.potential[:] = 0
+    dynamics.last_held[0] = 0
+    dynamics.inhibitors[0] = 0
+    if model.synaptic_decay > 0:
+        dynamics.current[:] = 0
+    if model.refractory_period > 0:
+        dynamics.held_until[:] = 0
+    if model.inhibition_kind == LAYER:
+        dynamics.inhibitory_until[:] = 0
+    if model.coding == GRADED:
+        dynamics.charge[:] = 0
+
+
+@kernel
+def set_thresholds(threshold, theta, scale, gain, first, last):
+    """Thresholds of neurons first to last - 1 from their theta and scale."""
+    for j in range(first, last):
+        threshold[j] = gain * (REST_THRESHOLD + theta[j]) / scale[j]
+
+
+@kernel
+def follow_weights(model, state, dynamics, encoded, count, j, old_scale, gain):
+    """Let the dynamics of neuron j follow its changed weights and scale."""
+    ratio = np.float32(old_scale / state.scale[j])
+    dynamics.potential[j] *= ratio
+    dynamics.current[j] *= ratio
+    set_thresholds(dynamics.threshold, state.theta, state.scale, gain, j, j + 1)
+    if model.coding == GRADED:
+        dynamics.charge[j] = membrane.charge_of(
+            state.weights, j, encoded.active, encoded.probability, count
+        )
+
+
+@kernel
+def hold(dynamics, t):
+    """Keep refractory neurons at rest."""
+    for j in range(dynamics.potential.size):
+        if t < dynamics.held_until[j]:
+            dynamics.potential[j] = 0
+
+
+@kernel
+def inhibit(state, dynamics, sources, number, strength):
+    """Every spike in sources[:number] takes `strength` from all neurons but its own."""
+    for j in range(state.scale.size):
+        dynamics.potential[j] -= number * strength / state.scale[j]
+    for k in range(number):
+        j = sources[k]
+        dynamics.potential[j] += strength / state.scale[j]
+
+
+@kernel
+def furthest_above(potential, threshold, scale, above):
+    """The neuron furthest above its threshold in real units, the first of equals.
+
+    above: (neurons,) float32, memory. Floats that are not negative are ordered as the integers of
+    their bits, and a maximum of integers is found many at a time.
+    """
+    for j in range(potential.size):
+        above[j] = np.float32(scale[j]) * (potential[j] - threshold[j])
+    bits = above.view(np.int32)
+    most = np.int32(-1)
+    for j in range(bits.size):
+        most = max(most, bits[j])
+    first = np.int32(bits.size)
+    for j in range(bits.size):
+        first = min(first, np.int32(j) if bits[j] == most else np.int32(bits.size))
+    return first
+
+
+@kernel
+def spiking_neurons(dynamics, scale, winner_only):
+    """Fill `spiking` with the neurons that spike, ascending; how many they are."""
+    potential, threshold, spiking = dynamics.potential, dynamics.threshold, dynamics.spiking
+    if membrane.reached(potential, threshold) == 0:
+        return 0
+    if winner_only:
+        spiking[0] = furthest_above(potential, threshold, scale, dynamics.above)
+        return 1
+    count = 0
+    for j in range(potential.size):
+        if potential[j] >= threshold[j]:
+            spiking[count] = j
+            count += 1
+    return count
+
+
+@kernel
+def reset(state, model, dynamics, count, t, gain):
+    """Resets, refractory periods and inhibition after `count` output spikes in step t.
+
+    Returns the synaptic operations that it takes. A winner has reset all potentials before.
+    """
+    neurons = dynamics.potential.size
+    for k in range(count):
+        dynamics.potential[dynamics.spiking[k]] = 0
+    if model.refractory_period > 0:
+        for k in range(count):
+            dynamics.held_until[dynamics.spiking[k]] = t + 1 + model.refractory_period
+        dynamics.last_held[0] = t + 1 + model.refractory_period
+    if model.inhibition_kind == LATERAL:
+        strength = model.inhibition * gain * REST_THRESHOLD
+        inhibit(state, dynamics, dynamics.spiking, count, strength)
+        if model.refractory_period > 0:
+            hold(dynamics, t)
+    if model.inhibition_kind == LAYER:
+        for k in range(count):
+            j = dynamics.spiking[k]
+            if t + 1 >= dynamics.inhibitory_until[j]:
+                dynamics.inhibiting[dynamics.inhibitors[0]] = j
+                dynamics.inhibitors[0] += 1
+                dynamics.inhibitory_until[j] = t + 2 + INHIBITORY_REFRACTORY
+        return count + dynamics.inhibitors[0] * (neurons - 1)
+    return count * (neurons - 1)
+
+
+@kernel
+def leave_traces(model, state, traces, firing, encoded, count, source, start, first, t, stop):
+    """The presynaptic side of learning for the input of steps t to stop - 1.
+
+    Returns what an output spike in the last of them divides the traces by, and the number of
+    weights changed.
+    """
+    changed = 0
+    growth = 1.0
+    x, total, known, number = traces.x, traces.total, traces.inputs, traces.number
+    if model.coding == GRADED:
+        source, amounts = encoded.active, encoded.probability
+    else:
+        amounts = np.empty(0, np.float64)
+    for step in range(t, stop):
+        growth = plasticity.trace_growth(model.rule, step)
+        begin, end = 0, count
+        if model.coding != GRADED:
+            begin, end = start[step - first], start[step - first + 1]
+        plasticity.remember(x, total, known, number, source, begin, end, amounts, growth)
+        if model.rule == TRIPLET:
+            for k in range(begin, end):
+                amount = amounts[k] if amounts.size > 0 else 1.0
+                changed += plasticity.after_input_spike(state, firing, source[k], amount, step)
+    return growth, changed
+
+
+@kernel
+def close_window(model, state, dynamics, traces, firing, encoded, count, target, gain):
+    """Update the leading neuron under ADAPTIVE; the number of weights changed."""
+    j = plasticity.leading_neuron(firing)
+    old = state.scale[j]
+    changed = plasticity.after_window(state, traces, firing, j, target)
+    follow_weights(model, state, dynamics, encoded, count, j, old, gain)
+    return changed
+
+
+@kernel
+def gather_evidence(responses, j, scores):
+    """The evidence of one output spike of neuron j: the classes' shares in its responses."""
+    total = np.float32(0)
+    for c in range(scores.size):
+        total += responses[j, c]
+    if total > 0:
+        for c in range(scores.size):
+            scores[c] += responses[j, c] / total
+
+
+@kernel
+def settle(model, state, firing, target, output_spikes, timesteps, label):
+    """What learning does after a presentation: homeostasis and the read-out."""
+    plasticity.after_presentation(model.rule, state, firing, timesteps)
+    if label >= 0 and output_spikes > 0:
+        state.class_frames[label] += 1
+        rate = max(1.0 / state.class_frames[label], RESPONSE_RATE)
+        for j in range(firing.count.size):
+            share = firing.count[j] / output_spikes
+            state.responses[j, label] += rate * (share - state.responses[j, label])
+    state.window[0] += 1
+    state.window[1] += output_spikes
+    state.window[2] += target
+    if state.window[0] == GAIN_WINDOW:
+        ratio = (state.window[1] + 0.05 * GAIN_WINDOW) / state.window[2]
+        state.gain[0] *= np.sqrt(min(max(ratio, 0.5), 2.0))
+        state.window[:] = 0
+
+
+@kernel
+def rest(model, state, timesteps):
+    """Theta decays with every step of a presentation while learning."""
+    if model.theta_decay < 1:
+        for j in range(state.theta.size):
+            state.theta[j] *= model.theta_decay**timesteps
+
+
+@kernel
+def present(
+    model, state, dynamics, traces, firing, encoded, phases, pixels, start, source, rate, expected,
+    timesteps, learning, label, margin, scores, raster, new_thresholds,
+):
+    """Present one sample, fill `scores` and `raster`.
+
+    Returns what `present_stdp` reports after `predicted`.
+    """
+    neurons = state.scale.size
+    updated = neurons * (2 if model.inhibition_kind == LAYER else 1)  # neurons a step
+    coding = model.coding
+    generator = state.generator
+    if not learning and model.coding == BERNOULLI:  # not even the generator's state changes
+        generator = np.empty(1, np.uint64)
+        seed_from(generator, state.generator[0], pixels)
+    count = encoding.prepare(
+        encoded, coding, model.normalisation, pixels, rate, timesteps, phases
+    )
+    if coding == GIVEN:
+        count = source.size
+        expected = np.float64(count)
+    elif coding != GRADED:
+        start = np.empty(CHUNK + 1, np.int32)
+    scores[:] = 0
+    if count == 0:
+        if learning:
+            rest(model, state, timesteps)
+        return timesteps, 0, 0, 0, updated * timesteps, 0
+
+    target = target_spikes(expected, timesteps, neurons)
+    gain = state.gain[0] * expected / target
+    if not learning:
+        gain /= model.inference_spikes
+    settle_dynamics(model, dynamics)
+    if new_thresholds:
+        set_thresholds(dynamics.threshold, state.theta, state.scale, gain, 0, neurons)
+    plasticity.forget(traces, firing)
+    if coding == GRADED:
+        membrane.charge_by(
+            dynamics.charge, state.weights, encoded.active,
+            encoded.probability.astype(np.float32), count,
+        )
+    winner_only = model.inhibition_kind == WINNER
+    window_steps = plasticity.window_length(target, timesteps)
+    window_spikes = 0
+
+    input_spikes = output_spikes = synaptic_operations = synaptic_updates = 0
+    first = t = 0  # steps
+    last = timesteps if coding == GIVEN or coding == GRADED else 0
+    while t < timesteps:
+        if t == last:
+            chunk = CHUNK if margin == np.inf else min(max(t, FIRST_CHUNK), CHUNK)
+            first, last = t, min(t + chunk, timesteps)
+            source = encoding.spikes_between(coding, encoded, count, t, last, generator, start)
+        stop = last
+        if learning and model.rule == ADAPTIVE:
+            if t % window_steps == 0 and window_spikes > 0:
+                synaptic_updates += close_window(
+                    model, state, dynamics, traces, firing, encoded, count, target, gain
+                )
+                window_spikes = 0
+            stop = min(stop, t - t % window_steps + window_steps)
+        inhibitors = dynamics.inhibitors[0]
+        one_by_one = learning and model.rule == TRIPLET and firing.number[0] > 0
+        if inhibitors > 0 or t < dynamics.last_held[0] or one_by_one:
+            stop = t + 1
+
+        begin = t
+        t, at_threshold = membrane.advance(
+            dynamics.potential, dynamics.current, dynamics.threshold, state.weights, start,
+            source, dynamics.charge, dynamics.sums, coding == GRADED,
+            np.float32(model.membrane_decay), np.float32(model.synaptic_decay),
+            first, begin, stop,
+        )
+        if inhibitors > 0:
+            strength = model.inhibition * gain * REST_THRESHOLD
+            inhibit(state, dynamics, dynamics.inhibiting, inhibitors, strength)
+            dynamics.inhibitors[0] = 0
+            at_threshold = neurons
+        if begin < dynamics.last_held[0]:
+            hold(dynamics, begin)
+        if coding == GRADED:
+            input_spikes += count * (t - begin)
+        else:
+            input_spikes += start[t - first] - start[begin - first]
+        growth = 1.0
+        if learning:
+            growth, changed = leave_traces(
+                model, state, traces, firing, encoded, count, source, start, first, begin, t
+            )
+            synaptic_updates += changed
+            if coding == GRADED and model.rule == TRIPLET:
+                for k in range(firing.number[0]):
+                    j = firing.neurons[k]
+                    follow_weights(
+                        model, state, dynamics, encoded, count, j, state.scale[j], gain
+                    )
+        if at_threshold == 0:
+            continue
+        spikes = spiking_neurons(dynamics, state.scale, winner_only)
+        if spikes == 0:
+            continue
+        window_spikes += spikes
+        if winner_only:
+            dynamics.potential[:] = 0
+        if winner_only and model.refractory_period == 0:  # nothing else to do, at less cost
+            synaptic_operations += neurons - 1
+        else:
+            synaptic_operations += reset(state, model, dynamics, spikes, t - 1, gain)
+        for k in range(spikes):
+            j = dynamics.spiking[k]
+            gather_evidence(state.responses, j, scores)
+            plasticity.count_output_spike(firing.count, firing.neurons, firing.number, j)
+            if output_spikes < raster.shape[0]:
+                raster[output_spikes, 0] = t - 1
+                raster[output_spikes, 1] = j
+            output_spikes += 1
+            if learning:
+                state.theta[j] += THETA_STEP / target
+                old = state.scale[j]
+                synaptic_updates += plasticity.after_output_spike(
+                    model.rule, state, traces, firing, j, growth, t - 1, target, label
+                )
+                follow_weights(model, state, dynamics, encoded, count, j, old, gain)
+        if margin < np.inf and lead(scores) >= margin:
+            break
+
+    if output_spikes > 0:
+        scores /= np.float32(output_spikes)
+    if learning:
+        if model.rule == ADAPTIVE and window_spikes > 0:
+            synaptic_updates += close_window(
+                model, state, dynamics, traces, firing, encoded, count, target, gain
+            )
+        if input_spikes > 0:
+            settle(model, state, firing, target, output_spikes, t, label)
+        rest(model, state, t)
+    synaptic_operations += input_spikes * neurons
+    return t, input_spikes, output_spikes, synaptic_operations, updated * t, synaptic_updates
+
+
+@entry_point
+def present_stdp(
+    numbers, weights, scale, total, responses, theta, learning_rate, class_frames, gain, window,
+    generator, phases, pixels, start, source, rate, expected, timesteps,
+    learning, labels, margin, scores, outcomes, raster,
+):
+    """Present samples one after the other.
+
+    numbers: a Model. weights ... generator: a StdpState.
+    pixels: (samples, inputs) float32; if GIVEN, one black sample, whose spikes are in start and
+        source (as of encoding.spikes_between).
+    rate, expected: spikes a step of unit drive, spikes a presentation of a typical sample.
+    margin: lead of a class, in output spikes, that ends a presentation early; inf for never.
+    Filled: scores (samples, classes) float32 and outcomes (samples, 7) int64: predicted (-1 if
+    there is no evidence), steps, input spikes, output spikes, synaptic operations, neuron
+    updates, synaptic updates. Of the last sample also raster (spikes, 2) int32, step and neuron
+    of its output spikes, as many as it has room for.
+    """
+    model = model_of(numbers)
+    state = StdpState(
+        weights, scale, total, responses, theta, learning_rate, class_frames, gain, window,
+        generator,
+    )
+    inputs, neurons = weights.shape
+    dynamics = dynamics_of(neurons)
+    traces = plasticity.traces_of(inputs)
+    firing = plasticity.firing_of(neurons)
+    encoded = encoding.encoded_of(inputs)
+    ready = False  # whether the thresholds are set, which only learning changes
+    for sample in range(pixels.shape[0]):
+        outcomes[sample, 1:] = present(
+            model, state, dynamics, traces, firing, encoded, phases, pixels[sample], start,
+            source, rate, expected, timesteps, learning, labels[sample], margin,
+            scores[sample], raster, learning or not ready,
+        )
+        ready = ready or outcomes[sample, 2] > 0
+        outcomes[sample, 0] = strongest(scores[sample])
