@@ -74,7 +74,7 @@ def draw_race(rows: list[dict]) -> None:
     axis.margins(x=0.15)
     axis.invert_yaxis()
     axis.set_xlabel('processor time a sample [ms]')
-    axis.set_title('784 inputs, 400 neurons, T = 350, MNIST at 63.75 Hz, one core')
+    figure.suptitle('784 inputs, 400 neurons, T = 350, MNIST at 63.75 Hz, one core')
     axis.legend()
     figure.savefig(RESULTS / 'race.png', dpi=110)
     plt.close(figure)
@@ -107,6 +107,7 @@ def draw_cost(timesteps: list[dict], neurons: list[dict], activity: list[dict]) 
 
 def main() -> int:
     console = Console()
+    console.width = max(console.width, 110)  # the widest table
     try:
         data = Data()
     except DatasetError as error:

@@ -9,7 +9,7 @@ from .timing import Data, classic, fastest, floor_task, trained
 
 NEURONS, TIMESTEPS = 400, 350
 SAMPLES = 300
-PEER_ROUNDS = 3
+PEER_ROUNDS = 2
 CODINGS = ('stratified', 'bernoulli')
 
 
