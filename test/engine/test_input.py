@@ -242,7 +242,7 @@ def check_weights(network):
         np.testing.assert_allclose(weights.sum(axis=1), 78.4, rtol=1e-5)
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(deadline=None, derandomize=True, max_examples=150)
 @given(
     configs(),
     st.lists(

@@ -58,7 +58,8 @@ def test_no_samples(digits, threads):
     network.learn(digits.pixels[0], 16, 2)
     before = network.state()
     empty = digits.pixels[:0]
-    for many in (network.infer_many(empty, 16, threads=threads), network.learn_many(empty, 16, NO_LABELS)):
+    inferred = network.infer_many(empty, 16, threads=threads)
+    for many in (inferred, network.learn_many(empty, 16, NO_LABELS)):
         assert many.scores.shape == (0, 3)
         assert many.total_counts() == OperationCounts()
     assert same_state(network.state(), before)

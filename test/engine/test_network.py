@@ -284,6 +284,18 @@ def test_refractory_neurons_do_not_spike(digits, period):
         assert np.diff(steps[neurons == j]).min() == period + 1
 
 
+@pytest.mark.parametrize('layer', [False, True])
+@pytest.mark.parametrize('inhibition', [10.0, 1e6])
+def test_neurons_do_not_inhibit_themselves(digits, inhibition, layer):
+    rasters = []
+    for strength in (0.0, inhibition):
+        neuron = NeuronConfig(inhibition=strength, inhibitory_layer=layer, inference_spikes=5)
+        config = NetworkConfig(neurons=1, rule='pairwise', max_input_rate=math.inf, neuron=neuron)
+        rasters.append(create_network(config).raster(digits.pixels[0], 100).steps)
+    assert len(rasters[0]) > 5
+    np.testing.assert_array_equal(*rasters)
+
+
 def test_early_exit_spends_less_and_never_more(trained, digits):
     samples = digits.pixels[60:160]
     full = trained.infer_many(samples, 100)

@@ -66,21 +66,16 @@ class NeuronConfig:
     inhibitory_layer: bool = False
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ('membrane_time_constant', 'above 0'),
-            ('synaptic_time_constant', 'of 0 or more, finite'),
-            ('theta_time_constant', 'above 0'),
-            ('inhibition', 'of 0 or more'),
-            ('inference_spikes', 'above 0, finite'),
+        for name, accepted, holds in (
+            ('membrane_time_constant', 'above 0', lambda v: v > 0),
+            ('synaptic_time_constant', 'of 0 or more, finite', lambda v: 0 <= v < math.inf),
+            ('theta_time_constant', 'above 0', lambda v: v > 0),
+            ('inhibition', 'of 0 to 1e6, or inf', lambda v: 0 <= v <= 1e6 or v == math.inf),
+            ('inference_spikes', 'above 0, finite', lambda v: 0 < v < math.inf),
         ):
             value = getattr(self, name)
-            accepted = not isinstance(value, bool) and isinstance(value, Real) and value >= 0
-            if accepted and 'above 0' in least:
-                accepted = value > 0
-            if accepted and 'finite' in least:
-                accepted = math.isfinite(value)
-            if not accepted:
-                raise EngineError(f'{name} is {value!r}, accepted is a number {least}')
+            if isinstance(value, bool) or not isinstance(value, Real) or not holds(value):
+                raise EngineError(f'{name} is {value!r}, accepted is a number {accepted}')
             object.__setattr__(self, name, float(value))
         period = require_integer('refractory_period', self.refractory_period, 0, MAX_TIMESTEPS)
         object.__setattr__(self, 'refractory_period', period)

@@ -278,9 +278,11 @@ def after_presentation(rule, state, firing, timesteps):
     """Weight decay, or sums of weights brought back to S."""
     if rule == ADAPTIVE:
         decay = np.exp(-timesteps / 350.0 * WEIGHT_DECAY)
-        for j in range(state.scale.size):
-            state.scale[j] *= decay
-            bound_scale(state, j)
+        scale = state.scale
+        for j in range(scale.size):
+            scale[j] *= decay
+            if scale[j] < LEAST_SCALE:  # a call that hands over the state is not free
+                bound_scale(state, j)
     else:
         for k in range(firing.number[0]):
             j = firing.neurons[k]

@@ -105,7 +105,7 @@ class Dynamics(NamedTuple):
     inhibitors: np.ndarray  # (1,) int64, so many
     inhibitory_until: np.ndarray  # (neurons,) int32, refractory period of inhibitory neurons
     spiking: np.ndarray  # (neurons,) int32, excitatory neurons that spike in this step
-    above: np.ndarray  # (neurons,) float32, memory of furthest_above
+    above: np.ndarray  # (neurons,) float32, memory of furthest_above and inhibit
 
 
 @kernel
@@ -174,11 +174,13 @@ def hold(dynamics, t):
 @kernel
 def inhibit(state, dynamics, sources, number, strength):
     """Every spike in sources[:number] takes `strength` from all neurons but its own."""
+    for k in range(number):  # one spike fewer for those, before all others get all of them
+        j = sources[k]
+        dynamics.above[k] = dynamics.potential[j] - (number - 1) * strength / state.scale[j]
     for j in range(state.scale.size):
         dynamics.potential[j] -= number * strength / state.scale[j]
     for k in range(number):
-        j = sources[k]
-        dynamics.potential[j] += strength / state.scale[j]
+        dynamics.potential[sources[k]] = dynamics.above[k]
 
 
 @kernel
