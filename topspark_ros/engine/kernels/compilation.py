@@ -16,13 +16,17 @@ ENTRY_POINTS = []  # dispatchers of the kernels that Python calls
 
 
 def cache_directory() -> Path:
-    """Where the machine code of these very kernels is kept."""
+    """Where the machine code of these very kernels is kept: beside them, or in the user's cache."""
+    here = Path(__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob('*.py')):
+    for path in sorted(here.glob('*.py')):
         digest.update(path.read_bytes())
-    user_cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    base = numba.config.CACHE_DIR or Path(user_cache) / 'topspark_ros'
-    return Path(base) / digest.hexdigest()[:16]
+    base = here / '__pycache__'
+    if numba.config.CACHE_DIR:
+        base = Path(numba.config.CACHE_DIR)
+    elif not os.access(base if base.exists() else here, os.W_OK):
+        base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'topspark_ros'
+    return base / digest.hexdigest()[:16]
 
 
 def kernel(function):
