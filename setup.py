@@ -25,7 +25,10 @@ setup(
         'opencv-python-headless',
         'PyYAML',
         'rich',
+        'rosbags',
         'scikit-learn',
     ],
+    # No rosdep key names it, so package.xml cannot.
+    extras_require={'cluster': ['dask', 'distributed']},
     entry_points={'console_scripts': ['topspark = topspark_ros.cli.main:main']},
 )

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / 'topspark_ros'
 # Room -> the rooms that it may import.
 ARROWS = {
     'engine': set(),
-    'streams': set(),
+    'streams': {'engine'},
     'methodology': {'engine'},
     'perception': {'engine', 'methodology', 'streams'},
     'nodes': {'engine', 'methodology', 'streams', 'perception'},
@@ -96,7 +96,8 @@ def test_the_rooms_live_without_ros():
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize('arguments', [['--help'], ['demo', '--help'], ['profile', '--help']])
+@pytest.mark.parametrize('arguments', [['--help'], ['demo', '--help'], ['profile', '--help'],
+                                       ['analyse', '--help'], ['tradeoff', '--help']])
 def test_the_command_explains_itself_without_ros(arguments):
     result = without_ros(f"sys.argv[1:] = {arguments!r}\n"
                          "from topspark_ros.cli.main import main\nsys.exit(main())")

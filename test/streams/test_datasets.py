@@ -77,7 +77,8 @@ def test_idx_values(folder):
 
 def test_unknown_name_and_split():
     assert refusal('imagenet') == \
-        f"dataset is 'imagenet', accepted is one of {', '.join(DATASET_NAMES)}"
+        (f"dataset is 'imagenet', accepted is one of {', '.join(DATASET_NAMES)}, or a folder with "
+         'a sub-folder of images or event bags for each class')
     assert refusal('digits', 'half') == "split is 'half', accepted is one of train, test, all"
 
 

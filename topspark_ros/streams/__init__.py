@@ -1,4 +1,8 @@
-"""Everything between a sensor and the network: images, objects, slots, datasets, scenes."""
+"""Everything between a sensor and the network: images, objects, slots, datasets, scenes.
+
+Event cameras have their own package, `events`, and `event_bags` reads their recordings: they bring
+Numba and the readers of bags, so they are imported where they are needed.
+"""
 
 from .datasets import DATASET_NAMES, Dataset, DatasetError, load_dataset
 from .images import ENCODINGS, ImageError, decode_compressed, to_gray

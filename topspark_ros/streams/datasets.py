@@ -1,4 +1,4 @@
-"""Labelled image sets: scikit-learn's digits, and MNIST and Fashion-MNIST from a folder."""
+"""Labelled image sets: scikit-learn's digits, MNIST and Fashion-MNIST, any folder by class."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from .errors import DatasetError
 
 # Environment variable with the folder that holds a sub-folder for each IDX dataset.
 DATA_VARIABLE = 'TOPSPARK_DATA'
@@ -24,10 +26,6 @@ _FILE_PREFIXES = {'train': ('train',), 'test': ('t10k',), 'all': ('train', 't10k
 _DIGITS_TEST_COUNT = 500
 
 DATASET_NAMES = tuple(_CLASS_NAMES)
-
-
-class DatasetError(ValueError):
-    """A dataset that cannot be loaded: one line that says what to put where."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,24 @@ def load_dataset(name: str, split: str = 'all') -> Dataset:
     the test part is 500 of a fixed shuffle. 'mnist' and 'fashion_mnist' (28 x 28) are read from
     the standard gzipped IDX files (LeCun et al. 1998; Xiao et al. 2017, arXiv:1708.07747) in
     $TOPSPARK_DATA/<name>/: train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the same
-    with t10k for the test part.
+    with t10k for the test part. A folder holds a sub-folder of images and event bags for each
+    class, see folders.py; its samples are 28 x 28.
 
-    name: one of DATASET_NAMES.
+    name: one of DATASET_NAMES, or the path of a folder.
     split: 'train', 'test' or 'all' (train, then test).
 
     Raises DatasetError for an unknown name or split and for a file that is missing or broken.
     """
-    if name not in _CLASS_NAMES:
-        raise DatasetError(f'dataset is {name!r}, accepted is one of {", ".join(DATASET_NAMES)}')
     if split not in _FILE_PREFIXES:
         raise DatasetError(f'split is {split!r}, accepted is one of {", ".join(_FILE_PREFIXES)}')
+    if name not in _CLASS_NAMES:
+        if not Path(name).is_dir():
+            raise DatasetError(f'dataset is {name!r}, accepted is one of '
+                               f'{", ".join(DATASET_NAMES)}, or a folder with a sub-folder of '
+                               'images or event bags for each class')
+        from .folders import load_folder  # brings Numba and the readers of bags
+
+        return Dataset(*load_folder(Path(name), split))
     if name == 'digits':
         images, labels = _load_digits(split)
     else:

@@ -1,7 +1,8 @@
 """How kernels are compiled, and where their machine code is kept between two starts.
 
 Numba renews a cached kernel when the file that holds it changes, not when a helper in another
-file does. So the cache lies in a directory named by the contents of all kernel files.
+file does. So the cache lies in a directory named by the contents of all files in the kernel's
+folder and of this one.
 """
 
 from __future__ import annotations
@@ -15,16 +16,15 @@ import numba
 ENTRY_POINTS = []  # dispatchers of the kernels that Python calls
 
 
-def cache_directory() -> Path:
-    """Where the machine code of these very kernels is kept: beside them, or in the user's cache."""
-    here = Path(__file__).parent
+def cache_directory(folder: Path) -> Path:
+    """Where the machine code of the kernels in `folder` is kept: there, or in the user's cache."""
     digest = hashlib.sha256()
-    for path in sorted(here.glob('*.py')):
+    for path in sorted({*folder.glob('*.py'), Path(__file__)}):
         digest.update(path.read_bytes())
-    base = here / '__pycache__'
+    base = folder / '__pycache__'
     if numba.config.CACHE_DIR:
         base = Path(numba.config.CACHE_DIR)
-    elif not os.access(base if base.exists() else here, os.W_OK):
+    elif not os.access(base if base.exists() else folder, os.W_OK):
         base = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'topspark_ros'
     return base / digest.hexdigest()[:16]
 
@@ -39,7 +39,7 @@ def entry_point(function):
     options = dict(error_model='numpy', nogil=True)
     directory = numba.config.CACHE_DIR
     try:
-        numba.config.CACHE_DIR = str(cache_directory())
+        numba.config.CACHE_DIR = str(cache_directory(Path(function.__code__.co_filename).parent))
         dispatcher = numba.njit(cache=True, **options)(function)
     except (RuntimeError, OSError):  # no directory that could be written
         dispatcher = numba.njit(**options)(function)

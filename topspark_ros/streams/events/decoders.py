@@ -1,0 +1,165 @@
+"""Event-camera packets to events: one decoder for each (encoding, width, height).
+
+The encodings are those of event_camera_msgs/msg/EventPacket. Some of them carry registers from
+packet to packet, so packets go to their decoder in order and once.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from typing import NamedTuple, Union
+
+import numpy as np
+
+from . import kernels
+
+# x, y: pixels; p: polarity, 1 = brighter; t: sensor time, ns. 16 bytes.
+EVENT = np.dtype([('x', 'u2'), ('y', 'u2'), ('p', 'u1'), ('t', 'i8')], align=True)
+
+# edge: 1 = rising; id: of the input; t: sensor time, ns. 16 bytes.
+TRIGGER = np.dtype([('edge', 'u1'), ('id', 'u1'), ('t', 'i8')], align=True)
+
+MAX_SIDE = 65535      # of a sensor, pixels
+MAX_LOSS = 1 << 31    # packets; a larger step of `seq` is a restart
+
+Buffer = Union[bytes, bytearray, memoryview, array, np.ndarray]
+
+
+class EventError(ValueError):
+    """What was asked for is refused: one line with field, value and what is accepted."""
+
+
+class _Encoding(NamedTuple):
+    kernel: Callable
+    word: np.dtype
+    events_per_word: int  # at most
+
+
+_UINT16, _INT64 = np.dtype(np.uint16), np.dtype(np.int64)  # NumPy looks types up each time
+
+_ENCODINGS = {
+    'evt3': _Encoding(kernels.decode_evt3, _UINT16, 12),
+    'libcaer_cmp': _Encoding(kernels.decode_libcaer_cmp, _UINT16, 8),
+    'libcaer': _Encoding(kernels.decode_libcaer, _INT64, 1),
+    'mono': _Encoding(kernels.decode_mono, _INT64, 1),
+}
+
+EVENT_ENCODINGS = tuple(_ENCODINGS)
+
+_NO_TRIGGERS = np.empty(0, TRIGGER)
+
+
+class DecoderCounts(NamedTuple):
+    """What a decoder has met so far.
+
+    packets, events, triggers: decoded.
+    outside: events dropped because they lie outside the sensor.
+    invalid: evt3 words with an unknown code, each at the cost of the rest of its packet; libcaer
+        events marked as invalid, which are dropped.
+    truncated: packets whose last bytes were too few for a word; those bytes are dropped.
+    wraps: overflows of the sensor's clock, made good.
+    gaps: times that `seq` did not go up by one; registers were reset.
+    lost_packets: missing in the gaps where `seq` went up.
+    """
+
+    packets: int
+    events: int
+    triggers: int
+    outside: int
+    invalid: int
+    truncated: int
+    wraps: int
+    gaps: int
+    lost_packets: int
+
+
+class EventDecoder:
+    """Decodes the packets of one event camera. Not for use by two threads at once.
+
+    encoding: one of EVENT_ENCODINGS.
+    width, height: of the sensor, pixels.
+
+    The kernel is compiled, or loaded from its cache, here. Raises EventError for an unknown
+    encoding and an impossible size.
+    """
+
+    def __init__(self, encoding: str, width: int, height: int) -> None:
+        if encoding not in _ENCODINGS:
+            raise EventError(f'encoding is {encoding!r}, accepted is one of '
+                             f'{", ".join(EVENT_ENCODINGS)}')
+        for field, value in (('width', width), ('height', height)):
+            if not 1 <= value <= MAX_SIDE:
+                raise EventError(f'{field} is {value}, accepted is 1 to {MAX_SIDE} pixels')
+        self._kernel, self._word, self._events_per_word = _ENCODINGS[encoding]
+        self._scratch = np.empty(2, _INT64)
+        self._next_seq = None
+        self._state = np.zeros(kernels.STATE_SIZE, np.int64)
+        self.decode(b'')
+        self._state[:] = 0
+        self._state[[kernels.WIDTH, kernels.HEIGHT]] = width, height
+
+    @property
+    def counts(self) -> DecoderCounts:
+        return DecoderCounts(*self._state[kernels.COUNTERS].tolist())
+
+    def decode(
+        self, payload: Buffer, time_base: int = 0, seq: int | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The events and the triggers of one packet, in the order that they were sent.
+
+        payload: the packet's bytes, contiguous.
+        time_base: of the packet, ns; evt3 has its own.
+        seq: of the packet. Unless it is the last one plus one, packets were lost or the driver
+            has started again: the decoder then begins anew. None: not known.
+
+        Returns arrays of EVENT and of TRIGGER, the caller's own. Whatever the bytes are, no event
+        lies outside the sensor.
+        """
+        if seq is not None:
+            if seq != self._next_seq and self._next_seq is not None:
+                self._begin_anew(seq - self._next_seq)
+            self._next_seq = seq + 1
+
+        try:
+            words = np.frombuffer(payload, self._word)
+        except ValueError:  # no bytes, or too many
+            words = self._whole_words(payload)
+        flags = words.flags
+        if not flags.aligned or flags.writeable:  # one type of array, so that one compilation does
+            words = words.copy()
+            words.setflags(write=False)
+        if time_base >= 1 << 63:  # uint64 in the message
+            time_base -= 1 << 64
+
+        if self._events_per_word == 1:
+            out = np.empty(2 * words.size, _INT64)
+            count = self._kernel(words, out, self._state, time_base)
+            return np.ndarray(count, EVENT, out), _NO_TRIGGERS
+
+        room = 2 * (self._events_per_word * words.size + 1)
+        if self._scratch.size < room:
+            self._scratch = np.empty(room, _INT64)
+        count = self._kernel(words, self._scratch, self._state, time_base)
+        # Copied as numbers: NumPy copies structures field by field.
+        events = np.ndarray(count, EVENT, self._scratch[:2 * count].copy())
+        trigger_count = self._state[kernels.TRIGGERS_NOW]
+        if not trigger_count:
+            return events, _NO_TRIGGERS
+        return events, self._scratch[-2 * trigger_count:].copy().view(TRIGGER)[::-1]
+
+    def _whole_words(self, payload: Buffer) -> np.ndarray:
+        data = np.frombuffer(bytes(payload) + bytes(1), np.uint8)[:-1]
+        rest = data.size % self._word.itemsize
+        self._state[kernels.TRUNCATED] += rest > 0
+        return data[:data.size - rest].view(self._word)
+
+    def _begin_anew(self, missing: int) -> None:
+        """Forget the registers, but for the wraps of the sensor's clock after a mere loss."""
+        self._state[kernels.GAPS] += 1
+        epoch = 0
+        if 0 < missing <= MAX_LOSS:
+            self._state[kernels.LOST_PACKETS] += missing
+            epoch = self._state[kernels.EPOCH]
+        self._state[kernels.REGISTERS] = 0
+        self._state[kernels.EPOCH] = epoch

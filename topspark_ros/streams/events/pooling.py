@@ -1,0 +1,126 @@
+"""Windows of events on the network's grid: as spikes in time, or as an image of counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from topspark_ros.engine.kernels.compilation import entry_point, kernel
+
+from .decoders import MAX_SIDE, EventError
+from .windows import Window
+
+
+@dataclass(frozen=True)
+class EventGrid:
+    """How the pixels of a sensor are pooled into the cells of a grid.
+
+    width, height: of the sensor, pixels.
+    region: left, top, width and height of the part that is looked at, pixels; None: the largest
+        square in the middle.
+    rows, columns: of the grid.
+    by_polarity: False: both polarities count alike. True: two channels, darker and brighter.
+
+    Raises EventError naming the field, its value and what is accepted.
+    """
+
+    width: int
+    height: int
+    region: tuple[int, int, int, int] | None = None
+    rows: int = 28
+    columns: int = 28
+    by_polarity: bool = False
+
+    def __post_init__(self) -> None:
+        for field in ('width', 'height', 'rows', 'columns'):
+            value = getattr(self, field)
+            if not 1 <= value <= MAX_SIDE:
+                raise EventError(f'{field} is {value}, accepted is 1 to {MAX_SIDE}')
+        if self.region is None:
+            side = min(self.width, self.height)
+            object.__setattr__(self, 'region', (
+                (self.width - side) // 2, (self.height - side) // 2, side, side))
+        left, top, width, height = self.region
+        if (min(left, top) < 0 or min(width, height) < 1
+                or left + width > self.width or top + height > self.height):
+            raise EventError(
+                f'region is {self.region}, accepted is left, top, width and height of a part of '
+                f'the sensor of {self.width} x {self.height} pixels')
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of an image: (rows, columns), by polarity (2, rows, columns)."""
+        cells = self.rows, self.columns
+        return (2, *cells) if self.by_polarity else cells
+
+    @cached_property
+    def cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """What a column and a row of the sensor add to the cell's index, -1 outside the region."""
+        left, top, width, height = self.region
+        across = np.full(self.width, -1, np.int64)
+        across[left:left + width] = np.arange(width) * self.columns // width
+        down = np.full(self.height, -1, np.int64)
+        down[top:top + height] = np.arange(height) * self.rows // height * self.columns
+        return across, down
+
+
+def count_image(window: Window, grid: EventGrid) -> np.ndarray:
+    """The number of events in each cell, of the grid's shape, float32."""
+    image = np.zeros(grid.shape, np.float32)
+    count_cells(window.events.view(np.int64), *grid.cells, _channel(grid), image.reshape(-1))
+    return image
+
+
+def spike_train(
+    window: Window, grid: EventGrid, timesteps: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The events as the network's input: what engine.SpikeTrain takes.
+
+    timesteps: equal parts of the window's time, one a step.
+
+    Returns steps and neurons, (spikes,) int32: steps ascending from 0 to timesteps - 1, neurons as
+    in the ravelled image. An event that was sent late takes the step of those it came with.
+    """
+    if timesteps < 1:
+        raise EventError(f'timesteps is {timesteps}, accepted is 1 or more')
+    steps, neurons = np.empty((2, len(window.events)), np.int32)
+    count = bin_events(window.events.view(np.int64), *grid.cells, _channel(grid), window.start,
+                       window.end, timesteps, steps, neurons)
+    return steps[:count], neurons[:count]
+
+
+def _channel(grid: EventGrid) -> int:
+    """Cells from the channel of one polarity to that of the other."""
+    return grid.rows * grid.columns if grid.by_polarity else 0
+
+
+@kernel
+def _cell(word, across, down, channel):
+    """The cell of an event, -1 outside the region and outside the sensor."""
+    x, y = word & 0xFFFF, word >> 16 & 0xFFFF
+    if x >= across.size or y >= down.size or across[x] < 0 or down[y] < 0:
+        return -1
+    return across[x] + down[y] + channel * (word >> 32 & 1)
+
+
+@entry_point
+def count_cells(events, across, down, channel, image):
+    for i in range(events.size // 2):
+        cell = _cell(events[2 * i], across, down, channel)
+        if cell >= 0:
+            image[cell] += 1
+
+
+@entry_point
+def bin_events(events, across, down, channel, start, end, timesteps, steps, neurons):
+    step = count = 0
+    for i in range(events.size // 2):
+        elapsed = events[2 * i + 1] - start
+        step = min(max(step, elapsed * timesteps // (end - start)), timesteps - 1)
+        cell = _cell(events[2 * i], across, down, channel)
+        if cell >= 0:
+            steps[count], neurons[count] = step, cell
+            count += 1
+    return count

@@ -1,0 +1,161 @@
+"""A stream of events cut into windows: of equal sensor time, or of equally many events."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from topspark_ros.engine.kernels.compilation import entry_point
+
+from .decoders import EVENT, EventError
+
+MAX_EVENTS = 1_000_000  # a window, unless told otherwise: 16 MB
+
+
+class Window(NamedTuple):
+    """Events that are looked at together.
+
+    events: array of EVENT, in the order that they were sent.
+    start, end: sensor time, ns; every event is at `start` or later and before `end`, but for those
+        that were sent late.
+    discarded: events that belonged here and were too many.
+    """
+
+    events: np.ndarray
+    start: int
+    end: int
+    discarded: int
+
+
+class TimeWindows:
+    """Cuts packets of events into windows of equal sensor time, one after the other.
+
+    The first one starts at the first event. A window without any event is left out. An event that
+    is late by less than a window joins the window that is open; where time goes back further the
+    sensor has started again, and so do the windows.
+
+    duration_ns: 1 or more.
+    max_events: kept in a window, the first ones; the rest is counted.
+
+    discarded: events in the windows that `reset`, or time going back, left unfinished.
+    resets: times that sensor time went back.
+    """
+
+    def __init__(self, duration_ns: int, max_events: int = MAX_EVENTS) -> None:
+        self._duration = _require('duration_ns', duration_ns)
+        self._max_events = _require('max_events', max_events)
+        self.discarded = self.resets = 0
+        self._parts: list[np.ndarray] = []
+        self._count = 0  # events that belong to the open window, kept or not
+        self._kept = 0
+        self._start = None
+        self._cuts(np.empty(0, EVENT), 0)  # compiles, or loads, the kernel
+
+    def push(self, events: np.ndarray) -> list[Window]:
+        """The windows that are finished now; later events are kept for the next call.
+
+        events: array of EVENT, contiguous.
+        """
+        if not len(events):
+            return []
+        if self._start is None:
+            self._start = int(events['t'][0])
+        windows = []
+        begin = 0
+        for end, start, went_back in self._cuts(events, self._start):
+            self._append(events[begin:end])
+            if went_back:
+                self.resets += 1
+                self.reset()
+            elif self._count:
+                windows.append(self._close())
+            self._start = start
+            begin = end
+        self._append(events[begin:])
+        return windows
+
+    def reset(self) -> None:
+        """Drop the open window, as after lost packets; the next event starts a new one."""
+        self.discarded += self._count
+        self._parts, self._count, self._kept, self._start = [], 0, 0, None
+
+    def _cuts(self, events: np.ndarray, start: int) -> list[list[int]]:
+        cuts = np.empty((len(events), 3), np.int64)
+        return cuts[:find_cuts(events.view(np.int64), start, self._duration, cuts)].tolist()
+
+    def _append(self, events: np.ndarray) -> None:
+        self._count += len(events)
+        events = events[:self._max_events - self._kept]
+        if len(events):
+            self._parts.append(events)
+            self._kept += len(events)
+
+    def _close(self) -> Window:
+        window = Window(joined(self._parts), self._start, self._start + self._duration,
+                        self._count - self._kept)
+        self._parts, self._count, self._kept = [], 0, 0
+        return window
+
+
+class CountWindows:
+    """Cuts packets of events into windows of equally many events, one after the other.
+
+    count: events a window, 1 or more.
+
+    discarded: events in the windows that `reset` left unfinished.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._size = _require('count', count)
+        self.discarded = 0
+        self._parts: list[np.ndarray] = []
+        self._count = 0
+
+    def push(self, events: np.ndarray) -> list[Window]:
+        """The windows that are finished now; later events are kept for the next call.
+
+        events: array of EVENT, contiguous.
+        """
+        self._parts.append(events)
+        self._count += len(events)
+        whole = self._count // self._size * self._size
+        if not whole:
+            return []
+        events = joined(self._parts)
+        self._parts, self._count = [events[whole:]], self._count - whole
+        windows = (events[begin:begin + self._size] for begin in range(0, whole, self._size))
+        return [Window(window, int(window['t'].min()), int(window['t'].max()) + 1, 0)
+                for window in windows]
+
+    def reset(self) -> None:
+        """Drop the open window, as after lost packets."""
+        self.discarded += self._count
+        self._parts, self._count = [], 0
+
+
+def joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Arrays of EVENT one after the other. Copied as numbers: structures are copied slowly."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate([part.view(np.int64) for part in parts]).view(EVENT)
+
+
+def _require(field: str, value: int) -> int:
+    if value < 1:
+        raise EventError(f'{field} is {value}, accepted is 1 or more')
+    return value
+
+
+@entry_point
+def find_cuts(events, start, duration, cuts):
+    """Where windows end: rows (index of the next one's first event, its start, time went back)."""
+    count = 0
+    for i in range(events.size // 2):
+        t = events[2 * i + 1]
+        went_back = t < start - duration
+        if went_back or t >= start + duration:
+            start = t if went_back else start + (t - start) // duration * duration
+            cuts[count, 0], cuts[count, 1], cuts[count, 2] = i, start, went_back
+            count += 1
+    return count
