@@ -1,8 +1,12 @@
-"""A profile for the tests, where accuracy, latency and energy rise with T."""
+"""A profile for the tests, where accuracy, latency and energy rise with T; real digits."""
+
+import math
 
 import pytest
+from sklearn.datasets import load_digits
 
-from topspark_ros.methodology.profile import PhaseFigures, Profile, ProfilePoint
+from topspark_ros.methodology.experiments import Data
+from topspark_ros.methodology.profile import Obtained, PhaseFigures, Profile, ProfilePoint
 
 # T: accuracy inferring, accuracy of training, inference (s, J), training (s, J).
 TABLE = {
@@ -13,15 +17,31 @@ TABLE = {
 }
 
 
+def figures(timesteps, accuracy, latency_s, energy_j):
+    return PhaseFigures(
+        accuracy=accuracy, accuracy_std=math.nan, accuracy_worst=accuracy, margin=math.inf,
+        steps=float(timesteps), latency_s=latency_s, energy_j=energy_j, input_spikes=100.0,
+        output_spikes=3.0, synaptic_operations=4e4, neuron_updates=400.0 * timesteps,
+        synaptic_updates=784.0)
+
+
 @pytest.fixture(scope='session')
 def profile():
     return Profile(
-        name='test', rule='recruiting', neurons=400, max_input_rate=0.57,
-        energy_model='round numbers', obtained='made up',
+        name='test', rule='recruiting', neurons=400, coding='stratified', max_input_rate=0.57,
+        inference_spikes=1.0, energy_model='round numbers',
+        obtained=Obtained(*5 * ['made up']),
         points=tuple(
-            ProfilePoint(t, PhaseFigures(inferring, latency, energy),
-                         PhaseFigures(training, training_latency, training_energy))
+            ProfilePoint(t, figures(t, inferring, latency, energy),
+                         figures(t, training, training_latency, training_energy))
             for t, (inferring, training, latency, energy, training_latency, training_energy)
             in TABLE.items()
         ),
     )
+
+
+@pytest.fixture(scope='session')
+def digits():
+    pixels, labels = load_digits(return_X_y=True)
+    pixels, labels = pixels.astype('uint8'), labels.astype('int64')
+    return Data('digits', pixels[:300], labels[:300], pixels[300:500], labels[300:500])

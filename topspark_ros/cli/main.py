@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-VERBS = ('demo', 'profile')
+VERBS = ('demo', 'profile', 'analyse', 'tradeoff')
 
 
 def main() -> int:

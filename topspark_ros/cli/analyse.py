@@ -1,0 +1,177 @@
+"""`topspark analyse`: what a smaller timestep T costs, and which neuron parameters matter then."""
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from topspark_ros.cli import pictures
+from topspark_ros.engine import CODINGS, RULES, NetworkConfig
+from topspark_ros.methodology.analysis import (
+    Grid, Summary, reductions, sensitivities, summarise, table,
+)
+from topspark_ros.methodology.energy import ENERGY_TABLES, EnergyTable
+from topspark_ros.methodology.experiments import Data, Pass, Setting
+from topspark_ros.methodology.sweep import sweep
+from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
+
+SUMMARY = ('Train and test networks at each timestep T, without and with parameter enhancement, '
+           'and with each neuron parameter varied; draw, tabulate and recommend.')
+TOLERANCE = 0.01  # accuracy that the recommended T may lose
+NAMED_PARAMETERS = 4  # in the recommendation, those that matter most
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    # Without a default of their own, the help does not say that it is None.
+    parser.set_defaults(samples=None, scheduler=None)
+    parser.add_argument('--dataset', default='digits', metavar='NAME_OR_FOLDER',
+                        help=f'one of {", ".join(DATASET_NAMES)}, or a folder with a sub-folder '
+                        'of images for each class; with the default arguments, digits take some '
+                        '3 minutes of one core, 5,200 images of mnist 10')
+    parser.add_argument('--neurons', default='100,400',
+                        help='sizes; the parameters are varied at the first')
+    parser.add_argument('--timesteps', default='350,175,100,64,32,16,8,4',
+                        help='T of training and inference, steps')
+    parser.add_argument('--rules', default='pairwise,adaptive,recruiting',
+                        help=f'learning rules of {", ".join(RULES)}')
+    parser.add_argument('--encoders', default='stratified,bernoulli',
+                        help=f'spike codings of {", ".join(CODINGS)}; the parameters are varied '
+                        'at the first')
+    parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to SEEDS - 1')
+    parser.add_argument('--max-input-rate', type=float, default=NetworkConfig.max_input_rate,
+                        help='rate limit, spikes a step of a sample of unit norm; inf: the '
+                        'spikes of 350 steps whatever T is')
+    parser.add_argument('--samples', type=int, default=argparse.SUPPRESS,
+                        help='so many of the training samples (default: all)')
+    parser.add_argument('--part', choices=('validation', 'test'), default='validation',
+                        help='samples that give the accuracy: a fifth of the training samples, '
+                        'held back, or the test samples')
+    parser.add_argument('--energy-model', choices=tuple(ENERGY_TABLES), default='loihi',
+                        help='energies per operation')
+    parser.add_argument('--jobs', type=int, default=1,
+                        help='processes, -1: one a core; processor times are only right where '
+                        'each has an unloaded core to itself')
+    parser.add_argument('--scheduler', metavar='ADDRESS', default=argparse.SUPPRESS,
+                        help='run on the workers of this Dask scheduler, such as '
+                        'tcp://host:8786, instead of JOBS processes')
+    parser.add_argument('--output', type=Path, default=Path('results/analysis'),
+                        help='folder for table, pictures and cells; finished cells in it are '
+                        'not computed again')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    timesteps = _integers('--timesteps', arguments.timesteps)
+    if arguments.seeds < 1:
+        raise ValueError(f'--seeds is {arguments.seeds}, accepted is 1 or more')
+    neurons = _integers('--neurons', arguments.neurons)
+    rules = _names('--rules', arguments.rules, RULES)
+    encoders = _names('--encoders', arguments.encoders, CODINGS)
+    data = load_data(arguments.dataset, arguments.part, arguments.samples)
+    grid = Grid(data.training_pixels.shape[1], rules, neurons, encoders, timesteps,
+                arguments.max_input_rate)
+    energy = ENERGY_TABLES[arguments.energy_model]
+    with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+                  TimeRemainingColumn()) as progress:
+        networks = progress.add_task('networks', total=None)
+        summaries = summarise(sweep(
+            grid.cells(range(arguments.seeds)), data, arguments.output / 'cells',
+            lambda finished, total: progress.update(networks, completed=finished, total=total),
+            jobs=arguments.jobs, scheduler=arguments.scheduler))
+    try:
+        _write_table(arguments.output / 'table.csv', table(summaries, data, energy))
+        pictures.draw_analysis(arguments.output, grid, summaries, data, energy)
+    except OSError as error:
+        raise ValueError(f'--output is {arguments.output}, accepted is a folder that can be '
+                         f'written: {error}') from None
+    print('\n'.join(_recommendation(grid, summaries, energy)))
+    print(f'table and pictures are in {arguments.output}')
+    return 0
+
+
+def load_data(name: str, part: str, samples: int | None = None) -> Data:
+    """Samples to learn from, and those of a part to test with.
+
+    name: of a dataset, or the path of a folder, as of load_dataset.
+    part: 'test', or 'validation' for a fifth of the training samples.
+    samples: so many of the training samples.
+
+    Raises DatasetError, and ValueError for a number of samples that are not there.
+    """
+    training, test = (load_dataset(name, split) for split in ('train', 'test'))
+    data = Data(
+        Path(name).name,
+        training.images.reshape(len(training.labels), -1), training.labels,
+        test.images.reshape(len(test.labels), -1), test.labels)
+    if part == 'validation':
+        data = data.validation()
+    if samples is None:
+        return data
+    if not 1 <= samples <= len(data.training_labels):
+        raise ValueError(f'--samples is {samples}, accepted is 1 to {len(data.training_labels)}')
+    return replace(data, training_pixels=data.training_pixels[:samples],
+                   training_labels=data.training_labels[:samples])
+
+
+def _integers(option: str, text: str) -> tuple[int, ...]:
+    """Comma-separated numbers, each once."""
+    try:
+        return tuple(dict.fromkeys(int(part) for part in text.split(',')))
+    except ValueError:
+        raise ValueError(f'{option} is {text!r}, accepted are whole numbers, '
+                         'comma-separated') from None
+
+
+def _names(option: str, text: str, accepted: Sequence[str]) -> tuple[str, ...]:
+    """Comma-separated names, each once."""
+    names = tuple(dict.fromkeys(text.split(',')))
+    if not set(names) <= set(accepted):
+        raise ValueError(f'{option} is {text!r}, accepted are {", ".join(accepted)}, '
+                         'comma-separated')
+    return names
+
+
+def _write_table(path: Path, rows: list[dict[str, object]]) -> None:
+    with open(path, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _recommendation(
+    grid: Grid, summaries: Mapping[Setting, Summary], energy: EnergyTable
+) -> list[str]:
+    least, most = min(grid.timesteps), max(grid.timesteps)
+    lines = [f'Smallest T within {TOLERANCE:.0%} of the best accuracy at T = {most}:']
+    for full, reduced in reductions(grid, summaries, TOLERANCE):
+        before, after = summaries[full], summaries[reduced]
+        how = '' if reduced.config.neuron.enhancement else ', without enhancement'
+        lines.append(
+            f'  {full.config.rule}, N = {full.config.neurons}: T = {reduced.inference_timesteps} '
+            f'({reduced.config.coding}{how}), {after.accuracy:.1%} instead of '
+            f'{before.accuracy:.1%}')
+        for phase in ('inference', 'training'):
+            lines.append(f'    {phase}: '
+                         + _savings(getattr(before, phase), getattr(after, phase), energy))
+    for rule in grid.varied_rules:
+        lines.append(f'Neuron parameters that accuracy depends on most, {rule}, '
+                     f'N = {grid.neurons[0]}, {grid.codings[0]}:')
+        for timesteps in dict.fromkeys((most, least)):
+            named = sensitivities(grid, summaries, rule, timesteps)[:NAMED_PARAMETERS]
+            lines.append(f'  T = {timesteps}: ' + ', '.join(
+                f'{each.parameter} {100 * each.spread:.1f} points (best {each.best:g}, '
+                f'{100 * each.gain:+.1f})' for each in named))
+    return lines
+
+
+def _savings(before: Pass, after: Pass, energy: EnergyTable) -> str:
+    figures = (
+        (before.timesteps, after.timesteps, 'steps'),
+        (before.energy_j(energy) * 1e6, after.energy_j(energy) * 1e6, 'uJ'),
+        (before.processor_time_s * 1e6, after.processor_time_s * 1e6, 'us'),
+    )
+    return ', '.join(f'{now:.3g} instead of {was:.3g} {unit} ({was / now:.1f}x)'
+                     for was, now, unit in figures)

@@ -1,0 +1,182 @@
+"""One network trained and tested on labelled samples: shared by analysis and profiles."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from topspark_ros.engine import (
+    MAX_TIMESTEPS, InferenceNetwork, Network, NetworkConfig, OperationCounts, Responses,
+    create_network, warm_up,
+)
+
+from .energy import EnergyTable, estimate_energy_j
+
+
+class ExperimentError(ValueError):
+    """Data or a setting was refused: one line with field, value and what is accepted."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Samples to learn from and samples to test with.
+
+    name: of where they come from.
+    training_pixels, test_pixels: (samples, inputs) uint8 or float32.
+    training_labels, test_labels: (samples,) int64, from 0.
+
+    Raises ExperimentError if a part is empty or its labels are not as many as its samples.
+    """
+
+    name: str
+    training_pixels: np.ndarray
+    training_labels: np.ndarray
+    test_pixels: np.ndarray
+    test_labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        for part in ('training', 'test'):
+            samples = len(getattr(self, f'{part}_pixels'))
+            labels = len(getattr(self, f'{part}_labels'))
+            if samples == 0 or samples != labels:
+                raise ExperimentError(f'{part} set is {samples} images and {labels} labels, '
+                                      'accepted is one or more, as many of each')
+
+    def validation(self, share: float = 0.2) -> Data:
+        """The same without the test part: the last `share` (0..1) of the training samples
+        takes its place, so that what is chosen by it has not seen the test part."""
+        kept = len(self.training_labels) - round(share * len(self.training_labels))
+        return Data(
+            f'{self.name}, validation part', self.training_pixels[:kept],
+            self.training_labels[:kept], self.training_pixels[kept:], self.training_labels[kept:],
+        )
+
+    def digest(self) -> str:
+        """A name for exactly these samples, hexadecimal."""
+        state = hashlib.sha256()
+        for array in (self.training_pixels, self.training_labels, self.test_pixels,
+                      self.test_labels):
+            state.update(f'{array.dtype}{array.shape}'.encode())
+            state.update(np.ascontiguousarray(array))
+        return state.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How a network is made, trained and tested.
+
+    config: its seed is replaced by that of the run.
+    training_timesteps, inference_timesteps: T, steps.
+    training_margin, inference_margin: of early exit, as in Network.learn and Network.infer.
+
+    Raises ExperimentError for a T that no network takes.
+    """
+
+    config: NetworkConfig
+    training_timesteps: int
+    inference_timesteps: int
+    training_margin: float = math.inf
+    inference_margin: float = math.inf
+
+    def __post_init__(self) -> None:
+        for name in ('training_timesteps', 'inference_timesteps'):
+            if not 1 <= getattr(self, name) <= MAX_TIMESTEPS:
+                raise ExperimentError(f'{name} is {getattr(self, name)}, '
+                                      f'accepted is 1 to {MAX_TIMESTEPS}')
+
+    @property
+    def training_key(self) -> tuple:
+        """What training depends on: one network will do for settings where this is the same."""
+        return self.config, self.training_timesteps, self.training_margin
+
+
+class Pass(NamedTuple):
+    """Samples presented one after the other, and what that came to.
+
+    accuracy: share of them that were classified right, 0..1; in training by predictions made
+        while learning.
+    timesteps: mean steps a sample.
+    counts: mean operations a sample, floats.
+    processor_time_s: mean a sample, of the thread that presented them, s.
+    """
+
+    accuracy: float
+    timesteps: float
+    counts: OperationCounts
+    processor_time_s: float
+
+    @staticmethod
+    def mean(passes: Sequence[Pass]) -> Pass:
+        """The mean of one or more, but for the processor time the median, which other load
+        on the machine hardly changes."""
+        return Pass(
+            float(np.mean([each.accuracy for each in passes])),
+            float(np.mean([each.timesteps for each in passes])),
+            OperationCounts(*np.mean([each.counts for each in passes], axis=0).tolist()),
+            float(np.median([each.processor_time_s for each in passes])),
+        )
+
+    def energy_j(self, table: EnergyTable) -> float:
+        """Estimated energy a sample, J."""
+        return estimate_energy_j(self.counts, table)
+
+
+class Outcome(NamedTuple):
+    """The two passes of an experiment."""
+
+    training: Pass
+    inference: Pass
+
+
+def run_experiments(settings: Sequence[Setting], data: Data, seed: int) -> list[Outcome]:
+    """Train an untrained network on all training samples once, and test it in several ways.
+
+    settings: one or more that train alike (`training_key`).
+    """
+    network, training = train(settings[0], data, seed)
+    return [
+        Outcome(training, measure(
+            network, data.test_pixels, data.test_labels, setting.inference_timesteps,
+            setting.inference_margin,
+        ))
+        for setting in settings
+    ]
+
+
+def train(setting: Setting, data: Data, seed: int) -> tuple[Network, Pass]:
+    """A network that has learned every training sample once, in the order of the seed."""
+    network = create_network(replace(setting.config, seed=seed))
+    warm_up(network)
+    order = np.random.default_rng(seed).permutation(len(data.training_labels))
+    pixels, labels = data.training_pixels[order], data.training_labels[order]
+    return network, _timed(
+        lambda: network.learn_many(
+            pixels, setting.training_timesteps, labels, setting.training_margin),
+        labels,
+    )
+
+
+def measure(
+    network: InferenceNetwork, pixels: np.ndarray, labels: np.ndarray, timesteps: int,
+    margin: float = math.inf,
+) -> Pass:
+    """Classify samples; arguments as of InferenceNetwork.infer_many."""
+    return _timed(lambda: network.infer_many(pixels, timesteps, margin), labels)
+
+
+def _timed(present: Callable[[], Responses], labels: np.ndarray) -> Pass:
+    start = time.thread_time()
+    responses = present()
+    elapsed = time.thread_time() - start
+    return Pass(
+        float((responses.predicted == labels).mean()),
+        float(responses.timesteps.mean()),
+        OperationCounts(*responses.counts.mean(axis=0).tolist()),
+        elapsed / len(labels),
+    )
