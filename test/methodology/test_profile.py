@@ -59,7 +59,8 @@ def test_file_is_readable_and_says_its_units(path):
     text = path.read_text()
     assert text.startswith('# Profile: accuracy (0..1), latency (s a sample)')
     assert list(yaml.safe_load(text)) == [
-        'name', 'rule', 'neurons', 'max_input_rate', 'energy_model', 'obtained', 'points']
+        'name', 'rule', 'neurons', 'coding', 'max_input_rate', 'inference_spikes',
+        'energy_model', 'obtained', 'points']
     assert '    latency_s: 0.001\n' in text
 
 
@@ -80,7 +81,8 @@ def test_missing_or_unreadable_file(tmp_path):
     assert refusal(path).endswith(', accepted is YAML')
     path.write_text('')
     assert refusal(path) == ('profile is None, accepted is a mapping of name, rule, neurons, '
-                             'max_input_rate, energy_model, obtained, points')
+                             'coding, max_input_rate, inference_spikes, energy_model, obtained, '
+                             'points')
 
 
 NUMBER = 'accepted is a finite number from 0'
@@ -113,8 +115,21 @@ NUMBER = 'accepted is a finite number from 0'
     (('points', 0, 'inference', 'accuracy_std'), -1,
      'points[0].inference.accuracy_std is -1, accepted is a number from 0 to 1, or .nan'),
     (('points', 0, 'inference', 'power'), 1,
-     'points[0].inference.power is unknown, accepted is accuracy, latency_s, energy_j, '
-     'accuracy_std'),
+     'points[0].inference.power is unknown, accepted is accuracy, accuracy_std, '
+     'accuracy_worst, margin, steps, latency_s, energy_j, input_spikes, output_spikes, '
+     'synaptic_operations, neuron_updates, synaptic_updates'),
+    (('points', 1, 'training', 'accuracy_worst'), 95,
+     'points[1].training.accuracy_worst is 95, accepted is a fraction from 0 to 1'),
+    (('points', 1, 'training', 'margin'), 0,
+     'points[1].training.margin is 0, accepted is a number above 0'),
+    (('points', 2, 'inference', 'steps'), math.nan,
+     'points[2].inference.steps is nan, accepted is a finite number from 0'),
+    (('points', 2, 'inference', 'input_spikes'), -1,
+     'points[2].inference.input_spikes is -1, accepted is a finite number from 0'),
+    (('inference_spikes',), math.nan, 'inference_spikes is nan, accepted is a number above 0'),
+    (('obtained',), 'measured', "obtained is 'measured', accepted is a mapping of accuracy, "
+                                'latency, operations, energy, margin'),
+    (('obtained', 'energy'), 1, 'obtained.energy is 1, accepted is a text'),
     (('neurons',), True, 'neurons is True, accepted is an integer from 1'),
     (('max_input_rate',), 0, 'max_input_rate is 0, accepted is a number above 0'),
     (('name',), 4, 'name is 4, accepted is a text'),
@@ -135,6 +150,9 @@ def test_refused_value(path, where, value, message):
     (('points', 2, 'timesteps'), 'points[2].timesteps is missing, accepted is a value'),
     (('points', 2, 'training', 'energy_j'),
      'points[2].training.energy_j is missing, accepted is a value'),
+    (('points', 2, 'inference', 'accuracy_std'),
+     'points[2].inference.accuracy_std is missing, accepted is a value'),
+    (('obtained', 'margin'), 'obtained.margin is missing, accepted is a value'),
 ])
 def test_missing_field(path, where, message):
     content = yaml.safe_load(path.read_text())

@@ -1,29 +1,22 @@
 """Measuring a profile with the real engine on real digits."""
 
 import math
+from dataclasses import replace
 
-import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from topspark_ros.engine import NetworkConfig
 from topspark_ros.methodology.energy import ENERGY_TABLES
-from topspark_ros.methodology.profile import ProfileError, load_profile, save_profile
+from topspark_ros.methodology.experiments import ExperimentError, Setting, run_experiments
+from topspark_ros.methodology.profile import load_profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
 
 CONFIG = NetworkConfig(inputs=64, neurons=60, rule='recruiting')
-
-
-@pytest.fixture(scope='module')
-def digits():
-    source = load_digits()
-    images = source.images.reshape(-1, 64).astype(np.float32) / 16
-    return images[:300], source.target[:300], images[300:500], source.target[300:500]
+LOIHI = ENERGY_TABLES['loihi']
 
 
 def measure(data, timesteps=(16, 2), seeds=(0, 1), **options):
-    return measure_profile(*data, CONFIG, timesteps, seeds, ENERGY_TABLES['loihi'],
-                           name='digits', **options)
+    return measure_profile(data, CONFIG, timesteps, seeds, LOIHI, **options)
 
 
 @pytest.fixture(scope='module')
@@ -34,55 +27,99 @@ def measured(digits):
     return profile
 
 
-def test_figures(measured, digits):
+@pytest.fixture(scope='module')
+def stopped(digits):
+    """The same with early exit."""
+    calls = []
+    profile = measure(digits, max_loss=0.06, progress=lambda *call: calls.append(call))
+    assert calls == [(piece, 10) for piece in range(1, 11)]
+    return profile
+
+
+def phases(profile):
+    return [figures for point in profile.points for figures in (point.inference, point.training)]
+
+
+def test_figures(measured):
     assert measured.timesteps == (2, 16) and measured.neurons == 60
     small, reference = measured.points
     assert reference.inference.accuracy == reference.training.accuracy > 0.8
     assert small.inference.accuracy < reference.inference.accuracy
-    for point in measured.points:
-        for figures in (point.inference, point.training):
-            assert 1e-7 < figures.latency_s < 0.01
-            assert 1e-9 < figures.energy_j < 1e-4
-            assert 0 <= figures.accuracy_std < 0.2
+    for figures in phases(measured):
+        assert figures.accuracy_worst <= figures.accuracy and 0 <= figures.accuracy_std < 0.2
+        assert 1e-7 < figures.latency_s < 0.01
+        assert 1e-9 < figures.energy_j < 1e-4
+        assert figures.margin == math.inf
     assert small.inference.energy_j < reference.inference.energy_j
+    assert [point.training.steps for point in measured.points] == [2, 16]
 
 
-def test_says_how_it_was_obtained(measured):
-    assert measured.energy_model.startswith('loihi: estimated from operation counts, Davies')
-    assert measured.obtained.startswith(
-        'measured: one pass over 300 labelled training samples, 200 test samples, seeds 0, 1')
+def test_figures_are_those_of_the_experiments(measured, digits):
+    settings = [Setting(CONFIG, 16, 2), Setting(CONFIG, 16, 16)]
+    runs = [run_experiments(settings, digits, seed) for seed in (0, 1)]
+    accuracies = [run[0].inference.accuracy for run in runs]
+    inference = measured.at(2).inference
+    assert inference.accuracy == pytest.approx(sum(accuracies) / 2)
+    assert inference.accuracy_worst == min(accuracies)
+    assert inference.energy_j == pytest.approx(
+        sum(run[0].inference.energy_j(LOIHI) for run in runs) / 2)
+    training = measured.at(16).training
+    for name in ('input_spikes', 'output_spikes', 'synaptic_operations', 'neuron_updates',
+                 'synaptic_updates'):
+        assert getattr(training, name) == pytest.approx(
+            sum(getattr(run[0].training.counts, name) for run in runs) / 2)
 
 
-def test_file(measured, tmp_path):
-    save_profile(measured, tmp_path / 'profile.yaml')
+def test_says_how_it_was_obtained(measured, stopped):
+    obtained = measured.obtained
+    assert measured.name == 'digits' and measured.energy_model == 'loihi'
+    assert obtained.accuracy.startswith(
+        'tested: 200 samples after one pass over 300 labelled ones, seeds 0, 1:')
+    assert obtained.latency.startswith('measured: processor time')
+    assert obtained.energy.startswith('estimated: operations times the energy of each, Davies')
+    assert obtained.margin == 'none: every presentation takes T steps'
+    assert stopped.obtained.margin == (
+        'calibrated: at most 0.06 of accuracy lost in each phase, with 95 % confidence, on 2 of '
+        '5 parts of the training samples, each held back from a network')
+
+
+def test_early_exit_saves_steps_and_energy_for_little_accuracy(measured, stopped):
+    full, early = measured.at(16).inference, stopped.at(16).inference
+    assert 0 < early.margin < 1 and early.steps < 0.8 * full.steps
+    assert early.energy_j < 0.8 * full.energy_j
+    assert early.input_spikes < 0.8 * full.input_spikes
+    assert early.accuracy > full.accuracy - 0.12     # either phase may lose its 0.06
+    # What ended none of the presentations is not used: a margin stands for steps saved.
+    for point in stopped.points:
+        for figures in (point.inference, point.training):
+            assert figures.margin == math.inf or figures.steps < point.timesteps
+
+
+def test_file(stopped, tmp_path):
+    save_profile(stopped, tmp_path / 'profile.yaml')
     loaded = load_profile(tmp_path / 'profile.yaml')
-    for mine, theirs in zip(measured.points, loaded.points):
-        assert theirs.inference.energy_j == pytest.approx(mine.inference.energy_j, rel=1e-5)
+    assert loaded.obtained == stopped.obtained
+    for mine, theirs in zip(phases(stopped), phases(loaded)):
+        assert theirs.energy_j == pytest.approx(mine.energy_j, rel=1e-5)
+        assert theirs.margin == mine.margin
 
 
-def test_accuracy_and_energy_repeat_and_one_seed_has_no_spread(digits):
-    one, other = (measure(digits, timesteps=(4,), seeds=(3,), jobs=jobs) for jobs in (1, 2))
-    for figures in ('accuracy', 'energy_j'):
-        assert getattr(one.points[0].training, figures) == \
-            getattr(other.points[0].training, figures)
-    assert math.isnan(one.points[0].inference.accuracy_std)
+def test_everything_but_time_repeats_and_one_seed_has_no_spread(digits):
+    one, other = (measure(digits, timesteps=(4,), seeds=(3,), jobs=jobs, max_loss=0.06)
+                  for jobs in (1, 2))
+    for mine, theirs in zip(phases(one), phases(other)):
+        assert math.isnan(mine.accuracy_std)
+        same = dict(latency_s=0.0, accuracy_std=0.0)
+        assert replace(mine, **same) == replace(theirs, **same)
 
 
 @pytest.mark.parametrize('change, message', [
     ({'timesteps': ()}, r'timesteps is \[\], accepted is one or more, each once'),
     ({'timesteps': (4, 4)}, r'timesteps is \[4, 4\], accepted is one or more, each once'),
+    ({'timesteps': (0, 4)}, 'training_timesteps is 0, accepted is 1 to 10000'),
     ({'seeds': ()}, r'seeds is \[\], accepted is one or more, each once'),
+    ({'max_loss': 1.5}, 'max_loss is 1.5, accepted is a fraction above 0, below 1'),
 ])
 def test_refused_choice(digits, change, message):
-    with pytest.raises(ProfileError, match=f'^{message}$'):
+    with pytest.raises(ExperimentError, match=f'^{message}$'):
         measure(digits, **change)
-
-
-def test_refused_data(digits):
-    train, labels, test, test_labels = digits
-    with pytest.raises(ProfileError, match='^train set is 300 images and 299 labels, '
-                                           'accepted is one or more, as many of each$'):
-        measure((train, labels[:-1], test, test_labels))
-    with pytest.raises(ProfileError, match='^test set is 0 images and 0 labels, '
-                                           'accepted is one or more, as many of each$'):
-        measure((train, labels, test[:0], test_labels[:0]))

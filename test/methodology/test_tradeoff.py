@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from topspark_ros.methodology.profile import PhaseFigures
-from topspark_ros.methodology.tradeoff import enumerate_candidates, score_candidates
+from topspark_ros.methodology.tradeoff import (
+    Candidates, enumerate_candidates, pareto_front, score_candidates,
+)
 
 
 def row_of(candidates, training, inference, learning=True):
@@ -45,7 +46,27 @@ def test_weights_move_the_choice(profile, mu, epsilon, best):
 
 
 def test_a_profile_without_costs_is_scored_by_accuracy(profile):
-    free = PhaseFigures(0.9, 0.0, 0.0)
-    profile = replace(profile, points=(replace(profile.points[0], inference=free, training=free),))
+    point = profile.points[0]
+    free = replace(point.inference, accuracy=0.9, latency_s=0.0, energy_j=0.0)
+    profile = replace(profile, points=(replace(point, inference=free, training=free),))
     candidates = enumerate_candidates(profile, learned_share=1.0)
     assert score_candidates(candidates, 1, 1).tolist() == pytest.approx([0.9, 0.9])
+
+
+def test_the_front_is_what_no_other_pair_beats(profile):
+    candidates = enumerate_candidates(profile, learned_share=0.7)
+    front = pareto_front(candidates)
+    pairs = np.flatnonzero(candidates.learning)
+    accuracy, energy_j = candidates.accuracy, candidates.energy_j
+    unbeaten = [row for row in pairs if not any(
+        accuracy[other] >= accuracy[row] and energy_j[other] <= energy_j[row]
+        and (accuracy[other], energy_j[other]) != (accuracy[row], energy_j[row])
+        for other in pairs)]
+    assert sorted(front) == unbeaten and 4 <= len(front) < len(pairs)
+    assert (np.diff(energy_j[front]) > 0).all() and (np.diff(accuracy[front]) > 0).all()
+
+
+def test_of_equals_the_front_has_one():
+    equal = Candidates(*(np.array(column) for column in (
+        [2, 4, 4], [2, 2, 4], [True] * 3, [0.9, 0.9, 0.8], [1.0] * 3, [1.0] * 3, [1.0, 1.0, 0.5])))
+    assert pareto_front(equal).tolist() == [2, 0]

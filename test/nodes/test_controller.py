@@ -81,7 +81,8 @@ def brought_up(rig, **parameters) -> Controlled:
 
 @pytest.fixture(scope='module')
 def controlled(shared_rig):
-    controlled = brought_up(shared_rig, battery_timeout=3600.0)
+    # Without a deadband the free setting does not depend on the one before.
+    controlled = brought_up(shared_rig, battery_timeout=3600.0, deadband=0.0)
     controlled.free_setting = setting(controlled.decisions[-1])
     return controlled
 

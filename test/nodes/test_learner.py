@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import array
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from rig import Camera, Rig, image, msg
 
 import cv2
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
@@ -199,6 +202,30 @@ def test_a_decision_of_no_steps_is_refused(taught):
     taught.rig.wait_for(lambda: taught.rig.refused(LEARNER, 'timestep_decision') == before + 1)
     assert status_after_now(taught).decision_sequence == sequence
     assert taught.camera.show(any_digit(taught.camera)).timesteps == 16
+
+
+# Early exit.
+
+def set_margin(taught, margin: float):
+    return taught.rig.call(SetParameters, 'snn_learner/set_parameters', SetParameters.Request(
+        parameters=[Parameter('inference_margin', value=margin).to_parameter_msg()])).results[0]
+
+
+def test_a_margin_ends_inferences_early_at_once(inferring):
+    camera = inferring.camera
+    frames = [any_digit(camera) for _ in range(10)]
+    full = [camera.show(frame) for frame in frames]
+    assert {result.timesteps for result in full} == {16}
+    assert set_margin(inferring, 0.2).successful
+    early = [camera.show(frame) for frame in frames]
+    assert min(result.timesteps for result in early) < 8
+    assert sum(result.energy for result in early) < 0.8 * sum(result.energy for result in full)
+    refused = set_margin(inferring, 0.0)
+    assert not refused.successful and 'inference_margin' in refused.reason
+    assert [camera.show(frame).timesteps for frame in frames] == [
+        result.timesteps for result in early]
+    assert set_margin(inferring, math.inf).successful
+    assert {camera.show(frame).timesteps for frame in frames} == {16}
 
 
 # Weights.

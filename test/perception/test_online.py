@@ -8,10 +8,12 @@ from itertools import cycle
 import numpy as np
 import pytest
 
-from topspark_ros.engine import (MAX_CLASSES, NetworkConfig, create_network, load_checkpoint,
-                                 save_checkpoint)
+from topspark_ros.engine import (MAX_CLASSES, NORMALISATIONS, NetworkConfig, create_network,
+                                 input_rate, load_checkpoint, save_checkpoint)
+from topspark_ros.engine.kernels.stdp import target_spikes
 from topspark_ros.methodology.energy import ENERGY_TABLES
-from topspark_ros.perception.online import (MAX_WAITING, OnlineLearner, OnlineSettings, Timesteps)
+from topspark_ros.perception.online import (MAX_WAITING, Margins, OnlineLearner, OnlineSettings,
+                                            Timesteps)
 from topspark_ros.streams.datasets import load_dataset
 
 CONFIG = NetworkConfig(inputs=64, neurons=60, max_input_rate=2.0, seed=1)
@@ -42,8 +44,9 @@ def teach(learner, frames: int, start: int = 0) -> list[str | None]:
     predictions = []
     for frame in range(start, start + frames):
         stamp_ns, now_s = (frame + 1) * SECOND // 20, frame / 20
-        predictions.append(learner.classify(stamp_ns, PIXELS[frame], now_s).class_name)
-        learner.add_label(stamp_ns, NAMES[frame])
+        index = frame % len(NAMES)
+        predictions.append(learner.classify(stamp_ns, PIXELS[index], now_s).class_name)
+        learner.add_label(stamp_ns, NAMES[index])
         learner.learn_due(now_s)
     return predictions
 
@@ -204,6 +207,65 @@ def test_fewer_timesteps_cost_less_energy(learner):
         learner.set_timesteps(Timesteps(16, inference))
         energies.append(learner.classify(0, PIXELS[60], 3.0).energy_j)
     assert 0 < energies[0] < energies[1] < energies[2]
+
+
+# Early exit.
+
+def test_a_margin_ends_inferences_early_and_saves_energy(learner):
+    teach(learner, 150)
+    learner.set_timesteps(Timesteps(16, 64, learning=False))
+    def show(frames):
+        results = [learner.classify(0, PIXELS[frame], 8.0) for frame in frames]
+        return (np.mean([result.timesteps for result in results]),
+                np.mean([result.energy_j for result in results]),
+                np.mean([result.class_name == NAMES[frame]
+                         for result, frame in zip(results, frames)]))
+    frames = range(200, 400)
+    steps, energy_j, accuracy = show(frames)
+    assert steps == 64
+    learner.set_margins(Margins(inference=0.4))
+    early_steps, early_energy_j, early_accuracy = show(frames)
+    assert early_steps < 0.7 * steps and early_energy_j < 0.7 * energy_j
+    assert early_accuracy > accuracy - 0.05
+    learner.set_margins(Margins())
+    assert show(frames) == (steps, energy_j, accuracy)
+
+
+def test_a_training_margin_ends_learning_early_alone():
+    def spent(margins):
+        learner = OnlineLearner(create_network(CONFIG), (), Timesteps(64, 4),
+                                OnlineSettings(WAIT_S), ENERGY_TABLES['loihi'], margins)
+        teach(learner, 300)
+        activity = learner.status(299 / 20).activity
+        return activity.synaptic_operations, learner.classify(0, PIXELS[400], 15.0).timesteps
+    operations, _ = spent(Margins())
+    early_operations, steps = spent(Margins(training=0.5))
+    assert steps == 4
+    assert early_operations < 0.8 * operations
+
+
+# The thresholds' gain, under STDP.
+
+@pytest.mark.parametrize('rule', ['pairwise', 'adaptive'])
+def test_output_activity_comes_to_its_target_online_and_stays_there_when_t_changes(rule):
+    config = replace(CONFIG, rule=rule)
+    learner = OnlineLearner(create_network(config), (), Timesteps(64, 64),
+                            OnlineSettings(WAIT_S, activity_window_s=10.0), ENERGY_TABLES['loihi'])
+
+    def relative_activity(timesteps: int, first: int, last: int) -> float:
+        """Output spikes of the last 10 s of inferences among these frames, target: 1."""
+        learner.set_timesteps(Timesteps(timesteps, timesteps))
+        teach(learner, last - first, start=first)
+        input_spikes = (input_rate(timesteps, config.max_input_rate) * timesteps
+                        * NORMALISATIONS['l2'].spread)
+        return (learner.status((last - 1) / 20).activity.output_spikes
+                / target_spikes(input_spikes, timesteps, config.neurons))
+
+    # Untrained, it is far from it, and the gain is first corrected after 250 frames.
+    assert relative_activity(64, 0, 200) > 1.8
+    for number, timesteps in enumerate((64, 16, 350, 8)):
+        first = 200 + 1000 * number
+        assert relative_activity(timesteps, first, first + 1000) == pytest.approx(1, abs=0.25)
 
 
 # Robustness.

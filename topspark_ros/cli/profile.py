@@ -2,14 +2,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from topspark_ros.engine import RULES, NetworkConfig
+from topspark_ros.engine import (
+    CODINGS, RULES, NetworkConfig, NeuronConfig, save_checkpoint,
+)
 from topspark_ros.methodology.energy import ENERGY_TABLES
-from topspark_ros.methodology.profile import save_profile
+from topspark_ros.methodology.experiments import Data, Setting, train
+from topspark_ros.methodology.profile import PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
 from topspark_ros.streams.images import to_gray
@@ -17,51 +21,97 @@ from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.scenes import SceneRenderer
 
 SUMMARY = 'Measure accuracy, latency and energy at each timestep T, as the controller reads them.'
+VIEWS = {'camera': 'camera frames', 'raw': 'raw pixels'}
+WEIGHTS_SUFFIX = '.topspark'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--dataset', choices=DATASET_NAMES, default='digits',
-                        help='images, shown as camera frames')
+    parser.add_argument('--dataset', default='digits', metavar='NAME_OR_FOLDER',
+                        help=f'one of {", ".join(DATASET_NAMES)}, or a folder with a sub-folder '
+                        'of images for each class')
+    parser.add_argument('--view', choices=tuple(VIEWS), default='camera',
+                        help='images of a named dataset as a camera in front of them sees them, '
+                        'or their own pixels; a folder holds what a camera saw')
+    parser.add_argument('--samples', type=int,
+                        help='so many of the training samples; None: all')
     parser.add_argument('--rule', choices=RULES, default='recruiting', help='learning rule')
     parser.add_argument('--neurons', type=int, default=400, help='excitatory neurons')
+    parser.add_argument('--coding', choices=CODINGS, default='stratified',
+                        help='how pixels become spikes')
     parser.add_argument('--max-input-rate', type=float, default=2.0,
                         help='rate limit, spikes a step of a sample of unit norm')
+    parser.add_argument('--inference-spikes', type=float, default=1.0,
+                        help='output spikes that inference aims for, relative to learning; not '
+                        'with the recruiting rule')
     parser.add_argument('--timesteps', default='2,4,8,16,32,64', help='T, comma-separated')
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to SEEDS - 1')
+    parser.add_argument('--max-loss', type=float, metavar='SHARE',
+                        help='accuracy, such as 0.01, that ending presentations early may cost '
+                        'in learning, and again in inference; the margins for that are found '
+                        'first. None: all T steps are taken')
     parser.add_argument('--energy-model', choices=tuple(ENERGY_TABLES), default='loihi',
                         help='energies per operation')
-    parser.add_argument('--jobs', type=int, default=1, help='processes')
-    parser.add_argument('--output', type=Path, default=Path('profile.yaml'), help='file to write')
+    parser.add_argument('--jobs', type=int, default=1,
+                        help='threads; more than there are free cores falsify the latencies')
+    parser.add_argument('--output', type=Path, default=Path('profile.yaml'),
+                        help=f'file to write; the weights go beside it, with {WEIGHTS_SUFFIX} '
+                        'for its suffix')
+    parser.add_argument('--no-weights', action='store_true',
+                        help='do not write weights, those of seed 0 at the largest T')
 
 
 def run(arguments: argparse.Namespace) -> int:
-    config = NetworkConfig(neurons=arguments.neurons, rule=arguments.rule,
-                           max_input_rate=arguments.max_input_rate)
     try:
         timesteps = [int(text) for text in arguments.timesteps.split(',')]
     except ValueError:
-        raise ValueError(f'--timesteps: {arguments.timesteps!r}; accepted: whole numbers, '
+        raise ValueError(f'--timesteps is {arguments.timesteps!r}, accepted are whole numbers, '
                          'comma-separated') from None
-    train, test = (load_dataset(arguments.dataset, split) for split in ('train', 'test'))
+    weights = arguments.output.with_suffix(WEIGHTS_SUFFIX)
+    if not os.access(arguments.output.parent, os.W_OK) or weights == arguments.output:
+        raise ValueError(f'--output is {arguments.output}, accepted is a file in a folder that '
+                         f'can be written, with another suffix than {WEIGHTS_SUFFIX}')
     with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                   TimeRemainingColumn()) as progress:
-        frames = progress.add_task('frames', total=len(train.labels) + len(test.labels))
-        views = [_camera_views(dataset.images, seed, lambda: progress.advance(frames))
-                 for seed, dataset in enumerate((train, test))]
-        runs = progress.add_task('networks', total=None)
+        data, class_names = _load(arguments, progress)
+        config = NetworkConfig(
+            inputs=data.training_pixels.shape[1], neurons=arguments.neurons, rule=arguments.rule,
+            coding=arguments.coding, max_input_rate=arguments.max_input_rate,
+            neuron=NeuronConfig(inference_spikes=arguments.inference_spikes))
+        networks = progress.add_task('networks', total=None)
         profile = measure_profile(
-            views[0], train.labels, views[1], test.labels, config, timesteps,
-            range(arguments.seeds), ENERGY_TABLES[arguments.energy_model],
-            lambda finished, total: progress.update(runs, completed=finished, total=total),
-            name=f'{arguments.dataset}, camera frames', jobs=arguments.jobs)
+            data, config, timesteps, range(arguments.seeds),
+            ENERGY_TABLES[arguments.energy_model],
+            lambda finished, total: progress.update(networks, completed=finished, total=total),
+            max_loss=arguments.max_loss, jobs=arguments.jobs)
     save_profile(profile, arguments.output)
     print(f'{arguments.output} written:')
-    for point in profile.points:
-        print(f'  T {point.timesteps:4d}: inference accuracy {point.inference.accuracy:.3f}, '
-              f'{point.inference.latency_s * 1e6:6.1f} us, {point.inference.energy_j * 1e6:7.3f} '
-              f'uJ; training accuracy {point.training.accuracy:.3f}, '
-              f'{point.training.latency_s * 1e6:6.1f} us, {point.training.energy_j * 1e6:7.3f} uJ')
+    print('\n'.join(_table(profile)))
+    if not arguments.no_weights:
+        reference = profile.reference
+        setting = Setting(config, reference.timesteps, reference.timesteps,
+                          reference.training.margin)
+        save_checkpoint(weights, train(setting, data, seed=0)[0], class_names)
+        print(f'{weights} written: weights of seed 0, trained at T = {reference.timesteps}')
     return 0
+
+
+def _load(arguments: argparse.Namespace, progress: Progress) -> tuple[Data, tuple[str, ...]]:
+    """The samples, and the names of their classes."""
+    training, test = (load_dataset(arguments.dataset, split) for split in ('train', 'test'))
+    samples = len(training.labels) if arguments.samples is None else arguments.samples
+    if not 1 <= samples <= len(training.labels):
+        raise ValueError(f'--samples is {samples}, accepted is 1 to {len(training.labels)}')
+    parts = training.images[:samples], test.images
+    name = Path(arguments.dataset).name
+    if arguments.dataset in DATASET_NAMES:
+        name += f', {VIEWS[arguments.view]}'
+        if arguments.view == 'camera':
+            frames = progress.add_task('frames', total=sum(map(len, parts)))
+            parts = [_camera_views(images, seed, lambda: progress.advance(frames))
+                     for seed, images in enumerate(parts)]
+    pixels = [images.reshape(len(images), -1) for images in parts]
+    data = Data(name, pixels[0], training.labels[:samples], pixels[1], test.labels)
+    return data, training.class_names
 
 
 def _camera_views(images: np.ndarray, seed: int, advance) -> np.ndarray:
@@ -75,3 +125,16 @@ def _camera_views(images: np.ndarray, seed: int, advance) -> np.ndarray:
         views.append(centre_object(gray))
         advance()
     return np.stack(views)
+
+
+def _table(profile: Profile) -> list[str]:
+    title = f'{"accuracy":>9} {"worst":>6} {"margin":>6} {"steps":>6} {"us":>7} {"uJ":>8}'
+    return [f'{"":6}{"inference":^47} | {"training":^47}', f'{"T":>6}{title} | {title}'] + [
+        f'{point.timesteps:6d}{_row(point.inference)} | {_row(point.training)}'
+        for point in profile.points
+    ]
+
+
+def _row(figures: PhaseFigures) -> str:
+    return (f'{figures.accuracy:9.1%} {figures.accuracy_worst:6.1%} {figures.margin:6g} '
+            f'{figures.steps:6.1f} {figures.latency_s * 1e6:7.1f} {figures.energy_j * 1e6:8.3f}')

@@ -1,5 +1,5 @@
 """TopSpark's methodology: energy, profiles over the timestep, the trade-off and the policy.
 
-Import from the modules: energy, profile, profiling, tradeoff, policy. They are not gathered here
-because the controller needs only the policy, and profiling brings the whole engine with it.
+Import from the modules. They are not gathered here because the controller needs only the policy,
+and what measures brings the whole engine with it.
 """

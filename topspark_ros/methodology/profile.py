@@ -24,15 +24,28 @@ class PhaseFigures:
     """What one phase, inference or training, comes to at one T.
 
     accuracy: fraction of test samples classified right, mean over seeds, 0..1.
-    latency_s: processor time of one sample on one core, median, s.
-    energy_j: energy of one sample, mean, J; Profile.energy_model says by which model.
-    accuracy_std: standard deviation of accuracy over seeds; NaN: unmeasured (one seed).
+    accuracy_std: standard deviation of it over seeds; NaN: unmeasured (one seed).
+    accuracy_worst: of the seed with the lowest, 0..1.
+    margin: lead of a class that ended a presentation early, as in engine.Network.infer; inf: none.
+    steps: mean steps of one sample; T without early exit.
+    latency_s: processor time of one sample on one core, s.
+    energy_j: energy of one sample, J; Profile.energy_model says by which model.
+    input_spikes, output_spikes, synaptic_operations, neuron_updates, synaptic_updates: mean
+        operations of one sample, as engine.OperationCounts.
     """
 
     accuracy: float
+    accuracy_std: float
+    accuracy_worst: float
+    margin: float
+    steps: float
     latency_s: float
     energy_j: float
-    accuracy_std: float = math.nan
+    input_spikes: float
+    output_spikes: float
+    synaptic_operations: float
+    neuron_updates: float
+    synaptic_updates: float
 
 
 @dataclass(frozen=True)
@@ -51,13 +64,25 @@ class ProfilePoint:
 
 
 @dataclass(frozen=True)
+class Obtained:
+    """How each kind of figure was obtained, free texts. operations: the counts and steps."""
+
+    accuracy: str
+    latency: str
+    operations: str
+    energy: str
+    margin: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """A table over T for one configuration. The largest T is the reference.
 
     name: free text.
-    rule, neurons, max_input_rate: as in engine.NetworkConfig.
-    energy_model: name and source of the energy figures.
-    obtained: how the figures were obtained, free text.
+    rule, neurons, coding, max_input_rate: as in engine.NetworkConfig.
+    inference_spikes: as in engine.NeuronConfig.
+    energy_model: name of the energy table.
+    obtained: how the figures were obtained.
     points: one a T, T rising.
 
     Raises ProfileError where a value is not acceptable.
@@ -66,17 +91,21 @@ class Profile:
     name: str
     rule: str
     neurons: int
+    coding: str
     max_input_rate: float
+    inference_spikes: float
     energy_model: str
-    obtained: str
+    obtained: Obtained
     points: tuple[ProfilePoint, ...]
 
     def __post_init__(self) -> None:
-        for field in ('name', 'rule', 'energy_model', 'obtained'):
-            _require(isinstance(getattr(self, field), str), field, getattr(self, field), 'a text')
+        for field in ('name', 'rule', 'coding', 'energy_model'):
+            _require_text(field, getattr(self, field))
+        for field, text in asdict(self.obtained).items():
+            _require_text(f'obtained.{field}', text)
         _require_positive_integer('neurons', self.neurons)
-        rate = self.max_input_rate
-        _require(_is_number(rate) and rate > 0, 'max_input_rate', rate, 'a number above 0')
+        for field in ('max_input_rate', 'inference_spikes'):
+            _require_above_zero(field, getattr(self, field))
         _require(len(self.points) > 0, 'points', self.points, 'one or more')
         previous = 0
         for index, point in enumerate(self.points):
@@ -132,8 +161,11 @@ def load_profile(path: str | os.PathLike) -> Profile:
         fields = _fields_of('profile', content, Profile)
         points = fields['points']
         _require(isinstance(points, list), 'points', points, 'a list')
-        return Profile(**{**fields, 'points': tuple(
-            _point_of(f'points[{index}]', point) for index, point in enumerate(points))})
+        return Profile(**fields | {
+            'obtained': Obtained(**_fields_of('obtained', fields['obtained'], Obtained)),
+            'points': tuple(_point_of(f'points[{index}]', point)
+                            for index, point in enumerate(points)),
+        })
     except ProfileError as error:
         raise ProfileError(f'{path}: {error}') from None
 
@@ -158,6 +190,7 @@ _HEADER = """\
 # inference: at this T, with a network trained at the largest T.
 # training: of learning at this T; accuracy of the network so trained, tested at the largest T.
 # accuracy_std is over seeds, .nan where there was one.
+# margin ends a presentation early, .inf: never. steps and operations are means a sample.
 """
 
 
@@ -184,10 +217,9 @@ def _fields_of(field: str, content: object, kind: type) -> dict:
     """`content` as keyword arguments of the dataclass `kind`."""
     names = list(kind.__dataclass_fields__)
     _require(isinstance(content, dict), field, content, f'a mapping of {", ".join(names)}')
-    optional = {'accuracy_std'}
     prefix = '' if field == 'profile' else f'{field}.'
     for name in names:
-        if name not in content and name not in optional:
+        if name not in content:
             raise ProfileError(f'{prefix}{name} is missing, accepted is a value')
     for name in content:
         if name not in names:
@@ -196,15 +228,26 @@ def _fields_of(field: str, content: object, kind: type) -> dict:
 
 
 def _check_figures(field: str, figures: PhaseFigures) -> None:
-    accuracy, std = figures.accuracy, figures.accuracy_std
-    _require(_is_number(accuracy) and 0 <= accuracy <= 1,
-             f'{field}.accuracy', accuracy, 'a fraction from 0 to 1')
-    for name in ('latency_s', 'energy_j'):
-        value = getattr(figures, name)
-        _require(_is_number(value) and 0 <= value < math.inf,
-                 f'{field}.{name}', value, 'a finite number from 0')
-    _require(_is_number(std) and (math.isnan(std) or 0 <= std <= 1),
-             f'{field}.accuracy_std', std, 'a number from 0 to 1, or .nan')
+    for name, value in asdict(figures).items():
+        if name == 'margin':
+            _require_above_zero(f'{field}.{name}', value)
+        elif name == 'accuracy_std':
+            _require(_is_number(value) and (math.isnan(value) or 0 <= value <= 1),
+                     f'{field}.{name}', value, 'a number from 0 to 1, or .nan')
+        elif name in ('accuracy', 'accuracy_worst'):
+            _require(_is_number(value) and 0 <= value <= 1,
+                     f'{field}.{name}', value, 'a fraction from 0 to 1')
+        else:
+            _require(_is_number(value) and 0 <= value < math.inf,
+                     f'{field}.{name}', value, 'a finite number from 0')
+
+
+def _require_text(field: str, value: object) -> None:
+    _require(isinstance(value, str), field, value, 'a text')
+
+
+def _require_above_zero(field: str, value: object) -> None:
+    _require(_is_number(value) and value > 0, field, value, 'a number above 0')
 
 
 def _require_positive_integer(field: str, value: object) -> None:

@@ -2,159 +2,175 @@
 
 from __future__ import annotations
 
+import math
 import platform
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from typing import Any
 
 import joblib
 import numpy as np
 
-from topspark_ros.engine import Network, NetworkConfig, OperationCounts, create_network, warm_up
+from topspark_ros.engine import Network, NetworkConfig
 
-from .energy import EnergyTable, estimate_energy_j
-from .profile import PhaseFigures, Profile, ProfileError, ProfilePoint
+from .early_exit import FOLDS, calibrate_margin, calibrate_training_margin, fold
+from .energy import EnergyTable
+from .experiments import Data, ExperimentError, Pass, Setting, run_experiments, train
+from .profile import Obtained, PhaseFigures, Profile, ProfilePoint
 
 
 def measure_profile(
-    train_images: np.ndarray,
-    train_labels: np.ndarray,
-    test_images: np.ndarray,
-    test_labels: np.ndarray,
+    data: Data,
     config: NetworkConfig,
     timesteps: Sequence[int],
     seeds: Sequence[int],
     energy_table: EnergyTable,
     progress: Callable[[int, int], None] | None = None,
     *,
-    name: str,
+    max_loss: float | None = None,
     jobs: int = 1,
 ) -> Profile:
     """Measure what `config` costs and achieves at each T.
 
-    For every seed and T an untrained network learns all training images once, each with its
+    For every seed and T an untrained network learns all training samples once, each with its
     label, in an order shuffled by the seed, and is tested at the largest T. The network trained
-    at the largest T is tested at every T. Accuracy is the mean over seeds; latency the median
-    over samples of the processor time of the presenting thread, which other load hardly changes,
-    as a median over seeds; energy the mean over samples and seeds, estimated from the counts.
+    at the largest T is tested at every T.
 
-    train_images, test_images: (n, inputs) uint8 or float32, as Network.learn takes them.
-    train_labels, test_labels: (n,) integers from 0.
     config: its seed is replaced by each of `seeds`.
     timesteps: T to measure, in any order.
     energy_table: the model for the energy figures.
-    progress: called with (finished, all) runs after each run of one seed at one T.
-    name: of the profile.
-    jobs: processes to run in. More than the cores free blur the latencies.
+    progress: called with (finished, all) pieces of work after each of them.
+    max_loss: accuracy that ending presentations early may cost in training, and once more in
+        inference, above 0, below 1: margins for each T are calibrated first, on as many folds of
+        the training samples as there are seeds, up to five. None: all steps are always taken.
+    jobs: threads to run in. More than the cores free blur the latencies.
 
-    Raises ProfileError for empty data, lengths that differ, no or repeated T or seeds.
+    Raises ExperimentError for no or repeated T or seeds and for what cannot be run.
     """
-    for kind, images, labels in (('train', train_images, train_labels),
-                                 ('test', test_images, test_labels)):
-        if len(images) == 0 or len(images) != len(labels):
-            raise ProfileError(f'{kind} set is {len(images)} images and {len(labels)} labels, '
-                               'accepted is one or more, as many of each')
     for field, values in (('timesteps', timesteps), ('seeds', seeds)):
         if len(values) == 0 or len(set(values)) != len(values):
-            raise ProfileError(f'{field} is {list(values)}, accepted is one or more, each once')
-
+            raise ExperimentError(f'{field} is {list(values)}, '
+                                  'accepted is one or more, each once')
     timesteps = sorted(timesteps)
-    cells = [(seed, training) for training in timesteps for seed in seeds]
-    runs = joblib.Parallel(n_jobs=jobs, return_as='generator')(
-        joblib.delayed(_run_cell)(
-            train_images, train_labels, test_images, test_labels, replace(config, seed=seed),
-            training, timesteps if training == timesteps[-1] else timesteps[-1:],
-        )
-        for seed, training in cells
-    )
-    results = {}
-    for finished, (cell, run) in enumerate(zip(cells, runs), 1):
-        results[cell] = run
-        if progress is not None:
-            progress(finished, len(cells))
-
     reference = timesteps[-1]
-    points = tuple(
-        ProfilePoint(
+    folds = min(len(seeds), FOLDS)
+    work = _Work(len(timesteps) * len(seeds), progress, jobs)
+    training_margins = inference_margins = dict.fromkeys(timesteps, math.inf)
+    if max_loss is not None:
+        work.total += 2 * len(timesteps) + folds
+        training_margins, inference_margins = _calibrate(
+            data, config, timesteps, folds, max_loss, work)
+
+    def settings(t: int) -> list[Setting]:
+        """How the network that is trained at T is tested, at last at the largest T."""
+        return [Setting(config, t, tested, training_margins[t], inference_margins[tested])
+                for tested in (timesteps if t == reference else [reference])]
+
+    outcomes = dict(zip(timesteps, _rows(len(seeds), work.run(
+        joblib.delayed(run_experiments)(settings(t), data, seed)
+        for t in timesteps for seed in seeds
+    ))))
+    points = []
+    for index, t in enumerate(timesteps):
+        tested = [of_seed[index].inference for of_seed in outcomes[reference]]
+        trained = [of_seed[-1] for of_seed in outcomes[t]]
+        points.append(ProfilePoint(
             timesteps=t,
-            inference=_summarise(
-                [results[seed, reference].tested[t].accuracy for seed in seeds],
-                [results[seed, reference].tested[t] for seed in seeds], energy_table),
-            training=_summarise(
-                [results[seed, t].tested[reference].accuracy for seed in seeds],
-                [results[seed, t].trained for seed in seeds], energy_table),
-        )
-        for t in timesteps
-    )
+            inference=_figures(tested, tested, inference_margins[t], energy_table),
+            training=_figures([each.inference for each in trained],
+                              [each.training for each in trained],
+                              training_margins[t], energy_table),
+        ))
     return Profile(
-        name=name, rule=config.rule, neurons=config.neurons,
-        max_input_rate=float(config.max_input_rate),
-        energy_model=f'{energy_table.name}: estimated from operation counts, '
-                     f'{energy_table.source}',
-        obtained=f'measured: one pass over {len(train_labels)} labelled training samples, '
-                 f'{len(test_labels)} test samples, seeds {", ".join(map(str, seeds))}; latency is '
-                 f'processor time of one core ({platform.machine()}, {platform.system()})',
-        points=points,
+        name=data.name, rule=config.rule, neurons=config.neurons, coding=config.coding,
+        max_input_rate=config.max_input_rate, inference_spikes=config.neuron.inference_spikes,
+        energy_model=energy_table.name,
+        obtained=Obtained(
+            accuracy=f'tested: {len(data.test_labels)} samples after one pass over '
+                     f'{len(data.training_labels)} labelled ones, seeds '
+                     f'{", ".join(map(str, seeds))}: mean, standard deviation, worst',
+            latency='measured: processor time of one core '
+                    f'({platform.machine()}, {platform.system()}), mean of a pass, median of '
+                    'the seeds',
+            operations='counted: mean of all samples and seeds',
+            energy=f'estimated: operations times the energy of each, {energy_table.source}',
+            margin='none: every presentation takes T steps' if max_loss is None else
+                   f'calibrated: at most {max_loss:g} of accuracy lost in each phase, with 95 % '
+                   f'confidence, on {folds} of {FOLDS} parts of the training '
+                   'samples, each held back from a network',
+        ),
+        points=tuple(points),
     )
 
 
-@dataclass(frozen=True)
-class _Pass:
-    """One pass over a set: accuracy, median processor time a sample (s), counts of all samples."""
+class _Work:
+    """Runs pieces of work in threads, because kernels release the interpreter lock, and counts
+    them."""
 
-    accuracy: float
-    latency_s: float
-    counts: OperationCounts
-    samples: int
+    def __init__(
+        self, total: int, progress: Callable[[int, int], None] | None, jobs: int
+    ) -> None:
+        self.total = total
+        self._finished = 0
+        self._progress = progress
+        self._jobs = jobs
 
-
-@dataclass(frozen=True)
-class _Run:
-    """One network: its training pass (accuracy prequential) and a test pass for each T."""
-
-    trained: _Pass
-    tested: dict[int, _Pass]
-
-
-def _run_cell(
-    train_images: np.ndarray, train_labels: np.ndarray,
-    test_images: np.ndarray, test_labels: np.ndarray,
-    config: NetworkConfig, training_timesteps: int, inference_timesteps: Sequence[int],
-) -> _Run:
-    network = create_network(config)
-    warm_up(network)
-    order = np.random.default_rng(config.seed).permutation(len(train_labels))
-    trained = _present_all(network, train_images[order], train_labels[order],
-                           training_timesteps, learning=True)
-    return _Run(trained, {
-        t: _present_all(network, test_images, test_labels, t, learning=False)
-        for t in inference_timesteps
-    })
+    def run(self, pieces) -> list[Any]:
+        results = []
+        parallel = joblib.Parallel(self._jobs, prefer='threads', return_as='generator')
+        for result in parallel(pieces):
+            results.append(result)
+            self._finished += 1
+            if self._progress is not None:
+                self._progress(self._finished, self.total)
+        return results
 
 
-def _present_all(
-    network: Network, images: np.ndarray, labels: np.ndarray, timesteps: int, learning: bool,
-) -> _Pass:
-    right = 0
-    times = np.empty(len(labels))
-    counts = OperationCounts()
-    for index, (image, label) in enumerate(zip(images, labels.tolist())):
-        start = time.thread_time()
-        response = (network.learn(image, timesteps, label=label) if learning
-                    else network.infer(image, timesteps))
-        times[index] = time.thread_time() - start
-        right += response.predicted == label
-        counts = counts.plus(response.counts)
-    return _Pass(right / len(labels), float(np.median(times)), counts, len(labels))
+def _calibrate(
+    data: Data, config: NetworkConfig, timesteps: Sequence[int], folds: int, max_loss: float,
+    work: _Work,
+) -> tuple[dict[int, float], dict[int, float]]:
+    """Margins at each T, for training and for inference; the latter of networks trained so at
+    the largest T, as in the profile."""
+    training = dict(zip(timesteps, work.run(
+        joblib.delayed(calibrate_training_margin)(
+            [Setting(config, t, tested) for tested in timesteps], data, folds, max_loss)
+        for t in timesteps
+    )))
+    reference = timesteps[-1]
+    stopped = Setting(config, reference, reference, training[reference])
+    held_back = work.run(
+        joblib.delayed(_train_fold)(stopped, data, number) for number in range(folds))
+    inference = dict(zip(timesteps, work.run(
+        joblib.delayed(calibrate_margin)(*zip(*held_back), t, max_loss) for t in timesteps
+    )))
+    return training, inference
 
 
-def _summarise(
-    accuracies: Sequence[float], passes: Sequence[_Pass], table: EnergyTable,
+def _train_fold(
+    setting: Setting, data: Data, number: int
+) -> tuple[Network, np.ndarray, np.ndarray]:
+    """A network and the samples that were held back from it."""
+    part = fold(data, number)
+    return train(setting, part, number)[0], part.test_pixels, part.test_labels
+
+
+def _rows(length: int, flat: list) -> list[list]:
+    return [flat[start:start + length] for start in range(0, len(flat), length)]
+
+
+def _figures(
+    tested: Sequence[Pass], passes: Sequence[Pass], margin: float, table: EnergyTable
 ) -> PhaseFigures:
+    """Accuracies of `tested`, everything else of `passes`; both one a seed."""
+    accuracies = [each.accuracy for each in tested]
+    mean = Pass.mean(passes)
     return PhaseFigures(
         accuracy=float(np.mean(accuracies)),
-        latency_s=float(np.median([run.latency_s for run in passes])),
-        energy_j=float(np.mean([estimate_energy_j(run.counts, table) / run.samples
-                                for run in passes])),
-        accuracy_std=float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else float('nan'),
+        accuracy_std=float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else math.nan,
+        accuracy_worst=min(accuracies),
+        margin=margin,
+        steps=mean.timesteps,
+        latency_s=mean.processor_time_s,
+        energy_j=mean.energy_j(table),
+        **mean.counts._asdict(),
     )

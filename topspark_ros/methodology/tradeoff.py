@@ -78,6 +78,19 @@ def score_candidates(candidates: Candidates, mu: float, epsilon: float) -> np.nd
     )
 
 
+def pareto_front(candidates: Candidates) -> np.ndarray:
+    """The pairs with learning on that no other beats, those of less energy first, as rows.
+
+    A pair is beaten by one that needs no more energy and is more accurate, or is as accurate
+    and needs less.
+    """
+    rows = np.flatnonzero(candidates.learning)
+    rows = rows[np.lexsort((-candidates.accuracy[rows], candidates.energy_j[rows]))]
+    accuracy = candidates.accuracy[rows]
+    best_before = np.concatenate(([-np.inf], np.maximum.accumulate(accuracy)[:-1]))
+    return rows[accuracy > best_before]
+
+
 def _relative(cost: np.ndarray, reference: int) -> np.ndarray:
     # A profile may hold no cost at all, which then cannot matter.
     return cost / cost[reference] if cost[reference] > 0 else np.zeros_like(cost)

@@ -2,6 +2,7 @@
 """Learner node: classifies every camera frame with a spiking network and learns it online."""
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -24,13 +25,16 @@ from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
 from topspark_ros.nodes.parameters import parameter
-from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
+from topspark_ros.perception.online import Margins, OnlineLearner, OnlineSettings, Timesteps
 from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
 from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.slot import LatestSlot
 
 GRID = 28      # cells a side of the network's input
 IDLE_S = 0.5   # the worker looks up at least this often
+MARGIN = ('ends as soon as one class leads by this much: a share of all evidence with the '
+          'recruiting rule, output spikes with the others; inf: never. `topspark profile '
+          '--max-loss` finds it.')
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ class SnnLearnerParameters(ManagedParameters):
         high=MAX_TIMESTEPS)
     inference_timesteps: int = parameter(
         64, 'T of an inference until a decision comes.', unit='steps', low=1, high=MAX_TIMESTEPS)
+    training_margin: float = parameter(
+        math.inf, f'A learning presentation {MARGIN}', low=0.001, high=math.inf)
+    inference_margin: float = parameter(
+        math.inf, f'An inference {MARGIN}', low=0.001, high=math.inf)
     profile_file: str = parameter(
         '', 'Profile whose T are the only ones accepted in decisions; empty: any T.', fixed=True)
     label_wait: float = parameter(
@@ -136,7 +144,8 @@ class SnnLearner(ManagedNode):
         self._learning_allowed = True
         self._learner = OnlineLearner(
             network, class_names, self._decided,
-            OnlineSettings(p.label_wait, p.accuracy_window), ENERGY_TABLES[p.energy_model])
+            OnlineSettings(p.label_wait, p.accuracy_window), ENERGY_TABLES[p.energy_model],
+            Margins(p.training_margin, p.inference_margin))
         self._saved_s: float | None = None
 
         self._classification = self.create_lifecycle_publisher(
@@ -158,13 +167,22 @@ class SnnLearner(ManagedNode):
         """The profile's T; warns where it was measured for another network than this one."""
         if not path:
             return ()
-        profile = load_profile(path)
-        for name in ('rule', 'neurons', 'max_input_rate'):
-            measured, own = getattr(profile, name), getattr(self._config, name)
-            if measured != own:
+        profile, config, p = load_profile(path), self._config, self.parameters
+        measured_and_own = {
+            name: ({getattr(profile, name)}, getattr(config, name))
+            for name in ('rule', 'neurons', 'coding', 'max_input_rate')
+        } | {
+            'inference_spikes': ({profile.inference_spikes}, config.neuron.inference_spikes),
+            'training_margin': ({point.training.margin for point in profile.points},
+                                p.training_margin),
+            'inference_margin': ({point.inference.margin for point in profile.points},
+                                 p.inference_margin),
+        }
+        for name, (measured, own) in measured_and_own.items():
+            if measured != {own}:
                 self.get_logger().warning(
-                    f'{path}: measured with {name} {measured}, this network has {own}: what '
-                    'decisions expect will be off')
+                    f'{path}: measured with {name} {", ".join(map(str, sorted(measured)))}, this '
+                    f'network has {own}: what decisions expect will be off')
         return profile.timesteps
 
     def activate(self) -> None:
@@ -240,7 +258,11 @@ class SnnLearner(ManagedNode):
             d.training, d.inference, d.learning and self._learning_allowed, d.sequence))
 
     def parameters_changed(self, parameters: SnnLearnerParameters) -> None:
-        if self._learner is not None and self._decided.sequence == 0:
+        if self._learner is None:
+            return
+        self._learner.set_margins(
+            Margins(parameters.training_margin, parameters.inference_margin))
+        if self._decided.sequence == 0:
             self._decided = Timesteps(parameters.training_timesteps,
                                       parameters.inference_timesteps)
             self._apply_timesteps()

@@ -36,6 +36,14 @@ class Timesteps:
 
 
 @dataclass(frozen=True)
+class Margins:
+    """Lead of a class that ends a presentation early, as of Network.infer; inf: never."""
+
+    training: float = math.inf
+    inference: float = math.inf
+
+
+@dataclass(frozen=True)
 class OnlineSettings:
     label_wait_s: float = 0.15      # a frame without a label is learned as unlabelled after this
     accuracy_window: int = 200      # labelled frames behind the prequential accuracy
@@ -50,7 +58,7 @@ class Classification:
     score: float
     class_names: tuple[str, ...]
     scores: np.ndarray        # (classes,) float32, 0..1
-    timesteps: int
+    timesteps: int            # taken; fewer than set after an early exit
     learning: bool
     energy_j: float           # estimated, this inference
 
@@ -88,11 +96,13 @@ class OnlineLearner:
     """A network, the names of its classes, and the frames that still wait for a label."""
 
     def __init__(self, network: Network, class_names: Sequence[str], timesteps: Timesteps,
-                 settings: OnlineSettings, energy_table: EnergyTable):
+                 settings: OnlineSettings, energy_table: EnergyTable,
+                 margins: Margins = Margins()):
         self.settings = settings
         self._network = network
         self._class_names = _names(network, class_names)
         self._timesteps = timesteps
+        self._margins = margins
         self._energy_table = energy_table
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()       # by stamp, oldest first
         self._early_labels: OrderedDict[int, str] = OrderedDict()       # by stamp
@@ -111,6 +121,11 @@ class OnlineLearner:
         """Takes effect with the next presentation, never inside one."""
         with self._lock:
             self._timesteps = timesteps
+
+    def set_margins(self, margins: Margins) -> None:
+        """Takes effect with the next presentation, never inside one."""
+        with self._lock:
+            self._margins = margins
 
     def snapshot(self) -> tuple[Network, tuple[str, ...]]:
         """A copy of the network and its class names, to be saved while learning goes on."""
@@ -133,7 +148,7 @@ class OnlineLearner:
         """
         with self._lock:
             timesteps = self._timesteps
-            response = self._network.infer(pixels, timesteps.inference)
+            response = self._network.infer(pixels, timesteps.inference, self._margins.inference)
             name = (None if response.predicted is None
                     else self._class_names[response.predicted])
             energy_j = self._spend(response.counts)
@@ -227,7 +242,8 @@ class OnlineLearner:
         if not self._timesteps.learning:
             return
         label = None if frame.label is None else self._class_index(frame.label)
-        response = self._network.learn(frame.pixels, self._timesteps.training, label)
+        response = self._network.learn(frame.pixels, self._timesteps.training, label,
+                                       self._margins.training)
         self._learned += 1
         self._activity.learning(now_s, response.counts, self._spend(response.counts))
 
