@@ -77,6 +77,12 @@ def test_a_speck_is_not_part_of_the_object(digits):
     assert likeness(centre_object(frame), clean) > 0.99
 
 
+def test_another_thing_in_the_frame_is_not_part_of_the_object(digits):
+    frame = camera_frame(digits[0], left=60)
+    cv2.circle(frame, (270, 60), 15, 40, cv2.FILLED)
+    assert likeness(centre_object(frame), centre_object(camera_frame(digits[0], left=60))) > 0.95
+
+
 def test_read_only_and_strided_input(digits):
     frame = camera_frame(digits[0])
     strided = np.zeros((240, 2 * 320), np.uint8)

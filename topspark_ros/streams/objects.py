@@ -15,6 +15,7 @@ _LEAST_CONTRAST = 12  # grey levels between object and background
 _NOISE_FACTOR = 6     # an object stands out by this many standard deviations of the noise
 _INK_LEVEL = 0.4      # share of the peak contrast from which a pixel belongs to the object
 _SPECK_SHARE = 0.05   # components smaller than this share of the largest are specks
+_GAP_SHARE = 0.1      # of its size, by which a part of an object may lie off the largest one
 _OVERSAMPLING = 3     # samples a cell and direction, averaged
 
 
@@ -24,7 +25,8 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     The background, a smooth surface under uneven light, is fitted and removed; what stands
     out from it, dark or light, is the object. As in MNIST's preparation (LeCun et al. 1998,
     Proc. IEEE 86(11)) its bounding square takes 20/28 of the grid and its centre of mass
-    lies in the middle. The object is bright on 0; row-major. All zeros when nothing stands
+    lies in the middle; what lies apart from its largest part is not of it. The object is bright
+    on 0; row-major. All zeros when nothing stands
     out: a uniform frame or one of mere noise. An image of at most 48 pixels a side is
     taken as a crop on an even background.
 
@@ -39,7 +41,7 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     if peak < max(_LEAST_CONTRAST, _NOISE_FACTOR * _noise(relief, gray.shape)):
         return np.zeros(size * size, np.float32)
 
-    mask = _without_specks((relief > _INK_LEVEL * peak).astype(np.uint8))
+    mask = _main_part((relief > _INK_LEVEL * peak).astype(np.uint8))
     _, _, box_width, box_height = cv2.boundingRect(mask)
     # Keep the soft edge of the strokes, drop what lies further away.
     ink = relief * cv2.dilate(mask, np.ones((5, 5), np.uint8))
@@ -121,9 +123,15 @@ def _edge(shape: tuple[int, int]) -> np.ndarray:
     return edge.ravel()
 
 
-def _without_specks(mask: np.ndarray) -> np.ndarray:
-    """The mask without the components that are small against the largest one."""
+def _main_part(mask: np.ndarray) -> np.ndarray:
+    """The mask without specks, and without what lies apart from the largest component."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0  # the background
-    return (areas >= max(1, _SPECK_SHARE * areas.max())).astype(np.uint8)[labels]
+    low, size = stats[:, :2], stats[:, 2:4]
+    largest = int(np.argmax(areas))
+    # Between the boxes, along the axis where they are further apart; negative: they overlap.
+    gap = np.maximum(low - (low + size)[largest], low[largest] - (low + size)).max(axis=1)
+    belongs = areas >= max(1, _SPECK_SHARE * areas[largest])
+    belongs &= gap <= _GAP_SHARE * size[largest].max()
+    return belongs.astype(np.uint8)[labels]
