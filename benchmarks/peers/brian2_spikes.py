@@ -49,15 +49,17 @@ def excitatory_group(case: dict[str, np.ndarray]) -> NeuronGroup:
         equations += '\n dcurrent/dt = -release * current : 1'
     group = NeuronGroup(
         len(case['threshold']),
-        equations + '\n v_threshold : 1\n may_spike : boolean\n factor : 1\n trace_sum : 1',
+        equations + '\n v_threshold : 1\n may_spike : boolean'
+                    '\n factor : 1\n trace_squares : 1',
         threshold='v >= v_threshold and may_spike',
-        reset='v = 0' + ('\n v_threshold += threshold_step\n'
+        reset='v = reset_potential' + ('\n v_threshold += threshold_step\n'
                          'factor = clip(factor * tiring, least_factor, 1)'
                          if case['learning'] else ''),
         # Brian2 counts the step of the spike itself, we the steps after it.
         refractory=(1 + period) * ms if period else False,
         method='exact',
         namespace=dict(leak=1000 * leak * Hz, release=1000 * release * Hz, drive=1000 * drive * Hz,
+                       reset_potential=case['reset_potential'],
                        threshold_step=case['threshold_step'], tiring=case['tiring'],
                        least_factor=case['least_factor']),
     )
@@ -70,24 +72,40 @@ def excitatory_group(case: dict[str, np.ndarray]) -> NeuronGroup:
 def forward_synapses(
     case: dict[str, np.ndarray], sources: SpikeGeneratorGroup, targets: NeuronGroup
 ) -> Synapses:
-    """All inputs to all neurons; learning is pair-wise STDP at the output spike."""
+    """All inputs to all neurons; learning is pair-wise STDP at the output spike.
+
+    The norm of a neuron's weights is brought back by `scaling`.
+    """
     target = 'current' if case['synaptic_time_constant'] > 0 else 'v'
     if not case['learning']:
         synapses = Synapses(sources, targets, 'w : 1', on_pre=f'{target}_post += w')
     else:
         synapses = Synapses(
             sources, targets,
-            'w : 1\n dx/dt = -x / (100*ms) : 1 (clock-driven)\n trace_sum_post = x : 1 (summed)',
+            'w : 1\n dx/dt = -x / (100*ms) : 1 (clock-driven)'
+            '\n trace_squares_post = x**2 : 1 (summed)',
             on_pre=f'{target}_post += w\n x += 1',
-            on_post='w += learning_step * factor_post * (weight_sum * x / trace_sum_post - w)',
+            on_post='w += learning_step * factor_post'
+                    ' * (weight_norm * x / sqrt(trace_squares_post) - w)',
             method='exact',
-            namespace=dict(learning_step=case['learning_step'], weight_sum=case['weight_sum']),
+            namespace=dict(learning_step=case['learning_step'], weight_norm=case['weight_norm']),
         )
-        synapses.summed_updaters['trace_sum_post'].when = 'before_thresholds'
+        synapses.summed_updaters['trace_squares_post'].when = 'before_thresholds'
         synapses.post.when = 'after_thresholds'
     synapses.connect()
     synapses.w = case['weights'].ravel()
     return synapses
+
+
+def scaling(case: dict[str, np.ndarray], forward: Synapses) -> NetworkOperation:
+    """Synaptic scaling: the weights of a neuron that has spiked get their L2 norm back."""
+    def scale() -> None:
+        weights = forward.w[:].reshape(case['weights'].shape)
+        spiked = forward.target.spikes
+        weights[:, spiked] *= case['weight_norm'] / np.linalg.norm(weights[:, spiked], axis=0)
+        forward.w = weights.ravel()
+
+    return NetworkOperation(scale, when='before_resets')
 
 
 def inhibition(case: dict[str, np.ndarray], targets: NeuronGroup) -> list:
@@ -97,7 +115,8 @@ def inhibition(case: dict[str, np.ndarray], targets: NeuronGroup) -> list:
             furthest = np.argmax(targets.v[:] - targets.v_threshold[:])
             targets.may_spike = np.arange(len(targets)) == furthest
 
-        everyone = Synapses(targets, targets, on_pre='v_post = 0')
+        everyone = Synapses(targets, targets, on_pre='v_post = reset_potential',
+                            namespace=dict(reset_potential=case['reset_potential']))
         everyone.connect()
         everyone.pre.when = 'after_resets'
         return [NetworkOperation(choose, when='before_thresholds'), everyone]
@@ -142,6 +161,8 @@ def simulate(case: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     spikes = SpikeMonitor(targets)
     network = brian2.Network(sources, targets, forward, compared, spikes,
                              *inhibition(case, targets))
+    if case['learning']:
+        network.add(scaling(case, forward))
     network.schedule = BY_CURRENT if case['synaptic_time_constant'] > 0 else AT_ONCE
     network.run(int(case['timesteps']) * ms)
     return dict(

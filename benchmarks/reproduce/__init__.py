@@ -1,0 +1,1 @@
+"""TopSpark's claims and ours, measured: `make reproduce`."""

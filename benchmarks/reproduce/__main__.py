@@ -1,0 +1,84 @@
+"""`make reproduce`: the paper's claims and ours on this machine, as a report with pictures."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from topspark_ros.cli.report import write_json
+from topspark_ros.streams.datasets import DatasetError
+
+from . import disturbances, learning, paper, reductions, report
+from .common import Plan, Section, full, quick
+
+
+def measure(plan: Plan, progress: Progress) -> tuple[list[Section], tuple]:
+    """Every section, and what the pictures are drawn from."""
+    task = progress.add_task('', total=None)
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        progress.update(task, description=f'{title}, {done} done')
+
+    title = 'fewer timesteps'
+    reduced, comparisons = reductions.run(plan, advance)
+    title = 'learning'
+    learned, hits = learning.run(plan, advance)
+    title = "the paper's setting"
+    papers, accuracy = paper.run(plan, advance)
+    title = 'disturbances'
+    disturbed = disturbances.run(plan, advance)
+    return [reduced, *learned, papers, disturbed], (comparisons, hits, accuracy)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog='make reproduce', description=__doc__)
+    parser.add_argument('--quick', action='store_true',
+                        help="a look at everything on scikit-learn's digits, in a minute")
+    parser.add_argument('--jobs', type=int, default=1,
+                        help='processes; with more than one, processor times may suffer')
+    parser.add_argument('--output', type=Path, default=Path('results/reproduce'),
+                        help='folder to write')
+    options = parser.parse_args(arguments)
+    plan = (quick if options.quick else full)(options.jobs)
+    console = Console()
+    columns = (TextColumn('{task.description}'), BarColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=console) as progress:
+            sections, (comparisons, hits, accuracy) = measure(plan, progress)
+    except DatasetError as error:
+        console.print(f'make reproduce: {error}', style='red', highlight=False)
+        return 2
+    options.output.mkdir(parents=True, exist_ok=True)
+    report.draw_reductions(options.output / 'reductions.png', comparisons)
+    report.draw_first_frames(options.output / 'first_frames.png', hits)
+    report.draw_paper(options.output / 'paper.png', accuracy)
+    report.write(
+        options.output / 'report.md', sections,
+        {'Fewer timesteps, less energy and time': 'reductions.png',
+         'Learning from nothing, digits': 'first_frames.png',
+         "The paper's own setting": 'paper.png'},
+        f'{", ".join(plan.datasets)}; seeds 0 to {plan.seeds[-1]} for {max(plan.neurons)} neurons, '
+        f'0 to {plan.small_seeds[-1]} otherwise; {platform.machine()}, {platform.system()}.')
+    claims = [claim for section in sections for claim in section.claims]
+    write_json(options.output / 'figures.json', {
+        'claims': [claim._asdict() | {'met': claim.met} for claim in claims],
+        **{section.title: section.rows for section in sections}})
+    missed = [claim for claim in claims if claim.met == 'missed']
+    for claim in missed:
+        console.print(f'missed: {claim.what}: {claim.figure:.2f} {claim.unit}, '
+                      f'bound {claim.bound:g}')
+    promised = sum(claim.promised for claim in claims)
+    console.print(f'{options.output}/report.md: {len(missed)} of {promised} bounds missed')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

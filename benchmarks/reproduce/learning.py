@@ -1,0 +1,187 @@
+"""How well networks learn: all at once, from few frames, class by class, while T is switched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
+from topspark_ros.methodology.experiments import Data, Setting, run_experiments
+from topspark_ros.streams.datasets import load_dataset
+
+from .common import Advance, Claim, Plan, Section, enlarged, in_parallel, load, spread
+
+TIMESTEPS = 16
+RECRUITING = NetworkConfig(max_input_rate=9.0)
+PAIRWISE = NetworkConfig(
+    rule='pairwise', max_input_rate=4.0, neuron=NeuronConfig(inference_spikes=8.0))
+SWITCHED = (8, 16, 32, 64)  # T
+SWITCH_EVERY = 500  # samples
+FEW_SEEDS = range(5)
+LABELLED = (1.0, 0.1)  # shares of the frames
+WINDOWS = {'frames 1-200': slice(0, 200), 'frames 401-600': slice(400, 600),
+           'frames 1001-1200': slice(1000, 1200), 'last 200 frames': slice(-200, None)}
+
+# (labels guide learning, dataset): bound and aim of the worst seed, percent.
+ACCURACY = {(True, 'mnist'): (93, 95), (True, 'fashion_mnist'): (81.5, 84.5),
+            (False, 'mnist'): (92, 94), (False, 'fashion_mnist'): (79, 82)}
+INCREMENTAL = {(True, 'mnist'): (91, 94), (True, 'fashion_mnist'): (76, 80),
+               (False, 'mnist'): (80, 90), (False, 'fashion_mnist'): (69, 76)}
+FEW = {(1.0, 'frames 401-600'): (92, 96.5), (1.0, 'last 200 frames'): (95, 98.5),
+       (0.1, 'frames 401-600'): (78, 86), (0.1, 'last 200 frames'): (88, 94)}
+GUIDANCE = {True: 'labels guide learning', False: 'labels for the read-out only'}
+
+
+def static_accuracy(neurons: int, supervised: bool, data: Data, seed: int) -> float:
+    config = replace(RECRUITING, neurons=neurons, supervised=supervised)
+    outcome, = run_experiments([Setting(config, TIMESTEPS, TIMESTEPS)], data, seed)
+    return outcome.inference.accuracy
+
+
+def incremental_accuracy(neurons: int, supervised: bool, data: Data, seed: int) -> float:
+    """On all classes, after those have come one after another, once."""
+    order = np.random.default_rng(seed).permutation(len(data.training_labels))
+    order = order[np.argsort(data.training_labels[order], kind='stable')]
+    network = create_network(
+        replace(RECRUITING, neurons=neurons, supervised=supervised, seed=seed))
+    network.learn_many(data.training_pixels[order], TIMESTEPS, data.training_labels[order])
+    return _tested(network, TIMESTEPS, data)
+
+
+def first_frames(neurons: int, labelled: float, seed: int) -> np.ndarray:
+    """Digits, seen once: whether each was classified right before it was learned, bool.
+
+    labelled: share of the frames whose label is told; all are counted.
+    """
+    digits = load_dataset('digits')
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(digits.labels))
+    pixels = enlarged(digits.images.reshape(len(order), -1)[order])
+    truth = digits.labels[order]
+    labels = np.where(rng.random(len(truth)) < labelled, truth, -1)
+    network = create_network(replace(RECRUITING, neurons=neurons, seed=seed))
+    return network.learn_many(pixels, TIMESTEPS, labels).predicted == truth
+
+
+def switching_losses(base: NetworkConfig, neurons: int, data: Data, seed: int) -> list[float]:
+    """Of accuracy at each T of SWITCHED, by a network whose T was switched at random while it
+    learned, against one that learned at that T."""
+    config = replace(base, neurons=neurons, seed=seed)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(data.training_labels))
+    pixels, labels = data.training_pixels[order], data.training_labels[order]
+    switched = create_network(config)
+    for start in range(0, len(order), SWITCH_EVERY):
+        part = slice(start, start + SWITCH_EVERY)
+        switched.learn_many(pixels[part], int(rng.choice(SWITCHED)), labels[part])
+    losses = []
+    for timesteps in SWITCHED:
+        constant = create_network(config)
+        constant.learn_many(pixels, timesteps, labels)
+        losses.append(_tested(constant, timesteps, data) - _tested(switched, timesteps, data))
+    return losses
+
+
+def _tested(network, timesteps: int, data: Data) -> float:
+    predicted = network.infer_many(data.test_pixels, timesteps).predicted
+    return float((predicted == data.test_labels).mean())
+
+
+def run(plan: Plan, advance: Advance) -> tuple[list[Section], dict[float, np.ndarray]]:
+    """Sections, and (seeds, frames) of `first_frames` for each labelled share."""
+    data = {name: load(name, plan) for name in plan.datasets}
+    most = max(plan.neurons)
+    few, hits = _few_frames(plan, most, advance)
+    return [
+        _static(plan, data, advance), few, _by_class(plan, data, most, advance),
+        _switched(plan, data, most, advance),
+    ], hits
+
+
+def _static(plan: Plan, data: dict[str, Data], advance: Advance) -> Section:
+    cases = list(product(plan.neurons, (True, False), plan.datasets))
+    items = [(neurons, guided, data[name], seed)
+             for neurons, guided, name in cases for seed in plan.seeds_for(neurons)]
+    results = iter(in_parallel(static_accuracy, items, plan, advance))
+    accuracies = {case: [next(results) for _ in plan.seeds_for(case[0])] for case in cases}
+    claims = [
+        Claim(f'accuracy, {GUIDANCE[guided]}, {name}, N = {neurons}, worst seed',
+              100 * min(values), '%', *ACCURACY.get((guided, name), ()))
+        for (neurons, guided, name), values in accuracies.items() if neurons == max(plan.neurons)
+    ]
+    few, most = min(plan.neurons), max(plan.neurons)
+    if few < most:
+        claims.append(Claim(
+            f'accuracy gained from N = {few} to {most}, least',
+            100 * min(np.mean(accuracies[most, guided, name])
+                      - np.mean(accuracies[few, guided, name])
+                      for guided, name in product((True, False), plan.datasets)),
+            '%', 0, 0))
+    return Section(
+        'Accuracy, recruiting rule', f'One pass over the training samples, T = {TIMESTEPS}.',
+        claims,
+        [dict(neurons=neurons, labels=GUIDANCE[guided], dataset=name, accuracy=spread(values))
+         for (neurons, guided, name), values in accuracies.items()])
+
+
+def _by_class(plan: Plan, data: dict[str, Data], neurons: int, advance: Advance) -> Section:
+    cases = list(product((True, False), plan.datasets))
+    results = iter(in_parallel(
+        incremental_accuracy,
+        [(neurons, guided, data[name], seed) for guided, name in cases for seed in plan.seeds],
+        plan, advance))
+    accuracies = {case: [next(results) for _ in plan.seeds] for case in cases}
+    return Section(
+        'Classes that arrive one after another, recruiting rule',
+        f'All samples of one class, then of the next; one pass, N = {neurons}, '
+        f'T = {TIMESTEPS}; tested on all classes at the end.',
+        [Claim(f'class by class, {GUIDANCE[guided]}, {name}, worst seed', 100 * min(values), '%',
+               *INCREMENTAL.get((guided, name), ()))
+         for (guided, name), values in accuracies.items()],
+        [dict(labels=GUIDANCE[guided], dataset=name, accuracy=spread(values))
+         for (guided, name), values in accuracies.items()])
+
+
+def _few_frames(
+    plan: Plan, neurons: int, advance: Advance
+) -> tuple[Section, dict[float, np.ndarray]]:
+    results = iter(in_parallel(
+        first_frames, [(neurons, share, seed) for share in LABELLED for seed in FEW_SEEDS],
+        plan, advance))
+    hits = {share: np.array([next(results) for _ in FEW_SEEDS]) for share in LABELLED}
+    in_windows = {(share, name): hits[share][:, part].mean(axis=1)
+                  for share in LABELLED for name, part in WINDOWS.items()}
+    promised = FEW if neurons == 400 else dict.fromkeys(FEW, ())
+    return Section(
+        'Learning from nothing, digits',
+        f'Each of 1,797 digits is classified, then learned, once; N = {neurons}, '
+        f'T = {TIMESTEPS}, recruiting rule.',
+        [Claim(f'{share:.0%} of the frames labelled, {name}, worst of {len(FEW_SEEDS)} seeds',
+               100 * in_windows[share, name].min(), '%', *promised[share, name])
+         for share, name in FEW],
+        [dict(labelled=f'{share:.0%}',
+              **{name: spread(in_windows[share, name]) for name in WINDOWS})
+         for share in LABELLED],
+    ), hits
+
+
+def _switched(plan: Plan, data: dict[str, Data], neurons: int, advance: Advance) -> Section:
+    rules = {'recruiting': RECRUITING, 'pairwise': PAIRWISE}
+    cases = list(product(rules, plan.datasets))
+    results = iter(in_parallel(
+        switching_losses, [(rules[rule], neurons, data[name], seed)
+                           for rule, name in cases for seed in plan.seeds], plan, advance))
+    losses = {case: 100 * np.array([next(results) for _ in plan.seeds]) for case in cases}
+    return Section(
+        'One network, T switched at random',
+        f'Every {SWITCH_EVERY} samples, among {", ".join(map(str, SWITCHED))}; N = {neurons}; '
+        'tested at every T without labelling anew, against networks that learned at that T.',
+        [Claim(f'switched T, {rule}, {name}, accuracy lost at the worst T, mean of seeds',
+               values.mean(axis=0).max(), 'points', 1.5, 0.3)
+         for (rule, name), values in losses.items()],
+        [dict(rule=rule, dataset=name, **{
+            f'loss at T {t}': f'{column.mean():.1f} points, worst {column.max():.1f}'
+            for t, column in zip(SWITCHED, values.T)})
+         for (rule, name), values in losses.items()])

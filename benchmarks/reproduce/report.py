@@ -1,0 +1,127 @@
+"""The report: a Markdown page with its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use('Agg')
+import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
+import numpy as np  # noqa: E402
+
+from .common import Claim, Section  # noqa: E402
+from .reductions import Comparison  # noqa: E402
+
+COLOURS = {'training': 'tab:blue', 'inference': 'tab:orange'}
+RUNNING_FRAMES = 100
+
+
+def write(path: Path, sections: list[Section], pictures: dict[str, str], how: str) -> None:
+    """pictures: file name by the title of the section that shows it."""
+    lines = ['# TopSpark, reproduced and surpassed', '', how, '', '## Bounds and aims', '',
+             *_claim_table([claim for section in sections for claim in section.claims])]
+    for section in sections:
+        lines += ['', f'## {section.title}', '', section.text, '']
+        if section.title in pictures:
+            lines += [f'![{section.title}]({pictures[section.title]})', '']
+        lines += _table(section.rows)
+    path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+
+
+def _claim_table(claims: list[Claim]) -> list[str]:
+    return _table([
+        dict(what=claim.what, figure=f'{claim.figure:.2f} {claim.unit}', bound=f'{claim.bound:g}',
+             aim=f'{claim.aim:g}', met=claim.met)
+        if claim.promised else
+        dict(what=claim.what, figure=f'{claim.figure:.2f} {claim.unit}', bound='', aim='', met='')
+        for claim in claims
+    ])
+
+
+def _table(rows: list[dict]) -> list[str]:
+    columns = list(rows[0])
+    return [
+        '| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns),
+        *('| ' + ' | '.join(_shown(row[column]) for column in columns) + ' |' for row in rows),
+    ]
+
+
+def _shown(value: object) -> str:
+    return f'{value:.1f}' if isinstance(value, float) else str(value)
+
+
+def draw_reductions(path: Path, comparisons: list[Comparison]) -> None:
+    """Ratios to the baseline, for each case."""
+    figure, axes = plt.subplots(1, 3, figsize=(13, 5), sharey=True, layout='constrained')
+    names = [f'{c.case.rule}, {c.case.dataset.split("_")[0]}, N = {c.case.neurons}'
+             for c in comparisons]
+    for axis, (what, title) in zip(axes, (
+        ('steps', 'fewer timesteps'), ('energy', 'less energy (estimated)'),
+        ('time', 'less processor time'),
+    )):
+        for shift, phase in zip((-0.19, 0.19), COLOURS):
+            values = [c.ratios()[f'{phase} {what}'] for c in comparisons]
+            bars = axis.barh(np.arange(len(names)) + shift, values, 0.36, label=phase,
+                             color=COLOURS[phase])
+            axis.bar_label(bars, [f'{value:.0f}' if value >= 10 else f'{value:.1f}'
+                                  for value in values], padding=2, fontsize=7)
+        paper = {'steps': 3.9, 'energy': 3.4, 'time': 3.9}[what]
+        axis.axvline(paper, color='grey', linestyle=':', linewidth=1.5)
+        axis.set_xscale('log')
+        axis.set_xlim(0.8, 1.6 * max(max(c.ratios()[f'{phase} {what}'] for phase in COLOURS)
+                                     for c in comparisons))
+        axis.xaxis.set_major_formatter('{x:g}')
+        axis.xaxis.set_minor_formatter('')
+        axis.set_xlabel(f'times {title}')
+    axes[0].set_yticks(range(len(names)), names)
+    axes[0].invert_yaxis()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc='outside lower left', ncols=2)
+    figure.suptitle('Against T = 350, at most one point of accuracy apart '
+                    '(dotted: the claim of the paper, two points)')
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_paper(path: Path, accuracy: dict) -> None:
+    """Accuracy against T, with and without enhancement."""
+    panels = list(dict.fromkeys((rule, name) for rule, name, *_ in accuracy))
+    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.6), sharex=True,
+                                layout='constrained', squeeze=False)
+    for axis, (rule, name) in zip(axes[0], panels):
+        curves = dict.fromkeys(
+            (neurons, enhanced) for r, d, neurons, enhanced, _ in accuracy if (r, d) == (rule, name))
+        for neurons, enhanced in curves:
+            points = sorted((t, 100 * value) for (*case, t), value in accuracy.items()
+                            if case == [rule, name, neurons, enhanced])
+            axis.plot(*zip(*points), '-' if enhanced else '--', marker='.',
+                      color='tab:blue' if neurons == min(n for n, _ in curves) else 'tab:red',
+                      label=f'N = {neurons}, {"" if enhanced else "not "}enhanced')
+        axis.set_xscale('log', base=2)
+        axis.set_xticks((16, 64, 175, 350), ('16', '64', '175', '350'))
+        axis.set_title(f'{rule}, {name}', fontsize=10)
+        axis.set_xlabel('T [steps]')
+        axis.grid(alpha=0.3)
+    axes[0, 0].set_ylabel('accuracy [%]')
+    axes[0, 0].legend(fontsize=7)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_first_frames(path: Path, hits: dict[float, np.ndarray]) -> None:
+    """Prequential accuracy, mean and range over seeds."""
+    figure, axis = plt.subplots(figsize=(8, 3.6), layout='constrained')
+    window = np.ones(RUNNING_FRAMES) / RUNNING_FRAMES
+    for share, of_seeds in hits.items():
+        running = 100 * np.array([np.convolve(each, window, 'valid') for each in of_seeds])
+        frames = np.arange(running.shape[1]) + RUNNING_FRAMES
+        line, = axis.plot(frames, running.mean(axis=0), label=f'{share:.0%} of the frames labelled')
+        axis.fill_between(frames, running.min(axis=0), running.max(axis=0), alpha=0.2,
+                          color=line.get_color(), linewidth=0)
+    axis.set_xlabel('frames seen')
+    axis.set_ylabel(f'accuracy [%], last {RUNNING_FRAMES} frames')
+    axis.grid(alpha=0.3)
+    axis.legend(loc='lower right')
+    axis.set_title('Digits from nothing: classified, then learned (band: all seeds)')
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
