@@ -25,7 +25,7 @@ def measure(plan: Plan, progress: Progress) -> tuple[list[Section], tuple]:
     def advance() -> None:
         nonlocal done
         done += 1
-        progress.update(task, description=f'{title}, {done} done')
+        progress.update(task, description=f'{title}, {done} experiments done')
 
     title = 'fewer timesteps'
     reduced, comparisons = reductions.run(plan, advance)
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('--quick', action='store_true',
                         help="a look at everything on scikit-learn's digits, in a minute")
     parser.add_argument('--jobs', type=int, default=1,
-                        help='processes; with more than one, processor times may suffer')
+                        help='processes')
     parser.add_argument('--output', type=Path, default=Path('results/reproduce'),
                         help='folder to write')
     options = parser.parse_args(arguments)

@@ -22,7 +22,7 @@ class Plan(NamedTuple):
     """What is run: all of it, or a quick look on the digits that scikit-learn ships.
 
     seeds: for 400 neurons; small_seeds: for fewer. samples: most training samples.
-    jobs: processes. Processor times are measured in one, whatever this is.
+    jobs: processes; processor times are measured in one, after the others.
     """
 
     datasets: tuple[str, ...]

@@ -14,7 +14,7 @@ from .common import FULL_TIMESTEPS, Advance, Plan, Section, in_parallel, load
 from .reductions import DIEHL_COOK_RATE
 
 RULES = ('pairwise', 'adaptive')
-TIMESTEPS = (350, 250, 175, 125, 100, 64, 32, 16)
+TIMESTEPS = (350, 175, 125, 90, 64, 32, 16)
 LOSS = 0.02  # that the paper allows
 TABLE = ENERGY_TABLES['loihi']
 

@@ -58,8 +58,8 @@ class Comparison(NamedTuple):
     ours: Setting
     baseline_outcomes: list[Outcome]
     our_outcomes: list[Outcome]
-    baseline_us: tuple[float, float]
-    our_us: tuple[float, float]
+    baseline_us: tuple[float, float] = (math.nan, math.nan)
+    our_us: tuple[float, float] = (math.nan, math.nan)
 
     @property
     def loss(self) -> float:
@@ -104,12 +104,12 @@ def candidates(case: Case) -> list[Setting]:
 
 
 def compare(case: Case, data: Data, seeds: range) -> Comparison:
+    """All but the processor times."""
     baseline, ours = choose(case, data.validation())
     return Comparison(
         case, baseline, ours,
         *([run_experiments([setting], data, seed)[0] for seed in seeds]
           for setting in (baseline, ours)),
-        *_processor_times(baseline, ours, data),
     )
 
 
@@ -152,10 +152,12 @@ def _energy(outcomes: list[Outcome]) -> float:
     return sum(math.log(each.energy_j(TABLE)) for outcome in outcomes for each in outcome)
 
 
-def _processor_times(baseline: Setting, ours: Setting, data: Data):
+def timed(comparison: Comparison, data: Data) -> Comparison:
+    """With processor times, of the two in turns, in this process."""
     pixels, labels = data.training_pixels[:TIMED_SAMPLES], data.training_labels[:TIMED_SAMPLES]
     learn, infer = {}, {}
-    for name, setting in (('baseline', baseline), ('ours', ours)):
+    for name in ('baseline', 'ours'):
+        setting = getattr(comparison, name)
         network = create_network(setting.config)
         network.learn_many(data.training_pixels, setting.training_timesteps, data.training_labels)
         infer[name] = lambda n=network, s=setting: n.infer_many(
@@ -163,7 +165,9 @@ def _processor_times(baseline: Setting, ours: Setting, data: Data):
         learn[name] = lambda n=network, s=setting: n.learn_many(
             pixels, s.training_timesteps, labels, s.training_margin)
     infer_us, learn_us = fastest(infer, len(pixels)), fastest(learn, len(pixels))
-    return tuple((learn_us[name], infer_us[name]) for name in ('baseline', 'ours'))
+    return comparison._replace(
+        baseline_us=(learn_us['baseline'], infer_us['baseline']),
+        our_us=(learn_us['ours'], infer_us['ours']))
 
 
 def run(plan: Plan, advance: Advance) -> tuple[Section, list[Comparison]]:
@@ -172,6 +176,7 @@ def run(plan: Plan, advance: Advance) -> tuple[Section, list[Comparison]]:
     comparisons = in_parallel(
         compare, [(case, data[case.dataset], plan.seeds_for(case.neurons)) for case in cases],
         plan, advance)
+    comparisons = [timed(each, data[each.case.dataset]) for each in comparisons]
     return Section(
         'Fewer timesteps, less energy and time',
         'Baseline: T = 350 with the best of stratified and Bernoulli coding, two rates and four '

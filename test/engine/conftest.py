@@ -21,7 +21,13 @@ CONFIGS = {
         seed=3,
         rule='adaptive',
         coding='graded',
-        neuron=NeuronConfig(inhibition=1.0, refractory_period=2, synaptic_time_constant=3),
+        neuron=NeuronConfig(
+            inhibition=1.0,
+            refractory_period=2,
+            synaptic_time_constant=3,
+            reset_potential=-0.5,
+            theta_step=1.0,
+        ),
     ),
     'triplet-bernoulli-layer': NetworkConfig(
         neurons=30,
@@ -32,6 +38,7 @@ CONFIGS = {
             synaptic_time_constant=5,
             inhibition=2.0,
             inhibitory_layer=True,
+            theta_step=1.0,
             inference_spikes=1.5,
         ),
     ),
@@ -42,7 +49,9 @@ CONFIGS = {
         coding='first_spike',
         normalisation='full_scale',
         max_input_rate=0.06375,
-        neuron=NeuronConfig(theta_time_constant=1e4),
+        neuron=NeuronConfig(
+            theta_time_constant=1e4, theta_step=4.0, output_spikes=1.5, enhancement=False
+        ),
     ),
 }
 

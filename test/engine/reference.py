@@ -21,7 +21,9 @@ from topspark_ros.engine.kernels.randomness import seed_from, uniform
 
 from .reference_encoding import encode
 
-POTENTIAL, EVIDENCE = 1e-4, 1e-5  # what is resolved: relative potentials; matches and evidence
+# What is resolved: relative potentials; matches and evidence; the length of currents that shows
+# their direction.
+POTENTIAL, EVIDENCE, CURRENT = 1e-4, 1e-5, 1e-2
 
 
 class Outcome(NamedTuple):
@@ -46,14 +48,16 @@ class Reference:
         self.generator = np.array([config.seed], np.uint64)
         self.closest = math.inf
 
-    def learn(self, sample, timesteps: int, label: int | None = None) -> Outcome:
+    def learn(
+        self, sample, timesteps: int, label: int | None = None, margin: float = math.inf
+    ) -> Outcome:
         encoded = encode(self.config, sample, timesteps, self.generator)
         known = len(self.class_frames)
         if label is not None and label >= known and not encoded.black:
             self.class_frames = np.pad(self.class_frames, (0, label + 1 - known))
             self.readout = np.pad(self.readout, ((0, 0), (0, label + 1 - known)))
         self.closest = min(self.closest, encoded.closest)
-        outcome = self._present(encoded, timesteps, True, label, math.inf)
+        outcome = self._present(encoded, timesteps, True, label, margin)
         return outcome._replace(scores=outcome.scores[:known])
 
     def infer(self, sample, timesteps: int, margin: float = math.inf) -> Outcome:
@@ -94,88 +98,144 @@ class Recruiting(Reference):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
+        self.corrections = np.zeros((config.neurons, 0))  # one column per class
         self.attractions = np.zeros(config.neurons, int)
         self.recruited = self.frames = 0
         self.mean = self.variance = 0.0  # of the first spiker's match
         self.error_rate = 1.0
+        self.last_label = None
+        self.alternation = 0.0  # share of labels that differ from the one before
+        self.merged = 0
+
+    @property
+    def affinity(self):
+        """The Gram matrix of the neurons in use."""
+        w = self.weights[: self.recruited]
+        return w @ w.T
 
     def _present(self, encoded, timesteps, learning, label, margin):
+        self.corrections = np.pad(
+            self.corrections, ((0, 0), (0, len(self.class_frames) - self.corrections.shape[1]))
+        )
         m = self.recruited
         v, n = np.zeros(m), np.zeros(self.config.inputs)
-        order, scores = [], np.zeros(len(self.class_frames))
+        order, current = [], np.zeros(0)
+        evidence = scores = np.zeros(len(self.class_frames))
         for t in range(timesteps):
             v += self.weights[:m] @ encoded.charge[t]
             n += encoded.charge[t]
             # The threshold falls at the end; to end early, after every second step.
             is_due = t + 1 == timesteps or (margin < math.inf and t % 2 == 1)
             if is_due and n.any():
-                order, scores = self._spike_in_order(v, n)
+                order, current = self._spike_in_order(v / np.linalg.norm(n))
+                evidence, scores = self._read_out(order, current)
                 if self._leads(scores, margin):
                     break
         predicted = self._strongest(scores)
         raster = [(t, int(j)) for j in order]
         changed = 0
-        if learning and n.any():
-            unit = n / np.linalg.norm(n)
-            changed = self._plasticity(unit, v, order, scores, predicted, label)
+        if learning:
+            if encoded.generators:  # steps after an early end are never drawn
+                self.generator[0] = encoded.generators[t // 64]
+            if n.any():
+                changed = self._plasticity(
+                    n / np.linalg.norm(n), order, current, evidence, scores, predicted, label
+                )
         spent = int(encoded.spikes[: t + 1].sum())
-        counts = (spent, len(order), spent * m, m * (t + 1), changed * len(n))
+        counts = (spent, len(order), spent * m, m * (t + 1), changed)
         return Outcome(predicted, scores, t + 1, counts, raster)
 
-    def _spike_in_order(self, v, n):
-        """The three neurons that the falling threshold meets first, and their evidence."""
-        drive = v / np.linalg.norm(n) - self.theta[: self.recruited]
+    def _spike_in_order(self, match):
+        """The twelve neurons that the falling threshold meets first, and their currents."""
+        if not self.recruited:
+            return [], np.zeros(0)
+        theta = self.theta[: self.recruited]
+        drive = match - theta
         order = np.argsort(-drive, kind='stable')
-        for one, following in zip(order[:3], order[1:]):
-            if v[one] > 0:
+        for one, following in zip(order[:12], order[1:]):
+            if match[one] or match[following] or theta[one] != theta[following]:
                 self._compare(drive[one] - drive[following], EVIDENCE)
-        scores = np.zeros(len(self.class_frames))
-        for omega, j in zip((1.0, 0.45, 0.2), order):
-            scores += omega * self.readout[j] / (self.readout[j].sum() + 2) / 1.65
-        return order[:3], scores
+        falling = drive[order]
+        end = falling[12] if len(order) > 12 else min(0.0, falling[-1])
+        order, lead = order[:12], falling[:12] - end
+        length = np.linalg.norm(lead)
+        if drive.any() and len(order) > 1 and self.corrections.any():
+            self._compare(length, CURRENT)
+        return order, lead / length if length > 0 else np.full(len(order), len(order) ** -0.5)
 
-    def _plasticity(self, unit, v, order, scores, predicted, label):
-        """Returns the number of neurons whose weights changed."""
+    def _read_out(self, order, current):
+        evidence = np.zeros(len(self.class_frames))
+        speaking = [j for j in order if self.readout[j].any()]
+        for omega, j in zip((1.0, 0.45, 0.2), speaking):
+            evidence += omega / 1.65 * self.readout[j] / (self.readout[j].sum() + 2)
+        if not speaking:
+            return evidence, np.zeros(len(evidence))
+        scores = np.exp(4 * (evidence + current @ self.corrections[order]))
+        scores[self.class_frames == 0] = 0
+        return evidence, scores / scores.sum()
+
+    def _plasticity(self, unit, order, current, evidence, scores, predicted, label):
+        """Returns the number of weights changed."""
+        m, neurons = self.recruited, self.config.neurons
         first = int(order[0]) if len(order) else None
-        no_labels_yet = label is None and not self.class_frames.any()
+        guided = self.config.supervised and label is not None
+        changed, rewritten = 0, len(unit) + m
         if label is not None:
             self.class_frames[label] += 1
-        novel = self._is_novel(first, unit, label, no_labels_yet)
+            changed = self._correct(order, current, scores, label)
+        novel = self._is_novel(first, unit, guided)
         self.frames += 1
         wrong = False
-        if label is not None:
+        if guided:
             wrong = predicted != label or self._strongest(self.readout[first]) != label
             self.error_rate += ((predicted != label) - self.error_rate) / 30
 
-        imprinted, changed = None, 1
-        if (wrong or novel) and self.recruited < self.config.neurons:
-            imprinted = self.recruited
-            self._imprint(imprinted, unit, label, scores)
-            self.recruited += 1
-        elif wrong:
-            imprinted = self._victim(label)
-            if imprinted is not None:
-                self._imprint(imprinted, unit, label, scores)
-            else:
-                changed = self._quantise(first, unit, v, label)
-        elif label is not None or not novel:
-            self._attract(first, unit)
-            self.theta[first] += 3e-4 if no_labels_yet else 0
+        imprinted = None
+        if m < neurons and (wrong or novel):
+            imprinted = m
+        elif m == neurons and (wrong or (novel and not guided)):
+            imprinted = self._make_room(label if guided else None)
+            changed += 0 if imprinted is None else rewritten
+        if imprinted is not None:
+            self._imprint(imprinted, unit, label, evidence)
+            changed += rewritten
         else:
-            changed = 0
+            right = self._right(unit, label, first) if wrong else first
+            self._attract(right, unit)
+            changed += rewritten
+            if right != first:
+                self.readout[right, label] += 1
+                self._move(first, unit, -0.04)
+                changed += rewritten
+            self.theta[first] += 0 if guided else 1e-3
         if label is not None and first is not None and first != imprinted:
             self.readout[first, label] += 1
         return changed
 
-    def _is_novel(self, first, unit, label, no_labels_yet):
+    def _correct(self, order, current, scores, label):
+        """The delta rule; returns the number of weights changed."""
+        rate = 0.2 * self.alternation
+        differs = self.last_label is not None and label != self.last_label
+        self.alternation += 0.01 * (differs - self.alternation)
+        self.last_label = label
+        if rate == 0 or not scores.any():
+            return 0
+        seen = self.class_frames > 0
+        error = np.where(seen, (np.arange(len(scores)) == label) - scores, 0)
+        self.corrections[order] += rate * np.outer(current, error)
+        return len(order) * int(seen.sum())
+
+    def _is_novel(self, first, unit, guided):
         """Whether the first spiker matches unusually badly; keeps what is usual up to date."""
         novel = self.frames < 10
         if first is None:
-            return novel
-        match = self.weights[first] @ unit
-        high, low = (1, -2) if label is not None else (3, 0) if no_labels_yet else (-1, -4)
+            return True
+        full = self.recruited == self.config.neurons
+        high, low = (1, -2) if guided else (3, 0)
         z = high + (low - high) * self.recruited / self.config.neurons
-        difference = match - self.mean
+        if full and not guided:
+            z = -2
+        difference = self.weights[first] @ unit - self.mean
         if not novel:
             novel = bool(difference < z * math.sqrt(self.variance))
             self._compare(abs(difference - z * math.sqrt(self.variance)), EVIDENCE)
@@ -184,49 +244,60 @@ class Recruiting(Reference):
         self.variance = (1 - rate) * (self.variance + rate * difference**2)
         return novel
 
-    def _victim(self, label):
-        """The neuron to take over for a class, None if none should be."""
-        owner = [self._strongest(votes) for votes in self.readout]
-        owned = [owner.count(c) for c in range(len(self.class_frames))]
-        chance = uniform(self.generator)
-        self._compare(abs(chance - self.error_rate**2), EVIDENCE)
-        share = 0.6 * self.config.neurons / (self.class_frames > 0).sum()
-        if owned[label] >= share and chance >= self.error_rate**2:
+    def _make_room(self, label):
+        """Merge two neurons of a full pool; the one that is free then, None if none is."""
+        eligible = list(range(self.config.neurons))
+        if label is not None:
+            owner = [self._strongest(votes) for votes in self.readout]
+            owned = [owner.count(c) for c in range(len(self.class_frames))]
+            chance = uniform(self.generator)
+            self._compare(abs(chance - self.error_rate**2), EVIDENCE)
+            share = 0.6 * self.config.neurons / (self.class_frames > 0).sum()
+            if owned[label] >= share and chance >= self.error_rate**2:
+                return None
+            eligible = [j for j in eligible if owner[j] in (None, np.argmax(owned))]
+        k, affinity = self.attractions, self.affinity
+        costs = {
+            (a, b): k[a] * k[b] / (k[a] + k[b]) * (1 - affinity[a, b])
+            for a in eligible for b in eligible if b < a
+        }
+        if not costs:
             return None
-        worth = np.full(self.config.neurons, math.inf)
-        for j, votes in enumerate(self.readout):
-            if owner[j] is None:
-                worth[j] = 0
-            elif owner[j] == np.argmax(owned):
-                worth[j] = (self.attractions[j] + 1) * votes.max() / votes.sum()
-        least, following = sorted([*worth, math.inf])[:2]
-        if following > least:
-            self._compare(following - least, EVIDENCE)
-        return int(np.argmin(worth))
+        least = sorted([*costs.values(), math.inf])
+        self._compare((least[1] - least[0]) / max(1, least[0]), EVIDENCE)
+        a, b = min(costs, key=costs.get)
+        self._merge(a, b)
+        self.merged += 1
+        return b
 
-    def _quantise(self, first, unit, v, label):
-        """Learning vector quantisation: attract the best of the class, repel the wrong one."""
+    def _merge(self, a, b):
+        share = self.attractions[a] / (self.attractions[a] + self.attractions[b])
+        for mean in (self.weights, self.theta, self.corrections):
+            mean[a] = share * mean[a] + (1 - share) * mean[b]
+        for total in (self.readout, self.attractions):
+            total[a] += total[b]
+        self.weights[a] /= np.linalg.norm(self.weights[a])
+
+    def _right(self, unit, label, first):
+        """The best match of the class, where it has any."""
         own = [j for j in range(self.recruited) if self._strongest(self.readout[j]) == label]
-        match = sorted(self.weights[own] @ unit)
-        if len(own) > 1 and match[-1] > 0:
-            self._compare(match[-1] - match[-2], EVIDENCE)
-        right = max(own, key=lambda j: v[j])
-        self._attract(right, unit)
-        if right == first:
-            return 1
-        self.readout[right, label] += 1
-        self._move(first, unit, -0.04)
-        return 2
+        if not own:
+            return first
+        match = self.weights[own] @ unit
+        second, best = sorted([0, *match])[-2:]
+        if best > 0 and len(own) > 1:
+            self._compare(best - second, EVIDENCE)
+        return own[np.argmax(match)]
 
-    def _imprint(self, j, unit, label, scores):
+    def _imprint(self, j, unit, label, evidence):
+        self.theta[j] = self.theta[: self.recruited].mean() if self.recruited else 0
+        self.recruited = max(self.recruited, j + 1)
         self.weights[j] = unit
         self.attractions[j] = 1
-        self.theta[j] = self.theta[: self.recruited].mean() if self.recruited else 0
-        self.readout[j] = 0
+        self.corrections[j] = 0
+        self.readout[j] = 0.15 * evidence
         if label is not None:
-            self.readout[j, label] = 1
-        elif scores.any():
-            self.readout[j] = 0.3 * scores / scores.sum()
+            self.readout[j] = np.arange(len(evidence)) == label
 
     def _attract(self, j, unit):
         step = max(1 / (1 + self.attractions[j]), 0.02)
@@ -248,7 +319,9 @@ class Stdp(Reference):
         super().__init__(config)
         self.weights[:] = weights
         self.learning_rate = np.ones(config.neurons)
-        self.gain = 1150 / 130 / 2280
+        self.gain = 8 * math.sqrt(3) / 2 / 28 / 13
+        if config.neuron.inhibition == math.inf:
+            self.gain /= 5
         self.window = np.zeros(3)  # samples, output spikes, wanted output spikes
 
     def _present(self, encoded, timesteps, learning, label, margin):
@@ -274,10 +347,12 @@ class Stdp(Reference):
                 steps = t + 1
                 break
         if learning:
+            if encoded.generators:  # steps after an early end are never drawn
+                self.generator[0] = encoded.generators[(steps - 1) // 64]
             updates += self._close_window()
             if encoded.spikes.any():
-                self._after_presentation(timesteps, label)
-            self.theta *= math.exp(-timesteps / self.config.neuron.theta_time_constant)
+                self._after_presentation(steps, timesteps, label)
+            self.theta *= math.exp(-steps / self.config.neuron.theta_time_constant)
         scores = self.evidence / max(len(self.raster), 1)
         spent, output = int(encoded.spikes[:steps].sum()), len(self.raster)
         counts = (spent, output, operations, layers * len(self.v) * steps, updates)
@@ -285,19 +360,23 @@ class Stdp(Reference):
 
     def _rest(self, expected, timesteps, learning):
         """Everything before the first step."""
-        neurons = self.config.neurons
+        neurons, neuron = self.config.neurons, self.config.neuron
+        full = timesteps if neuron.enhancement else 350
         most = min(16.0, max(1.5, 0.8 * math.sqrt(neurons)))
-        self.wanted = min(max(1.5, min(timesteps / 4, expected / 70)), most)  # K
-        self.unit = self.gain * expected / self.wanted  # g, of thresholds
+        self.wanted = min(max(1.5, min(full / 4, expected / 70)), most)
+        self.wanted *= neuron.output_spikes  # K
+        unit = self.gain * expected / self.wanted  # g, of thresholds
         if not learning:
-            self.unit /= self.config.neuron.inference_spikes
+            unit /= neuron.inference_spikes
+        theta = self.theta if learning else np.full(neurons, self.theta.mean())
+        self.unit, self.threshold = unit, unit * (13 + theta)
         self.v, self.current = np.zeros(neurons), np.zeros(neurons)
         self.held_until = np.zeros(neurons, int)
         self.inhibiting = []  # inhibitory neurons that spike in the next step
         self.inhibitory_until = np.zeros(neurons, int)
         self.x = np.zeros(self.config.inputs)
         self.fast, self.slow = np.zeros(neurons), np.zeros(neurons)  # o1, o2
-        self.window_steps = max(1, int(timesteps / self.wanted))
+        self.window_steps = max(1, int(full / self.wanted))
         self.closed = 0  # output spikes in the windows before this one
         self.raster = []
         self.evidence = np.zeros(len(self.class_frames))
@@ -317,17 +396,16 @@ class Stdp(Reference):
     def _inhibit(self, sources):
         for j in sources:
             others = np.arange(len(self.v)) != j
-            self.v[others] -= self.config.neuron.inhibition * self.unit * 13
+            self.v[others] -= self.config.neuron.inhibition * 13 * self.unit
 
     def _hold(self, t):
-        """Refractory neurons stay at rest."""
-        self.v[t < self.held_until] = 0
+        """Refractory neurons stay at the reset potential."""
+        self.v[t < self.held_until] = self.config.neuron.reset_potential * 13 * self.unit
 
     def _spiking(self):
         """The neurons that spike in this step."""
-        threshold = self.unit * (13 + self.theta)
-        above = self.v - threshold
-        self._compare(np.abs(above / threshold).min(), POTENTIAL)
+        above = self.v - self.threshold
+        self._compare(np.abs(above / self.threshold).min(), POTENTIAL)
         spiking = np.flatnonzero(above >= 0).tolist()
         if self.config.neuron.inhibition < math.inf or len(spiking) < 2:
             return spiking
@@ -339,7 +417,8 @@ class Stdp(Reference):
     def _reset(self, spiking, t):
         """What output spikes do to the other neurons; synaptic operations."""
         neuron, others = self.config.neuron, len(self.v) - 1
-        self.v[spiking] = 0
+        rest = neuron.reset_potential * 13 * self.unit
+        self.v[spiking] = rest
         if neuron.refractory_period > 0:
             self.held_until[spiking] = t + 1 + neuron.refractory_period
         if neuron.inhibitory_layer:
@@ -350,7 +429,7 @@ class Stdp(Reference):
             self._inhibit(spiking)
             self._hold(t)
         elif spiking:
-            self.v[:] = 0
+            self.v[:] = rest
         return len(spiking) * others
 
     def _after_input(self, charge, spikes):
@@ -367,7 +446,8 @@ class Stdp(Reference):
 
     def _after_output_spike(self, j, label):
         """Returns the number of weights changed."""
-        self.theta[j] += 8 / self.wanted
+        self.theta[j] += self.config.neuron.theta_step / self.wanted
+        self.threshold = self.unit * (13 + self.theta)
         eta = min(0.5, 0.8 / self.wanted) * self.learning_rate[j]
         if self.config.rule == 'adaptive':
             return 0
@@ -387,8 +467,9 @@ class Stdp(Reference):
         return label is not None and self._strongest(self.readout[j]) not in (None, label)
 
     def _approach_trace(self, j, step):
-        w = self.weights[j]
-        self.weights[j] = np.maximum(w + step * (78.4 * self.x / self.x.sum() - w), 0)
+        w, direction = self.weights[j], self.x / np.linalg.norm(self.x)
+        moved = np.maximum(w + step * (8 * direction - w), 0)
+        self.weights[j] = 8 * moved / np.linalg.norm(moved)
 
     def _tire(self, j):
         self.learning_rate[j] = max(0.02, self.learning_rate[j] * 0.5 ** (1 / 12 / self.wanted))
@@ -406,19 +487,21 @@ class Stdp(Reference):
         self._tire(leader)
         return len(self.x)
 
-    def _after_presentation(self, timesteps, label):
-        """Homeostasis of weights, read-out, control of the gain."""
+    def _after_presentation(self, steps, timesteps, label):
+        """Homeostasis of weights, read-out, control of the gain, after `steps` of `timesteps`."""
         if self.config.rule == 'adaptive':
-            self.weights *= math.exp(-timesteps / 350 * 1e-4)
+            self.weights *= math.exp(-steps / 350 * 1e-4)
         else:
-            self.weights *= 78.4 / self.weights.sum(axis=1, keepdims=True)
+            self.weights *= 8 / np.linalg.norm(self.weights, axis=1, keepdims=True)
         if label is not None and self.raster:
             self.class_frames[label] += 1
             output = np.bincount([j for _, j in self.raster], minlength=len(self.v))
             rate = max(1 / self.class_frames[label], 0.01)
             response = self.readout[:, label]
             response += rate * (output / len(self.raster) - response)
-        self.window += 1, len(self.raster), self.wanted
+        if not self.config.neuron.enhancement:
+            return
+        self.window += 1, len(self.raster), self.wanted * steps / timesteps
         if self.window[0] == 250:
             _, spiked, wanted = self.window / 250
             self.gain *= min(max((spiked + 0.05) / wanted, 0.5), 2.0) ** 0.5

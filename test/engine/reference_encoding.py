@@ -24,36 +24,39 @@ class Input(NamedTuple):
     expected: float  # spikes of a typical sample, D
     black: bool
     closest: float = math.inf  # of a spike to another step, see reference.py
+    generators: list[int] = []  # states of the generator, one after each 64 steps, if it is used
 
 
 def encode(
     config: NetworkConfig, sample: np.ndarray | SpikeTrain, timesteps: int, generator: np.ndarray
 ) -> Input:
     charge = np.zeros((timesteps, config.inputs))
+    full = timesteps if config.neuron.enhancement else 350  # steps that the parameters are for
     if isinstance(sample, SpikeTrain):
         np.add.at(charge, (sample.steps, sample.neurons), 1)
-        return Input(charge, charge.sum(axis=1), charge.sum(), not charge.any())
+        expected = charge.sum() * full / timesteps
+        return Input(charge, charge.sum(axis=1), expected, not charge.any())
     x = sample.astype(float)
     preserved, most, spread = RATES[config.normalisation]
-    rate = min(config.max_input_rate, most, preserved / timesteps)
-    expected = rate * timesteps * spread
+    rate = min(config.max_input_rate, most, preserved / full)
+    expected = rate * full * spread
     if config.coding == 'first_spike':
         expected = 0.19 * config.inputs
     if not x.any():
         return Input(charge, charge.sum(axis=1), expected, True)
     norm = 255 if config.normalisation == 'full_scale' else np.linalg.norm(x)
     p = np.minimum(1, rate / norm * x)
-    closest = math.inf
+    closest, generators = math.inf, []
     if config.coding == 'graded':
         spikes = np.full(timesteps, np.count_nonzero(x))
         return Input(charge + p, spikes, expected, False)
     if config.coding == 'stratified':
         closest = stratified(charge, p)
     elif config.coding == 'bernoulli':
-        bernoulli(charge, p, generator)
+        generators = bernoulli(charge, p, generator)
     else:
         first_spike(charge, x)
-    return Input(charge, charge.sum(axis=1), expected, False, closest)
+    return Input(charge, charge.sum(axis=1), expected, False, closest, generators)
 
 
 def stratified(charge: np.ndarray, p: np.ndarray) -> float:
@@ -70,14 +73,17 @@ def stratified(charge: np.ndarray, p: np.ndarray) -> float:
     return closest / TIME
 
 
-def bernoulli(charge: np.ndarray, p: np.ndarray, generator: np.ndarray) -> None:
+def bernoulli(charge: np.ndarray, p: np.ndarray, generator: np.ndarray) -> list[int]:
     """A trial in every step, drawn for 64 steps of all active inputs at a time."""
     active = np.flatnonzero(p)
     trials = np.empty(len(active), np.uint64)
+    generators = []
     for t in range(len(charge)):
         if t % 64 == 0:
             bernoulli_trials(p[active], len(active), trials, generator)
+            generators.append(generator[0])
         charge[t, active] = trials >> np.uint64(t % 64) & np.uint64(1)
+    return generators
 
 
 def first_spike(charge: np.ndarray, x: np.ndarray) -> None:

@@ -54,11 +54,15 @@ def test_refused(field, value):
     [
         ('membrane_time_constant', (0.0, -1.0, -math.inf, math.nan, '1', None, True, 1j)),
         ('synaptic_time_constant', (-0.5, math.inf, math.nan, '1', None, False)),
+        ('reset_potential', (1.0, 1, 2.0, -2e6, math.inf, -math.inf, math.nan, '0', None, False)),
+        ('theta_step', (-1.0, 2e6, math.inf, math.nan, '8', None, True)),
         ('theta_time_constant', (0, -1.0, math.nan, '1', None, True)),
         ('inhibition', (-1.0, -math.inf, math.nan, '1', None, True)),
+        ('output_spikes', (0.0, -1.0, math.inf, math.nan, '1', None, True)),
         ('inference_spikes', (0.0, -1.0, math.inf, math.nan, '1', None, True)),
         ('refractory_period', (-1, 1.0, 10_001, math.nan, '1', None, True)),
         ('inhibitory_layer', (1, 0, 'yes', None)),
+        ('enhancement', (1, 0, 'yes', None)),
     ],
 )
 def test_neurons_refused(field, values):
@@ -73,9 +77,20 @@ def test_inhibitory_layer_takes_a_finite_inhibition():
     assert NeuronConfig(inhibitory_layer=True, inhibition=2).inhibition == 2.0
 
 
-def test_recruiting_takes_no_other_neurons():
+@pytest.mark.parametrize(
+    'other',
+    [
+        dict(refractory_period=1),
+        dict(reset_potential=0.5),
+        dict(theta_step=2),
+        dict(output_spikes=2),
+        dict(enhancement=False),
+    ],
+    ids=str,
+)
+def test_recruiting_takes_no_other_neurons(other):
     with pytest.raises(EngineError, match='^neuron is .*accepted with the recruiting rule is the'):
-        NetworkConfig(neuron=NeuronConfig(refractory_period=1))
+        NetworkConfig(neuron=NeuronConfig(**other))
     assert NetworkConfig(neuron=NeuronConfig()) == NetworkConfig()
 
 
@@ -108,16 +123,19 @@ def test_a_configuration_cannot_be_changed():
 
 @pytest.mark.parametrize('rule', RULES)
 def test_smallest_network(rule):
-    config = NetworkConfig(inputs=1, neurons=1, rule=rule, max_input_rate=np.float64(math.inf))
+    # The only neuron spikes at every sample: its theta would soar.
+    neuron = NeuronConfig(theta_step=0.0 if rule != 'recruiting' else 8.0)
+    config = NetworkConfig(
+        inputs=1, neurons=1, rule=rule, max_input_rate=np.float64(math.inf), neuron=neuron
+    )
     network = create_network(config)
     for _ in range(20):
         network.learn(np.array([7], np.uint8), 5, 0)
     response = network.infer(np.array([3], np.uint8), 5)
     assert response.counts.input_spikes == 5
     assert response.predicted == 0
-    np.testing.assert_allclose(
-        network.receptive_fields(), [[1.0 if rule == 'recruiting' else 78.4]], rtol=1e-4
-    )
+    norm = 1.0 if rule == 'recruiting' else 8.0
+    np.testing.assert_allclose(network.receptive_fields(), [[norm]], rtol=1e-4)
 
 
 def test_rate_preserves_the_number_of_spikes_up_to_its_limits():

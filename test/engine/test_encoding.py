@@ -201,7 +201,8 @@ def test_given_spikes_do_what_encoded_ones_do(digits, coding, timesteps):
         response = network.learn(pixels, timesteps, label)
         same = twin.learn(SpikeTrain(*np.nonzero(spikes)), timesteps, label)
         assert (same.predicted, same.counts) == (response.predicted, response.counts)
-        np.testing.assert_array_equal(same.scores, response.scores)
+        # Spikes are added up in another order.
+        np.testing.assert_allclose(same.scores, response.scores, rtol=1e-4)
 
 
 def test_scale_of_the_intensity_does_not_matter(digits):

@@ -71,8 +71,9 @@ def test_more_threads_than_samples(network, digits):
     assert same_responses(network.infer_many(samples, 16, threads=5), singles)
 
 
+@pytest.mark.parametrize('margin', [math.inf, 0.15])
 @pytest.mark.parametrize('dtype', [np.int64, np.uint8, list])
-def test_learn_many_is_learn(network, digits, dtype):
+def test_learn_many_is_learn(network, digits, dtype, margin):
     twins = [create_network(network.config) for _ in range(2)]
     for twin in twins:
         twin.restore(network.state())
@@ -83,9 +84,9 @@ def test_learn_many_is_learn(network, digits, dtype):
     if dtype != np.uint8:
         labels[::4] = -1
     known = [None if label < 0 else int(label) for label in labels]
-    singles = [twins[0].learn(sample, 24, label) for sample, label in zip(samples, known)]
+    singles = [twins[0].learn(sample, 24, label, margin) for sample, label in zip(samples, known)]
     labels = labels.tolist() if dtype is list else labels.astype(dtype)
-    many = twins[1].learn_many(samples, 24, labels)
+    many = twins[1].learn_many(samples, 24, labels, margin)
     assert same_responses(many, singles)
     assert twins[1].classes == 13
     assert same_state(twins[1].state(), twins[0].state())

@@ -45,14 +45,24 @@ class NeuronConfig:
     synaptic_time_constant: of the synaptic current's, steps; 0 charges at once. The charge of an
         input spike does not depend on it.
     refractory_period: steps after an output spike in which the neuron stays at rest.
+    reset_potential: after an output spike, as a fraction of the resting threshold; below 1.
+    theta_step: what the adaptive thresholds theta of all neurons together gain in a presentation
+        with the wanted number of output spikes; the resting threshold is 13. Each neuron has its
+        own theta while learning; in inference all have the mean.
     theta_time_constant: of the adaptive threshold's decay while learning, steps; inf keeps it.
     inhibition: what an output spike takes from the potential of every other neuron, as a
         fraction of the resting threshold; inf: the neuron furthest above its threshold is the
         only one to spike and resets all.
+    output_spikes: wanted while learning, relative to the rule's own number, by the level of all
+        thresholds.
     inference_spikes: how many times as many output spikes inference aims for as learning does, by
         thresholds as many times lower: more votes from the same input.
     inhibitory_layer: False: directly; True: by an inhibitory neuron for each excitatory one, a
         step later (Diehl and Cook 2015). Takes a finite inhibition.
+    enhancement: True: thresholds, input rate and the steps of theta and of learning follow T in
+        closed form, and the thresholds' gain follows the output spikes while learning. False: all
+        of them stay what they are at T = 350 (and the gain what it is at first), as where T is
+        cut and nothing else.
 
     Raises EngineError naming the field, its value and what is accepted.
     """
@@ -60,17 +70,24 @@ class NeuronConfig:
     membrane_time_constant: float = 100.0
     synaptic_time_constant: float = 0.0
     refractory_period: int = 0
+    reset_potential: float = 0.0
+    theta_step: float = 8.0
     theta_time_constant: float = math.inf
     inhibition: float = math.inf
+    output_spikes: float = 1.0
     inference_spikes: float = 1.0
     inhibitory_layer: bool = False
+    enhancement: bool = True
 
     def __post_init__(self) -> None:
         for name, accepted, holds in (
             ('membrane_time_constant', 'above 0', lambda v: v > 0),
             ('synaptic_time_constant', 'of 0 or more, finite', lambda v: 0 <= v < math.inf),
+            ('reset_potential', 'of -1e6 to below 1', lambda v: -1e6 <= v < 1),
+            ('theta_step', 'of 0 to 1e6', lambda v: 0 <= v <= 1e6),
             ('theta_time_constant', 'above 0', lambda v: v > 0),
             ('inhibition', 'of 0 to 1e6, or inf', lambda v: 0 <= v <= 1e6 or v == math.inf),
+            ('output_spikes', 'above 0, finite', lambda v: 0 < v < math.inf),
             ('inference_spikes', 'above 0, finite', lambda v: 0 < v < math.inf),
         ):
             value = getattr(self, name)
@@ -79,10 +96,11 @@ class NeuronConfig:
             object.__setattr__(self, name, float(value))
         period = require_integer('refractory_period', self.refractory_period, 0, MAX_TIMESTEPS)
         object.__setattr__(self, 'refractory_period', period)
-        if not isinstance(self.inhibitory_layer, bool):
-            raise EngineError(
-                f'inhibitory_layer is {self.inhibitory_layer!r}, accepted is True or False'
-            )
+        for name in ('inhibitory_layer', 'enhancement'):
+            if not isinstance(getattr(self, name), bool):
+                raise EngineError(
+                    f'{name} is {getattr(self, name)!r}, accepted is True or False'
+                )
         if self.inhibitory_layer and self.inhibition == math.inf:
             raise EngineError(
                 'inhibition is inf, accepted with an inhibitory layer is a finite number'
@@ -108,13 +126,15 @@ class NetworkConfig:
         accuracy. The default, 0.57, is what 63.75 Hz for a full pixel (Diehl and Cook 2015)
         comes to on handwritten digits, some 6.5 spikes a step of all pixels together; math.inf
         does not limit.
-    seed: of the initial weights (STDP), of the chance that a neuron is taken over (recruiting)
+    seed: of the initial weights (STDP), of the chance that neurons are merged (recruiting)
         and of Bernoulli spikes, 0 to 2**63 - 1.
     coding: how pixels become spikes. 'stratified': evenly spaced spikes. 'bernoulli': a trial a
         step (a Poisson process in discrete time). 'graded': the expected current instead of
         spikes. 'first_spike': one spike a pixel, the brighter the earlier, whatever the rate.
     normalisation: norm of a sample. 'l2': its L2 norm, so that contrast does not matter.
         'full_scale': 255, with max_input_rate in spikes a step of a full pixel (0.06375).
+    supervised: whether labels guide the learning of the recruiting rule, or the read-out alone.
+        They always guide 'modulated', and no other rule.
     neuron: the dynamics under STDP. The recruiting rule has its own and takes the default only.
 
     Raises EngineError naming the field, its value and what is accepted.
@@ -127,6 +147,7 @@ class NetworkConfig:
     seed: int = 0
     coding: str = 'stratified'
     normalisation: str = 'l2'
+    supervised: bool = True
     neuron: NeuronConfig = field(default_factory=NeuronConfig)
 
     def __post_init__(self) -> None:
@@ -157,6 +178,8 @@ class NetworkConfig:
                 f'max_input_rate is {rate!r}, accepted is a number above 0 (inf: unlimited)'
             )
         object.__setattr__(self, 'max_input_rate', float(rate))
+        if not isinstance(self.supervised, bool):
+            raise EngineError(f'supervised is {self.supervised!r}, accepted is True or False')
         if not isinstance(self.neuron, NeuronConfig):
             raise EngineError(f'neuron is {self.neuron!r}, accepted is a NeuronConfig')
         if self.rule == 'recruiting' and self.neuron != NeuronConfig():

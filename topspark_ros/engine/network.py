@@ -53,7 +53,8 @@ class OperationCounts(NamedTuple):
         (leaks, compares) every neuron at every step; that this engine skips silent steps changes
         its own running time, not what the network would cost there.
     synaptic_updates: weights rewritten by learning: all of a neuron's at an update after an
-        output spike, one at an input spike.
+        output spike, one at an input spike. The recruiting rule also rewrites the affinities of
+        the neuron with those in use, and corrects the read-out of neurons that spiked.
     """
 
     input_spikes: int = 0
@@ -82,7 +83,8 @@ class SpikeTrain(NamedTuple):
 class Response(NamedTuple):
     """What the network answers to one presentation.
 
-    scores: (classes,) float32, evidence for each class, each >= 0, their sum at most 1.
+    scores: (classes,) float32, for each class, 0 to 1. Under STDP its share of the evidence, at
+        most 1 in all; with the recruiting rule a softmax, 1 in all, or zeros without evidence.
     predicted: the class with most evidence, None if there is no evidence for any.
     timesteps: steps that the sample was presented for.
     counts: what it took.
@@ -158,7 +160,7 @@ class InferenceNetwork:
             intensity or spike gives no output spike and no prediction.
         timesteps: steps of 1 ms of network time, 1 to 10000.
         margin: the presentation ends as soon as the strongest class leads by this much: under
-            STDP output spikes, with the recruiting rule a share of all evidence. inf: never.
+            STDP output spikes, with the recruiting rule the difference of scores. inf: never.
 
         Raises EngineError for any other input.
         """
@@ -207,8 +209,9 @@ class InferenceNetwork:
     ) -> Responses:
         """Call the kernel. spikes: (start, source) of the one sample that is given in spikes."""
         config = self._config
-        rate = input_rate(timesteps, config.max_input_rate, config.normalisation)
-        expected = rate * timesteps * NORMALISATIONS[config.normalisation].spread
+        reference = timesteps if config.neuron.enhancement else encoding.FULL_TIMESTEPS
+        rate = input_rate(reference, config.max_input_rate, config.normalisation)
+        expected = rate * reference * NORMALISATIONS[config.normalisation].spread
         if config.coding == 'first_spike':
             expected = FIRST_SPIKES * config.inputs
         scores = np.empty((len(pixels), self.classes), np.float32)
@@ -310,9 +313,10 @@ class Network(InferenceNetwork, ABC):
         """Neurons that hold votes for some class."""
 
     def learn(
-        self, sample: np.ndarray | SpikeTrain, timesteps: int, label: int | None = None
+        self, sample: np.ndarray | SpikeTrain, timesteps: int, label: int | None = None,
+        margin: float = math.inf,
     ) -> Response:
-        """Present one sample with learning on; sample and timesteps as in `infer`.
+        """Present one sample with learning on; sample, timesteps and margin as in `infer`.
 
         label: class index 0 to 999, None if unknown. A label >= classes grows the read-out.
 
@@ -325,15 +329,17 @@ class Network(InferenceNetwork, ABC):
         """
         steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
         label = -1 if label is None else require_integer('label', label, 0, MAX_CLASSES - 1)
+        margin = require_margin(margin)
         pixels, spikes = self._require_sample(sample, steps)
         known = self.classes
         if label >= known and (pixels.any() if spikes is None else spikes[1].size):
             self._grow_readout(label + 1)
-        response = self._present_one(pixels, spikes, steps, True, label, math.inf)
+        response = self._present_one(pixels, spikes, steps, True, label, margin)
         return response._replace(scores=response.scores[:known])
 
     def learn_many(
-        self, samples: np.ndarray, timesteps: int, labels: np.ndarray | None = None
+        self, samples: np.ndarray, timesteps: int, labels: np.ndarray | None = None,
+        margin: float = math.inf,
     ) -> Responses:
         """Learn samples, (samples, inputs), one after the other as `learn` does, in one call.
 
@@ -342,6 +348,7 @@ class Network(InferenceNetwork, ABC):
         """
         pixels = self._require_pixels(samples, 2)
         steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
+        margin = require_margin(margin)
         labels = np.full(len(pixels), -1) if labels is None else np.asarray(labels)
         if labels.shape != (len(pixels),) or labels.dtype.kind not in 'iu':
             raise EngineError(
@@ -357,7 +364,7 @@ class Network(InferenceNetwork, ABC):
         classes = int(labels.max(initial=-1, where=pixels.any(axis=1))) + 1
         if classes > self.classes:
             self._grow_readout(classes)
-        return self._present_many(pixels, steps, True, labels, math.inf)
+        return self._present_many(pixels, steps, True, labels, margin)
 
     def reset(self) -> None:
         """Back to the untrained network of the configured seed."""
@@ -406,8 +413,10 @@ class Network(InferenceNetwork, ABC):
                     f'state {name} is {given.dtype} of shape {given.shape}, '
                     f'accepted is {array.dtype} of shape {shape}'
                 )
-            if given.dtype.kind != 'u' and not (np.isfinite(given).all() and (given >= 0).all()):
-                raise EngineError(f'state {name} is negative or not finite, accepted is >= 0')
+            if given.dtype.kind == 'f' and not np.isfinite(given).all():
+                raise EngineError(f'state {name} is not finite')
+            if given.dtype.kind != 'u' and name not in self._signed and (given < 0).any():
+                raise EngineError(f'state {name} is negative, accepted is >= 0')
             restored[name] = given.copy()
         if len({restored[name].shape[-1] for name in self._per_class}) != 1:
             raise EngineError(f'state {" and ".join(self._per_class)} differ in their classes')
@@ -418,6 +427,7 @@ class Network(InferenceNetwork, ABC):
     # What the rules differ in.
 
     _per_class: tuple[str, ...]  # state arrays whose last axis is the classes
+    _signed: tuple[str, ...] = ()  # state arrays that may be negative
 
     @staticmethod
     @abstractmethod

@@ -6,7 +6,8 @@ import numpy as np
 
 from .configuration import NetworkConfig
 from .errors import EngineError
-from .kernels.recruiting import RecruitingState, present_recruiting
+from .kernels.prototypes import RecruitingState
+from .kernels.recruiting import present_recruiting
 from .network import Network
 
 
@@ -17,23 +18,25 @@ class RecruitingNetwork(Network):
     long against a presentation. Because weights have unit L2 norm (synaptic scaling on squares,
     Oja 1982), the potential v = W^T n at the end is the cosine match with the presynaptic trace
     n, times |n|. Thresholds are adaptive (theta) and ramp down together; inhibition is direct:
-    the third spike ends the presentation.
+    the twelfth spike ends the presentation.
 
     A labelled sample that is misclassified, and any sample that matches the first spiker unusually
     badly (the vigilance of Carpenter and Grossberg 1987, here in running standard deviations),
     recruits a fresh neuron, whose weights become the trace. Any other sample attracts the first
-    spiker: a running mean, with a floor for drifting scenes. When all neurons are in use, an
-    error takes the least useful one over, or attracts the right neuron and repels the wrong one
-    (as in learning vector quantisation, Kohonen 1990). Samples without spikes do none of this.
+    spiker: a running mean, with a floor for drifting scenes. When all neurons are in use, a new
+    one is made by merging the two that it costs least (Ward 1963), which forgets nothing; or the
+    right neuron is attracted and the wrong one repelled (as in learning vector quantisation,
+    Kohonen 1990). Samples without spikes do none of this.
 
-    Each neuron counts the labels that it won for; the evidence of the three spikes is the share
-    of each class in those votes, weighted 1, 0.45 and 0.2.
+    Each neuron counts the labels that it won for, which are its evidence; the delta rule corrects
+    what comes of it. Unless the network is `supervised`, labels do nothing else.
     """
 
-    _per_class = ('votes', 'class_frames')
+    _per_class = ('votes', 'corrections', 'class_frames')
+    _signed = ('corrections',)
 
     def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config, present_recruiting)
+        super().__init__(config, present_recruiting, (config.supervised,))
 
     @property
     def recruited_neurons(self) -> int:
@@ -45,16 +48,18 @@ class RecruitingNetwork(Network):
 
     def receptive_fields(self) -> np.ndarray:
         recruited = self.recruited_neurons
-        norms = np.sqrt(self._state.squares[:recruited]).astype(np.float32)
-        return (self._state.weights[:, :recruited] / norms).T.copy()
+        scale = self._state.scale[:recruited].astype(np.float32)
+        return (self._state.weights[:, :recruited] * scale).T.copy()
 
     @staticmethod
     def _initial_state(config: NetworkConfig) -> RecruitingState:
         inputs, neurons = config.inputs, config.neurons
         return RecruitingState(
             weights=np.zeros((inputs, neurons), np.float32),
-            squares=np.zeros(neurons),
+            scale=np.zeros(neurons),
+            affinity=np.zeros((neurons, neurons), np.float32),
             votes=np.zeros((neurons, 0), np.float32),
+            corrections=np.zeros((neurons, 0), np.float32),
             theta=np.zeros(neurons, np.float32),
             attractions=np.zeros(neurons, np.int64),
             class_frames=np.zeros(0, np.int64),
@@ -63,6 +68,8 @@ class RecruitingNetwork(Network):
             match_mean=np.zeros(1),
             match_variance=np.zeros(1),
             error_rate=np.ones(1),
+            last_label=np.zeros(1, np.int64),
+            alternation=np.zeros(1),
             generator=np.array([config.seed], np.uint64),
         )
 
@@ -73,11 +80,17 @@ class RecruitingNetwork(Network):
                 f'state recruited is {recruited}, accepted is at most the {self.config.neurons} '
                 f'neurons and the {state.frames[0]} frames learned'
             )
-        weights = state.weights[:, :recruited].astype(np.float64)
-        squares = state.squares[:recruited]
-        if not ((squares > 0).all() and np.allclose((weights**2).sum(axis=0), squares, rtol=1e-3)):
-            raise EngineError('state squares are not those of the weights, or 0')
+        norms = np.linalg.norm(state.weights[:, :recruited].astype(np.float64), axis=0)
+        if not np.allclose(norms * state.scale[:recruited], 1, rtol=1e-3):
+            raise EngineError('state weights are not normalised, accepted is an L2 norm of 1')
+        if (state.attractions[:recruited] == 0).any():
+            raise EngineError('state attractions is 0, accepted of a neuron in use is at least 1')
+        if state.votes[:, state.class_frames == 0].any():
+            raise EngineError('state votes are for classes that were never seen')
 
     def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> RecruitingState:
-        squares = (weights.astype(np.float64) ** 2).sum(axis=0)
-        return self._state._replace(weights=weights, squares=squares)
+        norms = np.linalg.norm(weights.astype(np.float64), axis=0)
+        scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
+        return self._state._replace(  # inference does without affinities
+            weights=weights, scale=scale, affinity=np.zeros((0, 0), np.float32)
+        )

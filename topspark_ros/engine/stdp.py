@@ -24,7 +24,8 @@ class StdpNetwork(Network):
     """Leaky integrate-and-fire neurons that compete (after Diehl and Cook 2015).
 
     Dynamics: kernels.stdp. Learning rules: kernels.plasticity. A neuron's theta grows with its
-    own output spikes, so that all of them take part.
+    own output spikes, so that all of them take part in learning; in inference, where the best
+    match shall win, all have the mean theta.
 
     Parameter enhancement for a reduced timestep T (Putra and Shafique 2023, arXiv 2303.01826;
     here in closed form): with D the expected input spikes and K the wanted output spikes of a
@@ -53,8 +54,12 @@ class StdpNetwork(Network):
                 math.exp(-1 / neuron.membrane_time_constant),
                 synaptic_decay,
                 neuron.refractory_period,
+                neuron.reset_potential,
+                neuron.theta_step,
                 math.exp(-1 / neuron.theta_time_constant),
+                neuron.output_spikes,
                 neuron.inference_spikes,
+                neuron.enhancement,
             ),
         )
 
@@ -73,16 +78,18 @@ class StdpNetwork(Network):
     def _initial_state(config: NetworkConfig) -> StdpState:
         inputs, neurons = config.inputs, config.neurons
         weights = np.random.default_rng(config.seed).random((inputs, neurons))
-        weights = (weights * (plasticity.WEIGHT_SUM / weights.sum(axis=0))).astype(np.float32)
+        weights *= plasticity.WEIGHT_NORM / np.linalg.norm(weights, axis=0)
+        weights = weights.astype(np.float32)
+        early = stdp.EARLY_SPIKES if config.neuron.inhibition == math.inf else 1.0
         return StdpState(
             weights=weights,
             scale=np.ones(neurons),
-            total=weights.sum(axis=0, dtype=np.float64),
+            squares=squared_norms(weights),
             responses=np.zeros((neurons, 0), np.float32),
             theta=np.zeros(neurons, np.float32),
             learning_rate=np.ones(neurons, np.float32),
             class_frames=np.zeros(0, np.int64),
-            gain=np.full(1, stdp.INITIAL_GAIN),
+            gain=np.full(1, stdp.INITIAL_GAIN / early),
             window=np.zeros(3),
             generator=np.array([config.seed], np.uint64),
         )
@@ -91,17 +98,23 @@ class StdpNetwork(Network):
         low, high = plasticity.LEAST_SCALE, plasticity.MOST_SCALE
         if not ((low <= state.scale) & (state.scale <= high)).all():
             raise EngineError(f'state scale is out of range, accepted is {low} to {high}')
-        if not np.allclose(state.weights.sum(axis=0), state.total, rtol=1e-3):
-            raise EngineError('state total is not the sum of the weights')
-        sums = state.scale * state.total
-        most = plasticity.WEIGHT_SUM * (1 + 1e-3)
-        if not ((sums > 0) & (sums < most)).all():
+        if not np.allclose(squared_norms(state.weights), state.squares, rtol=1e-3):
+            raise EngineError('state squares are not those of the weights')
+        norms = state.scale * np.sqrt(state.squares)
+        if not (norms < plasticity.WEIGHT_NORM * (1 + 1e-3)).all():
             raise EngineError(
-                f'state weights are not normalised, accepted is a sum of {plasticity.WEIGHT_SUM}'
+                'state weights are not normalised, accepted is an L2 norm of '
+                f'{plasticity.WEIGHT_NORM}'
             )
         if not state.gain[0] > 0:
             raise EngineError(f'state gain is {state.gain[0]}, accepted is above 0')
 
     def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> StdpState:
-        scale, total = self._state.scale * parts, weights.sum(axis=0, dtype=np.float64)
-        return self._state._replace(weights=weights, scale=scale, total=total)
+        return self._state._replace(
+            weights=weights, scale=self._state.scale * parts, squares=squared_norms(weights)
+        )
+
+
+def squared_norms(weights: np.ndarray) -> np.ndarray:
+    """Of the columns, float64."""
+    return (weights.astype(np.float64) ** 2).sum(axis=0)

@@ -20,6 +20,7 @@ from .randomness import GOLDEN_GAMMA, mixed
 STRATIFIED, BERNOULLI, GRADED, FIRST_SPIKE, GIVEN = range(5)
 L2_NORM, FULL_SCALE = range(2)
 
+FULL_TIMESTEPS = 350  # T0: of Diehl and Cook (2015), and of the parameters without enhancement
 WHITE = 255.0  # full scale
 BLOCK = 8  # pixels that are passed over together if they are black
 

@@ -2,29 +2,32 @@
 
 Behind one small interface: `after_output_spike` and `after_input_spike` at the spikes,
 `after_presentation` at the end. Presynaptic traces x accumulate, x_i <- x_i + 1 at a spike of
-input i (+ p_i a step of graded current), and decay with the rule's time constant. S is
-WEIGHT_SUM, eta = min(0.5, 0.8 / K) f_j the learning rate, K the wanted output spikes of a
-presentation, f_j a factor that halves with every 12 K spikes of neuron j.
+input i (+ p_i a step of graded current), and decay with the rule's time constant. |.| is the L2
+norm, S is WEIGHT_NORM, eta = min(0.5, 0.8 / K) f_j the learning rate, K the wanted output spikes
+of a presentation, f_j a factor that halves with every 12 K spikes of neuron j.
 
-PAIRWISE: w_i += eta (S x_i / sum(x) - w_i) at an output spike. Pair-wise STDP that depends on
-    the weight as in Diehl and Cook (2015): depression is proportional to it. In this form the
-    sum of a neuron's weights stays as it is, which they reach by normalisation.
+Synaptic scaling keeps |w| = S, as in Oja's rule (1982), whose weights keep their squares: so the
+drive of a neuron tells how well its weights match the direction of the input. (Diehl and Cook
+2015 keep the sum, with which neurons of few large weights match everything that covers them.)
+
+PAIRWISE: w <- w + eta (S x / |x| - w) at an output spike, then w <- S w / |w|. Pair-wise STDP
+    that depends on the weight as in Diehl and Cook (2015): depression is proportional to it.
 ADAPTIVE: after SpikeDyn (Putra and Shafique 2021): one update in each of K windows of the
     presentation instead of one at each spike (reduction of spurious updates), only for the
-    neuron that leads in spikes, w_i += min(1, k eta) (S x_i / sum(x) - w_i) with the adaptive
+    neuron that leads in spikes, the PAIRWISE one with min(1, k eta) for eta and the adaptive
     factor k = ceil(n / (K / 2)) of its n spikes; and all weights decay by the factor
-    exp(-T / 350 WEIGHT_DECAY) a presentation.
+    exp(-T / 350 WEIGHT_DECAY) a presentation, so |w| < S until the neuron's next update.
 TRIPLET: triplets of spikes, two of them output spikes (Pfister and Gerstner 2006), with the
     weight dependence of Diehl and Cook (2015). At an output spike
     w_i += POTENTIATION x_i (1 + o2) (1 - w_i) f_j, at an input spike w_i -= DEPRESSION o1 w_i f_j;
-    o1 and o2 are fast and slow traces of the neuron's spikes, o2 taken before the spike. Sums
-    are brought back to S after the presentation.
+    o1 and o2 are fast and slow traces of the neuron's spikes, o2 taken before the spike. |w| is
+    brought back to S after the presentation.
 MODULATED: PAIRWISE on frames without a label. A label acts as reward (Izhikevich 2007, Mozafari
-    et al. 2018): where the neuron's strongest class is another one, eta becomes -PUNISHMENT eta,
-    weights are clipped at 0 and their sum is brought back to S.
+    et al. 2018): where the neuron's strongest class is another one, eta becomes -PUNISHMENT eta
+    and weights are clipped at 0 before they are scaled.
 
-A neuron's weights are scale_j times the stored ones, so that all of them decay in one
-multiplication and only those of inputs with a trace are touched one by one.
+A neuron's weights are scale_j times the stored ones, so that all of them decay or are scaled in
+one multiplication and only those of inputs with a trace are touched one by one.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ from .readout import strongest
 
 PAIRWISE, ADAPTIVE, TRIPLET, MODULATED = range(4)
 
-WEIGHT_SUM = 78.4  # of each neuron (Diehl and Cook 2015)
+WEIGHT_NORM = 8.0  # L2, of each neuron's weights
 LEAST_LEARNING = 0.02  # factor of a neuron with many spikes
 TRACE_TIME_CONSTANT = 100.0  # steps
 WEIGHT_DECAY = 1e-4  # ADAPTIVE, in 350 steps
@@ -47,8 +50,9 @@ PUNISHMENT = 0.3  # MODULATED
 POTENTIATION = 0.01  # TRIPLET
 DEPRESSION = 0.001
 TRIPLET_TIME_CONSTANTS = (16.8, 33.7, 114.0)  # steps, of x, o1, o2 (Pfister and Gerstner 2006)
-# Outside, a scale is taken into the stored weights, since float32 is finite.
-LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
+# Outside, a scale is taken into the stored weights and their squares are summed anew: float32 is
+# finite, and of a sum that shrinks by 1e12 float64 keeps four digits.
+LEAST_SCALE, MOST_SCALE = 1e-3, 1e3
 
 
 class Traces(NamedTuple):
@@ -59,7 +63,7 @@ class Traces(NamedTuple):
     """
 
     x: np.ndarray  # (inputs,) float64
-    total: np.ndarray  # (1,) float64, sum of x
+    squares: np.ndarray  # (1,) float64, sum of x**2 (inf under TRIPLET, which does without)
     inputs: np.ndarray  # (inputs,) int32, those with a trace, `number` of them
     number: np.ndarray  # (1,) int64
 
@@ -100,7 +104,7 @@ def forget(traces, firing):
     for k in range(traces.number[0]):
         traces.x[traces.inputs[k]] = 0
     traces.number[0] = 0
-    traces.total[0] = 0
+    traces.squares[0] = 0
     for k in range(firing.number[0]):
         j = firing.neurons[k]
         firing.count[j] = 0
@@ -125,7 +129,7 @@ def trace_growth(rule, t):
 
 
 @kernel
-def remember(x, total, inputs, number, sources, begin, end, amounts, growth):
+def remember(x, squares, inputs, number, sources, begin, end, amounts, growth):
     """Let sources[begin:end] leave their amounts (none given: 1) in the traces.
 
     x ... number: the arrays of Traces one by one, which this innermost loop gets for nothing.
@@ -137,8 +141,8 @@ def remember(x, total, inputs, number, sources, begin, end, amounts, growth):
             inputs[known] = i
             known += 1
         amount = growth * amounts[k] if amounts.size > 0 else growth
+        squares[0] += amount * (2.0 * x[i] + amount)
         x[i] += amount
-        total[0] += amount
     number[0] = known
 
 
@@ -147,34 +151,44 @@ def bound_scale(state, j):
     """Bring the stored weights of neuron j to their real size if its scale has drifted far."""
     if LEAST_SCALE <= state.scale[j] <= MOST_SCALE:
         return
-    total = 0.0
+    squares = 0.0
     for i in range(state.weights.shape[0]):
         state.weights[i, j] *= state.scale[j]
-        total += state.weights[i, j]
+        squares += np.float64(state.weights[i, j]) ** 2
     state.scale[j] = 1.0
-    state.total[j] = total
+    state.squares[j] = squares
+
+
+@kernel
+def normalise(state, j):
+    """Bring the weights of neuron j to their norm S."""
+    state.scale[j] = WEIGHT_NORM / np.sqrt(state.squares[j])
+    bound_scale(state, j)
 
 
 @kernel
 def add_trace(weights, j, inputs, number, x, share):
-    """w_i <- max(0, w_i + share x_i) for stored weights; what that adds to their sum."""
+    """w_i <- max(0, w_i + share x_i) for stored weights; what that adds to their squares."""
     added = 0.0
     for k in range(number):
         i = inputs[k]
         before = weights[i, j]
         after = max(np.float32(before + share * x[i]), np.float32(0))
         weights[i, j] = after
-        added += np.float64(after) - np.float64(before)
+        added += np.float64(after) ** 2 - np.float64(before) ** 2
     return added
 
 
 @kernel
 def approach_trace(state, traces, j, step):
-    """w_i += step (S x_i / sum(x) - w_i), clipped at 0; a negative step moves away."""
+    """w <- w + step (S x / |x| - w), clipped at 0 and scaled to S; a negative step moves away."""
     state.scale[j] *= 1.0 - step
-    bound_scale(state, j)
-    share = step * WEIGHT_SUM / (traces.total[0] * state.scale[j])
-    state.total[j] += add_trace(state.weights, j, traces.inputs, traces.number[0], traces.x, share)
+    bound_scale(state, j)  # a step of 1 leaves nothing
+    share = step * WEIGHT_NORM / (np.sqrt(traces.squares[0]) * state.scale[j])
+    state.squares[j] += add_trace(
+        state.weights, j, traces.inputs, traces.number[0], traces.x, share
+    )
+    normalise(state, j)
 
 
 @kernel
@@ -192,8 +206,8 @@ def potentiate_triplet(state, traces, firing, j, growth, t):
         step = min(rate * traces.x[i], 1.0)
         after = np.float32((w + step * (1.0 - w)) / state.scale[j])
         state.weights[i, j] = after
-        added += np.float64(after) - np.float64(before)
-    state.total[j] += added
+        added += np.float64(after) ** 2 - np.float64(before) ** 2
+    state.squares[j] += added
     firing.fast[j] = firing.fast[j] * np.exp(-silence / fast_constant) + 1.0
     firing.slow[j] = slow + 1.0
     firing.last[j] = t
@@ -209,7 +223,7 @@ def after_input_spike(state, firing, i, amount, t):
         before = state.weights[i, j]
         after = np.float32(before * (1.0 - step))
         state.weights[i, j] = after
-        state.total[j] += np.float64(after) - np.float64(before)
+        state.squares[j] += np.float64(after) ** 2 - np.float64(before) ** 2
     return firing.number[0]
 
 
@@ -275,7 +289,7 @@ def after_window(state, traces, firing, j, target):
 
 @kernel
 def after_presentation(rule, state, firing, timesteps):
-    """Weight decay, or sums of weights brought back to S."""
+    """Weight decay under ADAPTIVE, synaptic scaling under TRIPLET; others scale at each update."""
     if rule == ADAPTIVE:
         decay = np.exp(-timesteps / 350.0 * WEIGHT_DECAY)
         scale = state.scale
@@ -283,8 +297,6 @@ def after_presentation(rule, state, firing, timesteps):
             scale[j] *= decay
             if scale[j] < LEAST_SCALE:  # a call that hands over the state is not free
                 bound_scale(state, j)
-    else:
+    elif rule == TRIPLET:
         for k in range(firing.number[0]):
-            j = firing.neurons[k]
-            state.scale[j] = WEIGHT_SUM / state.total[j]
-            bound_scale(state, j)
+            normalise(state, firing.neurons[k])

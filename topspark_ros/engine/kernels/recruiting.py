@@ -4,6 +4,13 @@ Neurons do not leak and are compared with their thresholds once, after the last 
 threshold ramps down and they spike in the order of v_j - theta_j |n| until OUTPUT_SPIKES have.
 Nothing happens between two steps then, so the spikes of an input are added at once, v = W^T n;
 the order of float32 additions is the only difference.
+
+The read-out adds two things, s_c = sum_r omega_r votes_rc / (sum_c votes_rc + DOUBT)
++ sum_r a_r corrections_rc, r the spikes in their order: evidence, the labels of the samples that
+the first three neurons with any stand for, omega = 1, 0.45, 0.2 over their sum; and corrections,
+which labelled samples learn by the delta rule (Widrow and Hoff 1960). a_r is the current that
+spike r has brought by the time that the ramp ends, when the next neuron would have spiked: its
+lead over that one, with |a| = 1. Scores are the softmax of SHARPNESS s over the classes seen.
 """
 
 from __future__ import annotations
@@ -12,50 +19,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import encoding, membrane
+from . import encoding, membrane, prototypes
 from .compilation import entry_point, kernel
 from .encoding import BERNOULLI, GIVEN
+from .prototypes import RecruitingState, Sample
 from .randomness import seed_from, uniform
 from .readout import lead, strongest
 
-OUTPUT_SPIKES = 3
-SPIKE_WEIGHTS = np.array([1.0, 0.45, 0.2])  # of the first, second and third output spike
+OUTPUT_SPIKES = 12
+EVIDENCE = np.array([1.0, 0.45, 0.2]) / 1.65  # weight of the first spikes' votes
 DOUBT = 2.0  # votes that a neuron must outweigh before its evidence counts in full
+SHARPNESS = 4.0  # of the softmax
+CORRECTION_RATE = 0.2
+ALTERNATION_RATE = 0.01  # of the running share of labels that differ from the last one
 NOVEL_AT_FIRST = 10  # frames, before there is a mean match to compare with
 MATCH_RATE = 0.005  # of the running mean and variance
 ERROR_RATE = 1.0 / 30.0  # of the running error rate
 # Standard deviations from the mean match below which a frame is novel: (empty pool, full pool).
 NOVELTY_LABELLED = (1.0, -2.0)
-NOVELTY_BETWEEN_LABELS = (-1.0, -4.0)
-NOVELTY_WITHOUT_LABELS = (3.0, 0.0)
-FAIR_SHARE = 0.6  # of neurons / classes, below which a class may always take a neuron over
-REPULSION = 0.04  # step
-LEAST_ATTRACTION = 0.02  # step of a neuron with much experience
-HOMEOSTASIS = 3e-4  # threshold increment per attraction in a stream without labels
-GUESSED_VOTE = 0.3  # weight of the network's own opinion when it labels a recruit
+NOVELTY_UNLABELLED = (3.0, 0.0)
+NOVELTY_FULL = -2.0  # of an unlabelled frame where only merging makes room
+FAIR_SHARE = 0.6  # of neurons / classes, below which a class may always have one more
+HOMEOSTASIS = 1e-3  # threshold increment per attraction without guidance
+GUESSED_VOTE = 0.15  # weight of the network's own evidence when it labels a recruit
 EARLY_CHUNK = 2  # steps between two looks at the evidence, where it may end early
-MOST_SQUARES = 1e12  # above, stored weights are scaled down: float32 is finite
-
-
-class RecruitingState(NamedTuple):
-    """State of a network with the recruiting rule; M = recruited[0] neurons are in use.
-
-    A neuron's weights are the stored ones over their L2 norm: so a change of all of them is one
-    of the few whose input spiked.
-    """
-
-    weights: np.ndarray  # (inputs, neurons) float32 (int8 if quantised), >= 0
-    squares: np.ndarray  # (neurons,) float64, squared L2 norms of the stored weights
-    votes: np.ndarray  # (neurons, classes) float32
-    theta: np.ndarray  # (neurons,) float32, adaptive threshold as a fraction of the trace's norm
-    attractions: np.ndarray  # (neurons,) int64, samples averaged in a neuron's weights
-    class_frames: np.ndarray  # (classes,) int64, labelled frames seen
-    recruited: np.ndarray  # (1,) int64
-    frames: np.ndarray  # (1,) int64, learned
-    match_mean: np.ndarray  # (1,) float64, running mean of the first spiker's match
-    match_variance: np.ndarray  # (1,) float64
-    error_rate: np.ndarray  # (1,) float64, running, over labelled frames
-    generator: np.ndarray  # (1,) uint64, draws whether a neuron is taken over, and spikes
 
 
 class Model(NamedTuple):
@@ -63,85 +50,185 @@ class Model(NamedTuple):
 
     coding: int
     normalisation: int
+    supervised: bool  # whether labels guide the learning, not the read-out alone
 
 
-class Sample(NamedTuple):
-    """What learning knows of a presented sample."""
+class Response(NamedTuple):
+    """The output spikes of one presentation, in their order."""
 
-    active: np.ndarray  # int32, the `count` inputs that have spiked
-    count: int
-    trace: np.ndarray  # (inputs,) float32, presynaptic trace n: spikes of each input
-    norm: float  # its L2 norm
+    spiking: np.ndarray  # (OUTPUT_SPIKES + 1,) int64, neurons; the last did not spike any more
+    drive: np.ndarray  # (OUTPUT_SPIKES + 1,) float64, m_j - theta_j of each
+    current: np.ndarray  # (OUTPUT_SPIKES,) float64, a_r
+
+
+class Memory(NamedTuple):
+    """What presentations need, one after the other."""
+
+    encoded: encoding.Encoded
+    tally: encoding.Tally
+    active: np.ndarray  # (inputs,) int32, inputs that have spiked
+    potential: np.ndarray  # (neurons,) float32
+    match: np.ndarray  # (neurons,) float32, m_j
+    drive: np.ndarray  # (neurons,) float32, m_j - theta_j
+    response: Response
+    evidence: np.ndarray  # (classes,) float32
 
 
 @kernel
-def move_weights(state, j, sample, step):
-    """w <- w + step (n/|n| - w), clipped at 0 and brought back to unit L2 norm (Oja 1982).
+def memory_of(inputs, neurons, classes):
+    """Memory for presentations."""
+    return Memory(
+        encoding.encoded_of(inputs),
+        encoding.tally_of(inputs),
+        np.empty(inputs, np.int32),
+        np.empty(neurons, np.float32),
+        np.empty(neurons, np.float32),
+        np.empty(neurons, np.float32),
+        Response(
+            np.empty(OUTPUT_SPIKES + 1, np.int64),
+            np.empty(OUTPUT_SPIKES + 1),
+            np.empty(OUTPUT_SPIKES),
+        ),
+        np.empty(classes, np.float32),
+    )
 
-    A negative step repels.
+
+@kernel
+def spike_in_order(drive, response):
+    """Let the threshold ramp down; the number of output spikes."""
+    spiking, drives, current = response.spiking, response.drive, response.current
+    drives[:] = -np.inf
+    least = np.float32(-np.inf)
+    for j in range(drive.size):
+        if drive[j] <= least:
+            continue
+        place = OUTPUT_SPIKES
+        while place > 0 and drive[j] > drives[place - 1]:
+            drives[place] = drives[place - 1]
+            spiking[place] = spiking[place - 1]
+            place -= 1
+        drives[place] = drive[j]
+        spiking[place] = j
+        least = np.float32(drives[OUTPUT_SPIKES])
+    spikes = min(OUTPUT_SPIKES, drive.size)
+    # Where all neurons spike, the ramp ends when it has come down to 0, or at the last of them.
+    end = drives[OUTPUT_SPIKES] if drive.size > OUTPUT_SPIKES else min(0.0, drives[spikes - 1])
+    squares = 0.0
+    for r in range(spikes):
+        current[r] = drives[r] - end
+        squares += current[r] ** 2
+    for r in range(spikes):
+        current[r] = current[r] / np.sqrt(squares) if squares > 0 else 1.0 / np.sqrt(spikes)
+    return spikes
+
+
+@kernel
+def read_out(state, response, spikes, evidence, scores):
+    """Fill `evidence` and `scores`; zeros if no neuron that spiked speaks for any class."""
+    votes, corrections = state.votes, state.corrections
+    evidence[:] = 0
+    scores[:] = 0
+    speaking = 0
+    for r in range(spikes):
+        j = response.spiking[r]
+        for c in range(scores.size):
+            scores[c] += response.current[r] * corrections[j, c]
+        if speaking == EVIDENCE.size:
+            continue
+        total = np.float64(0)
+        for c in range(scores.size):
+            total += votes[j, c]
+        if total > 0:
+            for c in range(scores.size):
+                evidence[c] += EVIDENCE[speaking] / (total + DOUBT) * votes[j, c]
+            speaking += 1
+    if speaking == 0:
+        scores[:] = 0
+        return
+    most = np.float32(-np.inf)
+    for c in range(scores.size):
+        if state.class_frames[c] > 0:
+            scores[c] += evidence[c]
+            most = max(most, scores[c])
+    total = 0.0
+    for c in range(scores.size):
+        seen = state.class_frames[c] > 0
+        scores[c] = np.exp(SHARPNESS * (scores[c] - most)) if seen else 0.0
+        total += scores[c]
+    for c in range(scores.size):
+        scores[c] /= total
+
+
+@kernel
+def correct(state, response, spikes, label, scores):
+    """The delta rule on the read-out; the number of its weights changed.
+
+    Labels that come in blocks, one class after the other, say nothing of how a class differs
+    from those before: by them the read-out would forget. The rate is therefore the share of
+    labels that differ from the one before.
     """
-    if state.squares[j] > MOST_SQUARES:
-        factor = np.float32(1.0 / np.sqrt(state.squares[j]))
-        state.squares[j] = 0
-        for i in range(state.weights.shape[0]):
-            state.weights[i, j] *= factor
-            state.squares[j] += np.float64(state.weights[i, j]) ** 2
-    share = step / (1.0 - step) * np.sqrt(state.squares[j]) / sample.norm
-    added = 0.0
-    for a in range(sample.count):
-        i = sample.active[a]
-        before = state.weights[i, j]
-        after = max(np.float32(before + share * sample.trace[i]), np.float32(0))
-        state.weights[i, j] = after
-        added += np.float64(after) ** 2 - np.float64(before) ** 2
-    state.squares[j] += added
+    last = state.last_label[0] - 1
+    differs = 1.0 if last >= 0 and last != label else 0.0
+    rate = CORRECTION_RATE * state.alternation[0]
+    state.alternation[0] += ALTERNATION_RATE * (differs - state.alternation[0])
+    state.last_label[0] = label + 1
+    if rate == 0 or strongest(scores) < 0:
+        return 0
+    changed = 0
+    for c in range(scores.size):
+        if state.class_frames[c] > 0:
+            error = (1.0 if c == label else 0.0) - scores[c]
+            for r in range(spikes):
+                state.corrections[response.spiking[r], c] += rate * response.current[r] * error
+            changed += spikes
+    return changed
 
 
 @kernel
-def reuse_victim(state, label):
-    """The neuron to take over for `label`, -1 if none should be.
+def is_novel(state, match, winner, guided):
+    """Whether the first spiker matches unusually badly; keeps what is usual up to date."""
+    if winner < 0:
+        return True
+    share = state.recruited[0] / state.votes.shape[0]
+    high, low = NOVELTY_LABELLED if guided else NOVELTY_UNLABELLED
+    z = high + (low - high) * share
+    if share == 1 and not guided:
+        z = NOVELTY_FULL
+    difference = match[winner] - state.match_mean[0]
+    novel = difference < z * np.sqrt(state.match_variance[0])
+    rate = max(1.0 / state.frames[0], MATCH_RATE)
+    state.match_mean[0] += rate * difference
+    state.match_variance[0] += rate * ((1.0 - rate) * difference**2 - state.match_variance[0])
+    return novel or state.frames[0] < NOVEL_AT_FIRST
 
-    A class with less than its share of neurons may always take one, any class with the square
-    of the running error rate as probability. The victim is, among the neurons of the largest
-    class and those without votes, the one with the least experience and purity.
+
+@kernel
+def make_room(state, sample, label):
+    """Free a neuron of a full pool by merging two; the free one, -1 if there is none.
+
+    Without a label (-1) the two neurons that it costs least. A class with less than its share of
+    neurons may always have one, any class with the square of the running error rate as
+    probability: from the class with the most.
     """
     neurons, classes = state.votes.shape
-    owned = np.zeros(classes, np.int64)
-    for j in range(neurons):
-        c = strongest(state.votes[j])
-        if c >= 0:
-            owned[c] += 1
-    seen = 0
-    for c in range(classes):
-        if state.class_frames[c] > 0:
-            seen += 1
-    chance = uniform(state.generator)
-    if owned[label] >= FAIR_SHARE * neurons / seen and chance >= state.error_rate[0] ** 2:
-        return -1
-    largest = np.argmax(owned)
-    victim = -1
-    least = np.inf
-    for j in range(neurons):
-        c = strongest(state.votes[j])
-        if c >= 0 and c != largest:
-            continue
-        worth = 0.0
-        if c >= 0:
-            worth = (state.attractions[j] + 1) * state.votes[j, c] / state.votes[j].sum()
-        if worth < least:
-            least = worth
-            victim = j
-    return victim
-
-
-@kernel
-def best_of_class(state, potential, label):
-    """The neuron of a class with the highest potential; -1 if the class has none."""
-    best = -1
-    for j in range(potential.size):
-        if strongest(state.votes[j]) == label and (best < 0 or potential[j] > potential[best]):
-            best = j
-    return best
+    eligible = np.arange(neurons)
+    if label >= 0:
+        owner = prototypes.owners(state.votes)
+        owned = np.zeros(classes, np.int64)
+        for j in range(neurons):
+            if owner[j] >= 0:
+                owned[owner[j]] += 1
+        seen = 0
+        for c in range(classes):
+            seen += state.class_frames[c] > 0
+        chance = uniform(state.generator)
+        if owned[label] >= FAIR_SHARE * neurons / seen and chance >= state.error_rate[0] ** 2:
+            return -1
+        eligible = eligible[(owner == np.argmax(owned)) | (owner < 0)]
+    a, b = prototypes.cheapest_pair(state, eligible)
+    if b >= 0:
+        prototypes.merge(state, a, b, sample)
+    return b
 
 
 @kernel
@@ -149,164 +236,104 @@ def best_of_class(state, match, label):
     """The neuron of a class with the highest match; -1 if the class has none."""
     best = -1
     for j in range(match.size):
-        if strongest(state.votes[j]) == label and (best < 0 or match[j] > match[best]):
+        if (best < 0 or match[j] > match[best]) and strongest(state.votes[j]) == label:
             best = j
     return best
 
 
 @kernel
-def imprint(state, j, sample, label, scores):
-    """Make neuron j stand for this very sample."""
-    state.weights[:, j] = 0
-    state.squares[j] = 0
-    for a in range(sample.count):
-        i = sample.active[a]
-        state.weights[i, j] = sample.trace[i] / sample.norm
-        state.squares[j] += np.float64(state.weights[i, j]) ** 2
-    state.attractions[j] = 1
-    in_use = state.recruited[0]
-    state.theta[j] = state.theta[:in_use].sum() / max(in_use, 1)
-    state.votes[j, :] = 0
+def votes_of(label, evidence):
+    """The votes of a neuron that is to stand for a sample: its label, or a guess at it.
+
+    Evidence, other than scores, says how little there is of it, so a guess at a guess fades.
+    """
+    votes = np.zeros(evidence.size, np.float32)
     if label >= 0:
-        state.votes[j, label] = 1
+        votes[label] = 1
     else:
-        total = scores.sum()
-        if total > 0:
-            for c in range(scores.size):
-                state.votes[j, c] = GUESSED_VOTE * scores[c] / total
+        for c in range(evidence.size):
+            votes[c] = GUESSED_VOTE * evidence[c]
+    return votes
 
 
 @kernel
-def attract(state, j, sample):
-    """Take the sample into the running mean that the neuron's weights are."""
-    step = max(1.0 / (1.0 + state.attractions[j]), LEAST_ATTRACTION)
-    state.attractions[j] += 1
-    move_weights(state, j, sample, step)
-
-
-@kernel
-def learn(state, sample, match, winner, label, predicted, scores):
-    """Plasticity after one presentation; returns the number of neurons whose weights changed."""
+def learn(model, state, sample, response, spikes, label, predicted, evidence, scores):
+    """Plasticity after one presentation; returns the number of weights changed."""
     neurons = state.votes.shape[0]
-    in_use = state.recruited[0]
-    labelled = label >= 0
-    labelled_stream = labelled or state.class_frames.sum() > 0
-    if labelled:
+    inputs = state.weights.shape[0]
+    winner = response.spiking[0] if spikes > 0 else -1
+    guided = model.supervised and label >= 0
+    changed = 0
+    if label >= 0:
         state.class_frames[label] += 1
-
-    novel = state.frames[0] < NOVEL_AT_FIRST
-    if winner >= 0:
-        high, low = NOVELTY_WITHOUT_LABELS
-        if labelled:
-            high, low = NOVELTY_LABELLED
-        elif labelled_stream:
-            high, low = NOVELTY_BETWEEN_LABELS
-        z = high + (low - high) * in_use / neurons
-        if match[winner] < state.match_mean[0] + z * np.sqrt(state.match_variance[0]):
-            novel = True
-        rate = max(1.0 / state.frames[0], MATCH_RATE)
-        difference = match[winner] - state.match_mean[0]
-        state.match_mean[0] += rate * difference
-        state.match_variance[0] += rate * ((1.0 - rate) * difference**2 - state.match_variance[0])
+        changed += correct(state, response, spikes, label, scores)
+    novel = is_novel(state, sample.match, winner, guided)
     state.frames[0] += 1
-
     wrong = False
-    if labelled:
+    if guided:
         wrong = predicted != label or strongest(state.votes[winner]) != label
         error = 1.0 if predicted != label else 0.0
         state.error_rate[0] += ERROR_RATE * (error - state.error_rate[0])
 
+    in_use = state.recruited[0]
+    rewritten = inputs + in_use  # weights and affinities of a neuron
     imprinted = -1
-    changed = 0
-    if (wrong or novel) and in_use < neurons:
-        imprinted = in_use
-        imprint(state, imprinted, sample, label, scores)
-        state.recruited[0] += 1
-        changed = 1
-    elif wrong:
-        imprinted = reuse_victim(state, label)
+    if in_use < neurons:
+        if wrong or novel:
+            imprinted = in_use
+    elif wrong or (novel and not guided):
+        imprinted = make_room(state, sample, label if guided else -1)
         if imprinted >= 0:
-            imprint(state, imprinted, sample, label, scores)
-            changed = 1
-        else:  # the class has its share of neurons, so one of them is the best
-            right = best_of_class(state, match, label)
-            attract(state, right, sample)
-            changed = 1
-            if right != winner:
-                state.votes[right, label] += 1
-                move_weights(state, winner, sample, -REPULSION)
-                changed = 2
-    elif labelled or not novel:
-        attract(state, winner, sample)
-        changed = 1
-        if not labelled_stream:
+            changed += rewritten  # of the neuron that was merged
+    if imprinted >= 0:
+        prototypes.imprint(state, imprinted, sample, votes_of(label, evidence))
+        state.recruited[0] = max(in_use, imprinted + 1)
+        changed += rewritten
+    else:
+        right = best_of_class(state, sample.match, label) if wrong else winner
+        if right < 0:  # no neuron is left for the class
+            right = winner
+        prototypes.attract(state, right, sample)
+        changed += rewritten
+        if right != winner:
+            state.votes[right, label] += 1
+            prototypes.repel(state, winner, sample)
+            changed += rewritten
+        if not guided:
             state.theta[winner] += HOMEOSTASIS
-
-    if labelled and winner >= 0 and winner != imprinted:
+    if label >= 0 and winner >= 0 and winner != imprinted:
         state.votes[winner, label] += 1
     return changed
 
 
 @kernel
-def find_matches(potential, squares, norm, match):
-    """Matches m_j = w_j^T n / |n|."""
+def find_matches(potential, scale, norm, theta, match, drive):
+    """Matches m_j = w_j^T n / |n| and drives m_j - theta_j."""
+    unit = 1.0 / norm
     for j in range(match.size):
-        match[j] = potential[j] / (np.sqrt(squares[j]) * norm)
-
-
-@kernel
-def spike_in_order(match, theta, spiking):
-    """Fill `spiking` with the neurons that spike as the threshold ramps down; their number."""
-    strongest_drives = np.full(OUTPUT_SPIKES, -np.inf)
-    for j in range(match.size):
-        drive = np.float64(match[j]) - np.float64(theta[j])
-        place = OUTPUT_SPIKES
-        while place > 0 and drive > strongest_drives[place - 1]:
-            place -= 1
-            if place + 1 < OUTPUT_SPIKES:
-                strongest_drives[place + 1] = strongest_drives[place]
-                spiking[place + 1] = spiking[place]
-        if place < OUTPUT_SPIKES:
-            strongest_drives[place] = drive
-            spiking[place] = j
-    return min(OUTPUT_SPIKES, match.size)
-
-
-@kernel
-def weigh_evidence(votes, spiking, spikes, scores):
-    """Fill `scores` with the evidence of the output spikes in their order."""
-    scores[:] = 0
-    for spike in range(spikes):
-        j = spiking[spike]
-        total = DOUBT
-        for c in range(scores.size):
-            total += votes[j, c]
-        evidence = SPIKE_WEIGHTS[spike] / (SPIKE_WEIGHTS.sum() * total)
-        for c in range(scores.size):
-            scores[c] += evidence * votes[j, c]
+        match[j] = potential[j] * scale[j] * unit
+        drive[j] = match[j] - theta[j]
 
 
 @kernel
 def present(
-    model, state, phases, pixels, start, source, rate, timesteps, learning, label, margin, scores,
-    raster,
+    model, state, memory, phases, pixels, start, source, rate, timesteps, learning, label, margin,
+    scores, raster,
 ):
     """Present one sample; returns what `present_recruiting` reports."""
-    inputs = state.weights.shape[0]
     in_use = state.recruited[0]
     generator = state.generator
     if not learning and model.coding == BERNOULLI:  # not even the generator's state changes
         generator = np.empty(1, np.uint64)
         seed_from(generator, state.generator[0], pixels)
-    encoded = encoding.encoded_of(inputs)
+    encoded, tally, active = memory.encoded, memory.tally, memory.active
+    response, evidence = memory.response, memory.evidence
+    potential, match = memory.potential[:in_use], memory.match[:in_use]
+    drive = memory.drive[:in_use]
     count = encoding.prepare(
         encoded, model.coding, model.normalisation, pixels, rate, timesteps, phases
     )
-    tally = encoding.tally_of(inputs)
-    potential = np.zeros(in_use, np.float32)
-    match = np.zeros(in_use, np.float32)
-    spiking = np.full(OUTPUT_SPIKES, -1, np.int64)
-    active = np.empty(inputs, np.int32)
+    potential[:] = 0
     active_count = 0
     scores[:] = 0
     norm = squares = 0.0
@@ -328,44 +355,51 @@ def present(
                 active_count += 1
         norm = np.sqrt(squares)
         if norm > 0:
-            find_matches(potential, state.squares, norm, match)
-            output_spikes = spike_in_order(match, state.theta, spiking)
-            weigh_evidence(state.votes, spiking, output_spikes, scores)
+            find_matches(potential, state.scale, norm, state.theta, match, drive)
+            output_spikes = spike_in_order(drive, response)
+            read_out(state, response, output_spikes, evidence, scores)
             if lead(scores) >= margin:
                 break
     predicted = strongest(scores)
     for spike in range(min(output_spikes, raster.shape[0])):
         raster[spike, 0] = steps - 1
-        raster[spike, 1] = spiking[spike]
+        raster[spike, 1] = response.spiking[spike]
 
     changed = 0
     if learning and norm > 0:
-        sample = Sample(active, active_count, tally.trace, norm)
-        changed = learn(state, sample, match, spiking[0], label, predicted, scores)
+        sample = Sample(active, active_count, tally.trace, norm, match)
+        changed = learn(
+            model, state, sample, response, output_spikes, label, predicted, evidence, scores
+        )
+    for a in range(active_count):
+        tally.trace[active[a]] = 0
     return (
         predicted, steps, input_spikes, output_spikes, input_spikes * in_use, in_use * steps,
-        changed * inputs,
+        changed,
     )
 
 
 @entry_point
 def present_recruiting(
-    numbers, weights, squares, votes, theta, attractions, class_frames, recruited, frames,
-    match_mean, match_variance, error_rate, generator, phases, pixels, start, source,
+    numbers, weights, scale, affinity, votes, corrections, theta, attractions, class_frames,
+    recruited, frames, match_mean, match_variance, error_rate, last_label, alternation,
+    generator, phases, pixels, start, source,
     rate, expected, timesteps, learning, labels, margin, scores, outcomes, raster,
 ):
     """Present samples one after the other; arguments and results as of stdp.present_stdp.
 
-    numbers: a Model. weights ... generator: a RecruitingState. margin: lead of a class, as a
-    share of all evidence, that ends a presentation early.
+    numbers: a Model. weights ... generator: a RecruitingState. margin: lead of a class's score
+    that ends a presentation early.
     """
-    model = Model(int(numbers[0]), int(numbers[1]))
+    model = Model(int(numbers[0]), int(numbers[1]), numbers[2] > 0)
     state = RecruitingState(
-        weights, squares, votes, theta, attractions, class_frames, recruited, frames, match_mean,
-        match_variance, error_rate, generator,
+        weights, scale, affinity, votes, corrections, theta, attractions, class_frames,
+        recruited, frames, match_mean, match_variance, error_rate, last_label, alternation,
+        generator,
     )
+    memory = memory_of(weights.shape[0], weights.shape[1], scores.shape[1])
     for sample in range(pixels.shape[0]):
         outcomes[sample] = present(
-            model, state, phases, pixels[sample], start, source, rate, timesteps,
+            model, state, memory, phases, pixels[sample], start, source, rate, timesteps,
             learning, labels[sample], margin, scores[sample], raster,
         )

@@ -3,10 +3,12 @@
 In each step, for every excitatory neuron j,
 
     v_j <- v_j exp(-1 / tau_m) + sum of w_ij over the inputs i that spike - inhibition
-    spike if v_j >= g (13 + theta_j), then v_j = 0 for the refractory period
+    spike if v_j >= g (13 + theta_j), then v_j = v_reset for the refractory period
 
+Inference takes the mean theta for every theta_j: adaptive thresholds share out the learning, and
+what neurons have learned then competes by its match alone.
 With a synaptic time constant the sum first goes through a low-pass filter of the same charge.
-Inhibition: WINNER, only the neuron furthest above its threshold spikes and resets every v to 0;
+Inhibition: WINNER, only the neuron furthest above its threshold spikes and resets every v;
 LATERAL, a spike takes `inhibition` times the resting threshold from every other neuron at once;
 LAYER, it makes the neuron's own inhibitory neuron spike, unless that one is refractory, which does
 so a step later (Diehl and Cook 2015, whose synapse is strong enough for one spike to do).
@@ -23,7 +25,7 @@ import numpy as np
 
 from . import encoding, membrane, plasticity
 from .compilation import entry_point, kernel
-from .encoding import BERNOULLI, GIVEN, GRADED
+from .encoding import BERNOULLI, FULL_TIMESTEPS, GIVEN, GRADED
 from .plasticity import ADAPTIVE, TRIPLET, Firing, Traces
 from .randomness import seed_from
 from .readout import lead, strongest
@@ -31,8 +33,11 @@ from .readout import lead, strongest
 WINNER, LATERAL, LAYER = range(3)
 
 REST_THRESHOLD = 13.0  # added to theta, in units of the gain
-INITIAL_GAIN = 1150.0 / 130.0 / 2280.0  # of thresholds, per input spike and wanted output spike
-THETA_STEP = 8.0  # theta gained in a presentation with the wanted number of output spikes
+# D spikes of the mean of 784 uniform weights reach the resting threshold K times.
+INITIAL_GAIN = plasticity.WEIGHT_NORM * np.sqrt(0.75 / 784) / REST_THRESHOLD
+# An untrained network starts with some five times the wanted output spikes of a digit where only
+# one neuron spikes at a time, so that it learns sooner. Where many may, their thetas would soar.
+EARLY_SPIKES = 5.0
 INPUT_PER_OUTPUT = 70.0  # input spikes worth one output spike
 STEPS_PER_OUTPUT = 4.0  # timesteps worth one output spike
 GAIN_WINDOW = 250  # samples between two corrections of the gain
@@ -47,7 +52,7 @@ class StdpState(NamedTuple):
 
     weights: np.ndarray  # (inputs, neurons) float32 (int8 if quantised), >= 0
     scale: np.ndarray  # (neurons,) float64
-    total: np.ndarray  # (neurons,) float64, sums of the stored weights
+    squares: np.ndarray  # (neurons,) float64, squared L2 norms of the stored weights
     responses: np.ndarray  # (neurons, classes) float32, mean share of a class's output spikes
     theta: np.ndarray  # (neurons,) float32, adaptive threshold
     learning_rate: np.ndarray  # (neurons,) float32, factor that falls with a neuron's spikes
@@ -71,8 +76,12 @@ class Model(NamedTuple):
     membrane_decay: float  # a step
     synaptic_decay: float  # a step, 0 for an instantaneous current
     refractory_period: int  # steps
+    reset_potential: float  # fraction of the resting threshold
+    theta_step: float  # in a presentation with the wanted number of output spikes
     theta_decay: float  # a step
+    output_spikes: float  # wanted, relative to the rule's own number
     inference_spikes: float  # output spikes aimed for in inference, relative to learning
+    enhancement: bool  # whether the parameters follow T
 
 
 @kernel
@@ -80,7 +89,8 @@ def model_of(numbers):
     """The model that an array of numbers stands for."""
     return Model(
         int(numbers[0]), int(numbers[1]), int(numbers[2]), int(numbers[3]),
-        numbers[4], numbers[5], numbers[6], int(numbers[7]), numbers[8], numbers[9],
+        numbers[4], numbers[5], numbers[6], int(numbers[7]), numbers[8], numbers[9], numbers[10],
+        numbers[11], numbers[12], numbers[13] > 0,
     )
 
 
@@ -164,11 +174,17 @@ def follow_weights(model, state, dynamics, encoded, count, j, old_scale, gain):
 
 
 @kernel
-def hold(dynamics, t):
-    """Keep refractory neurons at rest."""
+def hold(model, state, dynamics, t, gain):
+    """Keep refractory neurons at the reset potential."""
     for j in range(dynamics.potential.size):
         if t < dynamics.held_until[j]:
-            dynamics.potential[j] = 0
+            dynamics.potential[j] = reset_value(model, state, j, gain)
+
+
+@kernel
+def reset_value(model, state, j, gain):
+    """The potential of neuron j after a spike, in units of its stored weights."""
+    return np.float32(model.reset_potential * gain * REST_THRESHOLD / state.scale[j])
 
 
 @kernel
@@ -227,7 +243,8 @@ def reset(state, model, dynamics, count, t, gain):
     """
     neurons = dynamics.potential.size
     for k in range(count):
-        dynamics.potential[dynamics.spiking[k]] = 0
+        j = dynamics.spiking[k]
+        dynamics.potential[j] = reset_value(model, state, j, gain)
     if model.refractory_period > 0:
         for k in range(count):
             dynamics.held_until[dynamics.spiking[k]] = t + 1 + model.refractory_period
@@ -236,7 +253,7 @@ def reset(state, model, dynamics, count, t, gain):
         strength = model.inhibition * gain * REST_THRESHOLD
         inhibit(state, dynamics, dynamics.spiking, count, strength)
         if model.refractory_period > 0:
-            hold(dynamics, t)
+            hold(model, state, dynamics, t, gain)
     if model.inhibition_kind == LAYER:
         for k in range(count):
             j = dynamics.spiking[k]
@@ -257,7 +274,7 @@ def leave_traces(model, state, traces, firing, encoded, count, source, start, fi
     """
     changed = 0
     growth = 1.0
-    x, total, known, number = traces.x, traces.total, traces.inputs, traces.number
+    x, squares, known, number = traces.x, traces.squares, traces.inputs, traces.number
     if model.coding == GRADED:
         source, amounts = encoded.active, encoded.probability
     else:
@@ -267,7 +284,7 @@ def leave_traces(model, state, traces, firing, encoded, count, source, start, fi
         begin, end = 0, count
         if model.coding != GRADED:
             begin, end = start[step - first], start[step - first + 1]
-        plasticity.remember(x, total, known, number, source, begin, end, amounts, growth)
+        plasticity.remember(x, squares, known, number, source, begin, end, amounts, growth)
         if model.rule == TRIPLET:
             for k in range(begin, end):
                 amount = amounts[k] if amounts.size > 0 else 1.0
@@ -298,7 +315,10 @@ def gather_evidence(responses, j, scores):
 
 @kernel
 def settle(model, state, firing, target, output_spikes, timesteps, label):
-    """What learning does after a presentation: homeostasis and the read-out."""
+    """What learning does after a presentation: homeostasis and the read-out.
+
+    target: output spikes wanted in the `timesteps` that it took.
+    """
     plasticity.after_presentation(model.rule, state, firing, timesteps)
     if label >= 0 and output_spikes > 0:
         state.class_frames[label] += 1
@@ -306,6 +326,8 @@ def settle(model, state, firing, target, output_spikes, timesteps, label):
         for j in range(firing.count.size):
             share = firing.count[j] / output_spikes
             state.responses[j, label] += rate * (share - state.responses[j, label])
+    if not model.enhancement:
+        return
     state.window[0] += 1
     state.window[1] += output_spikes
     state.window[2] += target
@@ -342,9 +364,10 @@ def present(
     count = encoding.prepare(
         encoded, coding, model.normalisation, pixels, rate, timesteps, phases
     )
+    reference = timesteps if model.enhancement else FULL_TIMESTEPS
     if coding == GIVEN:
         count = source.size
-        expected = np.float64(count)
+        expected = count * reference / timesteps
     elif coding != GRADED:
         start = np.empty(CHUNK + 1, np.int32)
     scores[:] = 0
@@ -353,13 +376,16 @@ def present(
             rest(model, state, timesteps)
         return timesteps, 0, 0, 0, updated * timesteps, 0
 
-    target = target_spikes(expected, timesteps, neurons)
+    target = model.output_spikes * target_spikes(expected, reference, neurons)
     gain = state.gain[0] * expected / target
     if not learning:
         gain /= model.inference_spikes
     settle_dynamics(model, dynamics)
     if new_thresholds:
-        set_thresholds(dynamics.threshold, state.theta, state.scale, gain, 0, neurons)
+        theta = state.theta
+        if not learning:
+            theta = np.full(neurons, np.float32(state.theta.sum() / neurons))
+        set_thresholds(dynamics.threshold, theta, state.scale, gain, 0, neurons)
     plasticity.forget(traces, firing)
     if coding == GRADED:
         membrane.charge_by(
@@ -367,7 +393,7 @@ def present(
             encoded.probability.astype(np.float32), count,
         )
     winner_only = model.inhibition_kind == WINNER
-    window_steps = plasticity.window_length(target, timesteps)
+    window_steps = plasticity.window_length(target, reference)
     window_spikes = 0
 
     input_spikes = output_spikes = synaptic_operations = synaptic_updates = 0
@@ -404,7 +430,7 @@ def present(
             dynamics.inhibitors[0] = 0
             at_threshold = neurons
         if begin < dynamics.last_held[0]:
-            hold(dynamics, begin)
+            hold(model, state, dynamics, begin, gain)
         if coding == GRADED:
             input_spikes += count * (t - begin)
         else:
@@ -429,6 +455,9 @@ def present(
         window_spikes += spikes
         if winner_only:
             dynamics.potential[:] = 0
+            if model.reset_potential != 0:
+                for j in range(neurons):
+                    dynamics.potential[j] = reset_value(model, state, j, gain)
         if winner_only and model.refractory_period == 0:  # nothing else to do, at less cost
             synaptic_operations += neurons - 1
         else:
@@ -442,7 +471,7 @@ def present(
                 raster[output_spikes, 1] = j
             output_spikes += 1
             if learning:
-                state.theta[j] += THETA_STEP / target
+                state.theta[j] += model.theta_step / target
                 old = state.scale[j]
                 synaptic_updates += plasticity.after_output_spike(
                     model.rule, state, traces, firing, j, growth, t - 1, target, label
@@ -459,7 +488,7 @@ def present(
                 model, state, dynamics, traces, firing, encoded, count, target, gain
             )
         if input_spikes > 0:
-            settle(model, state, firing, target, output_spikes, t, label)
+            settle(model, state, firing, target * t / timesteps, output_spikes, t, label)
         rest(model, state, t)
     synaptic_operations += input_spikes * neurons
     return t, input_spikes, output_spikes, synaptic_operations, updated * t, synaptic_updates
@@ -467,7 +496,7 @@ def present(
 
 @entry_point
 def present_stdp(
-    numbers, weights, scale, total, responses, theta, learning_rate, class_frames, gain, window,
+    numbers, weights, scale, squares, responses, theta, learning_rate, class_frames, gain, window,
     generator, phases, pixels, start, source, rate, expected, timesteps,
     learning, labels, margin, scores, outcomes, raster,
 ):
@@ -485,7 +514,7 @@ def present_stdp(
     """
     model = model_of(numbers)
     state = StdpState(
-        weights, scale, total, responses, theta, learning_rate, class_frames, gain, window,
+        weights, scale, squares, responses, theta, learning_rate, class_frames, gain, window,
         generator,
     )
     inputs, neurons = weights.shape

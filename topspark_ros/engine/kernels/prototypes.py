@@ -1,0 +1,204 @@
+"""The weights of recruited neurons: each neuron is a prototype of the samples that it stands for.
+
+A prototype w has unit L2 norm. It is scale_j times the stored weights, so that a change of all
+weights is one of the few whose input spiked. `affinity` holds w_a^T w_b of all pairs. It is kept
+without ever comparing two prototypes: whatever changes w_j is a sum of w_j and the sample, whose
+matches with all other prototypes are the potentials of the presentation.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .compilation import kernel
+from .readout import strongest
+
+REPULSION = 0.04  # step
+LEAST_ATTRACTION = 0.02  # step of a neuron with much experience
+# Outside, a scale is taken into the stored weights: float32 is finite.
+LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
+
+
+class RecruitingState(NamedTuple):
+    """State of a network with the recruiting rule; M = recruited[0] neurons are in use."""
+
+    weights: np.ndarray  # (inputs, neurons) float32 (int8 if quantised), >= 0, stored
+    scale: np.ndarray  # (neurons,) float64, 1 / L2 norm of the stored weights, 0 if not in use
+    affinity: np.ndarray  # (neurons, neurons) float32, 0 to 1, symmetric, [:M, :M] in use
+    votes: np.ndarray  # (neurons, classes) float32, labels of the samples a neuron stands for
+    corrections: np.ndarray  # (neurons, classes) float32, of the read-out by its errors
+    theta: np.ndarray  # (neurons,) float32, adaptive threshold as a fraction of the trace's norm
+    attractions: np.ndarray  # (neurons,) int64, samples averaged in a neuron's weights
+    class_frames: np.ndarray  # (classes,) int64, labelled frames seen
+    recruited: np.ndarray  # (1,) int64
+    frames: np.ndarray  # (1,) int64, learned
+    match_mean: np.ndarray  # (1,) float64, running mean of the first spiker's match
+    match_variance: np.ndarray  # (1,) float64
+    error_rate: np.ndarray  # (1,) float64, running, over labelled frames
+    last_label: np.ndarray  # (1,) int64, of the last labelled frame, plus 1; 0 before the first
+    alternation: np.ndarray  # (1,) float64, running share of labels that differ from the last
+    generator: np.ndarray  # (1,) uint64, draws whether neurons are merged, and spikes
+
+
+class Sample(NamedTuple):
+    """What learning knows of a presented sample."""
+
+    active: np.ndarray  # int32, the `count` inputs that have spiked
+    count: int
+    trace: np.ndarray  # (inputs,) float32, presynaptic trace n: spikes of each input
+    norm: float  # its L2 norm
+    match: np.ndarray  # (M,) float32, w_j^T n / |n|
+
+
+@kernel
+def mirror_affinity(affinity, j, in_use):
+    """Make column j what row j is."""
+    affinity[j, j] = 1
+    for other in range(in_use):
+        affinity[other, j] = affinity[j, other]
+
+
+@kernel
+def set_scale(state, j, squares):
+    """The scale of neuron j, whose stored weights have this sum of squares; kept in bounds."""
+    if not LEAST_SCALE**2 <= squares <= MOST_SCALE**2:
+        factor = np.float32(1.0 / np.sqrt(squares))
+        squares = 0.0
+        for i in range(state.weights.shape[0]):
+            state.weights[i, j] *= factor
+            squares += np.float64(state.weights[i, j]) ** 2
+    state.scale[j] = 1.0 / np.sqrt(squares)
+
+
+@kernel
+def move_weights(state, j, sample, step):
+    """w <- w + step (n/|n| - w), clipped at 0 and brought back to unit L2 norm (Oja 1982).
+
+    A negative step repels. The match of j follows, but for clipping: repelling comes last.
+    """
+    in_use = sample.match.size
+    length = 1.0 / state.scale[j]
+    share = length * step / (1.0 - step)  # of n/|n| in the stored weights
+    part = share / sample.norm
+    squares = length**2
+    lifted = np.zeros(in_use, np.float32)  # drive of what clipping adds to the stored weights
+    for a in range(sample.count):
+        i = sample.active[a]
+        before = np.float64(state.weights[i, j])
+        after = before + part * sample.trace[i]
+        if after < 0:
+            excess = np.float32(-after)
+            for other in range(in_use):
+                lifted[other] += excess * state.weights[i, other]
+            after = 0.0
+        state.weights[i, j] = after
+        squares += np.float64(state.weights[i, j]) ** 2 - before**2
+    norm = np.sqrt(squares)
+    kept, added = np.float32(length / norm), np.float32(share / norm)
+    row, match = state.affinity[j], sample.match
+    for other in range(in_use):
+        drive = lifted[other] * np.float32(state.scale[other] / norm)
+        overlap = kept * row[other] + added * match[other] + drive
+        row[other] = min(max(overlap, np.float32(0)), np.float32(1))
+    mirror_affinity(state.affinity, j, in_use)
+    match[j] = kept * match[j] + added
+    set_scale(state, j, squares)
+
+
+@kernel
+def attract(state, j, sample):
+    """Take the sample into the running mean that the neuron's weights are."""
+    step = max(1.0 / (1.0 + state.attractions[j]), LEAST_ATTRACTION)
+    state.attractions[j] += 1
+    move_weights(state, j, sample, step)
+
+
+@kernel
+def repel(state, j, sample):
+    """Move the neuron's weights away from the sample."""
+    move_weights(state, j, sample, -REPULSION)
+
+
+@kernel
+def imprint(state, j, sample, votes):
+    """Make neuron j stand for this very sample.
+
+    votes: (classes,) float32, what it speaks for.
+    """
+    in_use = sample.match.size
+    state.weights[:, j] = 0
+    squares = 0.0
+    for a in range(sample.count):
+        i = sample.active[a]
+        state.weights[i, j] = sample.trace[i] / sample.norm
+        squares += np.float64(state.weights[i, j]) ** 2
+    set_scale(state, j, squares)
+    for other in range(in_use):
+        state.affinity[j, other] = min(sample.match[other], np.float32(1))
+    mirror_affinity(state.affinity, j, in_use)
+    state.attractions[j] = 1
+    state.theta[j] = state.theta[:in_use].sum() / max(in_use, 1)
+    state.votes[j] = votes
+    state.corrections[j] = 0
+
+
+@kernel
+def cheapest_pair(state, eligible):
+    """The two of some neurons whose merging costs least; (-1, -1) if there are no two.
+
+    By the increase of the summed squared distances of samples to their prototypes (Ward 1963),
+    k_a k_b / (k_a + k_b) |w_a - w_b|^2, k the samples that a neuron stands for.
+
+    eligible: int64, neurons in ascending order.
+    """
+    least = np.inf
+    first = second = -1
+    for x in range(1, eligible.size):
+        a = eligible[x]
+        ka = np.float64(state.attractions[a])
+        for y in range(x):
+            b = eligible[y]
+            kb = np.float64(state.attractions[b])
+            cost = ka * kb * (1.0 - np.float64(state.affinity[a, b]))
+            if cost < least * (ka + kb):
+                least = cost / (ka + kb)
+                first, second = a, b
+    return first, second
+
+
+@kernel
+def merge(state, a, b, sample):
+    """Let neuron a stand for what both stood for; b is free then. The match of a follows."""
+    in_use = sample.match.size
+    ka, kb = np.float64(state.attractions[a]), np.float64(state.attractions[b])
+    part_a, part_b = ka / (ka + kb), kb / (ka + kb)
+    stored_a, stored_b = part_a * state.scale[a], part_b * state.scale[b]
+    squares = 0.0
+    for i in range(state.weights.shape[0]):
+        state.weights[i, a] = stored_a * state.weights[i, a] + stored_b * state.weights[i, b]
+        squares += np.float64(state.weights[i, a]) ** 2
+    norm = np.sqrt(squares)
+    row, other_row = state.affinity[a], state.affinity[b]
+    for other in range(in_use):
+        row[other] = min((part_a * row[other] + part_b * other_row[other]) / norm, 1.0)
+    mirror_affinity(state.affinity, a, in_use)
+    sample.match[a] = (part_a * sample.match[a] + part_b * sample.match[b]) / norm
+    set_scale(state, a, squares)
+    state.theta[a] = part_a * state.theta[a] + part_b * state.theta[b]
+    state.attractions[a] += state.attractions[b]
+    for c in range(state.votes.shape[1]):
+        state.votes[a, c] += state.votes[b, c]
+        state.corrections[a, c] = (
+            part_a * state.corrections[a, c] + part_b * state.corrections[b, c]
+        )
+
+
+@kernel
+def owners(votes):
+    """The class that each neuron has most votes for, (neurons,) int64; -1 for none."""
+    owner = np.empty(votes.shape[0], np.int64)
+    for j in range(votes.shape[0]):
+        owner[j] = strongest(votes[j])
+    return owner
