@@ -131,8 +131,10 @@ cells = [Cell(setting, seed) for seed in range(12)]
 
 
 def test_a_sweep_that_was_killed_goes_on(computed, tmp_path):
+    # Not in the checkout, whose source folder would hide the built package and its kernels.
     process = subprocess.Popen(
-        [sys.executable, '-c', KILLED + 'sweep(cells, data, Path(sys.argv[1]))', str(tmp_path)])
+        [sys.executable, '-c', KILLED + 'sweep(cells, data, Path(sys.argv[1]))', str(tmp_path)],
+        cwd=tmp_path)
     deadline = time.monotonic() + 60
     while len(list(tmp_path.glob('*.json'))) < 3 and time.monotonic() < deadline:
         time.sleep(0.005)

@@ -47,6 +47,9 @@ def test_a_lifecycle_cycle_keeps_the_weights_and_a_killed_node_resumes(rig, tmp_
     camera.meet(lambda: image(camera.next_digit()[0]))
     camera.teach(40)
     camera.show(image(camera.next_digit()[0]))      # so the last labelled one is learned
+    statuses.clear()
+    rig.wait_for(lambda: statuses and statuses[-1].frames_learned == statuses[-1].frames_classified,
+                 'every frame to be learned')
     assert rig.transit(LEARNER, DEACTIVATE) and rig.state(LEARNER) == 'inactive'
     assert checkpoint.exists()
     assert rig.transit(LEARNER, ACTIVATE)

@@ -91,7 +91,7 @@ def sweep(
                 _save(*files[cell], outcome)
                 outcomes[cell] = outcome
             report()
-    return outcomes
+    return {cell: outcomes[cell] for cell in files}    # not in the order in which they finished
 
 
 def _source_digest() -> str:

@@ -163,9 +163,9 @@ def read_out(state, response, spikes, evidence, scores):
 def correct(state, response, spikes, label, scores):
     """The delta rule on the read-out; the number of its weights changed.
 
-    Labels that come in blocks, one class after the other, say nothing of how a class differs
-    from those before: by them the read-out would forget. The rate is therefore the share of
-    labels that differ from the one before.
+    Labels that come in blocks, one class after the other, say nothing of how a class differs from
+    the earlier ones: by them the read-out would forget. The rate is therefore the share of labels
+    that differ from the one before.
     """
     last = state.last_label[0] - 1
     differs = 1.0 if last >= 0 and last != label else 0.0
