@@ -17,8 +17,8 @@ from . import disturbances, learning, paper, reductions, report
 from .common import Plan, Section, full, quick
 
 
-def measure(plan: Plan, progress: Progress) -> tuple[list[Section], tuple]:
-    """Every section, and what the pictures are drawn from."""
+def measure(plan: Plan, progress: Progress) -> tuple[list[Section], dict, dict]:
+    """Every section, and what the other two pictures are drawn from."""
     task = progress.add_task('', total=None)
     done = 0
 
@@ -28,14 +28,14 @@ def measure(plan: Plan, progress: Progress) -> tuple[list[Section], tuple]:
         progress.update(task, description=f'{title}, {done} experiments done')
 
     title = 'fewer timesteps'
-    reduced, comparisons = reductions.run(plan, advance)
+    reduced = reductions.run(plan, advance)
     title = 'learning'
     learned, hits = learning.run(plan, advance)
     title = "the paper's setting"
     papers, accuracy = paper.run(plan, advance)
     title = 'disturbances'
     disturbed = disturbances.run(plan, advance)
-    return [reduced, *learned, papers, disturbed], (comparisons, hits, accuracy)
+    return [reduced, *learned, papers, disturbed], hits, accuracy
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -52,12 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
     columns = (TextColumn('{task.description}'), BarColumn(), TimeElapsedColumn())
     try:
         with Progress(*columns, console=console) as progress:
-            sections, (comparisons, hits, accuracy) = measure(plan, progress)
+            sections, hits, accuracy = measure(plan, progress)
     except DatasetError as error:
         console.print(f'make reproduce: {error}', style='red', highlight=False)
         return 2
     options.output.mkdir(parents=True, exist_ok=True)
-    report.draw_reductions(options.output / 'reductions.png', comparisons)
+    report.draw_reductions(options.output / 'reductions.png', sections[0].rows)
     report.draw_first_frames(options.output / 'first_frames.png', hits)
     report.draw_paper(options.output / 'paper.png', accuracy)
     report.write(

@@ -171,7 +171,7 @@ def timed(comparison: Comparison, data: Data) -> Comparison:
         our_us=(learn_us['ours'], infer_us['ours']))
 
 
-def run(plan: Plan, advance: Advance) -> tuple[Section, list[Comparison]]:
+def run(plan: Plan, advance: Advance) -> Section:
     data = {name: load(name, plan) for name in plan.datasets}
     cases = [Case(*case) for case in product(RULES, plan.datasets, plan.neurons)]
     comparisons = in_parallel(
@@ -187,7 +187,7 @@ def run(plan: Plan, advance: Advance) -> tuple[Section, list[Comparison]]:
         'recruiting rule adds the spikes of an input at once, so that its time hardly depends on '
         'T, at T = 350 neither.',
         _claims(comparisons), [_row(comparison) for comparison in comparisons],
-    ), comparisons
+    )
 
 
 def _row(comparison: Comparison) -> dict:
