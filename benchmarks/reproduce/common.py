@@ -14,7 +14,6 @@ import numpy as np
 from topspark_ros.cli.analyse import load_data
 from topspark_ros.methodology.experiments import Data
 
-FULL_TIMESTEPS = 350  # T0
 Advance = Callable[[], None]
 
 

@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 
 from topspark_ros.engine import create_network
-from topspark_ros.methodology.experiments import Data
-from topspark_ros.streams.images import to_gray
+from topspark_ros.methodology.experiments import Data, measure
 from topspark_ros.streams.objects import centre_object
-from topspark_ros.streams.scenes import SceneRenderer
+from topspark_ros.streams.scenes import camera_views
 
 from .common import Advance, Plan, Section, in_parallel, load, spread
 from .learning import RECRUITING, TIMESTEPS
@@ -82,14 +81,7 @@ DISTURBANCES: dict[str, Disturbance] = {
 def views(pixels: np.ndarray, disturbance: Disturbance, seed: int) -> np.ndarray:
     """Images, (samples, 784) uint8, seen by a camera, found and centred: (samples, 784)."""
     rng = np.random.default_rng(seed)
-    scenes = SceneRenderer(pixels.reshape(-1, 28, 28), seed=seed)
-    seen = []
-    for index in range(len(pixels)):
-        frame = disturbance(scenes.render(index), rng)
-        height, width, channels = frame.shape
-        seen.append(centre_object(
-            to_gray('bgr8', height, width, channels * width, False, frame.tobytes())))
-    return np.stack(seen)
+    return camera_views(pixels.reshape(-1, 28, 28), seed, lambda frame: disturbance(frame, rng))
 
 
 def disturbed_accuracies(neurons: int, data: Data, seed: int) -> dict[str, float]:
@@ -100,9 +92,8 @@ def disturbed_accuracies(neurons: int, data: Data, seed: int) -> dict[str, float
                        data.training_labels[order])
     labels = data.test_labels[:TESTS]
     return {
-        name: float((network.infer_many(
-            views(data.test_pixels[:TESTS], disturbance, seed + 1000), TIMESTEPS,
-        ).predicted == labels).mean())
+        name: measure(network, views(data.test_pixels[:TESTS], disturbance, seed + 1000), labels,
+                      TIMESTEPS).accuracy
         for name, disturbance in DISTURBANCES.items()
     }
 
@@ -118,9 +109,8 @@ def shifted_accuracies(neurons: int, data: Data, seed: int) -> dict[str, float]:
         for name, prepare in (('raw', lambda pixels: pixels), ('centred', centred)):
             network = create_network(replace(RECRUITING, neurons=neurons, seed=seed))
             network.learn_many(prepare(train), TIMESTEPS, data.training_labels[order])
-            predicted = network.infer_many(prepare(test), TIMESTEPS).predicted
-            accuracies[f'shifted by up to {shift} pixels, {name}'] = float(
-                (predicted == data.test_labels[:TESTS]).mean())
+            accuracies[f'shifted by up to {shift} pixels, {name}'] = measure(
+                network, prepare(test), data.test_labels[:TESTS], TIMESTEPS).accuracy
     return accuracies
 
 

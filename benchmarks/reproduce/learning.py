@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 
 from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
-from topspark_ros.methodology.experiments import Data, Setting, run_experiments
+from topspark_ros.methodology.experiments import Data, Setting, measure, run_experiments
 from topspark_ros.streams.datasets import load_dataset
 
 from .common import Advance, Claim, Plan, Section, enlarged, in_parallel, load, spread
@@ -85,8 +85,7 @@ def switching_losses(base: NetworkConfig, neurons: int, data: Data, seed: int) -
 
 
 def _tested(network, timesteps: int, data: Data) -> float:
-    predicted = network.infer_many(data.test_pixels, timesteps).predicted
-    return float((predicted == data.test_labels).mean())
+    return measure(network, data.test_pixels, data.test_labels, timesteps).accuracy
 
 
 def run(plan: Plan, advance: Advance) -> tuple[list[Section], dict[float, np.ndarray]]:

@@ -6,12 +6,13 @@ from itertools import product
 
 import numpy as np
 
-from topspark_ros.engine import NetworkConfig, NeuronConfig
+from topspark_ros.engine import NeuronConfig
+from topspark_ros.engine.kernels.encoding import FULL_TIMESTEPS
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.experiments import Data, Pass, Setting, run_experiments
 
-from .common import FULL_TIMESTEPS, Advance, Plan, Section, in_parallel, load
-from .reductions import DIEHL_COOK_RATE
+from ..timing import classic
+from .common import Advance, Plan, Section, in_parallel, load
 
 RULES = ('pairwise', 'adaptive')
 TIMESTEPS = (350, 175, 125, 90, 64, 32, 16)
@@ -22,9 +23,7 @@ TABLE = ENERGY_TABLES['loihi']
 def setting(rule: str, neurons: int, timesteps: int, enhancement: bool) -> Setting:
     """At a fixed rate fewer steps are fewer spikes."""
     return Setting(
-        NetworkConfig(neurons=neurons, rule=rule, coding='bernoulli', normalisation='full_scale',
-                      max_input_rate=DIEHL_COOK_RATE,
-                      neuron=NeuronConfig(enhancement=enhancement)),
+        classic(neurons, rule, coding='bernoulli', neuron=NeuronConfig(enhancement=enhancement)),
         timesteps, timesteps)
 
 

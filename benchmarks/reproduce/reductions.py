@@ -17,17 +17,17 @@ from typing import NamedTuple
 import numpy as np
 
 from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
+from topspark_ros.engine.kernels.encoding import FULL_TIMESTEPS
 from topspark_ros.methodology.early_exit import calibrate_margin
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.experiments import (
     Data, Outcome, Pass, Setting, run_experiments, train,
 )
 
-from ..timing import fastest
-from .common import FULL_TIMESTEPS, Advance, Claim, Plan, Section, in_parallel, load, spread
+from ..timing import RATE, fastest
+from .common import Advance, Claim, Plan, Section, in_parallel, load, spread
 
 RULES = ('pairwise', 'adaptive', 'recruiting')
-DIEHL_COOK_RATE = 0.06375  # spikes a step of a full pixel: 63.75 Hz
 CHOICE_SEEDS = range(4)
 CHOICE_LOSS = 0.004  # of accuracy, that the choice of a setting may cost,
 EXIT_LOSS = 0.004  # and early exit: together, with what chance adds, one point
@@ -83,7 +83,7 @@ class Comparison(NamedTuple):
 
 def baselines(case: Case) -> list[Setting]:
     """Everything that T = 350 is tried with."""
-    rates = [(NetworkConfig.max_input_rate, 'l2'), (DIEHL_COOK_RATE, 'full_scale')]
+    rates = [(NetworkConfig.max_input_rate, 'l2'), (RATE, 'full_scale')]
     spikes = (1.0,) if case.rule == 'recruiting' else (1.0, 2.0, 4.0, 8.0)
     return [
         Setting(case.config(rate, number, coding=coding, normalisation=normalisation),

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from topspark_ros.cli import pictures
+from topspark_ros.cli.arguments import comma_separated
 from topspark_ros.engine import CODINGS, RULES, NetworkConfig
 from topspark_ros.methodology.analysis import (
     Grid, Summary, reductions, sensitivities, summarise, table,
@@ -118,11 +119,7 @@ def load_data(name: str, part: str, samples: int | None = None) -> Data:
 
 def _integers(option: str, text: str) -> tuple[int, ...]:
     """Comma-separated numbers, each once."""
-    try:
-        return tuple(dict.fromkeys(int(part) for part in text.split(',')))
-    except ValueError:
-        raise ValueError(f'{option} is {text!r}, accepted are whole numbers, '
-                         'comma-separated') from None
+    return tuple(dict.fromkeys(comma_separated(option, text)))
 
 
 def _names(option: str, text: str, accepted: Sequence[str]) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ import argparse
 import os
 from pathlib import Path
 
-import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from topspark_ros.cli.arguments import comma_separated
 from topspark_ros.engine import (
     CODINGS, RULES, NetworkConfig, NeuronConfig, save_checkpoint,
 )
@@ -16,9 +16,7 @@ from topspark_ros.methodology.experiments import Data, Setting, train
 from topspark_ros.methodology.profile import PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
-from topspark_ros.streams.images import to_gray
-from topspark_ros.streams.objects import centre_object
-from topspark_ros.streams.scenes import SceneRenderer
+from topspark_ros.streams.scenes import camera_views
 
 SUMMARY = 'Measure accuracy, latency and energy at each timestep T, as the controller reads them.'
 VIEWS = {'camera': 'camera frames', 'raw': 'raw pixels'}
@@ -61,11 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    try:
-        timesteps = [int(text) for text in arguments.timesteps.split(',')]
-    except ValueError:
-        raise ValueError(f'--timesteps is {arguments.timesteps!r}, accepted are whole numbers, '
-                         'comma-separated') from None
+    timesteps = comma_separated('--timesteps', arguments.timesteps)
     weights = arguments.output.with_suffix(WEIGHTS_SUFFIX)
     if not os.access(arguments.output.parent, os.W_OK) or weights == arguments.output:
         raise ValueError(f'--output is {arguments.output}, accepted is a file in a folder that '
@@ -107,24 +101,11 @@ def _load(arguments: argparse.Namespace, progress: Progress) -> tuple[Data, tupl
         name += f', {VIEWS[arguments.view]}'
         if arguments.view == 'camera':
             frames = progress.add_task('frames', total=sum(map(len, parts)))
-            parts = [_camera_views(images, seed, lambda: progress.advance(frames))
+            parts = [camera_views(images, seed, advance=lambda: progress.advance(frames))
                      for seed, images in enumerate(parts)]
     pixels = [images.reshape(len(images), -1) for images in parts]
     data = Data(name, pixels[0], training.labels[:samples], pixels[1], test.labels)
     return data, training.class_names
-
-
-def _camera_views(images: np.ndarray, seed: int, advance) -> np.ndarray:
-    """Each image as the learner gets it: seen by the camera, found and centred."""
-    scenes = SceneRenderer(images, seed=seed)
-    views = []
-    for index in range(len(images)):
-        frame = scenes.render(index)
-        height, width, channels = frame.shape
-        gray = to_gray('bgr8', height, width, channels * width, False, frame.tobytes())
-        views.append(centre_object(gray))
-        advance()
-    return np.stack(views)
 
 
 def _table(profile: Profile) -> list[str]:

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt    # noqa: E402  (after the backend is chosen)
 import numpy as np    # noqa: E402
 from matplotlib.ticker import LogLocator    # noqa: E402
 
+from topspark_ros.cli.arguments import comma_separated    # noqa: E402
 from topspark_ros.methodology.policy import (    # noqa: E402
     Budget, Conditions, Decision, PolicyConfig, TimestepPolicy,
 )
@@ -51,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     profile = load_profile(arguments.profile)
-    mus = _numbers('--mu', arguments.mu)
-    epsilons = _numbers('--epsilon', arguments.epsilon)
+    mus = comma_separated('--mu', arguments.mu, float)
+    epsilons = comma_separated('--epsilon', arguments.epsilon, float)
     if not 0 <= arguments.learned_share <= 1:
         raise ValueError(f'--learned-share is {arguments.learned_share}, accepted is 0 to 1')
     budget = Budget(power_w=arguments.power, deadline_s=arguments.deadline,
@@ -75,13 +76,6 @@ def run(arguments: argparse.Namespace) -> int:
                          f'written: {error.strerror}') from None
     print(f'{arguments.output} written')
     return 0
-
-
-def _numbers(option: str, text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(',')]
-    except ValueError:
-        raise ValueError(f'{option} is {text!r}, accepted are numbers, comma-separated') from None
 
 
 def _table(mus: Sequence[float], epsilons: Sequence[float], choose: Choose) -> list[str]:

@@ -10,6 +10,7 @@ answers from its outcomes:
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -132,8 +133,7 @@ class Summary(NamedTuple):
         """Standard deviation of the accuracy between seeds; NaN for one seed."""
         if len(self.accuracies) < 2:
             return math.nan
-        squares = sum((each - self.accuracy) ** 2 for each in self.accuracies)
-        return math.sqrt(squares / (len(self.accuracies) - 1))
+        return statistics.stdev(self.accuracies)
 
 
 def summarise(outcomes: Mapping[Cell, Outcome]) -> dict[Setting, Summary]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
+
+from .images import to_gray
+from .objects import centre_object
 
 # Colours as BGR fractions of the light that falls on them.
 _PAPER = (0.90, 0.97, 1.0)
@@ -84,3 +88,25 @@ class SceneRenderer:
         ink = np.zeros((self._height, self._width), np.float32)
         ink[top:top + side, left:left + side] = smooth
         return ink
+
+
+def camera_views(
+    images: np.ndarray, seed: int,
+    disturb: Callable[[np.ndarray], np.ndarray] = lambda frame: frame,
+    advance: Callable[[], None] = lambda: None,
+) -> np.ndarray:
+    """Each image as the learner gets it: rendered, seen, found and centred, (n, 784) float32.
+
+    images, seed: as of SceneRenderer.
+    disturb: what happens to a frame, (height, width, 3) uint8, before it is seen.
+    advance: called after each image.
+    """
+    scenes = SceneRenderer(images, seed=seed)
+    views = []
+    for index in range(len(images)):
+        frame = disturb(scenes.render(index))
+        height, width, channels = frame.shape
+        gray = to_gray('bgr8', height, width, channels * width, False, frame.tobytes())
+        views.append(centre_object(gray))
+        advance()
+    return np.stack(views)
