@@ -17,13 +17,17 @@ from typing import NamedTuple
 import numpy as np
 
 from topspark_ros.engine import NetworkConfig, SpikeTrain
-from topspark_ros.engine.kernels.randomness import seed_from, uniform
+from topspark_ros.engine.kernels import randomness
 
+from .compiled import compiled
 from .reference_encoding import encode
 
 # What is resolved: relative potentials; matches and evidence; the length of currents that shows
 # their direction.
 POTENTIAL, EVIDENCE, CURRENT = 1e-4, 1e-5, 1e-2
+
+seed_from = compiled(randomness.seed_from)
+uniform = compiled(randomness.uniform)
 
 
 class Outcome(NamedTuple):

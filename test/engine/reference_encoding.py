@@ -8,7 +8,11 @@ from typing import NamedTuple
 import numpy as np
 
 from topspark_ros.engine import NetworkConfig, SpikeTrain
-from topspark_ros.engine.kernels.encoding import bernoulli_trials, spike_phases
+from topspark_ros.engine.kernels import encoding
+
+from .compiled import compiled
+
+bernoulli_trials = compiled(encoding.bernoulli_trials)
 
 TIME = 1e-6  # steps that are resolved
 
@@ -61,7 +65,7 @@ def encode(
 
 def stratified(charge: np.ndarray, p: np.ndarray) -> float:
     """Evenly spaced spikes, the first of them somewhere in the first interval."""
-    phases = spike_phases(len(p))
+    phases = encoding.spike_phases(len(p))
     closest = math.inf
     for i in np.flatnonzero(p):
         time = phases[i] / p[i]
@@ -76,11 +80,12 @@ def stratified(charge: np.ndarray, p: np.ndarray) -> float:
 def bernoulli(charge: np.ndarray, p: np.ndarray, generator: np.ndarray) -> list[int]:
     """A trial in every step, drawn for 64 steps of all active inputs at a time."""
     active = np.flatnonzero(p)
+    digits = (p[active] * 2.0**32).astype(np.uint64)
     trials = np.empty(len(active), np.uint64)
     generators = []
     for t in range(len(charge)):
         if t % 64 == 0:
-            bernoulli_trials(p[active], len(active), trials, generator)
+            bernoulli_trials(digits, len(active), trials, trials.copy(), generator)
             generators.append(generator[0])
         charge[t, active] = trials >> np.uint64(t % 64) & np.uint64(1)
     return generators

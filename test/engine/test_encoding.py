@@ -11,16 +11,19 @@ from topspark_ros.engine import NetworkConfig, SpikeTrain, create_network, input
 from topspark_ros.engine.kernels import encoding
 from topspark_ros.engine.network import CODING_NUMBERS
 
-from .reference_encoding import encode
+from .compiled import compiled
+from .reference_encoding import bernoulli_trials, encode
 
-WORD = 64  # steps that Bernoulli trials are drawn for
+prepare = compiled(encoding.prepare)
+find_spikes = compiled(encoding.find_spikes)
+count_spikes = compiled(encoding.count_spikes)
 
 
 def prepared(coding, pixels, rate, timesteps):
     encoded = encoding.encoded_of(pixels.size)
     phases = encoding.spike_phases(pixels.size)
     number = CODING_NUMBERS[coding]
-    count = encoding.prepare(encoded, number, encoding.L2_NORM, pixels, rate, timesteps, phases)
+    count = prepare(encoded, number, encoding.L2_NORM, pixels, rate, timesteps, phases)
     return number, encoded, count
 
 
@@ -28,15 +31,14 @@ def listed(coding, pixels, rate, timesteps, pieces, seed=5):
     """Spikes of each input in each step, encoded in several pieces, (timesteps, inputs)."""
     number, encoded, count = prepared(coding, pixels, rate, timesteps)
     generator = np.array([seed], np.uint64)
-    start = np.empty(timesteps + 1, np.int32)
     table = np.zeros((timesteps, pixels.size), int)
     for first, last in zip(pieces, pieces[1:]):
-        source = encoding.spikes_between(number, encoded, count, first, last, generator, start)
+        find_spikes(number, encoded, count, first, last, generator)
+        assert encoded.start[0] == 0
         for k in range(last - first):
-            inputs = source[start[k] : start[k + 1]]
-            assert (np.diff(inputs) > 0).all()
+            inputs = encoded.source[encoded.start[k] : encoded.start[k + 1]]
+            assert len(set(inputs.tolist())) == len(inputs)
             table[first + k, inputs] += 1
-        assert start[last - first] == len(source)
     return table
 
 
@@ -49,7 +51,7 @@ def counted(coding, pixels, rate, timesteps, pieces, seed=5):
     table = np.zeros((len(pieces) - 1, pixels.size), np.float32)
     total = 0
     for k, (first, last) in enumerate(zip(pieces, pieces[1:])):
-        number_listed, spikes = encoding.count_spikes(
+        number_listed, spikes = count_spikes(
             number, encoded, count, first, last, generator, start, source, tally
         )
         inputs = tally.inputs[:number_listed]
@@ -74,10 +76,9 @@ samples = st.lists(st.floats(0, 2.0**100, width=32), min_size=1, max_size=20).ma
     st.sets(st.integers(1, 199)),
 )
 def test_lists_counts_and_definition_agree_in_any_pieces(coding, pixels, rate, timesteps, cuts):
-    words = sorted({*range(0, timesteps, WORD), timesteps})
+    words = sorted({*range(0, timesteps, encoding.CHUNK), timesteps})
     cuts = sorted({*words, *(cut for cut in cuts if cut < timesteps)})
-    at_once = words if coding == 'bernoulli' else [0, timesteps]
-    table = listed(coding, pixels, rate, timesteps, at_once)
+    table = listed(coding, pixels, rate, timesteps, words)
     np.testing.assert_array_equal(listed(coding, pixels, rate, timesteps, cuts), table)
     for pieces in ([0, timesteps], cuts):
         counts, total = counted(coding, pixels, rate, timesteps, pieces)
@@ -127,7 +128,8 @@ def trials(p, words, seed=11):
     """Bernoulli trials of one probability, (words, 64)."""
     bits = np.empty(words, np.uint64)
     generator = np.array([seed], np.uint64)
-    encoding.bernoulli_trials(np.full(words, p), words, bits, generator)
+    digits = np.full(words, round(p * 2**32), np.uint64)
+    bernoulli_trials(digits, words, bits, bits.copy(), generator)
     return (bits[:, np.newaxis] >> np.arange(64, dtype=np.uint64) & np.uint64(1)).astype(int)
 
 

@@ -4,8 +4,8 @@ Every encoder but FIRST_SPIKE expects of input i the same number of spikes a ste
 
     p_i = min(1, rate x_i / norm),    norm = ||x||_2 or the full scale, 255.
 
-They share one small interface: `prepare` finds the active inputs, `spikes_between` lists their
-spikes in some steps, step by step, and `count_spikes` gives the number of each input's alone.
+They share one small interface: `prepare` finds the active inputs, `find_spikes` lists their spikes
+in some steps, step by step, and `count_spikes` gives the number of each input's alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compilation import kernel
+from .compilation import allocating, kernel
 from .randomness import GOLDEN_GAMMA, mixed
 
 STRATIFIED, BERNOULLI, GRADED, FIRST_SPIKE, GIVEN = range(5)
@@ -29,7 +29,7 @@ FIXED_POINT = np.uint64(32)
 STEP = 2.0**32
 NEVER = 2.0**20  # steps, more than any presentation has
 
-WORD = 64  # Bernoulli trials that are made at once
+CHUNK = 64  # steps that are encoded at once, at most: the bits of a word of Bernoulli trials
 ALL = np.uint64(2**64 - 1)
 ONE, ZERO = np.uint64(1), np.uint64(0)
 # The place of the only set bit of a word, by a perfect hash (Leiserson, Prokop and Randall 1998).
@@ -41,12 +41,18 @@ for _place in range(64):
 
 
 class Encoded(NamedTuple):
-    """One sample, (inputs,) each: the first entries, one for every active input, are in use."""
+    """One sample, one entry for every active input, and its spikes in some steps."""
 
-    active: np.ndarray  # int32, the inputs that may spike, ascending
-    probability: np.ndarray  # float64, expected spikes a step
-    interval: np.ndarray  # uint64, from spike to spike, in 2**-32 steps
-    pending: np.ndarray  # uint64, the time of the next spike; BERNOULLI: the trials to come
+    active: np.ndarray  # (inputs + 1,) int32, the inputs that may spike, ascending
+    probability: np.ndarray  # (inputs,) float64, expected spikes a step
+    interval: np.ndarray  # (inputs,) uint64, 2**-32 steps; BERNOULLI: digits of the probability
+    pending: np.ndarray  # (inputs,) uint64, time of the next spike; BERNOULLI: trials to come
+    undecided: np.ndarray  # (inputs,) uint64, BERNOULLI: trials whose outcome is still open
+    generator: np.ndarray  # (1,) uint64, BERNOULLI: of a sample that is not learned
+    head: np.ndarray  # (CHUNK,) int32, calendar: the first entry of each day,
+    following: np.ndarray  # (inputs,) int32, and the one after each; -1 for none
+    start: np.ndarray  # (CHUNK + 1,) int32, where the spikes of each step start,
+    source: np.ndarray  # (inputs * CHUNK,) int32, and the inputs that they come from
 
 
 def spike_phases(inputs):
@@ -80,7 +86,7 @@ def active_inputs(pixels, active):
     return count
 
 
-@kernel
+@allocating
 def encoded_of(inputs):
     """Memory for encoded samples."""
     return Encoded(
@@ -88,6 +94,12 @@ def encoded_of(inputs):
         np.empty(inputs, np.float64),
         np.empty(inputs, np.uint64),
         np.empty(inputs, np.uint64),
+        np.empty(inputs, np.uint64),
+        np.empty(1, np.uint64),
+        np.empty(CHUNK, np.int32),
+        np.empty(inputs, np.int32),
+        np.empty(CHUNK + 1, np.int32),
+        np.empty(inputs * CHUNK, np.int32),
     )
 
 
@@ -109,6 +121,9 @@ def prepare(encoded, coding, normalisation, pixels, rate, timesteps, phases):
             delay = (1.0 - pixels[encoded.active[a]] / brightest) * timesteps
             encoded.interval[a] = np.uint64(NEVER * STEP)
             encoded.pending[a] = np.uint64(min(delay, timesteps - 1.0) * STEP)
+    elif coding == BERNOULLI:
+        for a in range(count):
+            encoded.interval[a] = np.uint64(encoded.probability[a] * STEP)
     elif coding == STRATIFIED:  # evenly spaced spikes, the first in the first interval
         for a in range(count):
             interval = min(1.0 / encoded.probability[a], NEVER) * STEP
@@ -118,19 +133,16 @@ def prepare(encoded, coding, normalisation, pixels, rate, timesteps, phases):
 
 
 @kernel
-def bernoulli_trials(probability, count, trials, generator):
-    """Fill trials[:count] with 64 independent bits each, 1 with probability[:count].
+def bernoulli_trials(digits, count, trials, undecided, generator):
+    """Fill trials[:count] with 64 independent bits each, 1 with probability digits / 2**32.
 
     Every bit compares its probability with a random number, binary digit by digit and all of
     them at once, until none is undecided: exact to 2**-32, after some 15 random words an input.
     """
-    digits = np.empty(count, np.uint64)
-    undecided = np.empty(count, np.uint64)
     for a in range(count):
-        certain = probability[a] >= 1.0
+        certain = digits[a] >> FIXED_POINT > ZERO
         trials[a] = ALL if certain else ZERO
         undecided[a] = ZERO if certain else ALL
-        digits[a] = np.uint64(probability[a] * STEP)
     place = FIXED_POINT
     left = ALL
     while left and place:
@@ -147,53 +159,57 @@ def bernoulli_trials(probability, count, trials, generator):
 
 
 @kernel
-def spikes_between(coding, encoded, count, first, last, generator, start):
-    """The inputs that spike in steps first to last - 1, each once for every spike, int32.
-
-    Those of step first + k are entries start[k] to start[k + 1] - 1; `start` is filled here. To
-    be called for adjoining ranges of steps from 0 on, which end at each multiple of 64.
-    """
-    steps = last - first
-    when = np.empty(count * steps, np.int32)
-    which = np.empty(count * steps, np.int32)
-    spikes = 0
+def enter(encoded, coding, a):
+    """Enter the next spike of entry a into the calendar, if there is any."""
+    due = encoded.pending[a]
     if coding == BERNOULLI:
-        if first % WORD == 0:
-            bernoulli_trials(encoded.probability, count, encoded.pending, generator)
-        for a in range(count):
-            bits = encoded.pending[a]
-            if steps < WORD:
-                encoded.pending[a] = bits >> np.uint64(steps)
-                bits &= (ONE << np.uint64(steps)) - ONE
-            while bits:
-                lowest = bits & (~bits + ONE)
-                when[spikes] = PLACE_OF_BIT[(lowest * DE_BRUIJN) >> DE_BRUIJN_SHIFT]
-                which[spikes] = encoded.active[a]
-                spikes += 1
-                bits ^= lowest
+        if due == ZERO:
+            return
+        day = PLACE_OF_BIT[((due & (~due + ONE)) * DE_BRUIJN) >> DE_BRUIJN_SHIFT]
     else:
-        end = np.uint64(last) << FIXED_POINT
-        for a in range(count):
-            due = encoded.pending[a]
-            while due < end:
-                when[spikes] = np.int64(due >> FIXED_POINT) - first
-                which[spikes] = encoded.active[a]
+        day = np.int64(due >> FIXED_POINT) % CHUNK
+    encoded.following[a] = encoded.head[day]
+    encoded.head[day] = a
+
+
+@kernel
+def find_spikes(coding, encoded, count, first, last, generator):
+    """Fill `start` and `source` with the spikes of steps first to last - 1, at most CHUNK.
+
+    The inputs that spike in step first + k are source[start[k]:start[k + 1]], each once for every
+    spike. To be called for adjoining ranges of steps from 0 on, which end at each multiple of
+    CHUNK; their order does not depend on where else they end.
+
+    By a calendar queue (Brown 1988): an entry waits in the list of the day, a step modulo CHUNK,
+    on which it spikes next.
+    """
+    active, pending, interval = encoded.active, encoded.pending, encoded.interval
+    head, following, start, source = (
+        encoded.head, encoded.following, encoded.start, encoded.source)
+    if first == 0 or (coding == BERNOULLI and first % CHUNK == 0):
+        if coding == BERNOULLI:
+            bernoulli_trials(interval, count, pending, encoded.undecided, generator)
+        head[:] = -1
+        for a in range(count - 1, -1, -1):
+            enter(encoded, coding, a)
+    spikes = 0
+    for step in range(first, last):
+        start[step - first] = spikes
+        day = step % CHUNK
+        a, head[day] = head[day], -1
+        while a >= 0:
+            after = following[a]
+            if coding == BERNOULLI:
+                source[spikes] = active[a]
                 spikes += 1
-                due += encoded.interval[a]
-            encoded.pending[a] = due
-    # A counting sort by step, which keeps the inputs of a step in their order.
-    start[: steps + 1] = 0
-    for spike in range(spikes):
-        start[when[spike] + 1] += 1
-    for k in range(steps):
-        start[k + 1] += start[k]
-    place = start.copy()
-    source = np.empty(spikes, np.int32)
-    for spike in range(spikes):
-        k = when[spike]
-        source[place[k]] = which[spike]
-        place[k] += 1
-    return source
+                pending[a] &= pending[a] - ONE  # without its lowest bit
+            elif np.int64(pending[a] >> FIXED_POINT) == step:  # not in a later round
+                source[spikes] = active[a]
+                spikes += 1
+                pending[a] += interval[a]
+            enter(encoded, coding, a)
+            a = after
+    start[last - first] = spikes
 
 
 class Tally(NamedTuple):
@@ -205,7 +221,7 @@ class Tally(NamedTuple):
     latest: np.ndarray  # float32, zeros between two calls
 
 
-@kernel
+@allocating
 def tally_of(inputs):
     """Memory for the counts of a presentation."""
     return Tally(
@@ -254,13 +270,12 @@ def count_spikes(coding, encoded, count, first, last, generator, start, source, 
     else:
         if coding == GIVEN:
             listed = tally_listed(tally, 0, source[start[first] : start[last]])
-        else:
-            start = np.empty(WORD + 1, np.int32)
-            while first < last:
-                until = min(first - first % WORD + WORD, last)
-                some = spikes_between(coding, encoded, count, first, until, generator, start)
-                listed = tally_listed(tally, listed, some)
-                first = until
+        while coding == BERNOULLI and first < last:
+            until = min(first - first % CHUNK + CHUNK, last)
+            find_spikes(coding, encoded, count, first, until, generator)
+            some = encoded.source[: encoded.start[until - first]]
+            listed = tally_listed(tally, listed, some)
+            first = until
         for k in range(listed):
             i = tally.inputs[k]
             tally.amounts[k] = tally.latest[i]

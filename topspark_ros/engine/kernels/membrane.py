@@ -79,20 +79,22 @@ def leak(potential, decay, charge, share):
 
 @kernel
 def charge_by(potential, weights, sources, amounts, count):
-    """v <- v + amounts[k] times the weights of input sources[k], k < count; amounts float32."""
+    """v <- v + amounts[k] times the weights of input sources[k], k < count."""
     k = 0
     while count - k >= 4:
         a, b = np.uint64(sources[k]), np.uint64(sources[k + 1])
         c, d = np.uint64(sources[k + 2]), np.uint64(sources[k + 3])
+        n, o = np.float32(amounts[k]), np.float32(amounts[k + 1])
+        p, q = np.float32(amounts[k + 2]), np.float32(amounts[k + 3])
         for j in range(potential.size):
-            first = amounts[k] * weights[a, j] + amounts[k + 1] * weights[b, j]
-            second = amounts[k + 2] * weights[c, j] + amounts[k + 3] * weights[d, j]
+            first = n * weights[a, j] + o * weights[b, j]
+            second = p * weights[c, j] + q * weights[d, j]
             potential[j] += first + second
         k += 4
     while k < count:
-        a = np.uint64(sources[k])
+        a, n = np.uint64(sources[k]), np.float32(amounts[k])
         for j in range(potential.size):
-            potential[j] += amounts[k] * weights[a, j]
+            potential[j] += n * weights[a, j]
         k += 1
 
 

@@ -37,7 +37,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compilation import kernel
+from .compilation import allocating, kernel
 from .readout import strongest
 
 PAIRWISE, ADAPTIVE, TRIPLET, MODULATED = range(4)
@@ -64,7 +64,7 @@ class Traces(NamedTuple):
 
     x: np.ndarray  # (inputs,) float64
     squares: np.ndarray  # (1,) float64, sum of x**2 (inf under TRIPLET, which does without)
-    inputs: np.ndarray  # (inputs,) int32, those with a trace, `number` of them
+    inputs: np.ndarray  # (inputs + 1,) int32, those with a trace, `number` of them
     number: np.ndarray  # (1,) int64
 
 
@@ -79,13 +79,15 @@ class Firing(NamedTuple):
     last: np.ndarray  # (neurons,) int32, step of the neuron's last spike
 
 
-@kernel
+@allocating
 def traces_of(inputs):
     """Traces before the first spike, to be used for many samples."""
-    return Traces(np.zeros(inputs), np.zeros(1), np.empty(inputs, np.int32), np.zeros(1, np.int64))
+    return Traces(
+        np.zeros(inputs), np.zeros(1), np.empty(inputs + 1, np.int32), np.zeros(1, np.int64)
+    )
 
 
-@kernel
+@allocating
 def firing_of(neurons):
     """Neurons before the first spike, to be used for many samples."""
     return Firing(
@@ -135,14 +137,16 @@ def remember(x, squares, inputs, number, sources, begin, end, amounts, growth):
     x ... number: the arrays of Traces one by one, which this innermost loop gets for nothing.
     """
     known = number[0]
+    added = 0.0
     for k in range(begin, end):
         i = sources[k]
-        if x[i] == 0:
-            inputs[known] = i
-            known += 1
+        before = x[i]
+        inputs[known] = i
+        known += before == 0
         amount = growth * amounts[k] if amounts.size > 0 else growth
-        squares[0] += amount * (2.0 * x[i] + amount)
-        x[i] += amount
+        added += amount * (2.0 * before + amount)
+        x[i] = before + amount
+    squares[0] += added
     number[0] = known
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compilation import kernel
+from .compilation import allocating, kernel
 from .readout import strongest
 
 REPULSION = 0.04  # step
@@ -50,6 +50,7 @@ class Sample(NamedTuple):
     trace: np.ndarray  # (inputs,) float32, presynaptic trace n: spikes of each input
     norm: float  # its L2 norm
     match: np.ndarray  # (M,) float32, w_j^T n / |n|
+    lifted: np.ndarray  # (M,) float32, memory of move_weights
 
 
 @kernel
@@ -83,7 +84,8 @@ def move_weights(state, j, sample, step):
     share = length * step / (1.0 - step)  # of n/|n| in the stored weights
     part = share / sample.norm
     squares = length**2
-    lifted = np.zeros(in_use, np.float32)  # drive of what clipping adds to the stored weights
+    lifted = sample.lifted  # drive of what clipping adds to the stored weights
+    lifted[:] = 0
     for a in range(sample.count):
         i = sample.active[a]
         before = np.float64(state.weights[i, j])
@@ -122,11 +124,8 @@ def repel(state, j, sample):
 
 
 @kernel
-def imprint(state, j, sample, votes):
-    """Make neuron j stand for this very sample.
-
-    votes: (classes,) float32, what it speaks for.
-    """
+def imprint(state, j, sample):
+    """Make neuron j stand for this very sample, without votes so far."""
     in_use = sample.match.size
     state.weights[:, j] = 0
     squares = 0.0
@@ -140,7 +139,7 @@ def imprint(state, j, sample, votes):
     mirror_affinity(state.affinity, j, in_use)
     state.attractions[j] = 1
     state.theta[j] = state.theta[:in_use].sum() / max(in_use, 1)
-    state.votes[j] = votes
+    state.votes[j] = 0
     state.corrections[j] = 0
 
 
@@ -195,7 +194,7 @@ def merge(state, a, b, sample):
         )
 
 
-@kernel
+@allocating
 def owners(votes):
     """The class that each neuron has most votes for, (neurons,) int64; -1 for none."""
     owner = np.empty(votes.shape[0], np.int64)

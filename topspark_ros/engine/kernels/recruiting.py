@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import encoding, membrane, prototypes
-from .compilation import entry_point, kernel
+from .compilation import allocating, entry_point, kernel
 from .encoding import BERNOULLI, GIVEN
 from .prototypes import RecruitingState, Sample
 from .randomness import seed_from, uniform
@@ -71,10 +71,11 @@ class Memory(NamedTuple):
     match: np.ndarray  # (neurons,) float32, m_j
     drive: np.ndarray  # (neurons,) float32, m_j - theta_j
     response: Response
+    lifted: np.ndarray  # (neurons,) float32, see Sample
     evidence: np.ndarray  # (classes,) float32
 
 
-@kernel
+@allocating
 def memory_of(inputs, neurons, classes):
     """Memory for presentations."""
     return Memory(
@@ -89,6 +90,7 @@ def memory_of(inputs, neurons, classes):
             np.empty(OUTPUT_SPIKES + 1),
             np.empty(OUTPUT_SPIKES),
         ),
+        np.empty(neurons, np.float32),
         np.empty(classes, np.float32),
     )
 
@@ -202,7 +204,7 @@ def is_novel(state, match, winner, guided):
     return novel or state.frames[0] < NOVEL_AT_FIRST
 
 
-@kernel
+@allocating
 def make_room(state, sample, label):
     """Free a neuron of a full pool by merging two; the free one, -1 if there is none.
 
@@ -242,18 +244,16 @@ def best_of_class(state, match, label):
 
 
 @kernel
-def votes_of(label, evidence):
-    """The votes of a neuron that is to stand for a sample: its label, or a guess at it.
+def give_votes(votes, label, evidence):
+    """Let a neuron that is to stand for a sample speak for its label, or for a guess at it.
 
     Evidence, other than scores, says how little there is of it, so a guess at a guess fades.
     """
-    votes = np.zeros(evidence.size, np.float32)
     if label >= 0:
         votes[label] = 1
     else:
         for c in range(evidence.size):
             votes[c] = GUESSED_VOTE * evidence[c]
-    return votes
 
 
 @kernel
@@ -286,7 +286,8 @@ def learn(model, state, sample, response, spikes, label, predicted, evidence, sc
         if imprinted >= 0:
             changed += rewritten  # of the neuron that was merged
     if imprinted >= 0:
-        prototypes.imprint(state, imprinted, sample, votes_of(label, evidence))
+        prototypes.imprint(state, imprinted, sample)
+        give_votes(state.votes[imprinted], label, evidence)
         state.recruited[0] = max(in_use, imprinted + 1)
         changed += rewritten
     else:
@@ -324,7 +325,7 @@ def present(
     in_use = state.recruited[0]
     generator = state.generator
     if not learning and model.coding == BERNOULLI:  # not even the generator's state changes
-        generator = np.empty(1, np.uint64)
+        generator = memory.encoded.generator
         seed_from(generator, state.generator[0], pixels)
     encoded, tally, active = memory.encoded, memory.tally, memory.active
     response, evidence = memory.response, memory.evidence
@@ -367,7 +368,8 @@ def present(
 
     changed = 0
     if learning and norm > 0:
-        sample = Sample(active, active_count, tally.trace, norm, match)
+        lifted = memory.lifted[:in_use]
+        sample = Sample(active, active_count, tally.trace, norm, match, lifted)
         changed = learn(
             model, state, sample, response, output_spikes, label, predicted, evidence, scores
         )

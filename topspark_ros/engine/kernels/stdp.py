@@ -24,8 +24,8 @@ from typing import NamedTuple
 import numpy as np
 
 from . import encoding, membrane, plasticity
-from .compilation import entry_point, kernel
-from .encoding import BERNOULLI, FULL_TIMESTEPS, GIVEN, GRADED
+from .compilation import allocating, entry_point, kernel
+from .encoding import BERNOULLI, CHUNK, FULL_TIMESTEPS, GIVEN, GRADED
 from .plasticity import ADAPTIVE, TRIPLET, Firing, Traces
 from .randomness import seed_from
 from .readout import lead, strongest
@@ -42,8 +42,7 @@ INPUT_PER_OUTPUT = 70.0  # input spikes worth one output spike
 STEPS_PER_OUTPUT = 4.0  # timesteps worth one output spike
 GAIN_WINDOW = 250  # samples between two corrections of the gain
 RESPONSE_RATE = 0.01  # of the running mean of a class's responses
-CHUNK = 64  # steps encoded at a time; where the presentation may end early,
-FIRST_CHUNK = 2  # so many at first and then twice as many, each time
+FIRST_CHUNK = 2  # steps encoded at first where the presentation may end early, then twice as many
 INHIBITORY_REFRACTORY = 2  # steps (Diehl and Cook 2015)
 
 
@@ -118,7 +117,7 @@ class Dynamics(NamedTuple):
     above: np.ndarray  # (neurons,) float32, memory of furthest_above and inhibit
 
 
-@kernel
+@allocating
 def dynamics_of(neurons):
     """Memory for the dynamics, to be used for many samples."""
     return Dynamics(
@@ -158,6 +157,14 @@ def set_thresholds(threshold, theta, scale, gain, first, last):
     """Thresholds of neurons first to last - 1 from their theta and scale."""
     for j in range(first, last):
         threshold[j] = gain * (REST_THRESHOLD + theta[j]) / scale[j]
+
+
+@kernel
+def level_thresholds(threshold, theta, scale, gain):
+    """Thresholds of all neurons from their mean theta."""
+    level = gain * (REST_THRESHOLD + theta.sum() / theta.size)
+    for j in range(threshold.size):
+        threshold[j] = level / scale[j]
 
 
 @kernel
@@ -278,7 +285,7 @@ def leave_traces(model, state, traces, firing, encoded, count, source, start, fi
     if model.coding == GRADED:
         source, amounts = encoded.active, encoded.probability
     else:
-        amounts = np.empty(0, np.float64)
+        amounts = encoded.probability[:0]
     for step in range(t, stop):
         growth = plasticity.trace_growth(model.rule, step)
         begin, end = 0, count
@@ -359,7 +366,7 @@ def present(
     coding = model.coding
     generator = state.generator
     if not learning and model.coding == BERNOULLI:  # not even the generator's state changes
-        generator = np.empty(1, np.uint64)
+        generator = encoded.generator
         seed_from(generator, state.generator[0], pixels)
     count = encoding.prepare(
         encoded, coding, model.normalisation, pixels, rate, timesteps, phases
@@ -369,7 +376,7 @@ def present(
         count = source.size
         expected = count * reference / timesteps
     elif coding != GRADED:
-        start = np.empty(CHUNK + 1, np.int32)
+        start, source = encoded.start, encoded.source
     scores[:] = 0
     if count == 0:
         if learning:
@@ -382,15 +389,14 @@ def present(
         gain /= model.inference_spikes
     settle_dynamics(model, dynamics)
     if new_thresholds:
-        theta = state.theta
-        if not learning:
-            theta = np.full(neurons, np.float32(state.theta.sum() / neurons))
-        set_thresholds(dynamics.threshold, theta, state.scale, gain, 0, neurons)
+        if learning:
+            set_thresholds(dynamics.threshold, state.theta, state.scale, gain, 0, neurons)
+        else:
+            level_thresholds(dynamics.threshold, state.theta, state.scale, gain)
     plasticity.forget(traces, firing)
     if coding == GRADED:
         membrane.charge_by(
-            dynamics.charge, state.weights, encoded.active,
-            encoded.probability.astype(np.float32), count,
+            dynamics.charge, state.weights, encoded.active, encoded.probability, count
         )
     winner_only = model.inhibition_kind == WINNER
     window_steps = plasticity.window_length(target, reference)
@@ -403,7 +409,7 @@ def present(
         if t == last:
             chunk = CHUNK if margin == np.inf else min(max(t, FIRST_CHUNK), CHUNK)
             first, last = t, min(t + chunk, timesteps)
-            source = encoding.spikes_between(coding, encoded, count, t, last, generator, start)
+            encoding.find_spikes(coding, encoded, count, t, last, generator)
         stop = last
         if learning and model.rule == ADAPTIVE:
             if t % window_steps == 0 and window_spikes > 0:
@@ -504,7 +510,7 @@ def present_stdp(
 
     numbers: a Model. weights ... generator: a StdpState.
     pixels: (samples, inputs) float32; if GIVEN, one black sample, whose spikes are in start and
-        source (as of encoding.spikes_between).
+        source (as of encoding.find_spikes).
     rate, expected: spikes a step of unit drive, spikes a presentation of a typical sample.
     margin: lead of a class, in output spikes, that ends a presentation early; inf for never.
     Filled: scores (samples, classes) float32 and outcomes (samples, 7) int64: predicted (-1 if
