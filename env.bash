@@ -6,7 +6,7 @@ if [ -z "${ROS_DISTRO:-}" ]; then
   # ROS 2 from wheels lives in the virtual environment.
   export AMENT_PREFIX_PATH=$VIRTUAL_ENV
 fi
-# colcon writes this file; it prepends the package to AMENT_PREFIX_PATH,
+# colcon writes this file; it prepends the packages to AMENT_PREFIX_PATH,
 # PYTHONPATH, PATH and LD_LIBRARY_PATH.
 [ -f "$_topspark_root/install/setup.bash" ] && source "$_topspark_root/install/local_setup.bash"
 unset _topspark_root

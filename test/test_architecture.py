@@ -19,9 +19,9 @@ ARROWS = {
     'nodes': {'engine', 'methodology', 'streams', 'perception'},
     'cli': {'engine', 'methodology', 'streams', 'perception', 'nodes'},
 }
-ROS = ('rclpy', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'lifecycle_msgs',
-       'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'launch', 'launch_ros',
-       'topspark_ros.msg')
+ROS = ('rclpy', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'event_camera_msgs',
+       'lifecycle_msgs', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'launch',
+       'launch_ros', 'topspark_ros.msg')
 MODULES = sorted(PACKAGE.rglob('*.py'))
 
 
@@ -97,7 +97,8 @@ def test_the_rooms_live_without_ros():
 
 
 @pytest.mark.parametrize('arguments', [['--help'], ['demo', '--help'], ['profile', '--help'],
-                                       ['analyse', '--help'], ['tradeoff', '--help']])
+                                       ['analyse', '--help'], ['events', '--help'],
+                                       ['tradeoff', '--help']])
 def test_the_command_explains_itself_without_ros(arguments):
     result = without_ros(f"sys.argv[1:] = {arguments!r}\n"
                          "from topspark_ros.cli.main import main\nsys.exit(main())")

@@ -1,4 +1,4 @@
-"""What the package says of itself: one version, one licence, units in every message."""
+"""What the packages say of themselves: one version, one licence, units in every message."""
 from __future__ import annotations
 
 import re
@@ -13,7 +13,8 @@ from topspark_ros.methodology.policy import Reason
 
 ROOT = Path(__file__).parents[1]
 MANIFEST = ElementTree.parse(ROOT / 'package.xml')
-MESSAGES = sorted((ROOT / 'msg').glob('*.msg'))
+STAND_IN = ROOT / 'interfaces' / 'event_camera_msgs'
+MESSAGES = [path for package in (ROOT, STAND_IN) for path in sorted(package.glob('msg/*.msg'))]
 
 
 def setup_says(option: str) -> str:
@@ -34,9 +35,16 @@ def test_the_licence_is_the_one_in_the_file():
     assert re.search(r'Apache License\s+Version 2\.0', text)
 
 
-def test_every_message_is_built():
-    listed = re.findall(r'"msg/(\w+)\.msg"', (ROOT / 'CMakeLists.txt').read_text())
-    assert sorted(listed) == [path.stem for path in MESSAGES]
+@pytest.mark.parametrize('field', ['version', 'license', 'maintainer'])
+def test_the_stand_in_agrees_with_the_package(field):
+    stand_in = ElementTree.parse(STAND_IN / 'package.xml')
+    assert stand_in.findtext(field) == MANIFEST.findtext(field)
+
+
+@pytest.mark.parametrize('package', [ROOT, STAND_IN], ids=lambda path: path.name)
+def test_every_message_is_built(package):
+    listed = re.findall(r'"(msg/\w+\.msg)"', (package / 'CMakeLists.txt').read_text())
+    assert sorted(package / message for message in listed) == sorted(package.glob('msg/*.msg'))
 
 
 def fields(path: Path):

@@ -16,8 +16,8 @@ from topspark_ros.nodes.managed_node import ManagedNode
 from topspark_ros.nodes.parameters import check, descriptor
 
 CONFIG = Path(__file__).parents[2] / 'config'
-NODES = ('battery_simulator', 'dataset_camera', 'power_budget_schedule', 'snn_learner',
-         'timestep_controller')
+NODES = ('battery_simulator', 'dataset_camera', 'event_simulator', 'power_budget_schedule',
+         'snn_learner', 'timestep_controller')
 
 
 def declaration(node: str) -> dict[str, dataclasses.Field]:

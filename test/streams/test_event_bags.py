@@ -5,9 +5,10 @@ import shutil
 import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
 
 from topspark_ros.streams import event_bags
-from topspark_ros.streams.event_bags import EVENT_TYPES, EventBagError, read_packets
+from topspark_ros.streams.event_bags import EVENT_TYPES, EventBagError, event_topics, read_packets
 
 FIELDS = ('evt3', 640, 480, 2**63)  # encoding, width, height, time base
 
@@ -37,6 +38,16 @@ def write_bag(path, payloads, *, topics=('/events',), type_name=EVENT_TYPES[0],
     return path
 
 
+def write_text_bag(path):
+    """A bag with something else."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection('/chat', 'std_msgs/msg/String', typestore=store)
+        message = store.types['std_msgs/msg/String'](data='nothing to see')
+        writer.write(connection, 1, store.serialize_cdr(message, 'std_msgs/msg/String'))
+    return path
+
+
 def refusal(path, topic=None):
     with pytest.raises(EventBagError) as error:
         list(read_packets(path, topic))
@@ -59,6 +70,8 @@ def test_both_storages_and_types(tmp_path, storage, compression, type_name):
     packets = list(read_packets(bag))
     assert [packet.payload.tobytes() for packet in packets] == payloads
     assert [packet.seq for packet in packets] == [0, 1, 2]
+    assert [packet.recorded for packet in packets] == [10, 11, 12]
+    assert event_topics(bag) == {'/events': 3}
     assert packets[0][:3] == FIELDS[:3] and packets[0].time_base == FIELDS[3]
 
 
@@ -67,16 +80,31 @@ def test_a_storage_file_alone_and_metadata_of_no_use(tmp_path):
     (file,) = bag.glob('*.mcap')
     (bag / 'metadata.yaml').write_text('rosbag2_bagfile_information: {version: 5}')
     for path in (file, bag, str(file)):
+        assert event_topics(path) == {'/events': 1}
         assert [packet.payload.tobytes() for packet in read_packets(path)] == [b'abcd']
 
 
 def test_topics(tmp_path):
-    bag = write_bag(tmp_path / 'bag', [b'a', b'b'], topics=('/left', '/right'))
+    bag = write_bag(tmp_path / 'bag', [b'a', b'b'], topics=('/right', '/left'))
     assert len(list(read_packets(bag, '/right'))) == 2
+    assert list(event_topics(bag).items()) == [('/left', 2), ('/right', 2)]
+    assert event_topics(bag, '/right') == {'/right': 2}
     there = f'/left ({EVENT_TYPES[0]}), /right ({EVENT_TYPES[0]})'
     for topic in (None, '/middle'):
         assert refusal(bag, topic) == (f'{bag}: topic is {topic!r}, accepted is one with '
                                        f'{EVENT_TYPES[0]}; the bag holds {there}')
+    with pytest.raises(EventBagError) as error:
+        event_topics(bag, '/middle')
+    assert str(error.value) == refusal(bag, '/middle')
+
+
+def test_a_bag_without_events(tmp_path):
+    bag = write_text_bag(tmp_path / 'bag')
+    for read in (event_topics, lambda path: list(read_packets(path))):
+        with pytest.raises(EventBagError) as error:
+            read(bag)
+        assert str(error.value) == (f'{bag}: topic is None, accepted is one with '
+                                    f'{EVENT_TYPES[0]}; the bag holds /chat (std_msgs/msg/String)')
 
 
 def test_broken_bags(tmp_path):

@@ -1,9 +1,10 @@
-"""Pictures of an analysis over the timestep T."""
+"""Pictures of an analysis over the timestep T, and of recordings of event cameras."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib
 
@@ -11,6 +12,8 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt    # noqa: E402  (after the backend is chosen)
 import numpy as np    # noqa: E402
 from matplotlib.lines import Line2D    # noqa: E402
+from matplotlib.patches import Patch    # noqa: E402
+from matplotlib.ticker import EngFormatter    # noqa: E402
 
 from topspark_ros.engine import NeuronConfig    # noqa: E402
 from topspark_ros.methodology.analysis import (    # noqa: E402
@@ -18,11 +21,19 @@ from topspark_ros.methodology.analysis import (    # noqa: E402
 )
 from topspark_ros.methodology.energy import EnergyTable    # noqa: E402
 from topspark_ros.methodology.experiments import Data, Setting    # noqa: E402
+from topspark_ros.streams.events.pictures import BRIGHTER, DARKER    # noqa: E402
 
 COLOURS = ('tab:blue', 'tab:orange', 'tab:green', 'tab:red', 'tab:purple')
 STYLES = {True: '-', False: '--'}
 LABELS = {True: 'with enhancement', False: 'without'}
 PANEL = (3.6, 2.9)  # inches
+SHOT_WIDTH, RATE_HEIGHT = 3.2, 2.4  # inches
+RATE_STYLES = {    # one line can lie on another
+    'all events': dict(color='black'),
+    'brighter': dict(color=np.divide(BRIGHTER, 255)),
+    'darker': dict(color=np.divide(DARKER, 255), linestyle=(0, (3, 1.5))),
+}
+TIME_UNITS = ((1.0, 's'), (1e-3, 'ms'), (1e-6, 'µs'))
 
 
 def draw_analysis(
@@ -117,6 +128,95 @@ def draw_energy(
     handles += [_line(LABELS[each], color='0.3', linestyle=STYLES[each]) for each in STYLES]
     _finish(figure, path, f'Accuracy against estimated energy ({energy.name}); numbers: T',
             origin, handles)
+
+
+class EventShot(NamedTuple):
+    """A window of events.
+
+    begin_s: sensor time since the first event.
+    image: (rows, columns, 3) uint8, RGB; each place a block of pixels.
+    block: its side, pixels.
+    events: in the window.
+    """
+
+    begin_s: float
+    image: np.ndarray
+    block: int
+    events: int
+
+
+class EventCourse(NamedTuple):
+    """What an event camera has sent.
+
+    width, height: of the sensor, pixels.
+    edges_s: of the slices, sensor time since the first event; (slices + 1,).
+    rate_hz, brighter_hz: events a second of all kinds, and of brighter ones; (slices,).
+    """
+
+    title: str
+    width: int
+    height: int
+    shots: Sequence[EventShot]
+    edges_s: np.ndarray
+    rate_hz: np.ndarray
+    brighter_hz: np.ndarray
+
+
+def draw_events(path: Path, courses: Sequence[EventCourse], columns: int, window_s: float) -> None:
+    """For each camera a row of windows, `columns` at most, and below it the rate over time."""
+    shot_heights = [SHOT_WIDTH * min(2, course.height / course.width) + 0.7 for course in courses]
+    heights = [height + RATE_HEIGHT + 0.3 for height in shot_heights]
+    figure = plt.figure(figsize=(SHOT_WIDTH * columns + 1, sum(heights) + 0.4),
+                        layout='constrained')
+    parts = figure.subfigures(len(courses), squeeze=False, height_ratios=heights)[:, 0]
+    for part, course, height in zip(parts, courses, shot_heights):
+        part.suptitle(course.title)
+        rows = part.add_gridspec(2, columns, height_ratios=(height, RATE_HEIGHT))
+        factor, unit = _time_unit(course.edges_s[-1])
+        rate = part.add_subplot(rows[1, :])
+        _draw_rate(rate, course, factor, unit)
+        for column, shot in enumerate(course.shots):
+            axis = part.add_subplot(rows[0, column])
+            bottom, right = (shot.block * side for side in shot.image.shape[:2])
+            axis.imshow(shot.image, interpolation='nearest', extent=(0, right, bottom, 0))
+            axis.set(xlim=(0, course.width), ylim=(course.height, 0))
+            axis.set_title(f'{_short(shot.begin_s / factor)} {unit}: {shot.events:,} events',
+                           fontsize=9)
+            axis.tick_params(labelsize=7)
+            axis.set_xlabel('x  [pixels]', fontsize=8)
+            if column == 0:
+                axis.set_ylabel('y  [pixels]', fontsize=8)
+            rate.axvspan(shot.begin_s / factor,
+                         min(shot.begin_s + window_s, course.edges_s[-1]) / factor,
+                         color='0.88', zorder=0)
+    factor, unit = _time_unit(window_s)
+    handles = [_line(name, **style) for name, style in RATE_STYLES.items()]
+    handles.append(Patch(color='0.88', label=f'windows of {window_s / factor:g} {unit}'))
+    figure.legend(handles=handles, frameon=False, loc='outside lower center', ncols=len(handles))
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _draw_rate(axis, course: EventCourse, factor: float, unit: str) -> None:
+    edges = course.edges_s / factor
+    rates = course.rate_hz, course.brighter_hz, course.rate_hz - course.brighter_hz
+    for rate, style in zip(rates, RATE_STYLES.values()):
+        axis.stairs(rate, edges, baseline=None, linewidth=1.3, **style)
+    axis.set_xlim(edges[0], edges[-1])
+    axis.set_ylim(0, 1.08 * max(1, course.rate_hz.max()))
+    axis.set_axisbelow(True)
+    axis.grid(color='0.8', linewidth=0.5)
+    axis.yaxis.set_major_formatter(EngFormatter())
+    axis.set_xlabel(f'sensor time since the first event  [{unit}]')
+    axis.set_ylabel('rate  [events/s]')
+
+
+def _time_unit(duration_s: float) -> tuple[float, str]:
+    return next((pair for pair in TIME_UNITS if duration_s >= pair[0]), TIME_UNITS[-1])
+
+
+def _short(value: float) -> str:
+    return f'{value:.3g}' if abs(value) < 100 else f'{value:,.0f}'
 
 
 def _panels(rows: int, columns: int):

@@ -2,6 +2,9 @@
 
 sensor(depth): frames are worth nothing when they are old: best effort, and a queue
 only as deep as the node that reads it can use.
+EVENTS: packets of an event camera, best effort as the cameras' drivers offer them. Some
+encodings go on where the packet before ended, so a lost one costs more than itself: the
+queue is deep.
 LABEL: every one counts and is small: reliable.
 STATE: what a node that joins late must know (budget, decision): reliable, and the
 last one is kept for late joiners (transient local).
@@ -25,6 +28,7 @@ def sensor(depth: int) -> QoSProfile:
 
 DECISIONS = _profile(20, reliable=True, latched=True)    # for those who want every one
 BATTERY = _profile(1, reliable=False)
+EVENTS = _profile(1000, reliable=False)
 LABEL = _profile(100, reliable=True)
 STATE = _profile(1, reliable=True, latched=True)
 RESULT = _profile(100, reliable=True)

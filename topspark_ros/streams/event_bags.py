@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +49,7 @@ class EventPacket(NamedTuple):
     encoding, width, height, seq, time_base (ns): its fields, as EventDecoder takes them. The
         field is_bigendian is left out: these encodings are little-endian on any machine.
     payload: the field `events`, uint8, read-only.
+    recorded: ns of the recording's clock.
     """
 
     encoding: str
@@ -55,12 +58,29 @@ class EventPacket(NamedTuple):
     seq: int
     time_base: int
     payload: np.ndarray
+    recorded: int
 
 
 def is_event_bag(path: Path) -> bool:
     """Whether `path` is something that `read_packets` reads: a bag's folder or its storage file."""
     return (path / 'metadata.yaml').is_file() or (
         path.suffix in STORAGE_SUFFIXES and path.is_file())
+
+
+def event_topics(path: str | Path, topic: str | None = None) -> dict[str, int]:
+    """The topics of a bag with event packets, and how many of them its index says that it holds.
+
+    path: as of `read_packets`.
+    topic: only this one; None: all.
+
+    Raises EventBagError: no such bag, a broken one, or no such topic.
+    """
+    path = Path(path)
+    with _reading(path) as reader:
+        packets = Counter()
+        for connection in _connections(path, reader, topic):
+            packets[connection.topic] += connection.msgcount
+        return dict(sorted(packets.items()))
 
 
 def read_packets(path: str | Path, topic: str | None = None) -> Iterator[EventPacket]:
@@ -73,13 +93,22 @@ def read_packets(path: str | Path, topic: str | None = None) -> Iterator[EventPa
     topic, or several and none named.
     """
     path = Path(path)
+    with _reading(path) as reader:
+        connections = _connections(path, reader, topic)
+        if len({connection.topic for connection in connections}) > 1:
+            raise _no_such_topic(path, reader, topic)
+        for connection, recorded, data in reader.messages(connections):
+            message = _typestore().deserialize_cdr(data, connection.msgtype)
+            yield EventPacket(message.encoding, message.width, message.height, message.seq,
+                              message.time_base, message.events, recorded)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Reader]:
+    """An open reader; whatever it fails with becomes one line."""
     try:
         with _open(path) as reader:
-            connections = _connections(path, reader, topic)
-            for connection, _, data in reader.messages(connections):
-                message = _typestore().deserialize_cdr(data, connection.msgtype)
-                yield EventPacket(message.encoding, message.width, message.height, message.seq,
-                                  message.time_base, message.events)
+            yield reader
     except EventBagError:
         raise
     except Exception as error:  # broken bytes break the reader in many ways
@@ -103,15 +132,19 @@ def _open(path: Path) -> Reader:
 
 
 def _connections(path: Path, reader: Reader, topic: str | None) -> list[Connection]:
-    """The connections of one topic with event packets."""
+    """The connections with event packets, of one topic or of all."""
     events = [connection for connection in reader.connections
               if connection.msgtype in EVENT_TYPES and topic in (None, connection.topic)]
-    if len({connection.topic for connection in events}) == 1:
-        return events
+    if not events:
+        raise _no_such_topic(path, reader, topic)
+    return events
+
+
+def _no_such_topic(path: Path, reader: Reader, topic: str | None) -> EventBagError:
     there = ', '.join(sorted(f'{connection.topic} ({connection.msgtype})'
                              for connection in reader.connections)) or 'no topic at all'
-    raise EventBagError(f'{path}: topic is {topic!r}, accepted is one with {EVENT_TYPES[0]}; '
-                        f'the bag holds {there}')
+    return EventBagError(f'{path}: topic is {topic!r}, accepted is one with {EVENT_TYPES[0]}; '
+                         f'the bag holds {there}')
 
 
 @lru_cache(maxsize=1)

@@ -1,6 +1,7 @@
 """Event cameras: packets to events, events to windows, windows to what the network takes.
 
-Imports point one way: kernels, decoders, windows, pooling.
+Imports point one way: kernels, decoders, windows; then encoder, filtering, pictures,
+pooling and simulation.
 """
 
 from .decoders import (
@@ -11,7 +12,11 @@ from .decoders import (
     EventDecoder,
     EventError,
 )
+from .encoder import Evt3Encoder
+from .filtering import HotPixelFilter, RateLimiter, hot_pixels
+from .pictures import window_picture
 from .pooling import EventGrid, count_image, spike_train
+from .simulation import EventCamera
 from .windows import CountWindows, TimeWindows, Window
 
 __all__ = [
@@ -19,12 +24,18 @@ __all__ = [
     'DecoderCounts',
     'EVENT',
     'EVENT_ENCODINGS',
+    'EventCamera',
     'EventDecoder',
     'EventError',
     'EventGrid',
+    'Evt3Encoder',
+    'HotPixelFilter',
+    'RateLimiter',
     'TRIGGER',
     'TimeWindows',
     'Window',
     'count_image',
+    'hot_pixels',
     'spike_train',
+    'window_picture',
 ]

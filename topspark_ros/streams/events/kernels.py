@@ -51,7 +51,7 @@ def _counted(state, n):
 
 
 @kernel
-def _is_wrap(high, previous):
+def is_wrap(high, previous):
     return high < previous and previous - high > _TIME_STEP_BACK
 
 
@@ -79,7 +79,7 @@ def decode_evt3(words, out, state, time_base):
             low = value
             valid = high_seen
         elif word >> 12 == 8:
-            if _is_wrap(value, high):
+            if is_wrap(value, high):
                 epoch += 1
                 state[WRAPS] += 1
             high = value
@@ -128,7 +128,7 @@ def decode_evt3(words, out, state, time_base):
         elif code == 3:
             x, polarity = value & 0x7FF, value >> 11
         elif code == 8:
-            if _is_wrap(value, high):
+            if is_wrap(value, high):
                 epoch += 1
                 state[WRAPS] += 1
             high = value
