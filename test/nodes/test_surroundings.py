@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from rig import msg
@@ -90,6 +91,26 @@ def test_the_camera_shows_its_frames_with_labels_and_finishes(rig):
     named = [(label.header.stamp.sec, label.header.stamp.nanosec) for label in labels]
     assert set(named[1:]) <= set(stamps)
     assert {label.class_id for label in labels} <= set('0123456789')
+
+
+def test_the_camera_turns_each_image_and_labels_its_middle_frame(rig):
+    images = rig.collect(Image, 'image', qos.sensor(100))
+    labels = rig.collect(msg.Label, 'label', qos.LABEL)
+    rig.start('dataset_camera', frames=40, frames_per_image=8, frame_rate=50.0, label_share=1.0,
+              wait_for_subscribers=True, width=160, height=120)
+    rig.wait_for(lambda: rig.concern('dataset_camera') == 'finished')
+    assert rig.health('dataset_camera', 'frames published') == '40'
+    assert rig.health('dataset_camera', 'labels published') == '5'
+    rig.wait_for(lambda: len(labels) == 5 and len(images) >= 39)
+    stamps = [(frame.header.stamp.sec, frame.header.stamp.nanosec) for frame in images]
+    named = [(label.header.stamp.sec, label.header.stamp.nanosec) for label in labels]
+    # Counted from the last frame, because the first one may have met nobody.
+    assert [len(stamps) - stamps.index(stamp) for stamp in named] == [36, 28, 20, 12, 4]
+    # Within an image the ink moves by a few pixels, from image to image it is another digit's.
+    frames = [np.frombuffer(frame.data, np.uint8).astype(float) for frame in images[-32:]]
+    changes = [np.abs(later - earlier).mean() for earlier, later in zip(frames, frames[1:])]
+    switches = changes.pop(7), changes.pop(14), changes.pop(21)
+    assert min(switches) > max(changes)
 
 
 def test_a_dataset_that_is_not_there_is_said_in_one_line(rig, monkeypatch):

@@ -8,8 +8,8 @@ from itertools import cycle
 import numpy as np
 import pytest
 
-from topspark_ros.engine import (MAX_CLASSES, NORMALISATIONS, NetworkConfig, create_network,
-                                 input_rate, load_checkpoint, save_checkpoint)
+from topspark_ros.engine import (MAX_CLASSES, NORMALISATIONS, NetworkConfig, SpikeTrain,
+                                 create_network, input_rate, load_checkpoint, save_checkpoint)
 from topspark_ros.engine.kernels.stdp import target_spikes
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.online import (MAX_WAITING, Margins, OnlineLearner, OnlineSettings,
@@ -70,6 +70,50 @@ def test_a_label_may_come_before_its_frame(learner):
     learner.add_label(SECOND, NAMES[0])
     learner.classify(SECOND, PIXELS[0], 0.0)
     assert learner.learn_due(0.0) == 1 and knows(learner, 0)
+
+
+@pytest.mark.parametrize('stamp_ns', [SECOND // 2, 3 * SECOND // 4, SECOND])
+@pytest.mark.parametrize('early', [False, True])
+def test_a_label_names_the_frame_that_its_stamp_lies_in(learner, stamp_ns, early):
+    for moment in (True, False):
+        if moment == early:
+            learner.add_label(stamp_ns, NAMES[0])
+        if moment:
+            learner.classify(SECOND, PIXELS[0], 0.0, begin_ns=SECOND // 2)
+    assert learner.learn_due(0.02) == 1
+    assert knows(learner, 0) and totals(learner).labels_unmatched == 0
+
+
+def test_a_label_between_two_frames_is_counted(learner):
+    learner.classify(SECOND, PIXELS[0], 0.0, begin_ns=SECOND // 2)
+    learner.add_label(SECOND + 5, NAMES[0])
+    learner.classify(2 * SECOND, PIXELS[1], 0.0, begin_ns=SECOND + 10)
+    assert totals(learner).labels_unmatched == 1
+    learner.add_label(SECOND // 2 - 1, NAMES[0])
+    assert totals(learner).labels_unmatched == 2
+
+
+def test_two_frames_of_one_stamp_are_both_learned(learner):
+    learner.classify(SECOND, PIXELS[0], 0.0)
+    learner.classify(SECOND, PIXELS[1], 0.0)
+    learner.learn_due(1.0)
+    assert totals(learner).learned == 2
+
+
+def test_spikes_are_made_for_the_t_of_each_presentation(learner):
+    class Sample:
+        asked = []
+
+        def spikes(self, timesteps):
+            self.asked.append(timesteps)
+            return SpikeTrain(np.arange(timesteps), np.arange(timesteps))
+
+    learner.set_timesteps(Timesteps(training=7, inference=5))
+    learner.classify(SECOND, Sample(), 0.0)
+    learner.set_timesteps(Timesteps(training=3, inference=9))
+    learner.add_label(SECOND, NAMES[0])
+    learner.learn_due(0.0)
+    assert Sample.asked == [5, 3]
 
 
 def test_a_label_waits_for_its_own_frame(learner):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topspark_ros.engine import NetworkConfig, SpikeTrain, create_network
+from topspark_ros.engine import NetworkConfig, create_network
 from topspark_ros.streams.events import (
     EVENT,
     CountWindows,
@@ -166,7 +166,8 @@ def test_image_and_spikes_as_computed_one_by_one(data):
     assert counted.dtype == np.float32
     np.testing.assert_array_equal(counted, image if by_polarity else image[0])
     steps, neurons = spike_train(window(events), grid, steps_count)
-    assert list(zip(steps.tolist(), neurons.tolist())) == spikes
+    # An input spikes once a step.
+    assert list(zip(steps.tolist(), neurons.tolist())) == list(dict.fromkeys(spikes))
 
 
 def test_region_is_the_largest_square_in_the_middle():
@@ -175,8 +176,8 @@ def test_region_is_the_largest_square_in_the_middle():
 
 
 def test_steps_ascend_whatever_the_times():
-    events = at([50, 20, 99, -5, 2**62, -2**62, 60])
-    steps, _ = spike_train(window(events), EventGrid(4, 4), 10)
+    events = at([50, 20, 99, -5, 2**62, -2**62, 60], range(7))
+    steps, _ = spike_train(window(events), EventGrid(7, 7), 10)
     assert len(steps) == 7 and (np.diff(steps) >= 0).all() and 0 <= steps[0] and steps[-1] <= 9
 
 
@@ -184,6 +185,6 @@ def test_the_network_takes_the_spikes():
     random = np.random.default_rng(0)
     events = at(np.sort(random.integers(0, 100, 500)), random.integers(0, 40, 500),
                 random.integers(0, 40, 500))
-    train = SpikeTrain(*spike_train(window(events), EventGrid(40, 40), 16))
+    train = spike_train(window(events), EventGrid(40, 40), 16)
     network = create_network(NetworkConfig(inputs=784, neurons=4))
-    assert network.learn(train, 16, 1).counts.input_spikes == 500
+    assert network.learn(train, 16, 1).counts.input_spikes == len(train.steps) > 400

@@ -38,6 +38,54 @@ def test_light_and_position_change_over_time(digits):
     assert max(columns) - min(columns) > 80
 
 
+def ink_centre(frame):
+    """Down and across, pixels: the centre of mass of what is darker than the paper around it."""
+    gray = to_gray('bgr8', *frame.shape[:2], 3 * frame.shape[1], 0, frame.data).astype(np.float32)
+    down, across = np.indices(gray.shape, np.float32)
+    plane = np.stack([down, across, np.ones_like(gray)], axis=-1)
+    paper = np.zeros(gray.shape, bool)
+    paper[::8, ::8] = True
+    for _ in range(3):       # the light's slope, more and more of paper alone
+        slope, *_ = np.linalg.lstsq(plane[paper], gray[paper], rcond=None)
+        light = plane @ slope
+        paper &= gray > 0.8 * light
+    ink = np.maximum(0.8 - gray / light, 0)
+    return np.average(down, weights=ink), np.average(across, weights=ink)
+
+
+def pulls(frames):
+    """Second differences of the ink's place, (frames - 2, 2): of a circle, to its middle."""
+    return np.diff([ink_centre(frame) for frame in frames], n=2, axis=0)
+
+
+def test_an_image_circles_once_and_smoothly(digits):
+    frames = 8
+    renderer = SceneRenderer(digits.images, seed=2)
+    for image in (3, 8, 11):
+        # What circles is pulled to the middle all the time; what wanders slowly hardly at all.
+        down, across = pulls(renderer.circle(image, frames)).T
+        radii = np.hypot(down, across) / (2 * np.sin(np.pi / frames)) ** 2
+        np.testing.assert_allclose(radii, 240 * 4 / 120, rtol=0.1)
+        turns = np.diff(np.unwrap(np.arctan2(down, across))) / (2 * np.pi)
+        np.testing.assert_allclose(turns, 1 / frames, rtol=0.1)
+
+
+def test_each_image_circles_at_a_place_of_its_own(digits):
+    renderer = SceneRenderer(digits.images, seed=3)
+    pull = np.hypot(*pulls([frame for _ in range(10) for frame in renderer.circle(0, 8)]).T)
+    within, across = pull[::8], pull[6::8]
+    assert within.max() < 1.2 * within.min() and np.median(across) > 1.5 * within.max()
+
+
+def test_circling_is_repeatable_and_fits_any_frame(digits):
+    def frames():
+        renderer = SceneRenderer(digits.images, height=32, width=50, seed=6)
+        return np.array([frame for index in range(40) for frame in renderer.circle(index, 3)])
+
+    np.testing.assert_array_equal(frames(), frames())
+    assert frames().shape == (120, 32, 50, 3)
+
+
 def test_nearest_neighbour_loses_less_than_a_point(digits):
     order = np.random.default_rng(0).permutation(len(digits.labels))[:1200]
     renderer = SceneRenderer(digits.images, seed=0)

@@ -1,10 +1,12 @@
 """All conversions between our objects and messages, in one place."""
 from __future__ import annotations
 
+import array
 import math
 
+import numpy as np
 from builtin_interfaces.msg import Time
-from sensor_msgs.msg import BatteryState
+from sensor_msgs.msg import BatteryState, Image
 from std_msgs.msg import Header
 
 from topspark_ros import msg
@@ -14,6 +16,18 @@ from topspark_ros.perception.online import Classification, OnlineStatus, Timeste
 
 def stamp_ns(stamp: Time) -> int:
     return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def stamp(nanoseconds: int) -> Time:
+    sec, nanosec = divmod(nanoseconds, 1_000_000_000)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def rgb_image(pixels: np.ndarray, header: Header) -> Image:
+    """A picture, (height, width, 3) uint8 RGB, as a message."""
+    height, width, channels = pixels.shape
+    return Image(header=header, height=height, width=width, encoding='rgb8',
+                 step=channels * width, data=array.array('B', pixels.tobytes()))
 
 
 def classification_message(result: Classification, header: Header,

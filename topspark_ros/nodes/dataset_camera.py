@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from sensor_msgs.msg import Image
@@ -27,14 +29,25 @@ class DatasetCameraParameters(ManagedParameters):
                                   fixed=True)
     frames: int = parameter(0, 'Frames to show, then stop; 0: for ever.', low=0, high=2**31 - 1,
                             fixed=True)
-    label_share: float = parameter(0.5, 'Share of the frames whose label is published.', low=0.0,
-                                   high=1.0, fixed=True)
+    frames_per_image: int = parameter(
+        1, 'Frames that show one image. 1: each stands still at a place of its own; more: it goes '
+        'round a small circle once, for an event camera to see it.', low=1, high=10_000,
+        fixed=True)
+    label_share: float = parameter(
+        0.5, 'Share of the images whose label is published, with the frame in their middle.',
+        low=0.0, high=1.0, fixed=True)
     seed: int = parameter(0, 'Seed of the order, the scenes and the choice of labels.', low=0,
                           high=2**31 - 1, fixed=True)
     wait_for_subscribers: bool = parameter(
         False, 'Show nothing until both topics have a subscriber, so that no frame is lost to '
         'nobody.', fixed=True)
     frame_id: str = parameter('camera', 'Frame of the header.', fixed=True)
+
+
+class _View(NamedTuple):
+    index: int            # of the image
+    middle: bool          # of the frames that show it, this is the one that may have a label
+    frame: np.ndarray     # (height, width, 3) uint8, BGR
 
 
 class DatasetCamera(ManagedNode):
@@ -45,7 +58,8 @@ class DatasetCamera(ManagedNode):
 
     Publishers:
         * image (sensor_msgs/Image, bgr8)
-        * label (topspark_ros/Label): stamp of its frame; a share of the frames
+        * label (topspark_ros/Label): of a share of the images, stamp of the frame in the middle of
+          the frames that show it: number frames_per_image // 2, from 0
         * /diagnostics (diagnostic_msgs/DiagnosticArray): frames and labels published
     """
 
@@ -66,8 +80,8 @@ class DatasetCamera(ManagedNode):
     def activate(self) -> None:
         p = self.parameters
         self._random = np.random.default_rng(p.seed)
-        self._scenes = SceneRenderer(self._dataset.images, p.height, p.width, p.seed)
-        self._order = np.empty(0, np.int64)
+        self._views = self._show_images(
+            SceneRenderer(self._dataset.images, p.height, p.width, p.seed))
         self._frames = self._labels = 0
         self._active = [self.create_timer(1.0 / p.frame_rate, self._show)]
 
@@ -78,6 +92,15 @@ class DatasetCamera(ManagedNode):
         self.destroy_lifecycle_publisher(self._image)
         self.destroy_lifecycle_publisher(self._label)
 
+    def _show_images(self, scenes: SceneRenderer) -> Iterator[_View]:
+        """Every image, then every image again in another order, and so on for ever."""
+        count = self.parameters.frames_per_image
+        while True:
+            for index in self._random.permutation(len(self._dataset.labels)):
+                frames = [scenes.render(index)] if count == 1 else scenes.circle(index, count)
+                for number, frame in enumerate(frames):
+                    yield _View(index, number == count // 2, frame)
+
     def _show(self) -> None:
         p = self.parameters
         if p.frames and self._frames == p.frames:
@@ -85,21 +108,17 @@ class DatasetCamera(ManagedNode):
         if p.wait_for_subscribers and not self._frames and not (
                 self._image.get_subscription_count() and self._label.get_subscription_count()):
             return
-        if self._order.size == 0:
-            self._order = self._random.permutation(len(self._dataset.labels))
-        index, self._order = self._order[0], self._order[1:]
         stamp = self.get_clock().now().to_msg()
-
-        frame = self._scenes.render(index)
+        view = next(self._views)
         image = Image(height=p.height, width=p.width, encoding='bgr8', step=3 * p.width,
-                      data=array.array('B', frame.tobytes()))
+                      data=array.array('B', view.frame.tobytes()))
         image.header.stamp, image.header.frame_id = stamp, p.frame_id
         self._image.publish(image)
         self._frames += 1
 
-        if self._random.random() < p.label_share:
+        if view.middle and self._random.random() < p.label_share:
             label = msg.Label(
-                class_id=self._dataset.class_names[self._dataset.labels[index]])
+                class_id=self._dataset.class_names[self._dataset.labels[view.index]])
             label.header.stamp, label.header.frame_id = stamp, p.frame_id
             self._label.publish(label)
             self._labels += 1

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Learner node: classifies every camera frame with a spiking network and learns it online."""
+"""Learner node: classifies every frame of a camera or window of an event camera with a spiking
+network, and learns it online."""
 from __future__ import annotations
 
 import math
@@ -9,11 +10,9 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-import rclpy.event_handler
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros import msg
@@ -23,12 +22,11 @@ from topspark_ros.engine.configuration import RULES
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
+from topspark_ros.nodes.intake import EventIntake, Frame, ImageIntake, Intake
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
 from topspark_ros.nodes.parameters import parameter
 from topspark_ros.perception.online import Margins, OnlineLearner, OnlineSettings, Timesteps
-from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
-from topspark_ros.streams.objects import centre_object
-from topspark_ros.streams.slot import LatestSlot
+from topspark_ros.streams import events
 
 GRID = 28      # cells a side of the network's input
 IDLE_S = 0.5   # the worker looks up at least this often
@@ -41,11 +39,30 @@ MARGIN = ('ends as soon as one class leads by this much: a share of all evidence
 class SnnLearnerParameters(ManagedParameters):
     """Parameters of the learner."""
 
-    input: str = parameter('image', 'Type of the input topic.', choices=('image', 'compressed'),
-                           fixed=True)
+    input: str = parameter('image', 'Type of the input topic.',
+                           choices=('image', 'compressed', 'events'), fixed=True)
     queue_depth: int = parameter(
-        1, 'Frames that may wait while one is in work. 1: always the latest, lowest latency; more '
-        'bridges short delays without losing a frame.', low=1, high=1000, fixed=True)
+        1, 'Frames, or windows of events, that may wait while one is in work. 1: always the '
+        'latest, lowest latency; more bridges short delays without losing a frame.', low=1,
+        high=1000, fixed=True)
+    event_window: float = parameter(
+        0.08, 'Length of a window of events, sensor time.', unit='s', low=0.001, high=10.0,
+        fixed=True)
+    event_least_count: int = parameter(
+        100, 'A window with fewer events is left out: nothing moves.', low=1, high=1_000_000,
+        fixed=True)
+    event_region: tuple[int, ...] = parameter(
+        (0, 0, 0, 0), 'Left, top, width and height of the part of the sensor that is looked at; '
+        'width 0: all of it.', unit='px', low=0, high=65535, fixed=True)
+    event_centring: bool = parameter(
+        True, 'What moves most is centred and scaled; false: the region as it is.', fixed=True)
+    event_by_polarity: bool = parameter(
+        False, 'Brighter and darker events go to inputs of their own, twice as many.', fixed=True)
+    event_max_rate: float = parameter(
+        5e6, 'Events above this rate are thinned out.', unit='Hz', low=1.0, high=1e10, fixed=True)
+    event_hot_pixel_rate: float = parameter(
+        100.0, 'Events of a pixel above which it is stuck, if those around it send far fewer.',
+        unit='Hz', low=0.001, high=1e10, fixed=True)
     rule: str = parameter('recruiting', 'Learning rule of the network.', choices=RULES, fixed=True)
     neurons: int = parameter(400, 'Excitatory neurons.', low=1, high=100_000, fixed=True)
     max_input_rate: float = parameter(
@@ -82,30 +99,31 @@ class SnnLearnerParameters(ManagedParameters):
                                          low=1.0, high=86_400.0, fixed=True)
 
 
-class _Frame(NamedTuple):
-    message: Image | CompressedImage
-    received_s: float     # monotonic
-
-
 class SnnLearner(ManagedNode):
     """Classifies every frame at once and learns it when its label has come or been waited for.
 
-    The image callback only puts the frame into a slot that holds the latest ones; a worker
-    thread does the rest in kernels that release the interpreter lock. T changes between two
-    presentations, never inside one.
+    A frame is an image or, with `input: events`, a window of events, whose spikes are presented
+    as they are, in T parts of its time. Callbacks only collect; a worker thread does the rest in
+    kernels that release the interpreter lock. T changes between two presentations, never inside
+    one.
 
     ROS Parameters:
         see :class:`SnnLearnerParameters`, or `ros2 param describe`
 
     Subscribers:
-        * image (sensor_msgs/Image: mono8, bgr8, rgb8, bgra8, rgba8, mono16), or
-          image/compressed (sensor_msgs/CompressedImage) with `input: compressed`
-        * label (topspark_ros/Label): teaches the frame with the same stamp, or the next one
+        * image (sensor_msgs/Image: mono8, bgr8, rgb8, bgra8, rgba8, mono16),
+          image/compressed (sensor_msgs/CompressedImage) with `input: compressed`, or
+          events (event_camera_msgs/EventPacket: evt3, libcaer_cmp, libcaer, mono) with
+          `input: events`
+        * label (topspark_ros/Label): teaches the frame with the same stamp, the window that the
+          stamp lies in, or the next one
         * timestep_decision (topspark_ros/TimestepDecision): T and whether to learn
 
     Publishers:
         * classification (topspark_ros/Classification): one a frame, stamp of the frame
         * ~/status (topspark_ros/LearnerStatus): what it does and spends
+        * ~/debug_image (sensor_msgs/Image, rgb8) with `input: events`: each window, brighter
+          events blue and darker ones red; only while somebody subscribes
         * /diagnostics (diagnostic_msgs/DiagnosticArray)
 
     Services:
@@ -126,7 +144,8 @@ class SnnLearner(ManagedNode):
     def configure(self) -> None:
         p = self.parameters
         try:
-            self._config = NetworkConfig(inputs=GRID * GRID, neurons=p.neurons, rule=p.rule,
+            inputs = GRID * GRID * (1 + (p.input == 'events' and p.event_by_polarity))
+            self._config = NetworkConfig(inputs=inputs, neurons=p.neurons, rule=p.rule,
                                          max_input_rate=p.max_input_rate, seed=p.seed)
             self._accepted_timesteps = self._read_profile(p.profile_file)
             network, class_names = create_network(self._config), ()
@@ -139,6 +158,9 @@ class SnnLearner(ManagedNode):
             raise NodeFault(str(error)) from None
         began_s = time.perf_counter()
         warm_up(network)
+        if p.input == 'events':
+            self._event_settings = self._read_event_settings(p)
+            events.warm_up(self._event_settings)
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
         self._decided = Timesteps(p.training_timesteps, p.inference_timesteps)
         self._learning_allowed = True
@@ -151,6 +173,10 @@ class SnnLearner(ManagedNode):
         self._classification = self.create_lifecycle_publisher(
             msg.Classification, 'classification', qos.RESULT)
         self._status = self.create_lifecycle_publisher(msg.LearnerStatus, '~/status', qos.STATUS)
+        self._debug_image = None
+        if p.input == 'events':
+            self._debug_image = self.create_lifecycle_publisher(
+                Image, '~/debug_image', qos.sensor(1))
         # Writing a file may take long: not in the way of frames.
         self._storage = MutuallyExclusiveCallbackGroup()
         self._configured = [
@@ -185,23 +211,25 @@ class SnnLearner(ManagedNode):
                     f'network has {own}: what decisions expect will be off')
         return profile.timesteps
 
+    def _read_event_settings(self, p: SnnLearnerParameters) -> events.EventSettings:
+        if len(p.event_region) != 4:
+            raise NodeFault(f'event_region: {list(p.event_region)}; accepted: left, top, width '
+                            'and height, pixels')
+        return events.EventSettings(
+            window_ns=round(p.event_window * 1e9), least_events=p.event_least_count,
+            region=p.event_region if p.event_region[2] else None,
+            by_polarity=p.event_by_polarity, centring=p.event_centring, size=GRID,
+            max_rate_hz=p.event_max_rate, hot_pixel_rate_hz=p.event_hot_pixel_rate)
+
     def activate(self) -> None:
         p = self.parameters
-        self._received = self._rejected = self._lost = self._failures = 0
+        self._failures = 0
         self._last_frame_s: float | None = None
-        self._last_stamp_ns = 0
-        self._slot = LatestSlot(p.queue_depth)
+        self._intake = self._make_intake(p)
         self._stopping = threading.Event()
         self._worker = threading.Thread(target=self._work, name='perception', daemon=True)
         self._worker.start()
-        events = rclpy.event_handler.SubscriptionEventCallbacks(message_lost=self._on_lost)
-        image_type, topic = ((Image, 'image') if p.input == 'image'
-                             else (CompressedImage, 'image/compressed'))
-        self._image = self.create_subscription(image_type, topic, self._on_image,
-                                               qos.sensor(p.queue_depth),
-                                               event_callbacks=events)
         self._active = [
-            self._image,
             self.create_subscription(msg.Label, 'label', self._on_label, qos.LABEL),
             self.create_subscription(msg.TimestepDecision, 'timestep_decision',
                                      self._on_decision, qos.STATE),
@@ -213,8 +241,9 @@ class SnnLearner(ManagedNode):
     def deactivate(self) -> None:
         self.destroy_entities(self._active)
         self._stopping.set()
-        self._slot.close()
+        self._intake.close()
         self._worker.join()
+        self._intake.destroy()
         if self.parameters.checkpoint_file:
             self._save()
 
@@ -222,16 +251,16 @@ class SnnLearner(ManagedNode):
         self.destroy_entities(self._configured)
         self.destroy_lifecycle_publisher(self._classification)
         self.destroy_lifecycle_publisher(self._status)
+        if self._debug_image is not None:
+            self.destroy_lifecycle_publisher(self._debug_image)
         self._learner = None
 
     # Input ---------------------------------------------------------------------------------
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
-        self._received += 1
-        self._slot.put(_Frame(message, time.monotonic()))
-
-    def _on_lost(self, event) -> None:
-        self._lost += event.total_count_change
+    def _make_intake(self, p: SnnLearnerParameters) -> Intake:
+        if p.input != 'events':
+            return ImageIntake(self, p.input == 'compressed', p.queue_depth, GRID)
+        return EventIntake(self, self._event_settings, p.queue_depth)
 
     def _on_label(self, message: msg.Label) -> None:
         try:
@@ -273,9 +302,9 @@ class SnnLearner(ManagedNode):
         while not self._stopping.is_set():
             due_s = self._learner.next_due_s()
             now_s = time.monotonic()
-            frame = self._slot.take(IDLE_S if due_s is None
-                                    else min(max(due_s - now_s, 0.0), IDLE_S))
             try:
+                frame = self._intake.take(IDLE_S if due_s is None
+                                          else min(max(due_s - now_s, 0.0), IDLE_S))
                 # What a label has come for is learned before the next frame is classified.
                 self._learner.learn_due(time.monotonic())
                 if frame is not None:
@@ -285,58 +314,46 @@ class SnnLearner(ManagedNode):
                 self.get_logger().error(f'A frame failed:\n{traceback.format_exc()}',
                                         throttle_duration_sec=5.0)
 
-    def _classify(self, frame: _Frame) -> None:
-        message = frame.message
-        stamp_ns = conversions.stamp_ns(message.header.stamp)
-        try:
-            if stamp_ns != 0 and stamp_ns == self._last_stamp_ns:
-                raise ImageError('header.stamp: the same as of the frame before; accepted: each '
-                                 'frame once')
-            gray = (decode_compressed(message.format, message.data)
-                    if isinstance(message, CompressedImage)
-                    else to_gray(message.encoding, message.height, message.width, message.step,
-                                 message.is_bigendian, message.data))
-        except ImageError as error:
-            self._rejected += 1
-            self.diagnostics.reject(self._image.topic, error)
-            return
-        result = self._learner.classify(stamp_ns, centre_object(gray, GRID), time.monotonic())
+    def _classify(self, frame: Frame) -> None:
+        result = self._learner.classify(conversions.stamp_ns(frame.header.stamp), frame.sample,
+                                        time.monotonic(), frame.begin_ns)
         latency_s = time.monotonic() - frame.received_s
         self._classification.publish(
-            conversions.classification_message(result, message.header, latency_s))
+            conversions.classification_message(result, frame.header, latency_s))
         self._learner.record_latency(latency_s)
-        self._last_stamp_ns = stamp_ns
         self._last_frame_s = frame.received_s
+        if self._debug_image is not None and self._debug_image.get_subscription_count():
+            self._debug_image.publish(conversions.rgb_image(frame.sample.picture(), frame.header))
 
     # Output --------------------------------------------------------------------------------
 
     def _publish_status(self) -> None:
         self._status.publish(conversions.status_message(
             self._learner.status(time.monotonic()), self.get_clock().now().to_msg(),
-            received=self._received, dropped=self._slot.dropped + self._lost,
-            rejected=self._rejected, energy_model=self.parameters.energy_model))
+            received=self._intake.received, dropped=self._intake.dropped,
+            rejected=self._intake.rejected, energy_model=self.parameters.energy_model))
 
     def report(self) -> diagnostics.Report:
         now_s = time.monotonic()
         status = self._learner.status(now_s)
         age_s = now_s - self._last_frame_s if self._last_frame_s is not None else float('nan')
-        dropped = self._slot.dropped + self._lost
         level, message = diagnostics.OK, 'learning' if status.timesteps.learning else 'inferring'
         if self._failures:
             level, message = diagnostics.ERROR, 'frames fail inside the node, see its log'
         elif not age_s < 2.0:
-            publishers = self.count_publishers(self._image.topic)
+            publishers = self.count_publishers(self._intake.topic)
             level = diagnostics.WARN
-            message = (f'no frame on {self._image.topic} (publishers: {publishers}, '
-                       f'received: {self._received})')
+            message = (f'no frame on {self._intake.topic} (publishers: {publishers}, '
+                       f'received: {self._intake.received})')
         elif self.diagnostics.rejected:
             level, message = diagnostics.WARN, 'some input was refused'
         return level, message, {
             'state': self.state, 'training T': status.timesteps.training,
             'inference T': status.timesteps.inference, 'decision': status.timesteps.sequence,
             'frame rate [Hz]': status.activity.frame_rate_hz, 'frame age [s]': age_s,
-            'frames received': self._received, 'frames classified': status.totals.classified,
-            'frames dropped': dropped, 'frames rejected': self._rejected,
+            'frames received': self._intake.received, 'frames classified': status.totals.classified,
+            'frames dropped': self._intake.dropped,
+            'frames rejected': self._intake.rejected,
             'frames failed': self._failures, 'frames learned': status.totals.learned,
             'labels unmatched': status.totals.labels_unmatched,
             'latency p50 [s]': status.activity.latency_p50_s,
@@ -346,7 +363,7 @@ class SnnLearner(ManagedNode):
             'accuracy, prequential': status.accuracy,
             'neurons in use': status.recruited_neurons,
             'last checkpoint age [s]': (float('nan') if self._saved_s is None
-                                        else now_s - self._saved_s)}
+                                        else now_s - self._saved_s)} | self._intake.values()
 
     # Weights -------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Classify every frame at once; learn it when its label has come or has been waited for.
 
 A label names its frame by stamp and may arrive before or after it, so learning lags behind
-classification by at most `label_wait_s`. Accuracy is prequential: the prediction that counts
+classification by at most `label_wait_s`. A frame that took some time, a window of events, is named
+by any stamp within it. Accuracy is prequential: the prediction that counts
 was made before the frame was learned (Dawid 1984; Gama et al. 2013).
 
 All times are given by the caller (`now_s`, any monotonic clock), so that a replay repeats to
@@ -14,15 +15,25 @@ import math
 import threading
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from typing import Sequence
+from typing import Protocol, Sequence, Union
 
 import numpy as np
 
-from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts
+from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts, SpikeTrain
 from topspark_ros.methodology.energy import EnergyTable, estimate_energy_j
 from topspark_ros.perception.activity import Activity, ActivityWindow
 
 MAX_WAITING = 256     # frames or labels kept for each other; older ones are let go and counted
+
+
+class SpikingSample(Protocol):
+    """A sample that is in spikes already, of events for one."""
+
+    def spikes(self, timesteps: int) -> SpikeTrain:
+        """What is presented in so many steps."""
+
+
+Sample = Union[np.ndarray, SpikingSample]     # or pixels, (inputs,) float32
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,8 @@ class OnlineStatus:
 
 @dataclass
 class _Waiting:
-    pixels: np.ndarray
+    sample: Sample
+    begin_ns: int
     predicted: str | None
     since_s: float
     label: str | None = None
@@ -140,21 +152,24 @@ class OnlineLearner:
             self._early_labels.clear()
             self._hits.clear()
 
-    def classify(self, stamp_ns: int, pixels: np.ndarray, now_s: float) -> Classification:
-        """Classify one centred frame, `pixels` (inputs,) float32, and queue it for learning.
+    def classify(self, stamp_ns: int, sample: Sample, now_s: float,
+                 begin_ns: int | None = None) -> Classification:
+        """Classify one centred frame and queue it for learning.
 
         `stamp_ns` 0 means that the frame has no stamp: only a label "for the next frame" can
-        name it.
+        name it. `begin_ns` is when the frame began, None if it is of one moment.
         """
         with self._lock:
             timesteps = self._timesteps
-            response = self._network.infer(pixels, timesteps.inference, self._margins.inference)
+            response = self._network.infer(_presented(sample, timesteps.inference),
+                                           timesteps.inference, self._margins.inference)
             name = (None if response.predicted is None
                     else self._class_names[response.predicted])
             energy_j = self._spend(response.counts)
             self._classified += 1
             self._activity.inference(now_s, response.counts, energy_j)
-            self._enqueue(stamp_ns, pixels, name, now_s)
+            self._enqueue(stamp_ns, stamp_ns if begin_ns is None else begin_ns, sample, name,
+                          now_s)
             return Classification(
                 name, math.nan if name is None else float(response.scores[response.predicted]),
                 tuple(self._class_names[:response.scores.size]), response.scores, response.timesteps,
@@ -179,9 +194,9 @@ class OnlineLearner:
             if stamp_ns == 0:
                 self._labels_unmatched += self._label_for_next is not None
                 self._label_for_next = class_name
-            elif stamp_ns in self._waiting:
-                self._waiting[stamp_ns].label = class_name
-            elif self._waiting and stamp_ns < next(iter(self._waiting)):
+            elif (frame := self._waiting_at(stamp_ns)) is not None:
+                frame.label = class_name
+            elif self._waiting and stamp_ns < next(iter(self._waiting.values())).begin_ns:
                 self._labels_unmatched += 1      # its frame was learned already, or never came
             else:
                 self._early_labels[stamp_ns] = class_name
@@ -216,21 +231,32 @@ class OnlineLearner:
 
     # ---------------------------------------------------------------------------------------
 
-    def _enqueue(self, stamp_ns: int, pixels: np.ndarray, predicted: str | None,
+    def _enqueue(self, stamp_ns: int, begin_ns: int, sample: Sample, predicted: str | None,
                  now_s: float) -> None:
         if stamp_ns == 0:
             self._unstamped += 1
-            stamp_ns = -self._unstamped
-        frame = _Waiting(pixels, predicted, now_s)
-        frame.label = self._early_labels.pop(stamp_ns, None)
+            stamp_ns = begin_ns = -self._unstamped
+        frame = _Waiting(sample, begin_ns, predicted, now_s)
+        while self._early_labels and next(iter(self._early_labels)) <= stamp_ns:
+            label_ns, label = self._early_labels.popitem(last=False)
+            if label_ns >= begin_ns:
+                frame.label = label
+            else:      # frames come in order: its frame never will
+                self._labels_unmatched += 1
         if self._label_for_next is not None:
             frame.label, self._label_for_next = self._label_for_next, None
+        if stamp_ns in self._waiting:
+            self._learn(self._waiting.pop(stamp_ns), now_s)
         self._waiting[stamp_ns] = frame
-        while self._early_labels and next(iter(self._early_labels)) < stamp_ns:
-            self._early_labels.popitem(last=False)      # frames come in order: it never will
-            self._labels_unmatched += 1
         while len(self._waiting) > MAX_WAITING:
             self._learn(self._waiting.popitem(last=False)[1], now_s)
+
+    def _waiting_at(self, stamp_ns: int) -> _Waiting | None:
+        """The frame within which a moment lies."""
+        for end_ns, frame in self._waiting.items():
+            if frame.begin_ns <= stamp_ns <= end_ns:
+                return frame
+        return None
 
     def _overdue(self, frame: _Waiting, now_s: float) -> bool:
         # A clock that was set back must not make frames wait for ever.
@@ -242,7 +268,8 @@ class OnlineLearner:
         if not self._timesteps.learning:
             return
         label = None if frame.label is None else self._class_index(frame.label)
-        response = self._network.learn(frame.pixels, self._timesteps.training, label,
+        timesteps = self._timesteps.training
+        response = self._network.learn(_presented(frame.sample, timesteps), timesteps, label,
                                        self._margins.training)
         self._learned += 1
         self._activity.learning(now_s, response.counts, self._spend(response.counts))
@@ -257,6 +284,10 @@ class OnlineLearner:
 
     def _spend(self, counts: OperationCounts) -> float:
         return estimate_energy_j(counts, self._energy_table)
+
+
+def _presented(sample: Sample, timesteps: int) -> np.ndarray | SpikeTrain:
+    return sample if isinstance(sample, np.ndarray) else sample.spikes(timesteps)
 
 
 def _names(network: Network, known: Sequence[str]) -> list[str]:

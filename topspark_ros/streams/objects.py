@@ -41,17 +41,15 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     if peak < max(_LEAST_CONTRAST, _NOISE_FACTOR * _noise(relief, gray.shape)):
         return np.zeros(size * size, np.float32)
 
-    mask = _main_part((relief > _INK_LEVEL * peak).astype(np.uint8))
-    _, _, box_width, box_height = cv2.boundingRect(mask)
+    mask = main_part(relief > _INK_LEVEL * peak)
     # Keep the soft edge of the strokes, drop what lies further away.
     ink = relief * cv2.dilate(mask, np.ones((5, 5), np.uint8))
     ink *= 1 / peak
     np.clip(ink, 0, 1, out=ink)
-    moments = cv2.moments(ink)
-    centre = moments['m10'] / moments['m00'], moments['m01'] / moments['m00']
+    centre, side = framed(mask, ink)
 
     fine = size * _OVERSAMPLING
-    scale = max(box_width, box_height) / (_FILL * fine)  # work pixels a sample
+    scale = side / fine  # work pixels a sample
     middle = (fine - 1) / 2
     to_work = np.array([[scale, 0, centre[0] - scale * middle],
                         [0, scale, centre[1] - scale * middle]])
@@ -123,9 +121,21 @@ def _edge(shape: tuple[int, int]) -> np.ndarray:
     return edge.ravel()
 
 
-def _main_part(mask: np.ndarray) -> np.ndarray:
-    """The mask without specks, and without what lies apart from the largest component."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+def framed(mask: np.ndarray, ink: np.ndarray) -> tuple[tuple[float, float], float]:
+    """Where an object is looked at: x and y of its centre of mass, and the side of a square in
+    which its bounding square takes 20/28, pixels.
+
+    mask: of the object, uint8. ink: how much of it each pixel holds, float32, not all 0.
+    """
+    _, _, width, height = cv2.boundingRect(mask)
+    moments = cv2.moments(ink)
+    centre = moments['m10'] / moments['m00'], moments['m01'] / moments['m00']
+    return centre, max(width, height) / _FILL
+
+
+def main_part(mask: np.ndarray) -> np.ndarray:
+    """A mask, bool, without specks and what lies apart from the largest component, as uint8."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0  # the background
     low, size = stats[:, :2], stats[:, 2:4]

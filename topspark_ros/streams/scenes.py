@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
@@ -16,15 +16,16 @@ _PAPER = (0.90, 0.97, 1.0)
 _INK = (0.42, 0.20, 0.16)
 
 _NOISE_MARGIN = 64  # pixels by which the noise field is larger than a frame
+_CIRCLE = 4 / 120  # radius that an image circles with, as a share of the frame's shorter side
 
 
 class SceneRenderer:
     """Draws images of a dataset into camera frames, as ink on paper.
 
-    From frame to frame the position wanders and jitters, and the level, direction and
-    strength of the light, the contrast of the ink and the sensor's noise change. All of it
-    follows from the seed and the number of frames rendered so far, so that two renderers
-    with equal arguments and equal calls give equal frames.
+    From frame to frame the position wanders, and the level, direction and strength of the
+    light, the contrast of the ink and the sensor's noise change; from image to image the
+    position jitters. All of it follows from the seed and what was rendered so far, so that
+    two renderers with equal arguments and equal calls give equal frames.
 
     images: (n, side, side) uint8, ink bright on 0.
     height, width: of a frame, pixels.
@@ -39,6 +40,7 @@ class SceneRenderer:
         self._width = width
         self._random = np.random.default_rng(seed)
         self._frames = 0
+        self._side = round(0.6 * min(height, width))  # of an image in a frame, pixels
         # Each changing quantity is a slow sine with its own period (frames) and phase.
         self._periods = self._random.uniform(150, 500, size=7)
         self._phases = self._random.uniform(0, 2 * math.pi, size=7)
@@ -50,12 +52,45 @@ class SceneRenderer:
             np.linspace(-0.5, 0.5, width, dtype=np.float32), indexing='ij')
 
     def render(self, index: int) -> np.ndarray:
-        """The next frame, showing image `index`: (height, width, 3) uint8, BGR."""
-        waves = np.sin(2 * math.pi * self._frames / self._periods + self._phases)
-        across, down, level, angle, slope, contrast, noise = waves.tolist()
-        self._frames += 1
+        """The next frame, showing image `index` once: (height, width, 3) uint8, BGR."""
+        jitter = self._draw_jitter()
+        waves = self._next_waves()
+        return self._draw(index, np.round(self._corner(waves, jitter)), waves)
 
-        ink = self._draw_ink(self._images[index], across, down)
+    def circle(self, index: int, frames: int) -> Iterator[np.ndarray]:
+        """The next `frames` frames, in which image `index` goes round a small circle once.
+
+        It moves from frame to frame as smoothly as before a camera, by parts of a pixel. Each
+        frame is (height, width, 3) uint8, BGR.
+        """
+        jitter = self._draw_jitter()
+        radius = _CIRCLE * min(self._height, self._width)
+        start = self._random.uniform(0, 2 * math.pi)
+        for frame in range(frames):
+            angle = start + 2 * math.pi * frame / frames
+            offset = radius * np.array([math.sin(angle), math.cos(angle)])
+            waves = self._next_waves()
+            yield self._draw(index, self._corner(waves, jitter) + offset, waves)
+
+    def _draw_jitter(self) -> np.ndarray:
+        """Down and across, as shares of the room that an image has in a frame."""
+        return self._random.uniform(-0.05, 0.05, size=2)
+
+    def _next_waves(self) -> np.ndarray:
+        """What changes slowly, each in -1..1, in the frame that is drawn next."""
+        waves = np.sin(2 * math.pi * self._frames / self._periods + self._phases)
+        self._frames += 1
+        return waves
+
+    def _corner(self, waves: np.ndarray, jitter: np.ndarray) -> np.ndarray:
+        """The top and left of an image in the frame, pixels, float64."""
+        room = np.array([self._height - self._side, self._width - self._side])
+        return room * (0.5 + 0.4 * waves[1::-1] + jitter)
+
+    def _draw(self, index: int, corner: np.ndarray, waves: np.ndarray) -> np.ndarray:
+        """A frame with image `index` at a corner: (height, width, 3) uint8, BGR."""
+        level, angle, slope, contrast, noise = waves[2:].tolist()
+        ink = self._draw_ink(self._images[index], *corner.tolist())
         ink *= 0.78 + 0.17 * contrast
         angle *= math.pi
         slope = 0.25 + 0.2 * slope
@@ -71,23 +106,19 @@ class SceneRenderer:
         # A camera saturates: round and clip to 0..255.
         return cv2.convertScaleAbs(cv2.max(frame, 0))
 
-    def _draw_ink(self, image: np.ndarray, across: float, down: float) -> np.ndarray:
+    def _draw_ink(self, image: np.ndarray, top: float, left: float) -> np.ndarray:
         """The coverage by ink, (height, width) float32 in 0..1."""
-        side = round(0.6 * min(self._height, self._width))
         # A margin of paper, or strokes that end at the image's edge would look cut off.
         margined = cv2.copyMakeBorder(image.astype(np.float32) * (1 / 255), 1, 1, 1, 1,
                                       cv2.BORDER_CONSTANT, value=0)
-        smooth = cv2.resize(margined, (side, side), interpolation=cv2.INTER_CUBIC)
+        smooth = cv2.resize(margined, (self._side, self._side), interpolation=cv2.INTER_CUBIC)
         # Bicubic upscaling leaves a blur; a smooth step gives a stroke the edge of a pen.
         np.clip((smooth - 0.2) * (1 / 0.6), 0, 1, out=smooth)
         smooth *= smooth * (3 - 2 * smooth)
-
-        jitter = self._random.uniform(-0.05, 0.05, size=2)
-        top = round((self._height - side) * (0.5 + 0.4 * down + jitter[0]))
-        left = round((self._width - side) * (0.5 + 0.4 * across + jitter[1]))
-        ink = np.zeros((self._height, self._width), np.float32)
-        ink[top:top + side, left:left + side] = smooth
-        return ink
+        # What lies outside repeats the edge, which has to be paper. At whole pixels this copies.
+        smooth = cv2.copyMakeBorder(smooth, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        middle = (self._width - 1) / 2 - left + 1, (self._height - 1) / 2 - top + 1
+        return cv2.getRectSubPix(smooth, (self._width, self._height), middle)
 
 
 def camera_views(

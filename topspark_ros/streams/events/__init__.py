@@ -1,7 +1,7 @@
 """Event cameras: packets to events, events to windows, windows to what the network takes.
 
-Imports point one way: kernels, decoders, windows; then encoder, filtering, pictures,
-pooling and simulation.
+Imports point one way: kernels, decoders, windows; encoder, filtering, pictures, pooling and
+simulation; views, stream.
 """
 
 from .decoders import (
@@ -15,8 +15,10 @@ from .decoders import (
 from .encoder import Evt3Encoder
 from .filtering import HotPixelFilter, RateLimiter, hot_pixels
 from .pictures import window_picture
-from .pooling import EventGrid, count_image, spike_train
+from .pooling import EventGrid, Places, count_image, spike_train
 from .simulation import EventCamera
+from .stream import EventSettings, EventStream, warm_up
+from .views import EventView, EventViewer
 from .windows import CountWindows, TimeWindows, Window
 
 __all__ = [
@@ -28,6 +30,10 @@ __all__ = [
     'EventDecoder',
     'EventError',
     'EventGrid',
+    'EventSettings',
+    'EventStream',
+    'EventView',
+    'EventViewer',
     'Evt3Encoder',
     'HotPixelFilter',
     'RateLimiter',
@@ -37,5 +43,6 @@ __all__ = [
     'count_image',
     'hot_pixels',
     'spike_train',
+    'warm_up',
     'window_picture',
 ]

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from topspark_ros.engine import SpikeTrain
 from topspark_ros.engine.kernels.compilation import entry_point, kernel
 
 from .decoders import MAX_SIDE, EventError
 from .windows import Window
+
+
+class Places(NamedTuple):
+    """Which input of the network each cell of a grid leads to.
+
+    inputs: (rows * columns,) int64, from 0; -1 for none.
+    count: of inputs, for one polarity.
+    """
+
+    inputs: np.ndarray
+    count: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,12 @@ class EventGrid:
         return (2, *cells) if self.by_polarity else cells
 
     @cached_property
+    def places(self) -> Places:
+        """Every cell is an input."""
+        count = self.rows * self.columns
+        return Places(np.arange(count), count)
+
+    @cached_property
     def cells(self) -> tuple[np.ndarray, np.ndarray]:
         """What a column and a row of the sensor add to the cell's index, -1 outside the region."""
         left, top, width, height = self.region
@@ -69,58 +88,63 @@ class EventGrid:
 def count_image(window: Window, grid: EventGrid) -> np.ndarray:
     """The number of events in each cell, of the grid's shape, float32."""
     image = np.zeros(grid.shape, np.float32)
-    count_cells(window.events.view(np.int64), *grid.cells, _channel(grid), image.reshape(-1))
+    inputs, channel = grid.places
+    count_places(window.events.view(np.int64), *grid.cells, inputs, channel * grid.by_polarity,
+                 image.reshape(-1))
     return image
 
 
 def spike_train(
-    window: Window, grid: EventGrid, timesteps: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The events as the network's input: what engine.SpikeTrain takes.
+    window: Window, grid: EventGrid, timesteps: int, places: Places | None = None,
+) -> SpikeTrain:
+    """The events as the network's input: each input spikes once in each step that has its events.
 
     timesteps: equal parts of the window's time, one a step.
+    places: None: those of the grid. By polarity there are twice as many inputs, first those of
+        darker events.
 
-    Returns steps and neurons, (spikes,) int32: steps ascending from 0 to timesteps - 1, neurons as
-    in the ravelled image. An event that was sent late takes the step of those it came with.
+    An event that was sent late takes the step of those it came with.
     """
     if timesteps < 1:
         raise EventError(f'timesteps is {timesteps}, accepted is 1 or more')
+    inputs, channel = grid.places if places is None else places
+    latest = np.full(2 * channel, -1)
     steps, neurons = np.empty((2, len(window.events)), np.int32)
-    count = bin_events(window.events.view(np.int64), *grid.cells, _channel(grid), window.start,
-                       window.end, timesteps, steps, neurons)
-    return steps[:count], neurons[:count]
-
-
-def _channel(grid: EventGrid) -> int:
-    """Cells from the channel of one polarity to that of the other."""
-    return grid.rows * grid.columns if grid.by_polarity else 0
+    count = bin_events(window.events.view(np.int64), *grid.cells, inputs,
+                       channel * grid.by_polarity, window.start, window.end, timesteps, latest,
+                       steps, neurons)
+    return SpikeTrain(steps[:count], neurons[:count])
 
 
 @kernel
-def _cell(word, across, down, channel):
-    """The cell of an event, -1 outside the region and outside the sensor."""
+def _place(word, across, down, inputs, channel):
+    """Where an event leads to, -1 outside the region and outside the sensor."""
     x, y = word & 0xFFFF, word >> 16 & 0xFFFF
     if x >= across.size or y >= down.size or across[x] < 0 or down[y] < 0:
         return -1
-    return across[x] + down[y] + channel * (word >> 32 & 1)
+    place = inputs[across[x] + down[y]]
+    return place + channel * (word >> 32 & 1) if place >= 0 else -1
 
 
 @entry_point
-def count_cells(events, across, down, channel, image):
+def count_places(events, across, down, inputs, channel, image):
     for i in range(events.size // 2):
-        cell = _cell(events[2 * i], across, down, channel)
-        if cell >= 0:
-            image[cell] += 1
+        place = _place(events[2 * i], across, down, inputs, channel)
+        if place >= 0:
+            image[place] += 1
 
 
 @entry_point
-def bin_events(events, across, down, channel, start, end, timesteps, steps, neurons):
+def bin_events(events, across, down, inputs, channel, start, end, timesteps, latest, steps,
+               neurons):
+    """Fill steps and neurons; returns how many spikes. latest: the last step of each input."""
     step = count = 0
     for i in range(events.size // 2):
         elapsed = events[2 * i + 1] - start
         step = min(max(step, elapsed * timesteps // (end - start)), timesteps - 1)
-        cell = _cell(events[2 * i], across, down, channel)
-        if cell >= 0:
-            steps[count], neurons[count] = step, cell
+        place = _place(events[2 * i], across, down, inputs, channel)
+        if place >= 0 and latest[place] != step:
+            latest[place] = step
+            steps[count], neurons[count] = step, place
             count += 1
     return count

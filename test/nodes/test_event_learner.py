@@ -1,0 +1,132 @@
+"""The learner as a process that sees by an event camera."""
+from __future__ import annotations
+
+import array
+
+import numpy as np
+import pytest
+
+from rig import Rig, msg
+
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import Image
+
+from topspark_ros.nodes import qos
+from topspark_ros.streams.datasets import load_dataset
+from topspark_ros.streams.events import EventCamera, Evt3Encoder
+from topspark_ros.streams.scenes import SceneRenderer
+
+EventPacket = pytest.importorskip(
+    'event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`').EventPacket
+
+LEARNER = 'snn_learner'
+WIDTH, HEIGHT = 160, 120
+FRAME_NS = 20_000_000
+FRAMES = 8    # of one digit
+PARAMETERS = dict(input='events', event_window=0.08, status_period=0.05, queue_depth=20,
+                  training_timesteps=16, inference_timesteps=16)
+
+
+class EventEye:
+    """Shows moving digits to an event camera whose packets go to the learner."""
+
+    def __init__(self, rig: Rig):
+        self.rig = rig
+        self.digits = load_dataset('digits')
+        self.scenes = SceneRenderer(self.digits.images, HEIGHT, WIDTH)
+        self.camera = EventCamera(WIDTH, HEIGHT)
+        self.encoder = Evt3Encoder(WIDTH, HEIGHT)
+        self.results = rig.collect(msg.Classification, 'classification')
+        self.time_ns = 1_700_000_000_000_000_000
+        self.seq = self.shown = 0
+
+    def stamp(self) -> Time:
+        return Time(sec=self.time_ns // 10**9, nanosec=self.time_ns % 10**9)
+
+    def send(self, encoding: str, payload: bytes, seq: int | None = None) -> None:
+        packet = EventPacket(width=WIDTH, height=HEIGHT, encoding=encoding,
+                             seq=self.seq if seq is None else seq,
+                             events=array.array('B', payload))
+        packet.header.stamp, packet.header.frame_id = self.stamp(), 'eye'
+        self.rig.publish('events', packet, qos.EVENTS)
+
+    def show(self) -> None:
+        """One digit, labelled in the middle of its frames."""
+        index = self.shown % len(self.digits.labels)
+        self.shown += 1
+        for frame in range(FRAMES):
+            self.time_ns += FRAME_NS
+            image = self.scenes.render(index)[:, :, 1]
+            events = self.camera.observe(np.ascontiguousarray(image), self.time_ns)
+            self.send('evt3', self.encoder.encode(events))
+            self.seq += 1
+            if frame == FRAMES // 2:
+                label = msg.Label(class_id=self.digits.class_names[self.digits.labels[index]])
+                label.header.stamp = self.stamp()
+                self.rig.publish('label', label, qos.LABEL)
+            self.rig.spin(0.005)
+
+
+@pytest.fixture
+def eye(rig):
+    rig.start(LEARNER, **PARAMETERS)
+    rig.wait_until_active(LEARNER)
+    eye = EventEye(rig)
+
+    def seen():
+        eye.show()
+        return eye.results
+    rig.wait_for(seen, 'a first window')
+    return eye
+
+
+def test_windows_are_classified_learned_and_taught_by_labels(rig, eye):
+    statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
+    for _ in range(60):
+        eye.show()
+    status = rig.wait_for(lambda: statuses and statuses[-1].frames_classified > 90 and statuses[-1])
+    rig.wait_for(lambda: statuses[-1].accuracy_window > 40)
+    assert status.frames_dropped == status.frames_rejected == 0
+    assert status.mean_input_spikes > 100 and status.recruited_neurons > 10
+    stamps = [result.header.stamp.sec * 10**9 + result.header.stamp.nanosec
+              for result in eye.results]
+    # A window of 80 ms ends with its last event.
+    assert np.median(np.diff(stamps)) == pytest.approx(80e6, abs=20e6)
+    assert stamps[-1] <= eye.time_ns and {r.header.frame_id for r in eye.results} == {'eye'}
+    assert {r.timesteps for r in eye.results} == {16}
+    assert statuses[-1].accuracy > 0.3      # of ten classes, after 60 digits
+
+
+def test_what_cannot_be_decoded_is_counted_and_the_node_goes_on(rig, eye):
+    eye.send('evt9', b'1234')
+    rig.wait_for(lambda: rig.refused(LEARNER, 'events') == 1)
+    eye.send('evt3', bytes(range(251)) * 40)     # nonsense, and a gap in seq after it
+    eye.seq += 5
+    before = len(eye.results)
+
+    def goes_on():
+        eye.show()
+        return len(eye.results) > before + 3
+    rig.wait_for(goes_on)
+    rig.wait_for(lambda: int(rig.health(LEARNER, 'events: lost packets') or 0) >= 4)
+
+
+def test_the_debug_image_shows_the_window(rig, eye):
+    pictures = rig.collect(Image, f'{LEARNER}/debug_image', qos.sensor(10))
+
+    def shown():
+        eye.show()
+        return pictures
+    rig.wait_for(shown)
+    picture = pictures[-1]
+    assert (picture.width, picture.height, picture.encoding) == (WIDTH, HEIGHT, 'rgb8')
+    pixels = np.frombuffer(picture.data, np.uint8).reshape(HEIGHT, WIDTH, 3)
+    assert (pixels == 255).all(axis=2).any()              # nothing happened
+    assert (pixels[..., 2] > pixels[..., 0] + 50).any()   # brighter
+    assert (pixels[..., 0] > pixels[..., 2] + 50).any()   # darker
+
+
+def test_a_region_that_is_none_is_refused(rig):
+    process = rig.start(LEARNER, **PARAMETERS, event_region=[0, 0, 10])
+    rig.wait_for(lambda: 'event_region: [0, 0, 10]; accepted: left, top' in process.log)
+    rig.wait_for(lambda: 'event_region' in rig.concern(LEARNER))

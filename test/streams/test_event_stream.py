@@ -1,0 +1,152 @@
+"""From packets to views: an object that moves, seen by the simulated event camera."""
+
+import cv2
+import numpy as np
+import pytest
+
+from topspark_ros.streams.events import (
+    EVENT,
+    EventCamera,
+    EventError,
+    EventSettings,
+    EventStream,
+    EventViewer,
+    Evt3Encoder,
+    Window,
+)
+
+WIDTH, HEIGHT = 160, 120
+FRAME_NS = 20_000_000
+WINDOW_NS = 80_000_000
+HOST_NS = 1_700_000_000_000_000_000  # host time when sensor time is 0
+
+
+def disc(x, y, radius=12):
+    """A dark disc on paper, (HEIGHT, WIDTH) uint8."""
+    gray = np.full((HEIGHT, WIDTH), 200, np.uint8)
+    cv2.circle(gray, (round(16 * x), round(16 * y)), 16 * radius, 60, -1, cv2.LINE_AA, 4)
+    return gray
+
+
+def packets(frames, x=60, y=50, noise_rate_hz=0.0):
+    """Of a disc that circles: (seq, stamp, payload) of each frame after the first."""
+    camera = EventCamera(WIDTH, HEIGHT, noise_rate_hz=noise_rate_hz)
+    encoder = Evt3Encoder(WIDTH, HEIGHT)
+    for frame in range(frames):
+        angle = 2 * np.pi * frame / 8
+        gray = disc(x + 4 * np.cos(angle), y + 4 * np.sin(angle))
+        events = camera.observe(gray, frame * FRAME_NS)
+        if frame:
+            yield frame - 1, HOST_NS + frame * FRAME_NS, encoder.encode(events)
+
+
+def seen(stream, stream_packets):
+    return [window for seq, stamp_ns, payload in stream_packets
+            for window in stream.push('evt3', WIDTH, HEIGHT, seq, 0, stamp_ns, payload)]
+
+
+def settings(**changes):
+    return EventSettings(**{'window_ns': WINDOW_NS, 'least_events': 100} | changes)
+
+
+def test_windows_follow_each_other_in_host_time():
+    stream = EventStream(settings())
+    windows = seen(stream, packets(26))
+    assert len(windows) == 6
+    for k, window in enumerate(windows):
+        assert window.begin_ns == pytest.approx(HOST_NS + k * WINDOW_NS, abs=FRAME_NS / 2)
+        assert window.stamp_ns == pytest.approx(HOST_NS + (k + 1) * WINDOW_NS, abs=FRAME_NS / 2)
+        assert len(window.window.events) > 500
+    assert stream.counts.packets == 25 and stream.counts.lost_packets == 0
+
+
+@pytest.mark.parametrize('noise_rate_hz', [0.0, 3.0])
+@pytest.mark.parametrize('x, y', [(60, 50), (100, 70)])
+def test_what_moves_is_in_the_middle_wherever_it_is(x, y, noise_rate_hz):
+    for window in seen(EventStream(settings()), packets(10, x, y, noise_rate_hz)):
+        train = window.view().spikes(8)
+        rows, columns = np.divmod(train.neurons, 28)
+        assert rows.mean() == pytest.approx(13.5, abs=1) and rows.min() >= 2
+        assert columns.mean() == pytest.approx(13.5, abs=1) and columns.max() <= 25
+        # A ring: its outline moves, the inside of the disc does not.
+        radius = np.hypot(rows - 13.5, columns - 13.5)
+        assert np.percentile(radius, 5) > 3 and 6 < radius.mean() < 10
+
+
+def test_t_parts_of_the_time_cost_what_they_show():
+    window = seen(EventStream(settings()), packets(8))[0]
+    view = window.view()
+    trains = {t: view.spikes(t) for t in (1, 4, 16, 64)}
+    counts = {t: len(train.steps) for t, train in trains.items()}
+    assert counts[1] < counts[4] < counts[16] < counts[64] <= len(window.window.events)
+    for t, train in trains.items():
+        assert train.steps.max() == t - 1
+        cells = train.steps.astype(np.int64) * 784 + train.neurons
+        assert len(np.unique(cells)) == len(cells)
+        np.testing.assert_array_equal(np.unique(train.neurons), np.unique(trains[1].neurons))
+
+
+def test_polarities_have_inputs_of_their_own():
+    window = seen(EventStream(settings(by_polarity=True)), packets(8))[0]
+    neurons = window.view().spikes(4).neurons
+    assert (neurons < 784).any() and (neurons >= 784).any() and neurons.max() < 2 * 784
+
+
+def test_a_region_is_looked_at_as_it_is():
+    inside = settings(region=(40, 30, 56, 56), centring=False)
+    neurons = seen(EventStream(inside), packets(8))[0].view().spikes(1).neurons
+    rows, columns = np.divmod(neurons, 28)
+    assert rows.mean() == pytest.approx((50 - 30) / 2, abs=1)
+    assert columns.mean() == pytest.approx((60 - 40) / 2, abs=1)
+    outside = settings(region=(130, 90, 28, 28))
+    assert len(seen(EventStream(outside), packets(8))[0].view().spikes(4).steps) == 0
+
+
+def test_lost_packets_start_a_new_window():
+    sent = list(packets(26))
+    whole, lossy = EventStream(settings()), EventStream(settings())
+    seen(whole, sent)
+    seen(lossy, sent[:10] + sent[12:])
+    assert lossy.counts.lost_packets == 2 and lossy.counts.restarts == 1
+    assert lossy.counts.discarded > 0 == whole.counts.discarded
+
+
+def test_another_camera_starts_anew_and_counts_go_on():
+    stream = EventStream(settings())
+    sent = list(packets(8))
+    seen(stream, sent)
+    before = stream.counts
+    stream.push('mono', 32, 32, 0, 0, HOST_NS, bytes(8))
+    assert stream.counts.packets == before.packets + 1
+    assert stream.counts.events == before.events + 1
+    assert stream.counts.restarts == before.restarts + 1
+
+
+def test_what_is_refused_changes_nothing():
+    stream = EventStream(settings(region=(0, 0, 100, 100)))
+    with pytest.raises(EventError, match="encoding is 'evt9', accepted is one of"):
+        stream.push('evt9', WIDTH, HEIGHT, 0, 0, HOST_NS, b'')
+    with pytest.raises(EventError, match='region is'):
+        stream.push('evt3', 64, 64, 0, 0, HOST_NS, b'')
+    assert len(seen(stream, packets(8))) == 1
+    assert stream.counts.packets == 7
+
+
+def test_a_flood_stays_within_its_memory():
+    """50 million events in a second of sensor time, in packets of half a million."""
+    stream = EventStream(settings(window_ns=10_000_000_000, max_rate_hz=1e9))
+    random = np.random.default_rng(0)
+    words = np.empty((500_000, 2), np.uint32)
+    words[:, 1] = random.integers(0, 120, 500_000) << 16 | random.integers(0, 160, 500_000)
+    for packet in range(100):
+        words[:, 0] = np.arange(500_000) * 20 + packet * 10_000_000  # ns
+        stream.push('mono', WIDTH, HEIGHT, packet, 0, HOST_NS, words.tobytes())
+    words[0, 0] = 2**32 - 1
+    late = stream.push('mono', WIDTH, HEIGHT, 100, 2**33 + 2**32, HOST_NS, words[:1].tobytes())
+    assert len(late[0].window.events) == 1_000_000
+    assert stream.counts.events == 50_000_001 and stream.counts.discarded == 49_000_000
+
+
+def test_an_empty_window_has_no_spikes():
+    window = Window(np.empty(0, EVENT), 0, 100, 0)
+    assert len(EventViewer(64, 48).view(window).spikes(5).steps) == 0

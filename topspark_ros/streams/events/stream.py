@@ -1,0 +1,162 @@
+"""From the packets of an event camera to windows that a network can look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from .decoders import EVENT, Buffer, EventDecoder
+from .encoder import Evt3Encoder
+from .filtering import HotPixelFilter, RateLimiter
+from .views import EventView, EventViewer
+from .windows import TimeWindows, Window
+
+
+@dataclass(frozen=True)
+class EventSettings:
+    """How a stream of events is cut and looked at.
+
+    window_ns: length of a window, sensor time.
+    least_events: a window with fewer is left out: nothing moves in it.
+    region, by_polarity, centring, size: as of EventViewer.
+    max_rate_hz: events a second that pass, as of RateLimiter.
+    hot_pixel_rate_hz: events a second of a pixel that may be stuck, as of HotPixelFilter.
+    """
+
+    window_ns: int
+    least_events: int = 1
+    region: tuple[int, int, int, int] | None = None
+    by_polarity: bool = False
+    centring: bool = True
+    size: int = 28
+    max_rate_hz: float = 5e6
+    hot_pixel_rate_hz: float = 100.0
+
+
+class SeenWindow(NamedTuple):
+    """A window, and when the host saw it.
+
+    begin_ns, stamp_ns: host time of its beginning and of its last event.
+    """
+
+    window: Window
+    viewer: EventViewer
+    begin_ns: int
+    stamp_ns: int
+
+    def view(self) -> EventView:
+        return self.viewer.view(self.window)
+
+
+class StreamCounts(NamedTuple):
+    """What a stream has come to so far.
+
+    packets, events: decoded.
+    lost_packets: missing by their `seq`.
+    broken: packets that were truncated or broke off at an invalid word.
+    discarded: events outside the sensor, of stuck pixels, above the rate, too many for a window,
+        and of windows that lost packets left unfinished.
+    restarts: times that the camera started again, or another one took its place.
+    """
+
+    packets: int = 0
+    events: int = 0
+    lost_packets: int = 0
+    broken: int = 0
+    discarded: int = 0
+    restarts: int = 0
+
+
+class EventStream:
+    """The packets of one camera, in order. Not for use by two threads at once."""
+
+    def __init__(self, settings: EventSettings) -> None:
+        self._settings = settings
+        self._camera: _Camera | None = None
+        self._past = StreamCounts()  # of the cameras before
+
+    @property
+    def counts(self) -> StreamCounts:
+        if self._camera is None:
+            return self._past
+        return _sum(self._past, self._camera.counts)
+
+    def push(
+        self, encoding: str, width: int, height: int, seq: int, time_base: int, stamp_ns: int,
+        payload: Buffer,
+    ) -> list[SeenWindow]:
+        """The windows that a packet finishes.
+
+        encoding, width, height, seq, time_base (ns): fields of the packet.
+        stamp_ns: of its header, host time, taken as that of its last event.
+        payload: its bytes.
+
+        A packet of another camera starts anew. Raises EventError for an encoding, a sensor or a
+        region that is refused; the packet is left out then.
+        """
+        sensor = encoding, width, height
+        if self._camera is None or self._camera.sensor != sensor:
+            camera = _Camera(sensor, self._settings)
+            if self._camera is not None:
+                self._past = self.counts._replace(restarts=self.counts.restarts + 1)
+            self._camera = camera
+        return self._camera.push(payload, time_base, seq, stamp_ns)
+
+
+def warm_up(settings: EventSettings) -> None:
+    """Compile, or load, the kernels of an evt3 stream before its first packet comes."""
+    stream = EventStream(replace(settings, least_events=1, region=None))
+    events = np.zeros(2, EVENT)
+    events['t'] = 0, 2 * settings.window_ns
+    payload = Evt3Encoder(64, 64).encode(events)
+    for seen in stream.push('evt3', 64, 64, 0, 0, 0, payload):
+        view = seen.view()
+        view.spikes(1)
+        view.picture()
+
+
+class _Camera:
+    """Decoder, filters, windows and viewer of one sensor."""
+
+    def __init__(self, sensor: tuple[str, int, int], settings: EventSettings) -> None:
+        self.sensor = sensor
+        _, width, height = sensor
+        self._least_events = settings.least_events
+        self._viewer = EventViewer(width, height, settings.region, settings.by_polarity,
+                                   settings.centring, settings.size)
+        self._hot_pixels = HotPixelFilter(width, height, settings.hot_pixel_rate_hz)
+        self._limiter = RateLimiter(settings.max_rate_hz)
+        self._windows = TimeWindows(settings.window_ns)
+        self._decoder = EventDecoder(*sensor)
+        self._gaps = self._too_many = 0
+
+    @property
+    def counts(self) -> StreamCounts:
+        decoded = self._decoder.counts
+        return StreamCounts(
+            decoded.packets, decoded.events, decoded.lost_packets,
+            decoded.truncated + decoded.invalid,
+            decoded.outside + self._hot_pixels.discarded + self._limiter.discarded
+            + self._windows.discarded + self._too_many,
+            decoded.gaps + self._windows.resets)
+
+    def push(self, payload: Buffer, time_base: int, seq: int, stamp_ns: int) -> list[SeenWindow]:
+        events, _ = self._decoder.decode(payload, time_base, seq)
+        gaps = self._decoder.counts.gaps
+        if gaps > self._gaps:
+            self._gaps = gaps
+            self._windows.reset()
+        if not len(events):
+            return []
+        host_ahead = stamp_ns - int(events['t'][-1])
+        finished = self._windows.push(self._limiter.filter(self._hot_pixels.filter(events)))
+        self._too_many += sum(window.discarded for window in finished)
+        return [SeenWindow(window, self._viewer, window.start + host_ahead,
+                           int(window.events['t'][-1]) + host_ahead)
+                for window in finished if len(window.events) >= self._least_events]
+
+
+def _sum(*counts: StreamCounts) -> StreamCounts:
+    return StreamCounts(*map(sum, zip(*counts)))

@@ -1,0 +1,94 @@
+"""Windows of events as a network sees them, at whatever T it is presented them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from topspark_ros.engine import SpikeTrain
+
+from ..objects import framed, main_part
+from .pictures import window_picture
+from .pooling import EventGrid, Places, count_image, spike_train
+from .windows import Window
+
+_WORK_SIDE = 160    # longest side of the grid that activity is looked for on, cells
+_MANY = 8.0         # events in one cell, above which more say nothing about a shape
+_LEVEL = 0.25       # share of the peak activity from which a cell belongs to what moves
+
+
+@dataclass(frozen=True)
+class EventView:
+    """One window, looked at in one way."""
+
+    window: Window
+    grid: EventGrid
+    places: Places
+
+    def spikes(self, timesteps: int) -> SpikeTrain:
+        """What is presented to the network in so many steps."""
+        return spike_train(self.window, self.grid, timesteps, self.places)
+
+    def picture(self) -> np.ndarray:
+        """All its events, as `window_picture` shows them."""
+        return window_picture(self.window, self.grid.width, self.grid.height)
+
+
+class EventViewer:
+    """Looks at the windows of one event camera.
+
+    width, height: of the sensor, pixels.
+    region: left, top, width and height of the part that is looked at, pixels; None: all of it.
+    by_polarity: False: both polarities count alike. True: twice as many inputs.
+    centring: what moves most is centred and scaled, as `centre_object` does it in an image, and
+        what lies apart from it is left out. False: the region is looked at as it is.
+    size: side of the network's square input, cells.
+
+    Raises EventError for an impossible sensor or region.
+    """
+
+    def __init__(
+        self, width: int, height: int, region: tuple[int, int, int, int] | None = None,
+        by_polarity: bool = False, centring: bool = True, size: int = 28,
+    ) -> None:
+        self._size, self._centring = size, centring
+        rows = columns = size
+        region = region or (0, 0, width, height)
+        if centring:
+            longest = max(region[2:])
+            rows, columns = (max(1, min(side, round(side * _WORK_SIDE / longest)))
+                             for side in (region[3], region[2]))
+        self._grid = EventGrid(width, height, region, rows, columns, by_polarity)
+
+    def view(self, window: Window) -> EventView:
+        """One window. Without any event in the region there are no spikes."""
+        places = self._grid.places
+        if self._centring:
+            counts = count_image(window, self._grid).reshape(-1, *self._grid.shape[-2:])
+            places = centred(counts.sum(axis=0), self._size)
+        return EventView(window, self._grid, places)
+
+
+def centred(counts: np.ndarray, size: int) -> Places:
+    """Where the cells of a grid lie in a view that is centred on what moves most.
+
+    counts: events in each cell, (rows, columns) float32.
+    size: side of the view, inputs.
+
+    Cells that are about as active as the most active ones, and touch, are what moves: edges have
+    several events a cell, while noise and slow changes of the light have single ones.
+    """
+    rows, columns = counts.shape
+    activity = cv2.GaussianBlur(np.minimum(counts, _MANY), (5, 5), 1.0)
+    peak = float(activity.max())
+    if peak == 0:
+        return Places(np.full(counts.size, -1), size * size)
+    mask = main_part(activity > _LEVEL * peak)
+    mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
+    (x, y), side = framed(mask, activity * mask)
+    across = np.floor(((np.arange(columns) - x) / side + 0.5) * size).astype(np.int64)
+    down = np.floor(((np.arange(rows) - y) / side + 0.5) * size).astype(np.int64)[:, np.newaxis]
+    inside = (across >= 0) & (across < size) & (down >= 0) & (down < size) & (mask > 0)
+    return Places(np.where(inside, down * size + across, -1).reshape(-1), size * size)
