@@ -10,6 +10,7 @@ import pytest
 from rig import Camera, Rig, image, msg
 
 import cv2
+import yaml
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
@@ -226,6 +227,22 @@ def test_a_margin_ends_inferences_early_at_once(inferring):
         result.timesteps for result in early]
     assert set_margin(inferring, math.inf).successful
     assert {camera.show(frame).timesteps for frame in frames} == {16}
+
+
+def test_each_t_of_a_profile_brings_its_margin(rig, shipped_profile, tmp_path):
+    profile = yaml.safe_load(shipped_profile.read_text())
+    points = {point['timesteps']: point for point in profile['points']}
+    points[16]['inference']['margin'] = 0.2
+    path = tmp_path / 'profile.yaml'
+    path.write_text(yaml.safe_dump(profile))
+    start_learner(rig, profile_file=str(path))
+    camera = Camera(rig)
+    camera.meet(lambda: any_digit(camera))
+    camera.teach(60)
+    assert min(camera.show(any_digit(camera)).timesteps for _ in range(10)) < 16
+    decide(rig, 1, training=16, inference=32)
+    rig.wait_for(lambda: camera.show(any_digit(camera)).timesteps == 32)
+    assert {camera.show(any_digit(camera)).timesteps for _ in range(10)} == {32}
 
 
 # Weights.

@@ -267,18 +267,18 @@ def test_a_margin_ends_inferences_early_and_saves_energy(learner):
     frames = range(200, 400)
     steps, energy_j, accuracy = show(frames)
     assert steps == 64
-    learner.set_margins(Margins(inference=0.4))
+    learner.set_timesteps(learner.timesteps, Margins(inference=0.4))
     early_steps, early_energy_j, early_accuracy = show(frames)
     assert early_steps < 0.7 * steps and early_energy_j < 0.7 * energy_j
     assert early_accuracy > accuracy - 0.05
-    learner.set_margins(Margins())
+    learner.set_timesteps(learner.timesteps)
     assert show(frames) == (steps, energy_j, accuracy)
 
 
 def test_a_training_margin_ends_learning_early_alone():
     def spent(margins):
-        learner = OnlineLearner(create_network(CONFIG), (), Timesteps(64, 4),
-                                OnlineSettings(WAIT_S), ENERGY_TABLES['loihi'], margins)
+        learner = new_learner()
+        learner.set_timesteps(Timesteps(64, 4), margins)
         teach(learner, 300)
         activity = learner.status(299 / 20).activity
         return activity.synaptic_operations, learner.classify(0, PIXELS[400], 15.0).timesteps

@@ -73,8 +73,8 @@ def test_an_image_circles_once_and_smoothly(digits):
 def test_each_image_circles_at_a_place_of_its_own(digits):
     renderer = SceneRenderer(digits.images, seed=3)
     pull = np.hypot(*pulls([frame for _ in range(10) for frame in renderer.circle(0, 8)]).T)
-    within, across = pull[::8], pull[6::8]
-    assert within.max() < 1.2 * within.min() and np.median(across) > 1.5 * within.max()
+    within, between = pull[::8], pull[6::8]
+    assert within.max() < 1.2 * within.min() and np.median(between) > 1.5 * within.max()
 
 
 def test_circling_is_repeatable_and_fits_any_frame(digits):

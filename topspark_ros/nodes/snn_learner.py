@@ -31,8 +31,8 @@ from topspark_ros.streams import events
 GRID = 28      # cells a side of the network's input
 IDLE_S = 0.5   # the worker looks up at least this often
 MARGIN = ('ends as soon as one class leads by this much: a share of all evidence with the '
-          'recruiting rule, output spikes with the others; inf: never. `topspark profile '
-          '--max-loss` finds it.')
+          'recruiting rule, output spikes with the others; inf: never. At the T of a profile, '
+          'the margin that `topspark profile --max-loss` found for it counts instead.')
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class SnnLearnerParameters(ManagedParameters):
     inference_margin: float = parameter(
         math.inf, f'An inference {MARGIN}', low=0.001, high=math.inf)
     profile_file: str = parameter(
-        '', 'Profile whose T are the only ones accepted in decisions; empty: any T.', fixed=True)
+        '', 'Profile whose T are the only ones accepted in decisions, with their margins; empty: '
+        'any T.', fixed=True)
     label_wait: float = parameter(
         0.15, 'A frame without a label is learned as unlabelled after this time.', unit='s',
         low=0.0, high=10.0, fixed=True)
@@ -147,7 +148,7 @@ class SnnLearner(ManagedNode):
             inputs = GRID * GRID * (1 + (p.input == 'events' and p.event_by_polarity))
             self._config = NetworkConfig(inputs=inputs, neurons=p.neurons, rule=p.rule,
                                          max_input_rate=p.max_input_rate, seed=p.seed)
-            self._accepted_timesteps = self._read_profile(p.profile_file)
+            self._profile_margins = self._read_profile(p.profile_file)
             network, class_names = create_network(self._config), ()
             if p.checkpoint_file and Path(p.checkpoint_file).exists():
                 network, class_names = load_checkpoint(p.checkpoint_file, self._config)
@@ -166,8 +167,8 @@ class SnnLearner(ManagedNode):
         self._learning_allowed = True
         self._learner = OnlineLearner(
             network, class_names, self._decided,
-            OnlineSettings(p.label_wait, p.accuracy_window), ENERGY_TABLES[p.energy_model],
-            Margins(p.training_margin, p.inference_margin))
+            OnlineSettings(p.label_wait, p.accuracy_window), ENERGY_TABLES[p.energy_model])
+        self._apply_timesteps()
         self._saved_s: float | None = None
 
         self._classification = self.create_lifecycle_publisher(
@@ -189,27 +190,24 @@ class SnnLearner(ManagedNode):
             self.create_service(SetBool, '~/set_learning', self._on_set_learning),
         ]
 
-    def _read_profile(self, path: str) -> tuple[int, ...]:
-        """The profile's T; warns where it was measured for another network than this one."""
+    def _read_profile(self, path: str) -> dict[int, Margins]:
+        """The margins at each T of the profile; warns where it was measured for another network
+        than this one."""
         if not path:
-            return ()
-        profile, config, p = load_profile(path), self._config, self.parameters
+            return {}
+        profile, config = load_profile(path), self._config
         measured_and_own = {
-            name: ({getattr(profile, name)}, getattr(config, name))
+            name: (getattr(profile, name), getattr(config, name))
             for name in ('rule', 'neurons', 'coding', 'max_input_rate')
         } | {
-            'inference_spikes': ({profile.inference_spikes}, config.neuron.inference_spikes),
-            'training_margin': ({point.training.margin for point in profile.points},
-                                p.training_margin),
-            'inference_margin': ({point.inference.margin for point in profile.points},
-                                 p.inference_margin),
-        }
+            'inference_spikes': (profile.inference_spikes, config.neuron.inference_spikes)}
         for name, (measured, own) in measured_and_own.items():
-            if measured != {own}:
+            if measured != own:
                 self.get_logger().warning(
-                    f'{path}: measured with {name} {", ".join(map(str, sorted(measured)))}, this '
-                    f'network has {own}: what decisions expect will be off')
-        return profile.timesteps
+                    f'{path}: measured with {name} {measured}, this network has {own}: what '
+                    'decisions expect will be off')
+        return {point.timesteps: Margins(point.training.margin, point.inference.margin)
+                for point in profile.points}
 
     def _read_event_settings(self, p: SnnLearnerParameters) -> events.EventSettings:
         if len(p.event_region) != 4:
@@ -270,7 +268,8 @@ class SnnLearner(ManagedNode):
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
         try:
-            decided = conversions.timesteps_from(message, self._accepted_timesteps, MAX_TIMESTEPS)
+            decided = conversions.timesteps_from(message, tuple(self._profile_margins),
+                                                 MAX_TIMESTEPS)
         except ValueError as error:
             self.diagnostics.reject('timestep_decision', error)
             return
@@ -282,19 +281,20 @@ class SnnLearner(ManagedNode):
             f'{message.detail}')
 
     def _apply_timesteps(self) -> None:
-        d = self._decided
-        self._learner.set_timesteps(Timesteps(
-            d.training, d.inference, d.learning and self._learning_allowed, d.sequence))
+        d, p = self._decided, self.parameters
+        own = Margins(p.training_margin, p.inference_margin)
+        self._learner.set_timesteps(
+            Timesteps(d.training, d.inference, d.learning and self._learning_allowed, d.sequence),
+            Margins(self._profile_margins.get(d.training, own).training,
+                    self._profile_margins.get(d.inference, own).inference))
 
     def parameters_changed(self, parameters: SnnLearnerParameters) -> None:
         if self._learner is None:
             return
-        self._learner.set_margins(
-            Margins(parameters.training_margin, parameters.inference_margin))
         if self._decided.sequence == 0:
             self._decided = Timesteps(parameters.training_timesteps,
                                       parameters.inference_timesteps)
-            self._apply_timesteps()
+        self._apply_timesteps()
 
     # Work, in a thread of its own ----------------------------------------------------------
 

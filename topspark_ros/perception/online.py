@@ -108,13 +108,12 @@ class OnlineLearner:
     """A network, the names of its classes, and the frames that still wait for a label."""
 
     def __init__(self, network: Network, class_names: Sequence[str], timesteps: Timesteps,
-                 settings: OnlineSettings, energy_table: EnergyTable,
-                 margins: Margins = Margins()):
+                 settings: OnlineSettings, energy_table: EnergyTable):
         self.settings = settings
         self._network = network
         self._class_names = _names(network, class_names)
         self._timesteps = timesteps
-        self._margins = margins
+        self._margins = Margins()
         self._energy_table = energy_table
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()       # by stamp, oldest first
         self._early_labels: OrderedDict[int, str] = OrderedDict()       # by stamp
@@ -129,15 +128,10 @@ class OnlineLearner:
     def timesteps(self) -> Timesteps:
         return self._timesteps
 
-    def set_timesteps(self, timesteps: Timesteps) -> None:
+    def set_timesteps(self, timesteps: Timesteps, margins: Margins = Margins()) -> None:
         """Takes effect with the next presentation, never inside one."""
         with self._lock:
-            self._timesteps = timesteps
-
-    def set_margins(self, margins: Margins) -> None:
-        """Takes effect with the next presentation, never inside one."""
-        with self._lock:
-            self._margins = margins
+            self._timesteps, self._margins = timesteps, margins
 
     def snapshot(self) -> tuple[Network, tuple[str, ...]]:
         """A copy of the network and its class names, to be saved while learning goes on."""
