@@ -23,12 +23,16 @@ ARGUMENTS = [
                           description='Profile: accuracy, latency and energy at each T.'),
     DeclareLaunchArgument('checkpoint_file', default_value='',
                           description='Weights: resumed from and saved to. Empty: none.'),
-    DeclareLaunchArgument('input', default_value='image', choices=['image', 'compressed'],
-                          description='sensor_msgs/Image or sensor_msgs/CompressedImage.'),
+    DeclareLaunchArgument('input', default_value='image',
+                          choices=['image', 'compressed', 'events'],
+                          description='sensor_msgs/Image, sensor_msgs/CompressedImage or '
+                          'event_camera_msgs/EventPacket.'),
     DeclareLaunchArgument('image_topic', default_value='image',
                           description='Camera topic (sensor_msgs/Image).'),
     DeclareLaunchArgument('compressed_topic', default_value='image/compressed',
                           description='Camera topic (sensor_msgs/CompressedImage).'),
+    DeclareLaunchArgument('event_topic', default_value='events',
+                          description='Event camera topic (event_camera_msgs/EventPacket).'),
     DeclareLaunchArgument('battery_topic', default_value='battery_state',
                           description='Battery topic (sensor_msgs/BatteryState).'),
     DeclareLaunchArgument('use_sim_time', default_value='false', choices=['true', 'false'],
@@ -57,7 +61,8 @@ def generate_launch_description() -> LaunchDescription:
         parameters=[argument('params_file'), common, {
             'input': argument('input'), 'checkpoint_file': argument('checkpoint_file')}],
         remappings=[('image', argument('image_topic')),
-                    ('image/compressed', argument('compressed_topic'))],
+                    ('image/compressed', argument('compressed_topic')),
+                    ('events', argument('event_topic'))],
         arguments=logging, output='screen')
     controller = Node(
         package='topspark_ros', executable='timestep_controller',

@@ -1,0 +1,89 @@
+"""Moving digits, seen by the simulated event camera and learned online, at several T.
+
+    python -m benchmarks.moving_digits
+
+Prints the accuracy of labelled windows, each classified before it is learned, and what a window costs.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from topspark_ros.engine import NetworkConfig, create_network
+from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
+from topspark_ros.streams.datasets import load_dataset
+from topspark_ros.streams.events import EventCamera, EventSettings, EventStream, Evt3Encoder
+from topspark_ros.streams.scenes import SceneRenderer
+
+WIDTH, HEIGHT = 160, 120
+FRAME_NS = 20_000_000
+FRAMES = 8     # of one digit, which goes round a circle once
+DIGITS = 700
+TIMESTEPS = (2, 4, 8, 16, 64)
+SEEDS = range(3)
+SETTINGS = EventSettings(window_ns=80_000_000, least_events=100)
+LAST = 200     # labelled windows
+
+
+class Shown(NamedTuple):
+    """One frame's packet. label: of the digit, in the middle of its frames."""
+
+    stamp_ns: int
+    payload: bytes
+    label: str | None
+
+
+def show(seed: int) -> list[Shown]:
+    digits = load_dataset('digits')
+    scenes = SceneRenderer(digits.images, HEIGHT, WIDTH, seed)
+    camera, encoder = EventCamera(WIDTH, HEIGHT), Evt3Encoder(WIDTH, HEIGHT)
+    packets = []
+    for index in np.random.default_rng(seed).permutation(len(digits.labels))[:DIGITS]:
+        for number, frame in enumerate(scenes.circle(index, FRAMES)):
+            stamp_ns = len(packets) * FRAME_NS
+            events = camera.observe(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), stamp_ns)
+            packets.append(Shown(
+                stamp_ns, encoder.encode(events),
+                digits.class_names[digits.labels[index]] if number == FRAMES // 2 else None))
+    return packets
+
+
+def learn(packets: list[Shown], timesteps: int, seed: int) -> tuple[float, float, float, float]:
+    """Accuracy of the windows 401 to 600 and of the last ones; input spikes and J a window."""
+    network = create_network(NetworkConfig(max_input_rate=2.0, seed=seed))
+    learner = OnlineLearner(network, (), Timesteps(timesteps, timesteps),
+                            OnlineSettings(accuracy_window=LAST, activity_window_s=1e9),
+                            ENERGY_TABLES['loihi'])
+    stream = EventStream(SETTINGS)
+    halfway = np.nan
+    for seq, packet in enumerate(packets):
+        now_s = packet.stamp_ns * 1e-9
+        if packet.label is not None:
+            learner.add_label(packet.stamp_ns, packet.label)
+        for seen in stream.push('evt3', WIDTH, HEIGHT, seq, 0, packet.stamp_ns, packet.payload):
+            learner.classify(seen.stamp_ns, seen.view(), now_s, seen.begin_ns)
+        learner.learn_due(now_s)
+        status = learner.status(now_s)
+        if status.totals.labels - status.totals.labels_unmatched == 600:
+            halfway = status.accuracy
+    return halfway, status.accuracy, status.activity.input_spikes, status.activity.energy_j
+
+
+def main() -> None:
+    shown = {seed: show(seed) for seed in SEEDS}
+    print(f'| T [steps] | windows 401-600 | last {LAST} | worst seed | input spikes | energy |\n'
+          '|---|---|---|---|---|---|')
+    for timesteps in TIMESTEPS:
+        rows = np.array([learn(packets, timesteps, seed) for seed, packets in shown.items()])
+        halfway, last, spikes, energy_j = rows.mean(axis=0)
+        print(f'| {timesteps} | {100 * halfway:.1f} % | {100 * last:.1f} % | '
+              f'{100 * rows[:, 1].min():.1f} % | {spikes:.0f} | {energy_j * 1e6:.1f} uJ |',
+              flush=True)
+
+
+if __name__ == '__main__':
+    main()
