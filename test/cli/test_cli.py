@@ -11,33 +11,47 @@ pytest.importorskip('rclpy', reason='needs ROS 2 and the built package: run `mak
 import yaml
 from ament_index_python.packages import get_package_share_directory
 
-FRAMES = 40
-
 
 def topspark(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(['topspark', *map(str, arguments)], capture_output=True, text=True,
                           timeout=120)
 
 
-def test_a_short_demo_reports_every_frame_and_says_what_it_did_not_reach(tmp_path):
-    shipped = get_package_share_directory('topspark_ros') + '/config/demo.yaml'
+def short_demo(folder, name: str, frames: int, *arguments) -> tuple[dict, int]:
+    """The demo of a shipped parameter file with fewer frames: its figures and its exit code."""
+    shipped = f'{get_package_share_directory("topspark_ros")}/config/{name}.yaml'
     with open(shipped, encoding='utf-8') as file:
         parameters = yaml.safe_load(file)
-    parameters['/**/dataset_camera']['ros__parameters']['frames'] = FRAMES
-    short = tmp_path / 'short.yaml'
+    parameters['/**/dataset_camera']['ros__parameters']['frames'] = frames
+    short = folder / 'short.yaml'
     short.write_text(yaml.safe_dump(parameters))
 
-    ended = topspark('demo', '--parameters', short, '--results', tmp_path)
+    ended = topspark('demo', *arguments, '--parameters', short, '--results', folder)
 
-    figures = json.loads((tmp_path / 'demo.json').read_text())
-    assert figures['summary']['frames published'] == FRAMES
-    assert len(figures['series']['frames']) == FRAMES
+    assert (folder / 'demo.png').read_bytes().startswith(b'\x89PNG')
+    assert not [log for log in folder.glob('*.log') if 'Traceback' in log.read_text()]
+    return json.loads((folder / 'demo.json').read_text()), ended.returncode
+
+
+def test_a_short_demo_reports_every_frame_and_says_what_it_did_not_reach(tmp_path):
+    figures, code = short_demo(tmp_path, 'demo', 40)
+    assert figures['summary']['frames published'] == 40
+    assert len(figures['series']['frames']) == 40
     verdict = figures['verdict']
     assert verdict['frames were learned'] and verdict['no frame was lost']
     # Two seconds are too short to learn ten digits.
-    assert not verdict['accuracy reached 90%'] and ended.returncode == 1
-    assert (tmp_path / 'demo.png').read_bytes().startswith(b'\x89PNG')
-    assert not [log for log in tmp_path.glob('*.log') if 'Traceback' in log.read_text()]
+    assert not verdict['accuracy reached 90%'] and code == 1
+
+
+def test_a_short_demo_with_events_reports_every_window(tmp_path):
+    figures, code = short_demo(tmp_path, 'demo_events', 160, '--events')
+    summary, verdict = figures['summary'], figures['verdict']
+    assert summary['frames published'] == 160
+    # Of four frames each, but the last one is still open at the end.
+    assert 30 <= summary['windows classified'] == len(figures['series']['windows'])
+    assert summary['windows labelled'] > 5
+    assert verdict['windows were learned'] and verdict['no window was lost']
+    assert not verdict['accuracy reached 80%'] and code == 1
 
 
 def test_a_wrong_argument_is_one_line(tmp_path):

@@ -41,8 +41,8 @@ def test_the_robots_file_lists_the_defaults(node, name, value):
     assert (tuple(value) if isinstance(default, tuple) else value) == default
 
 
-@pytest.mark.parametrize('node, name, value', list(listed('demo.yaml')))
-def test_the_demos_file_lists_accepted_values(node, name, value):
+@pytest.mark.parametrize('node, name, value', [*listed('demo.yaml'), *listed('demo_events.yaml')])
+def test_the_demos_files_list_accepted_values(node, name, value):
     field = declaration(node)[name]
     assert type(value) is (list if isinstance(field.default, tuple) else type(field.default))
     check(field, value)

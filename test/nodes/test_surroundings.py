@@ -113,6 +113,20 @@ def test_the_camera_turns_each_image_and_labels_its_middle_frame(rig):
     assert min(switches) > max(changes)
 
 
+def test_frames_that_are_late_have_the_stamp_of_when_they_were_due(rig):
+    rig.collect(Image, 'image', qos.sensor(1))
+    labels = rig.collect(msg.Label, 'label', qos.LABEL)
+    # Drawing a frame takes longer than 1/240 s: some are left out, the others are late.
+    rig.start('dataset_camera', frames=20, frame_rate=240.0, label_share=1.0,
+              wait_for_subscribers=True, width=1920, height=1440)
+    rig.wait_for(lambda: rig.concern('dataset_camera') == 'finished' and len(labels) >= 19)
+    times = np.array([label.header.stamp.sec * 10**9 + label.header.stamp.nanosec
+                      for label in labels])
+    periods = (times - times[0]) * 240e-9
+    assert np.round(np.diff(periods)).min() >= 1 and periods[-1] > 30
+    assert np.median(np.abs(periods - np.round(periods))) < 0.02
+
+
 def test_a_dataset_that_is_not_there_is_said_in_one_line(rig, monkeypatch):
     monkeypatch.delenv('TOPSPARK_DATA', raising=False)
     process = rig.start('dataset_camera', dataset='mnist')

@@ -1,4 +1,4 @@
-"""`topspark demo`: the whole system on one machine, one process a node, in about a minute."""
+"""`topspark demo`: the whole system on one machine, one process a node, in a minute or two."""
 from __future__ import annotations
 
 import argparse
@@ -21,17 +21,43 @@ from topspark_ros.cli import live_view, report
 
 SUMMARY = ('Run camera, learner, controller, battery and operator as ROS 2 nodes for a minute and '
            'report what they did.')
-ACCURACY_BOUND = 0.9
 LEAST_RESELECTIONS = 3
 START_TIMEOUT_S = 120.0   # kernels are compiled at the first start
 LINE_PERIOD_S = 5.0
 
 
+@dataclasses.dataclass(frozen=True)
+class Variant:
+    """What sets one demo apart.
+
+    name: of its parameter file, and of the folder of its results.
+    sample: what the learner classifies: frame or window.
+    nodes: between the camera and the learner.
+    accuracy_bound: to be reached at the end.
+    """
+
+    name: str
+    sample: str
+    nodes: tuple[str, ...]
+    accuracy_bound: float
+
+
+IMAGES = Variant('demo', 'frame', (), 0.9)
+EVENTS = Variant('demo_events', 'window', ('event_simulator',), 0.8)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--parameters', type=Path, help='ROS parameters of the nodes (default: '
-                        'config/demo.yaml of the package)')
-    parser.add_argument('--results', type=Path, default=Path('results/demo'),
-                        help='folder for picture, JSON and logs')
+    # Without a default of their own, the help does not say that it is None.
+    parser.set_defaults(events=False, parameters=None, results=None)
+    parser.add_argument('--events', action='store_true', default=argparse.SUPPRESS,
+                        help='two minutes with an event camera in the place of the camera: digits '
+                        'that move, and windows of events instead of frames')
+    parser.add_argument('--parameters', type=Path, default=argparse.SUPPRESS,
+                        help=f'ROS parameters of the nodes (default: config/{IMAGES.name}.yaml of '
+                        f'the package, {EVENTS.name}.yaml with --events)')
+    parser.add_argument('--results', type=Path, default=argparse.SUPPRESS,
+                        help='folder for picture, JSON and logs (default: '
+                        f'results/{IMAGES.name}, or {EVENTS.name})')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,22 +67,25 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError('ROS 2 is not there; source it, or run `make demo`') from None
     prefix = Path(get_package_prefix('topspark_ros'))
     share = prefix / 'share' / 'topspark_ros'
-    parameters = arguments.parameters or share / 'config' / 'demo.yaml'
+    variant = EVENTS if arguments.events else IMAGES
+    parameters = arguments.parameters or share / 'config' / f'{variant.name}.yaml'
+    results = arguments.results or Path('results') / variant.name
     with open(parameters, encoding='utf-8') as file:
         configured = yaml.safe_load(file)
-    arguments.results.mkdir(parents=True, exist_ok=True)
+    camera, learner = (configured[f'/**/{node}']['ros__parameters']
+                       for node in ('dataset_camera', 'snn_learner'))
+    results.mkdir(parents=True, exist_ok=True)
 
     os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE',
                           str(share / 'config' / 'fastdds_profile.xml'))
     # The demo stays on this machine and, by its namespace, apart from other runs.
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    demo = Demo(prefix / 'lib' / 'topspark_ros', parameters, arguments.results,
-                namespace=f'/demo_{os.getpid()}',
-                frames=configured['/**/dataset_camera']['ros__parameters']['frames'],
-                frame_rate=configured['/**/dataset_camera']['ros__parameters']['frame_rate'],
-                accuracy_window=configured['/**/snn_learner']['ros__parameters'][
-                    'accuracy_window'])
-    return demo.run()
+    duration_s = camera['frames'] / camera['frame_rate']
+    window_s = learner['event_window'] if arguments.events else 0.0
+    return Demo(variant, prefix / 'lib' / 'topspark_ros', parameters, results,
+                namespace=f'/demo_{os.getpid()}', duration_s=duration_s, window_s=window_s,
+                expected=round(duration_s / window_s) if window_s else camera['frames'],
+                accuracy_window=learner['accuracy_window']).run()
 
 
 class DemoFault(ValueError):
@@ -66,14 +95,17 @@ class DemoFault(ValueError):
 class Demo:
     """Starts the nodes, watches them through their topics, stops them, and judges the run."""
 
-    def __init__(self, executables: Path, parameters: Path, results: Path, *, namespace: str,
-                 frames: int, frame_rate: float, accuracy_window: int):
+    def __init__(self, variant: Variant, executables: Path, parameters: Path, results: Path, *,
+                 namespace: str, duration_s: float, window_s: float, expected: int,
+                 accuracy_window: int):
+        self._variant = variant
         self._executables = executables
         self._parameters = parameters
         self._results = results
         self._namespace = namespace
-        self._frames = frames
-        self._frame_rate = frame_rate
+        self._duration_s = duration_s
+        self._window_s = window_s     # of events; 0: samples are frames
+        self._expected = expected     # samples, if the camera keeps its rate
         self._accuracy_window = accuracy_window
         self._processes: dict[str, subprocess.Popen] = {}
         self._console = Console()
@@ -85,7 +117,8 @@ class Demo:
         from topspark_ros.nodes.observer import Observer
 
         rclpy.init()
-        observer = Observer('demo_observer', self._accuracy_window, namespace=self._namespace)
+        observer = Observer('demo_observer', self._accuracy_window, self._window_s,
+                            namespace=self._namespace)
         executor = SingleThreadedExecutor()
         executor.add_node(observer)
 
@@ -112,21 +145,30 @@ class Demo:
     # The course ----------------------------------------------------------------------------
 
     def _follow(self, observer, show) -> None:
-        for node in ('snn_learner', 'timestep_controller', 'battery_simulator'):
+        for node in ('snn_learner', 'timestep_controller', 'battery_simulator',
+                     *self._variant.nodes):
             self._start(node)
         self._wait(lambda: observer.record.status is not None and observer.record.decisions,
                    'the learner to be ready', START_TIMEOUT_S, show)
         for node in ('dataset_camera', 'power_budget_schedule'):
             self._start(node)
         self._wait(lambda: self._camera_health(observer).get('message') == 'finished',
-                   'the camera to finish', self._frames / self._frame_rate + START_TIMEOUT_S, show)
+                   'the camera to finish', self._duration_s + START_TIMEOUT_S, show)
+        record = observer.record
         published = int(self._camera_health(observer)['frames published'])
+        statuses = len(record.power_w)
         try:
-            self._wait(lambda: len(observer.record.results) == published
-                       and observer.record.status.frames_classified == published,
+            # The second status from now on counts what was still under way.
+            self._wait(lambda: len(record.power_w) >= statuses + 2 and
+                       len(record.results) == record.status.frames_classified
+                       == self._due(record.status, published),
                        'the last classifications', 3.0, show)
         except DemoFault:
-            pass       # frames were lost: the verdict says how many
+            pass       # some were lost: the verdict says how many
+
+    def _due(self, status, published: int) -> int:
+        """How many samples were there to be classified."""
+        return status.frames_received if self._variant is EVENTS else published
 
     def _camera_health(self, observer) -> dict[str, str]:
         return observer.health.get(f'{self._namespace}/dataset_camera'.lstrip('/'), {})
@@ -157,7 +199,7 @@ class Demo:
             def show(self):
                 if time.monotonic() >= self._next_s:
                     self._next_s = time.monotonic() + LINE_PERIOD_S
-                    console.print(observer.read(lambda r: live_view.line(r, frames)),
+                    console.print(observer.read(lambda r: live_view.line(r, **samples)),
                                   highlight=False, soft_wrap=True)
 
         class Screen:
@@ -171,9 +213,10 @@ class Demo:
 
             def show(self):
                 self._live.update(observer.read(
-                    lambda r: live_view.view(r, frames=frames, title=title)))
+                    lambda r: live_view.view(r, **samples, title=title)))
 
-        console, frames = self._console, self._frames
+        console = self._console
+        samples = dict(sample=self._variant.sample, expected=self._expected)
         return Screen() if console.is_terminal else Lines()
 
     # Processes -----------------------------------------------------------------------------
@@ -204,7 +247,9 @@ class Demo:
     def _conclude(self, record, camera: dict[str, str]) -> int:
         figures = self._figures(record, int(camera['frames published']))
         report.write_json(self._results / 'demo.json', figures)
-        report.draw_course(self._results / 'demo.png', figures['series'])
+        report.draw_course(self._results / 'demo.png', figures['series'],
+                           sample=self._variant.sample, accuracy_window=self._accuracy_window,
+                           accuracy_bound=self._variant.accuracy_bound)
 
         summary = figures['summary']
         table = Table(title='What the robot did', show_header=False)
@@ -223,22 +268,25 @@ class Demo:
         return 0 if all(figures['verdict'].values()) else 1
 
     def _figures(self, record, published: int) -> dict:
-        status = record.status
+        status, sample, bound = record.status, self._variant.sample, self._variant.accuracy_bound
+        due = self._due(status, published)
         accuracy = live_view.latest(record.accuracy)
         settings = [(d.training_timesteps, d.inference_timesteps, d.learning)
                     for d in record.decisions]
         reselections = sum(before != after for before, after in zip(settings, settings[1:]))
-        lost = published - len(record.results)
+        lost = due - len(record.results)
         energy = [result.energy_j for result in record.results]
         latency = sorted(result.latency_s for result in record.results)
+        began_s, ended_s = ((record.results[0].time_s, record.results[-1].time_s)
+                            if record.results else (0.0, 0.0))
         applied = {sequence for _, sequence in record.applied}
         summary = {
             'frames published': published,
-            'frames classified': len(record.results),
-            'frames lost': lost,
-            'frames learned': int(status.frames_learned),
-            'frames labelled': record.labelled,
-            'accuracy, last labelled frames': accuracy,
+            f'{sample}s classified': len(record.results),
+            f'{sample}s lost': lost,
+            f'{sample}s learned': int(status.frames_learned),
+            f'{sample}s labelled': record.labelled,
+            f'accuracy, last labelled {sample}s': accuracy,
             'accuracy, whole run': record.correct / record.labelled if record.labelled
             else math.nan,
             'neurons in use': int(status.recruited_neurons),
@@ -247,23 +295,22 @@ class Demo:
             'latency, 95 % [s]': latency[int(0.95 * len(latency))] if latency else math.nan,
             'energy of an inference, estimated [J]': sum(energy) / len(energy) if energy
             else math.nan,
-            'power at the end, estimated [W]': status.power_estimated,
+            'power at the end, estimated [W]': live_view.latest(
+                [point for point in record.power_w if point[0] <= ended_s]),
             'state of charge at the end': live_view.latest(record.state_of_charge),
             'energy model': status.energy_model,
         }
         verdict = {
-            'frames were learned': status.frames_learned > 0,
+            f'{sample}s were learned': status.frames_learned > 0,
             f'the controller re-selected T at least {LEAST_RESELECTIONS} times, each with a '
             'reason, and the learner applied its last decision':
                 reselections >= LEAST_RESELECTIONS and all(d.detail for d in record.decisions)
                 and record.decisions[-1].sequence in applied,
-            'no frame was lost': lost == 0 and status.frames_dropped == 0
-                and status.frames_classified == published,
-            f'accuracy reached {ACCURACY_BOUND:.0%}': accuracy >= ACCURACY_BOUND,
+            f'no {sample} was lost': lost == 0 and status.frames_dropped == 0
+                and status.frames_classified == due,
+            f'accuracy reached {bound:.0%}': accuracy >= bound,
         }
-        # The course begins with the first frame; what was decided before holds from then on.
-        began_s = record.results[0].time_s if record.results else 0.0
-
+        # The course begins with the first result; what was decided before holds from then on.
         def since(points):
             return [(time_s - began_s, *rest) for time_s, *rest in points]
 
@@ -273,6 +320,6 @@ class Demo:
             'accuracy': since(record.accuracy), 'power_w': since(record.power_w),
             'budget_w': since(record.budget_w),
             'state_of_charge': since(record.state_of_charge),
-            'frames': since(map(dataclasses.astuple, record.results)),
+            f'{sample}s': since(map(dataclasses.astuple, record.results)),
         }
         return {'summary': summary, 'verdict': verdict, 'series': series}

@@ -29,8 +29,12 @@ def latest(points: list[tuple[float, float]]) -> float:
     return points[-1][1] if points else math.nan
 
 
-def view(record, *, frames: int, title: str):
-    """What a rich Live shows of an observer's record."""
+def view(record, *, sample: str, expected: int, title: str):
+    """What a rich Live shows of an observer's record.
+
+    sample: what is classified: frame or window.
+    expected: about how many of them there will be at the end.
+    """
     status = record.status
     classified = len(record.results)
     if status is None or not record.decisions:
@@ -49,27 +53,28 @@ def view(record, *, frames: int, title: str):
     learning = f'{decision.training_timesteps} steps' if decision.learning else 'off'
     table.add_row('T inference', f'[bold cyan]{decision.inference_timesteps} steps',
                   'T training', f'[bold cyan]{learning}')
-    table.add_row('accuracy', f'[bold green]{share(accuracy)}', 'labelled frames',
+    table.add_row('accuracy', f'[bold green]{share(accuracy)}', f'labelled {sample}s',
                   f'{record.labelled}')
     table.add_row('latency', quantity(latency_s, 's'), 'neurons in use',
                   f'{status.recruited_neurons}')
-    table.add_row('energy a frame', quantity(status.energy_estimated, 'J'), 'frame rate',
+    table.add_row(f'energy a {sample}', quantity(status.energy_estimated, 'J'), f'{sample} rate',
                   quantity(status.frame_rate, 'Hz'))
     table.add_row('power', f'[{"green" if within else "red"}]{quantity(power_w, "W")}', 'budget',
                   'unlimited' if math.isnan(budget_w) else quantity(budget_w, 'W'))
-    table.add_row('state of charge', share(charge), 'frames lost', f'{status.frames_dropped}')
+    table.add_row('state of charge', share(charge), f'{sample}s lost',
+                  f'{status.frames_dropped}')
     reasons = Table.grid(padding=(0, 2))
     for made in record.decisions[-5:]:
         reasons.add_row(f'{made.time_s:5.1f} s', f'[bold]{made.reason}',
                         f'T {made.inference_timesteps}/{made.training_timesteps}', made.detail)
-    bar = ProgressBar(total=frames, completed=classified, width=60)
+    bar = ProgressBar(total=expected, completed=classified, width=60)
     progress = Table.grid(padding=(0, 2))
-    progress.add_row(bar, f'{classified} of {frames} frames')
+    progress.add_row(bar, f'{classified} of {expected} {sample}s')
     return Panel(Group(progress, Text(), table, Text(), Text('Decisions', style='bold'), reasons),
                  title=title)
 
 
-def line(record, frames: int) -> str:
+def line(record, *, sample: str, expected: int) -> str:
     """The same in one line, where there is no terminal."""
     status, decisions = record.status, record.decisions
     if status is None or not decisions:
@@ -77,8 +82,9 @@ def line(record, frames: int) -> str:
     accuracy = latest(record.accuracy)
     budget_w = latest(record.budget_w)
     charge = latest(record.state_of_charge)
-    return (f'{len(record.results):5d}/{frames} frames | T {decisions[-1].inference_timesteps:3d} '
-            f'infer {decisions[-1].training_timesteps:3d} train | accuracy {share(accuracy)} | '
-            f'{quantity(status.energy_estimated, "J")} a frame | '
+    return (f'{len(record.results):5d}/{expected} {sample}s | '
+            f'T {decisions[-1].inference_timesteps:3d} infer '
+            f'{decisions[-1].training_timesteps:3d} train | accuracy {share(accuracy)} | '
+            f'{quantity(status.energy_estimated, "J")} a {sample} | '
             f'{quantity(status.power_estimated, "W")} of {quantity(budget_w, "W")} | '
             f'charge {share(charge)} | {decisions[-1].reason}')

@@ -26,13 +26,18 @@ def _plain(value: object) -> object:
     return value
 
 
-def draw_course(path: Path, series: dict) -> None:
+def draw_course(path: Path, series: dict, *, sample: str, accuracy_window: int,
+                accuracy_bound: float) -> None:
     """T, accuracy, power with its budget, and state of charge over time.
 
     series: of the JSON: `decisions` (dicts), `accuracy`, `power_w`, `budget_w`,
-        `state_of_charge`, `frames` (each a list of (time in s, value, ...)).
+        `state_of_charge`, `{sample}s` (each a list of (time in s, value, ...)).
+    sample: what was classified: frame or window.
+    accuracy_window: labelled ones behind each point of `accuracy`.
+    accuracy_bound: what it had to reach.
     """
-    duration_s = series['frames'][-1][0] if series['frames'] else 1.0
+    samples = series[f'{sample}s']
+    duration_s = samples[-1][0] if samples else 1.0
     figure, (steps, accuracy, power, battery) = plt.subplots(
         4, 1, sharex=True, figsize=(10, 9), layout='constrained',
         gridspec_kw={'height_ratios': (3, 3, 3, 2)})
@@ -59,11 +64,11 @@ def draw_course(path: Path, series: dict) -> None:
     steps.legend(loc='upper right')
 
     accuracy.plot(*_columns(series['accuracy']), color='tab:green')
-    accuracy.axhline(0.9, color='0.5', linestyle=':', linewidth=1)
+    accuracy.axhline(accuracy_bound, color='0.5', linestyle=':', linewidth=1)
     accuracy.set_ylim(0, 1.02)
     accuracy.set_ylabel('accuracy')
-    accuracy.set_title('Prequential accuracy: each frame classified before it is learned '
-                       '(last 200 labelled frames)')
+    accuracy.set_title(f'Prequential accuracy: each {sample} classified before it is learned '
+                       f'(last {accuracy_window} labelled {sample}s)')
 
     power.plot(*_columns(series['power_w'], 1e6), color='tab:blue',
                label='perception, estimated')

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from builtin_interfaces.msg import Time
+from rclpy.exceptions import InvalidHandle
 from sensor_msgs.msg import Image
 
 from topspark_ros import msg
-from topspark_ros.nodes import diagnostics, qos
+from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
 from topspark_ros.nodes.parameters import parameter
 from topspark_ros.streams.datasets import DATASET_NAMES, DatasetError, load_dataset
@@ -83,7 +85,8 @@ class DatasetCamera(ManagedNode):
         self._views = self._show_images(
             SceneRenderer(self._dataset.images, p.height, p.width, p.seed))
         self._frames = self._labels = 0
-        self._active = [self.create_timer(1.0 / p.frame_rate, self._show)]
+        self._timer = self.create_timer(1.0 / p.frame_rate, self._show)
+        self._active = [self._timer]
 
     def deactivate(self) -> None:
         self.destroy_entities(self._active)
@@ -108,7 +111,10 @@ class DatasetCamera(ManagedNode):
         if p.wait_for_subscribers and not self._frames and not (
                 self._image.get_subscription_count() and self._label.get_subscription_count()):
             return
-        stamp = self.get_clock().now().to_msg()
+        try:
+            stamp = self._due_stamp()
+        except InvalidHandle:     # deactivated at this very moment: the timer is gone
+            return
         view = next(self._views)
         image = Image(height=p.height, width=p.width, encoding='bgr8', step=3 * p.width,
                       data=array.array('B', view.frame.tobytes()))
@@ -125,6 +131,12 @@ class DatasetCamera(ManagedNode):
         if self._frames == p.frames:
             self.get_logger().info(f'all {p.frames} frames shown, {self._labels} labelled')
             self.diagnostics.publish()
+
+    def _due_stamp(self) -> Time:
+        """When the timer was due: a camera exposes on time, however late its frame is taken."""
+        now_ns = self.get_clock().now().nanoseconds
+        return conversions.stamp(
+            now_ns + self._timer.time_until_next_call() - self._timer.timer_period_ns)
 
     def report(self) -> diagnostics.Report:
         done = self._frames == self.parameters.frames

@@ -59,10 +59,14 @@ class Observer(Node):
 
     Accuracy is counted here anew, from classifications and labels alone: each frame's
     classification was published before its label could have been learned.
+
+    window_s: of a window of events, which a label names by a stamp within it; 0: labels have the
+        stamp of their frame.
     """
 
-    def __init__(self, name: str, accuracy_window: int, **node_options):
+    def __init__(self, name: str, accuracy_window: int, window_s: float, **node_options):
         super().__init__(name, **node_options)
+        self._window_ns = round(window_s * 1e9)
         self.record = Record()
         self.health: dict[str, dict[str, str]] = {}
         self._began_s = time.monotonic()
@@ -99,18 +103,19 @@ class Observer(Node):
     def _on_classification(self, message: msg.Classification) -> None:
         self.record.results.append(Result(self.elapsed_s, message.timesteps, message.latency,
                                           message.energy))
-        stamp = conversions.stamp_ns(message.header.stamp)
-        self._predicted[stamp] = message.class_id
-        self._score(stamp)
+        self._predicted[conversions.stamp_ns(message.header.stamp)] = message.class_id
+        self._score()
 
     def _on_label(self, message: msg.Label) -> None:
-        stamp = conversions.stamp_ns(message.header.stamp)
-        self._labels[stamp] = message.class_id
-        self._score(stamp)
+        self._labels[conversions.stamp_ns(message.header.stamp)] = message.class_id
+        self._score()
 
-    def _score(self, stamp: int) -> None:
-        if stamp in self._predicted and stamp in self._labels:
-            hit = self._predicted.pop(stamp) == self._labels.pop(stamp)
+    def _score(self) -> None:
+        for named in list(self._labels):
+            end = next((end for end in self._predicted if 0 <= end - named <= self._window_ns), None)
+            if end is None:
+                continue
+            hit = self._predicted.pop(end) == self._labels.pop(named)
             self._hits.append(hit)
             self.record.labelled += 1
             self.record.correct += hit
