@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 
 from topspark_ros.nodes import qos
 from topspark_ros.streams.datasets import load_dataset
-from topspark_ros.streams.events import EventCamera, Evt3Encoder
+from topspark_ros.streams.events import EVENT, EventCamera, Evt3Encoder
 from topspark_ros.streams.scenes import SceneRenderer
 
 EventPacket = pytest.importorskip(
@@ -130,3 +130,36 @@ def test_a_region_that_is_none_is_refused(rig):
     process = rig.start(LEARNER, **PARAMETERS, event_region=[0, 0, 10])
     rig.wait_for(lambda: 'event_region: [0, 0, 10]; accepted: left, top' in process.log)
     rig.wait_for(lambda: 'event_region' in rig.concern(LEARNER))
+
+
+def test_a_learner_that_falls_behind_drops_whole_windows_and_goes_on(rig):
+    rig.start(LEARNER, **PARAMETERS | {'queue_depth': 1})
+    rig.wait_until_active(LEARNER)
+    statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
+    eye = EventEye(rig)
+
+    # A hundred windows in one packet: nobody could have classified any of them before.
+    random = np.random.default_rng(0)
+    events = np.zeros(100 * 200, EVENT)
+    events['x'], events['y'] = random.integers(40, 80, (2, len(events)))
+    events['t'] = np.arange(len(events)) * 400_000
+
+    def burst():
+        eye.send('evt3', Evt3Encoder(WIDTH, HEIGHT).encode(events))
+        rig.spin(0.5)
+        return statuses and statuses[-1].frames_dropped
+    rig.wait_for(burst)
+    assert statuses[-1].frames_dropped > 0.9 * statuses[-1].frames_received > 80
+
+    classified = len(eye.results)
+
+    def goes_on():
+        eye.seq += 1
+        eye.show()
+        return len(eye.results) > classified + 5
+    rig.wait_for(goes_on)
+
+    def adds_up():
+        status = statuses[-1]
+        return status.frames_received == status.frames_classified + status.frames_dropped
+    rig.wait_for(adds_up)
