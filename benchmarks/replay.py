@@ -18,10 +18,10 @@ from itertools import count
 from pathlib import Path
 
 import rclpy
-from ament_index_python.packages import get_package_prefix, get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
 
+from topspark_ros.cli import ros
 from topspark_ros.nodes import qos
 from topspark_ros.streams.datasets import DATA_VARIABLE
 from topspark_ros.streams.event_bags import read_packets
@@ -40,9 +40,7 @@ def main() -> None:
     parser.add_argument('--speed', type=float, default=1.0, help='times as fast as recorded')
     arguments = parser.parse_args()
     folder = Path(os.environ.get(DATA_VARIABLE) or '.') / 'events'
-    profile = Path(get_package_share_directory('topspark_ros')) / 'config' / 'fastdds_profile.xml'
-    os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', str(profile))
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    ros.keep_local()
     rclpy.init()
     print('| bag | packets/s | MB/s | million events/s | sent | decoded | lost | windows '
           'dropped |\n|---|---|---|---|---|---|---|---|')
@@ -66,11 +64,10 @@ def replay(bag: Path, seconds: float, speed: float) -> list[str]:
 
     node.create_subscription(DiagnosticArray, '/diagnostics', on_diagnostics, 100)
     publisher = node.create_publisher(EventPacket, 'events', qos.EVENTS)
-    program = Path(get_package_prefix('topspark_ros')) / 'lib' / 'topspark_ros' / LEARNER
     process = subprocess.Popen([
-        program, '--ros-args', '-r', f'__ns:={namespace}', '--log-level', 'warn', '-p',
-        'input:=events', '-p', 'queue_depth:=20', '-p', 'training_timesteps:=16', '-p',
-        'inference_timesteps:=16'])
+        ros.executable(LEARNER), '--ros-args', '-r', f'__ns:={namespace}', '--log-level', 'warn',
+        '-p', 'input:=events', '-p', 'queue_depth:=20', '-p', 'training_timesteps:=16',
+        '-p', 'inference_timesteps:=16'])
     try:
         end_s = time.monotonic() + START_TIMEOUT_S
         while publisher.get_subscription_count() == 0:

@@ -8,7 +8,8 @@ import pytest
 
 from topspark_ros.cli import tradeoff as command
 from topspark_ros.cli.main import main
-from topspark_ros.methodology.policy import Budget, Conditions, PolicyConfig, TimestepPolicy
+from topspark_ros.methodology.budgets import Limits
+from topspark_ros.methodology.policy import Conditions, PolicyConfig, TimestepPolicy
 from topspark_ros.methodology.profile import load_profile
 
 SHIPPED = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
@@ -42,7 +43,7 @@ def test_the_choice_moves_with_the_weights(tradeoff, tmp_path):
     for mu, epsilon, training, inference, accuracy, *_ in table:
         decision = TimestepPolicy(profile, PolicyConfig(
             float(mu), float(epsilon), float(epsilon))).decide(
-                0.0, Budget(), Conditions(state_of_charge=1.0, learned_share=1.0))
+                0.0, Limits(), Conditions(state_of_charge=1.0, learned_share=1.0))
         assert (int(training), int(inference)) == (decision.training_timesteps,
                                                    decision.inference_timesteps)
         assert accuracy == f'{decision.expected_accuracy:.1%}'
@@ -63,6 +64,8 @@ def test_limits_are_kept_in_the_policys_order(tradeoff, monkeypatch):
     (row,) = rows(tradeoff('--epsilon', 0, '--power', 10 * both_j * 0.9, '--rate', 10,
                            '--learned-share', 0.1)[1])
     assert row[2] != 'off'
+    (row,) = rows(tradeoff('--epsilon', 0, '--power', 0, '--rate', 10)[1])
+    assert row[-2:] == ['0%', 'power']
     (row,) = rows(tradeoff('--epsilon', 1, '--min-accuracy', 0.97)[1])
     assert float(row[4].rstrip('%')) >= 97 and row[-1] == 'accuracy'
     (row,) = rows(tradeoff('--epsilon', 0, '--deadline', 1e-9)[1])

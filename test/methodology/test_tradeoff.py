@@ -6,35 +6,59 @@ import numpy as np
 import pytest
 
 from topspark_ros.methodology.tradeoff import (
-    Candidates, enumerate_candidates, pareto_front, score_candidates,
+    SHARES, Candidates, enumerate_candidates, pareto_front, score_candidates,
 )
-
-
-def row_of(candidates, training, inference, learning=True):
-    return int(np.flatnonzero(
-        (candidates.training_timesteps == training) & (candidates.learning == learning)
-        & (candidates.inference_timesteps == inference))[0])
 
 
 def test_candidates(profile):
     candidates = enumerate_candidates(profile, learned_share=0.5)
-    assert len(candidates.learning) == 4 * 4 + 4 and candidates.learning.sum() == 16
-    row = row_of(candidates, 16, 64)
+    assert len(candidates) == 4 * 4 + 4 + len(SHARES) and candidates.learning.sum() == 16
+    row = candidates.row(16, 64, True, 1.0)
     assert candidates.accuracy[row] == pytest.approx(0.92)
     assert candidates.latency_s[row] == pytest.approx(0.010)
     assert candidates.frame_time_s[row] == pytest.approx(0.010 + 0.5 * 0.006)
     assert candidates.energy_j[row] == pytest.approx(0.100 + 0.5 * 0.045)
-    row = row_of(candidates, 4, 64, learning=False)
+    row = candidates.row(4, 64, False, 1.0)
     assert candidates.accuracy[row] == pytest.approx(0.96)
     assert candidates.frame_time_s[row] == pytest.approx(0.010)
     assert candidates.energy_j[row] == pytest.approx(0.100)
 
 
+def test_fewer_frames_are_of_the_smallest_t_without_learning(profile):
+    candidates = enumerate_candidates(profile, learned_share=1.0)
+    assert (candidates.frame_share[:20] == 1).all()
+    assert candidates.frame_share[20:].tolist() == list(SHARES)
+    assert set(candidates.inference_timesteps[20:]) == {4}
+    assert not candidates.learning[16:].any()
+    assert candidates.energy_j[20:] == pytest.approx(0.010)  # of a frame that is processed
+
+
+def test_shares_fall_from_below_one_to_none():
+    shares = np.array((1.0, *SHARES))
+    assert (np.diff(shares) < 0).all() and shares[-1] == 0
+    assert (shares[1:-1] / shares[:-2] == pytest.approx(0.8))
+    assert shares[-2] == pytest.approx(0.0115, abs=1e-4)
+
+
+def test_row_is_found_by_its_setting(profile):
+    candidates = enumerate_candidates(profile, learned_share=1.0)
+    settings = [(int(training), int(inference), bool(learning), float(share))
+                for training, inference, learning, share in zip(
+                    candidates.training_timesteps, candidates.inference_timesteps,
+                    candidates.learning, candidates.frame_share)]
+    assert [candidates.row(*setting) for setting in settings] == list(range(len(candidates)))
+    assert len(set(settings)) == len(settings)
+    assert candidates.row(350, 16, False, 1.0) == candidates.row(4, 16, False, 1.0)
+    for unknown in ((5, 16, True, 1.0), (16, 5, True, 1.0), (16, 16, True, 0.8),
+                    (16, 16, False, 0.8), (4, 4, False, 0.7), (4, 4, False, np.nan)):
+        assert candidates.row(*unknown) is None, unknown
+
+
 def test_score_is_that_of_the_paper(profile):
     candidates = enumerate_candidates(profile, learned_share=1.0)
     score = score_candidates(candidates, mu=0.1, epsilon=0.2)
-    assert score[row_of(candidates, 350, 350)] == pytest.approx(0.97 - 0.1 - 0.2)
-    assert score[row_of(candidates, 16, 64)] == pytest.approx(
+    assert score[candidates.row(350, 350, True, 1.0)] == pytest.approx(0.97 - 0.1 - 0.2)
+    assert score[candidates.row(16, 64, True, 1.0)] == pytest.approx(
         0.92 - 0.1 * 0.016 / 0.150 - 0.2 * 0.145 / 1.250)
 
 
@@ -50,7 +74,7 @@ def test_a_profile_without_costs_is_scored_by_accuracy(profile):
     free = replace(point.inference, accuracy=0.9, latency_s=0.0, energy_j=0.0)
     profile = replace(profile, points=(replace(point, inference=free, training=free),))
     candidates = enumerate_candidates(profile, learned_share=1.0)
-    assert score_candidates(candidates, 1, 1).tolist() == pytest.approx([0.9, 0.9])
+    assert score_candidates(candidates, 1, 1) == pytest.approx(0.9)
 
 
 def test_the_front_is_what_no_other_pair_beats(profile):
@@ -68,5 +92,6 @@ def test_the_front_is_what_no_other_pair_beats(profile):
 
 def test_of_equals_the_front_has_one():
     equal = Candidates(*(np.array(column) for column in (
-        [2, 4, 4], [2, 2, 4], [True] * 3, [0.9, 0.9, 0.8], [1.0] * 3, [1.0] * 3, [1.0, 1.0, 0.5])))
+        [2, 4, 4], [2, 2, 4], [True] * 3, [1.0] * 3, [0.9, 0.9, 0.8], [1.0] * 3,
+        [0.6, 0.6, 0.1], [0.0] * 3, [0.4] * 3)), learned_share=1.0)
     assert pareto_front(equal).tolist() == [2, 0]

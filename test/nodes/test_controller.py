@@ -13,7 +13,8 @@ from rcl_interfaces.srv import SetParametersAtomically
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros.methodology.policy import Reason
-from topspark_ros.nodes import qos
+from topspark_ros.methodology.profile import load_profile
+from topspark_ros.nodes import conversions, qos
 
 CONTROLLER = 'timestep_controller'
 NAN = math.nan
@@ -21,35 +22,63 @@ NAN = math.nan
 
 def battery(percentage: float = NAN, charge: float = NAN, capacity: float = NAN) -> BatteryState:
     return BatteryState(percentage=percentage, charge=charge, capacity=capacity,
-                        design_capacity=NAN)
+                        design_capacity=NAN, voltage=NAN, current=NAN)
 
 
-def setting(decision: msg.TimestepDecision) -> tuple[int, int, bool]:
-    return decision.training_timesteps, decision.inference_timesteps, decision.learning
+def setting(decision: msg.TimestepDecision) -> tuple[int, int, bool, float]:
+    return (decision.training_timesteps, decision.inference_timesteps, decision.learning,
+            decision.frame_share)
 
 
 class Controlled:
-    """A running controller, with the test in the place of battery, operator and learner."""
+    """A running controller, with the test in the place of battery, operators and learner.
 
-    def __init__(self, rig, **parameters):
+    The learner's clock and counts are the test's own: a second of it needs no second.
+    """
+
+    def __init__(self, rig, profile, **parameters):
         self.rig = rig
+        self.profile = profile
         self.process = rig.start(CONTROLLER, **{
-            'control_period': 0.05, 'min_dwell': 0.0, 'learner_timeout': 60.0, **parameters})
+            'control_period': 0.05, 'min_dwell': 0.0, 'learner_timeout': 600.0,
+            'battery_min_discharge': 0.001, **parameters})
         self.decisions = rig.collect(msg.TimestepDecision, 'timestep_decision', qos.DECISIONS)
+        self.statuses = rig.collect(msg.ControllerStatus, f'{CONTROLLER}/status', qos.STATUS)
+        self.learner_s = 100.0
+        self.frames = self.skipped = self.learned = 0
+        self.energy_j = 0.0
         rig.wait_until_active(CONTROLLER)
 
-    def hear_learner(self, power_estimated: float = 0.0) -> None:
-        self.rig.publish('snn_learner/status', msg.LearnerStatus(
-            frame_rate=20.0, learned_share=1.0, learning=True, power_measured=NAN,
-            power_estimated=power_estimated), qos.STATUS)
+    def hear_learner(self, seconds: float = 0.5, rate: float = 20.0, wrong: float = 1.0) -> None:
+        """What the learner did in so many seconds, at `wrong` times the energy of the profile."""
+        decision = self.decisions[-1] if self.decisions else msg.TimestepDecision(
+            training_timesteps=64, inference_timesteps=64, learning=True, frame_share=1.0)
+        frames = round(seconds * rate)
+        processed = round(frames * decision.frame_share)
+        self.learner_s += seconds
+        self.frames += processed
+        self.skipped += frames - processed
+        self.learned += processed * decision.learning
+        frame_j = self.profile.at(decision.inference_timesteps).inference.energy_j
+        if decision.learning:
+            frame_j += self.profile.at(decision.training_timesteps).training.energy_j
+        self.energy_j += processed * frame_j * wrong
+        status = msg.LearnerStatus(
+            decision_sequence=decision.sequence, learning=decision.learning,
+            training_timesteps=decision.training_timesteps,
+            inference_timesteps=decision.inference_timesteps, frame_share=decision.frame_share,
+            frames_classified=self.frames, frames_skipped=self.skipped,
+            frames_learned=self.learned, energy_total_estimated=self.energy_j, latency_p95=NAN,
+            frame_rate=rate * decision.frame_share,
+            inference_time=NAN)
+        status.header.stamp = conversions.stamp(round(self.learner_s * 1e9))
+        self.rig.publish('snn_learner/status', status, qos.STATUS)
 
     def hear_battery(self, state: BatteryState) -> None:
         self.rig.publish('battery_state', state, qos.BATTERY)
 
-    def hear_budget(self, **limits) -> None:
-        self.rig.publish('power_budget', msg.PowerBudget(**{
-            'power': NAN, 'energy': NAN, 'deadline': NAN, 'min_accuracy': NAN, **limits}),
-            qos.STATE)
+    def hear_budget(self, source: str = '', **limits) -> None:
+        self.rig.publish('power_budget', budget(source, **limits), qos.STATE)
 
     def decides(self, reason: Reason) -> msg.TimestepDecision:
         """The last decision, once it has this reason."""
@@ -57,17 +86,29 @@ class Controlled:
                           f'{reason.name}, last: {self.decisions[-1:]}')
         return self.decisions[-1]
 
+    def says(self, condition) -> msg.ControllerStatus:
+        """The first status from now on for which the condition holds."""
+        seen = len(self.statuses)
+        self.rig.wait_for(lambda: any(map(condition, self.statuses[seen:])),
+                          f'a status, last: {self.statuses[-1:]}')
+        return next(filter(condition, self.statuses[seen:]))
+
     def knows_charge(self, value: float) -> None:
-        self.rig.wait_for(lambda: self.health('state of charge') == pytest.approx(value, abs=1e-4),
-                          f'a state of charge of {value}')
+        self.says(lambda status: status.state_of_charge == pytest.approx(value, abs=1e-4))
 
     def health(self, key: str) -> float:
         return float(self.rig.health(CONTROLLER, key) or NAN)
 
 
-def brought_up(rig, **parameters) -> Controlled:
+def budget(source: str = '', **limits) -> msg.PowerBudget:
+    return msg.PowerBudget(source=source, **{
+        **dict.fromkeys(('power', 'energy', 'duration', 'deadline', 'min_accuracy', 'lifetime'),
+                        NAN), **limits})
+
+
+def brought_up(rig, profile, **parameters) -> Controlled:
     """A controller that has heard everybody."""
-    controlled = Controlled(rig, **parameters)
+    controlled = Controlled(rig, profile, **parameters)
     controlled.decides(Reason.STARTUP)
     controlled.hear_learner()
     controlled.decides(Reason.BATTERY_UNKNOWN)
@@ -76,13 +117,19 @@ def brought_up(rig, **parameters) -> Controlled:
         controlled.hear_battery(battery(1.0))
         return controlled.decisions[-1].reason == Reason.SCORE
     rig.wait_for(heard, 'the battery is known')
+    controlled.hear_learner()
     return controlled
 
 
 @pytest.fixture(scope='module')
-def controlled(shared_rig):
+def profile(shipped_profile):
+    return load_profile(shipped_profile)
+
+
+@pytest.fixture(scope='module')
+def controlled(shared_rig, profile):
     # Without a deadband the free setting does not depend on the one before.
-    controlled = brought_up(shared_rig, battery_timeout=3600.0, deadband=0.0)
+    controlled = brought_up(shared_rig, profile, battery_timeout=3600.0, deadband=0.0)
     controlled.free_setting = setting(controlled.decisions[-1])
     return controlled
 
@@ -186,22 +233,22 @@ def test_a_changed_weight_changes_the_decision(unlimited):
 
 # A fresh process each.
 
-def test_a_percentage_of_a_hundred(rig):
-    controlled = Controlled(rig, full_percentage=100.0)
+def test_a_percentage_of_a_hundred(rig, profile):
+    controlled = Controlled(rig, profile, full_percentage=100.0)
     rig.wait_for(lambda: controlled.hear_battery(battery(40.0)) or
                  controlled.health('state of charge') == pytest.approx(0.4))
 
 
-def test_silence_of_battery_and_learner_has_its_reason_and_ends(rig):
-    controlled = brought_up(rig, battery_timeout=0.5, learner_timeout=60.0)
+def test_silence_of_battery_and_learner_has_its_reason_and_ends(rig, profile):
+    controlled = brought_up(rig, profile, battery_timeout=0.5)
     assert controlled.decides(Reason.BATTERY_UNKNOWN).inference_timesteps > 0
-    rig.wait_for(lambda: 'the battery is unknown' in rig.concern(CONTROLLER))
+    rig.wait_for(lambda: 'the battery is stale' in rig.concern(CONTROLLER))
 
     before = controlled.decisions[-1]
     assert set_parameter(rig, 'learner_timeout', 0.1).successful
     held = controlled.decides(Reason.LEARNER_SILENT)
     assert setting(held) == setting(before)
-    assert set_parameter(rig, 'learner_timeout', 60.0).successful
+    assert set_parameter(rig, 'learner_timeout', 600.0).successful
     controlled.hear_learner()
     controlled.decides(Reason.BATTERY_UNKNOWN)
     sequences = [decision.sequence for decision in controlled.decisions]
@@ -231,13 +278,87 @@ def test_a_bad_profile_fails_configure_with_one_line(rig, tmp_path, shipped_prof
 
 
 def test_an_energy_budget_is_used_up_by_what_the_learner_draws(unlimited):
-    unlimited.hear_budget(energy=1.0)
-    unlimited.rig.wait_for(lambda: unlimited.health('energy left [J]') == 1.0, 'the budget')
+    unlimited.hear_budget(energy=1e-4)
+    unlimited.says(lambda status: status.energy_left == 1e-4)
 
     def used_up():
-        unlimited.hear_learner(power_estimated=10.0)
+        unlimited.hear_learner()
         return unlimited.decisions[-1].reason == Reason.ENERGY
     unlimited.rig.wait_for(used_up, 'the energy to be used up')
-    assert not unlimited.decisions[-1].learning
+    assert unlimited.decisions[-1].frame_share == 0.0
     unlimited.hear_budget()
     unlimited.decides(Reason.SCORE)
+
+
+def test_the_strictest_of_several_sources_counts_until_it_lapses(unlimited):
+    unlimited.hear_budget('operator', power=1e-4)
+    unlimited.hear_budget('thermal guard', power=2e-5, lifetime=1.0)
+    both = unlimited.says(lambda status: 'thermal guard' in status.budget_sources)
+    assert both.power_limit == pytest.approx(2e-5)
+    assert {'operator', 'thermal guard'} <= set(both.budget_sources)
+    left = unlimited.says(lambda status: 'thermal guard' not in status.budget_sources)
+    assert left.power_limit == pytest.approx(1e-4)
+    unlimited.hear_budget('operator')
+
+
+def test_budgets_of_several_publishers_reach_a_controller_that_starts_later(rig, profile):
+    for source, power in (('operator', 1e-4), ('mission', 3e-5), ('thermal guard', 5e-5)):
+        publisher = rig.node.create_publisher(msg.PowerBudget, 'power_budget', qos.STATE)
+        publisher.publish(budget(source, power=power))
+    controlled = Controlled(rig, profile)
+    status = controlled.says(lambda status: len(status.budget_sources) == 3)
+    assert status.power_limit == pytest.approx(3e-5)
+
+
+def test_a_wrong_profile_is_corrected(unlimited):
+    unlimited.hear_budget(power=2e-5)
+    limited = unlimited.decides(Reason.POWER)
+
+    def corrected():
+        unlimited.hear_learner(wrong=2.0)
+        return unlimited.statuses[-1].energy_correction > 1.9
+    unlimited.rig.wait_for(corrected, 'the correction')
+    status = unlimited.statuses[-1]
+    assert status.energy_correction < 2.1 and status.expected_power <= 2e-5
+    assert unlimited.decisions[-1].expected_energy < 2 * limited.expected_energy
+
+    def right_again():
+        unlimited.hear_learner()
+        return unlimited.statuses[-1].energy_correction < 1.02
+    unlimited.rig.wait_for(right_again, 'the correction to go')
+
+
+def test_less_and_less_power_switches_learning_off_then_thins_out_frames_then_pauses(unlimited):
+    seen = []
+    for power in (5e-5, 1.4e-5, 4e-6, 0.0):
+        before = unlimited.decisions[-1]
+        unlimited.hear_budget(power=power)
+        unlimited.rig.wait_for(lambda: unlimited.decisions[-1] is not before)
+        seen.append(unlimited.decisions[-1])
+    assert [decision.learning for decision in seen] == [True, False, False, False]
+    assert seen[0].frame_share == seen[1].frame_share == 1.0 > seen[2].frame_share > 0.0
+    assert seen[3].frame_share == 0.0 and 'paused' in seen[3].detail
+    assert all(decision.reason == Reason.POWER for decision in seen)
+
+
+def test_a_controller_that_starts_again_goes_on_from_the_present_setting(rig, profile):
+    first = brought_up(rig, profile)
+    first.hear_budget(power=4e-5)
+    held = first.decides(Reason.POWER)
+    first.process.kill()
+    second = Controlled(rig, profile)
+    second.decides(Reason.STARTUP)
+    second.decisions.append(held)     # which the learner still applies
+    second.hear_learner()
+    rig.wait_for(lambda: second.decisions[-1] is not held)
+    assert setting(second.decisions[-1]) == setting(held)
+    assert second.decisions[-1].sequence > held.sequence
+    assert second.decisions[-1].reason == Reason.POWER     # the budget is latched
+
+
+def test_a_learner_without_an_energy_is_refused(unlimited):
+    before = unlimited.rig.refused(CONTROLLER, 'snn_learner/status')
+    unlimited.rig.publish('snn_learner/status', msg.LearnerStatus(energy_total_estimated=NAN),
+                          qos.STATUS)
+    unlimited.rig.wait_for(
+        lambda: unlimited.rig.refused(CONTROLLER, 'snn_learner/status') == before + 1)

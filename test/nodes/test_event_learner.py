@@ -97,6 +97,41 @@ def test_windows_are_classified_learned_and_taught_by_labels(rig, eye):
     assert statuses[-1].accuracy > 0.3      # of ten classes, after 60 digits
 
 
+def test_a_share_of_windows_of_equally_many_events(rig):
+    rig.start(LEARNER, **PARAMETERS, event_window_count=1000)
+    rig.wait_until_active(LEARNER)
+    statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
+    eye = EventEye(rig)
+
+    def adds_up():
+        last = statuses[-1]
+        return last.frames_received == (last.frames_classified + last.frames_dropped
+                                        + last.frames_skipped) and last
+
+    def shown(windows: int):
+        received = statuses[-1].frames_received if statuses else 0
+
+        def enough():
+            eye.show()
+            return statuses and statuses[-1].frames_received >= received + windows
+        rig.wait_for(enough)
+        return rig.wait_for(adds_up)
+
+    assert shown(20).frames_skipped == 0
+
+    def every_window_was_counted():
+        events = rig.health(LEARNER, 'events: events')
+        return events and int(events) // 1000 == int(rig.health(LEARNER, 'frames received'))
+    rig.wait_for(every_window_was_counted)
+
+    rig.publish('timestep_decision', msg.TimestepDecision(
+        sequence=1, training_timesteps=16, inference_timesteps=16, frame_share=0.25), qos.STATE)
+    before = rig.wait_for(lambda: statuses[-1].frame_share == 0.25 and adds_up())
+    after = shown(20)
+    windows = after.frames_received - before.frames_received
+    assert after.frames_classified - before.frames_classified == pytest.approx(windows / 4, abs=1)
+
+
 def test_what_cannot_be_decoded_is_counted_and_the_node_goes_on(rig, eye):
     eye.send('evt9', b'1234')
     rig.wait_for(lambda: rig.refused(LEARNER, 'events') == 1)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import array
 import math
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -11,9 +12,10 @@ from rig import Camera, Rig, image, msg
 
 import cv2
 import yaml
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import BatteryState, Image
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros.nodes import qos
@@ -32,10 +34,19 @@ def any_digit(camera: Camera) -> Image:
     return image(camera.next_digit()[0])
 
 
-def decide(rig: Rig, sequence: int, training: int, inference: int, learning: bool = True) -> None:
+def decide(rig: Rig, sequence: int, training: int = 16, inference: int = 16,
+           learning: bool = True, frame_share: float = 1.0) -> None:
     rig.publish('timestep_decision', msg.TimestepDecision(
         sequence=sequence, training_timesteps=training, inference_timesteps=inference,
-        learning=learning), qos.STATE)
+        learning=learning, frame_share=frame_share), qos.STATE)
+
+
+def concern(rig: Rig) -> tuple[bytes, str] | None:
+    """Level and line of the learner's next diagnostics."""
+    arrays = rig.collect(DiagnosticArray, '/diagnostics')
+    name = f'{rig.namespace}/{LEARNER}'.lstrip('/')
+    return rig.wait_for(lambda: next(((status.level, status.message) for array in arrays
+                                      for status in array.status if status.name == name), None))
 
 
 @pytest.fixture(scope='module')
@@ -205,6 +216,39 @@ def test_a_decision_of_no_steps_is_refused(taught):
     assert taught.camera.show(any_digit(taught.camera)).timesteps == 16
 
 
+@pytest.mark.parametrize('frame_share', [-0.1, 1.5, math.nan])
+def test_a_share_that_is_none_is_refused(taught, frame_share):
+    sequence = status_after_now(taught).decision_sequence
+    before = taught.rig.refused(LEARNER, 'timestep_decision')
+    decide(taught.rig, 99, frame_share=frame_share)
+    taught.rig.wait_for(lambda: taught.rig.refused(LEARNER, 'timestep_decision') == before + 1)
+    status = status_after_now(taught)
+    assert status.decision_sequence == sequence and status.frame_share == 1.0
+
+
+def adds_up(status: msg.LearnerStatus) -> bool:
+    return status.frames_received == (status.frames_classified + status.frames_dropped
+                                      + status.frames_rejected + status.frames_skipped)
+
+
+def test_of_a_half_every_second_frame_is_classified(taught):
+    rig, camera, statuses = taught.rig, taught.camera, taught.statuses
+    decide(rig, 10, frame_share=0.5)
+    before = rig.wait_for(lambda: statuses[-1].frame_share == 0.5 and statuses[-1])
+    known = len(camera.results)
+    for number in range(1, 21):
+        camera.send(any_digit(camera))
+        rig.wait_for(lambda: statuses[-1].frames_received == before.frames_received + number)
+    after = rig.wait_for(lambda: adds_up(statuses[-1]) and statuses[-1])
+    assert after.frames_classified == before.frames_classified + 10
+    assert after.frames_skipped == before.frames_skipped + 10
+    rig.wait_for(lambda: len(camera.results) == known + 10)
+    seconds = [result.header.stamp.sec for result in camera.results[known:]]
+    assert seconds == list(range(seconds[0], seconds[0] + 20, 2))
+    decide(rig, 11)
+    rig.wait_for(lambda: statuses[-1].frame_share == 1.0)
+
+
 # Early exit.
 
 def set_margin(taught, margin: float):
@@ -243,6 +287,21 @@ def test_each_t_of_a_profile_brings_its_margin(rig, shipped_profile, tmp_path):
     decide(rig, 1, training=16, inference=32)
     rig.wait_for(lambda: camera.show(any_digit(camera)).timesteps == 32)
     assert {camera.show(any_digit(camera)).timesteps for _ in range(10)} == {32}
+
+
+# Energy.
+
+def test_energy_and_time_of_the_inferences_are_counted(inferring):
+    camera = inferring.camera
+    before = status_after_now(inferring)
+    energies = [camera.show(any_digit(camera)).energy for _ in range(5)]
+    after = status_after_now(inferring)
+    assert after.energy_total_estimated - before.energy_total_estimated == pytest.approx(
+        sum(energies))
+    assert 0 < after.inference_time < max(result.latency for result in camera.results)
+    assert after.meter == ''
+    assert math.isnan(after.power_measured) and math.isnan(after.energy_measured)
+    assert math.isnan(after.energy_total_measured)
 
 
 # Weights.
@@ -304,3 +363,81 @@ def test_a_decision_outside_the_profile_is_refused(rig, shipped_profile):
     decide(rig, 2, training=8, inference=4)
     rig.wait_for(lambda: statuses and statuses[-1].decision_sequence == 2)
     assert {(s.training_timesteps, s.inference_timesteps) for s in statuses} <= {(16, 16), (8, 4)}
+
+
+def test_a_paused_learner_learns_what_waits_and_takes_the_next_frame_when_resumed(rig):
+    start_learner(rig)
+    statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
+    camera = Camera(rig)
+    camera.meet(lambda: any_digit(camera))
+    decide(rig, 1, frame_share=0.0)
+    before = rig.wait_for(lambda: statuses[-1].frame_share == 0.0 and statuses[-1])
+    for _ in range(5):
+        camera.send(any_digit(camera))
+    rig.wait_for(lambda: statuses[-1].frames_skipped == 5 and adds_up(statuses[-1]))
+    assert statuses[-1].frames_classified == before.frames_classified
+    rig.wait_for(lambda: statuses[-1].frames_learned == before.frames_classified)
+    # Nothing has come for 2 s: a learner that is not paused would miss its frames by now.
+    rig.wait_for(lambda: statuses[-1].power_estimated == 0.0)
+    assert concern(rig) == (DiagnosticStatus.OK, 'paused')
+    assert rig.health(LEARNER, 'frame share') == '0'
+    assert rig.health(LEARNER, 'frames skipped') == '5'
+    decide(rig, 2, frame_share=0.3)
+    rig.wait_for(lambda: statuses[-1].frame_share == pytest.approx(0.3))
+    camera.show(any_digit(camera))
+
+
+def test_a_meter_of_processor_time(rig):
+    start_learner(rig, meter='processor', core_power=8.0)
+    statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
+    camera = Camera(rig)
+    camera.meet(lambda: any_digit(camera))
+    camera.teach(20)
+    measured = rig.wait_for(lambda: statuses and statuses[-1].energy_measured > 0 and statuses[-1])
+    assert measured.meter == 'processor'
+    # 10 % more: times of threads are added up, and read one after the other.
+    assert 0 < measured.power_measured < 1.1 * 8.0 * os.cpu_count()
+    camera.teach(10)
+    later = rig.wait_for(lambda: statuses[-1].frames_classified > measured.frames_classified
+                         and statuses[-1])
+    assert later.energy_total_measured > measured.energy_total_measured > 0
+    rig.wait_for(lambda: rig.health(LEARNER, 'meter') == 'processor')
+
+
+def test_a_meter_that_cannot_be_read_is_said_once_and_the_estimate_stays(rig):
+    process = start_learner(rig, meter='hwmon', meter_channel='no such rail')
+    statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
+    camera = Camera(rig)
+    camera.meet(lambda: any_digit(camera))
+    camera.teach(10)
+    status = rig.wait_for(lambda: statuses and statuses[-1].power_estimated > 0 and statuses[-1])
+    assert status.meter == '' and math.isnan(status.power_measured)
+    assert math.isnan(status.energy_measured) and math.isnan(status.energy_total_measured)
+
+    def warned():
+        camera.show(any_digit(camera))
+        return 'meter hwmon: ' in rig.concern(LEARNER)
+    rig.wait_for(warned)
+    camera.show(any_digit(camera))
+    level, line = concern(rig)
+    assert level == DiagnosticStatus.WARN and line.startswith('meter hwmon: ')
+    assert rig.health(LEARNER, 'meter') == 'estimated'
+    assert process.log.count('meter hwmon: ') == 1
+
+
+def test_a_battery_as_meter(rig):
+    start_learner(rig, meter='battery', base_power=0.5)
+    statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
+    camera = Camera(rig)
+    camera.meet(lambda: any_digit(camera))
+    assert statuses[-1].meter == '' and math.isnan(statuses[-1].power_measured)
+
+    def measured():
+        camera.show(any_digit(camera))
+        rig.publish('battery_state', BatteryState(voltage=4.0, current=-0.5), qos.STATUS)
+        return statuses[-1].energy_measured > 0
+    rig.wait_for(measured)
+    assert statuses[-1].meter == 'battery'
+    assert statuses[-1].power_measured == pytest.approx(4.0 * 0.5 - 0.5)
+    rig.publish('battery_state', BatteryState(voltage=4.0, current=math.nan), qos.STATUS)
+    rig.wait_for(lambda: rig.refused(LEARNER, 'battery_state') == 1)

@@ -58,14 +58,22 @@ def test_a_lifecycle_cycle_keeps_the_weights_and_a_killed_node_resumes(rig, tmp_
     assert checkpoint.exists()
     assert rig.transit(LEARNER, ACTIVATE)
     kept = last_status(rig, statuses)
-    assert kept.recruited_neurons > 10 and kept.labels_received == 40
+    assert kept.recruited_neurons > 10 and kept.accuracy_window == 40
+    assert kept.frames_classified == kept.labels_received == 0      # counts are new
+    assert kept.energy_total_estimated == 0.0
+    camera.results.clear()
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    rig.wait_for(lambda: statuses[-1].frames_classified >= 2 and statuses[-1].frames_received == (
+        statuses[-1].frames_classified + statuses[-1].frames_dropped))
+    wait_until_all_is_learned(rig, statuses)
+    kept = last_status(rig, statuses)
 
     assert rig.transit(LEARNER, DEACTIVATE) and rig.transit(LEARNER, CLEANUP)
     assert rig.state(LEARNER) == 'unconfigured'
     assert rig.transit(LEARNER, CONFIGURE) and rig.transit(LEARNER, ACTIVATE)
     restored = last_status(rig, statuses)
     assert restored.recruited_neurons == kept.recruited_neurons
-    assert restored.labels_received == 0      # counts are new
+    assert restored.accuracy_window == 0
 
     camera.results.clear()
     camera.meet(lambda: image(camera.next_digit()[0]))

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from itertools import cycle
 
@@ -13,7 +14,7 @@ from topspark_ros.engine import (MAX_CLASSES, NORMALISATIONS, NetworkConfig, Spi
 from topspark_ros.engine.kernels.stdp import target_spikes
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.online import (MAX_WAITING, Margins, OnlineLearner, OnlineSettings,
-                                            Timesteps)
+                                            Timesteps, Totals)
 from topspark_ros.streams.datasets import load_dataset
 
 CONFIG = NetworkConfig(inputs=64, neurons=60, max_input_rate=2.0, seed=1)
@@ -33,10 +34,6 @@ def new_learner(accuracy_window: int = 200, **timesteps) -> OnlineLearner:
 @pytest.fixture
 def learner():
     return new_learner()
-
-
-def totals(learner):
-    return learner.status(0.0).totals
 
 
 def teach(learner, frames: int, start: int = 0) -> list[str | None]:
@@ -63,7 +60,7 @@ def test_a_label_teaches_the_frame_that_waits_for_it(learner):
     learner.add_label(SECOND, NAMES[0])
     assert learner.learn_due(0.02) == 1
     assert knows(learner, 0)
-    assert (totals(learner).labels, totals(learner).labels_unmatched) == (1, 0)
+    assert (learner.totals.labels, learner.totals.labels_unmatched) == (1, 0)
 
 
 def test_a_label_may_come_before_its_frame(learner):
@@ -81,23 +78,23 @@ def test_a_label_names_the_frame_that_its_stamp_lies_in(learner, stamp_ns, early
         if moment:
             learner.classify(SECOND, PIXELS[0], 0.0, begin_ns=SECOND // 2)
     assert learner.learn_due(0.02) == 1
-    assert knows(learner, 0) and totals(learner).labels_unmatched == 0
+    assert knows(learner, 0) and learner.totals.labels_unmatched == 0
 
 
 def test_a_label_between_two_frames_is_counted(learner):
     learner.classify(SECOND, PIXELS[0], 0.0, begin_ns=SECOND // 2)
     learner.add_label(SECOND + 5, NAMES[0])
     learner.classify(2 * SECOND, PIXELS[1], 0.0, begin_ns=SECOND + 10)
-    assert totals(learner).labels_unmatched == 1
+    assert learner.totals.labels_unmatched == 1
     learner.add_label(SECOND // 2 - 1, NAMES[0])
-    assert totals(learner).labels_unmatched == 2
+    assert learner.totals.labels_unmatched == 2
 
 
 def test_two_frames_of_one_stamp_are_both_learned(learner):
     learner.classify(SECOND, PIXELS[0], 0.0)
     learner.classify(SECOND, PIXELS[1], 0.0)
     learner.learn_due(1.0)
-    assert totals(learner).learned == 2
+    assert learner.totals.learned == 2
 
 
 def test_spikes_are_made_for_the_t_of_each_presentation(learner):
@@ -129,14 +126,14 @@ def test_a_label_that_comes_too_late_is_counted(learner):
     assert learner.learn_due(WAIT_S) == 1      # as unlabelled
     learner.classify(2 * SECOND, PIXELS[1], WAIT_S)
     learner.add_label(SECOND, NAMES[0])
-    assert totals(learner).labels_unmatched == 1
+    assert learner.totals.labels_unmatched == 1
     assert learner.status(0.0).accuracy_frames == 0
 
 
 def test_a_label_whose_frame_never_comes_is_counted_when_a_newer_one_does(learner):
     learner.add_label(SECOND, NAMES[0])
     learner.classify(2 * SECOND, PIXELS[1], 0.0)
-    assert totals(learner).labels_unmatched == 1
+    assert learner.totals.labels_unmatched == 1
 
 
 def test_a_label_without_stamp_teaches_the_next_frame(learner):
@@ -151,7 +148,7 @@ def test_of_two_labels_for_the_next_frame_the_last_counts(learner):
     learner.add_label(0, NAMES[0])
     learner.classify(SECOND, PIXELS[0], 0.0)
     learner.learn_due(0.0)
-    assert knows(learner, 0) and totals(learner).labels_unmatched == 1
+    assert knows(learner, 0) and learner.totals.labels_unmatched == 1
 
 
 def test_frames_without_stamp_do_not_replace_each_other(learner):
@@ -172,7 +169,7 @@ def test_a_new_name_becomes_a_class(learner):
 def test_an_empty_name_is_refused_and_changes_nothing(learner, name):
     with pytest.raises(ValueError, match='class_id: empty'):
         learner.add_label(SECOND, name)
-    assert totals(learner).labels == 0
+    assert learner.totals.labels == 0
 
 
 def test_one_class_too_many_is_refused(learner):
@@ -219,7 +216,7 @@ def test_a_frame_without_label_is_learned_when_it_has_waited(learner):
     assert learner.learn_due(10.0 + 0.9 * WAIT_S) == 0
     assert learner.learn_due(10.0 + 1.1 * WAIT_S) == 1
     assert learner.next_due_s() is None
-    assert totals(learner).learned == 1
+    assert learner.totals.learned == 1
 
 
 def test_with_learning_off_frames_are_scored_but_not_learned(learner):
@@ -317,14 +314,14 @@ def test_output_activity_comes_to_its_target_online_and_stays_there_when_t_chang
 def test_frames_without_labels_do_not_pile_up(learner):
     for frame, pixels in zip(range(10_000), cycle(PIXELS)):
         learner.classify(frame + 1, pixels, 0.0)      # time stands still: none is due
-    assert totals(learner).learned == 10_000 - MAX_WAITING
+    assert learner.totals.learned == 10_000 - MAX_WAITING
     assert learner.learn_due(WAIT_S) == MAX_WAITING
 
 
 def test_labels_without_frames_do_not_pile_up(learner):
     for label in range(10_000):
         learner.add_label(label + 1, '3')
-    assert totals(learner).labels_unmatched == 10_000 - MAX_WAITING
+    assert learner.totals.labels_unmatched == 10_000 - MAX_WAITING
 
 
 def test_a_clock_that_was_set_back_leaves_no_frame_waiting(learner):
@@ -364,7 +361,7 @@ def test_replaced_weights_answer_at_once_and_counts_stay(learner):
     learner.replace_network(create_network(CONFIG), ())
     assert learner.classify(0, PIXELS[5], 5.0).class_name is None
     assert learner.status(5.0).accuracy_frames == 0
-    assert totals(learner).learned == 100
+    assert learner.totals.learned == 100
 
     learner.replace_network(*trained)
     again = learner.classify(0, PIXELS[5], 5.0)
@@ -384,7 +381,44 @@ def test_equal_runs_are_equal():
     one, other = new_learner(), new_learner()
     assert teach(one, 100) == teach(other, 100)
     assert same_weights(one.snapshot()[0], other.snapshot()[0])
-    assert one.status(5.0) == other.status(5.0)
+    first, second = one.status(5.0), other.status(5.0)
+    assert replace(first, activity=None) == replace(second, activity=None)
+    times = dict(inference_s=0.0)      # the only thing that is not given
+    assert replace(first.activity, **times) == replace(second.activity, **times)
+
+
+# Counts.
+
+def test_the_energy_of_all_frames_is_counted(learner):
+    energies = []
+    for frame in range(50):
+        energies.append(learner.classify(SECOND + frame, PIXELS[frame], 0.0).energy_j)
+    assert learner.totals.energy_j == pytest.approx(sum(energies))
+    learner.learn_due(1.0)
+    # All of it is within the activity window of 2 s.
+    assert learner.totals.energy_j == pytest.approx(50 * learner.status(1.0).activity.energy_j)
+    assert learner.totals.energy_j > 2 * sum(energies)
+
+
+def test_the_time_of_an_inference_is_measured(learner):
+    assert math.isnan(learner.status(0.0).activity.inference_s)
+    began_s = time.perf_counter()
+    for frame in range(20):
+        learner.classify(SECOND + frame, PIXELS[frame], 0.0)
+    assert 0 < 20 * learner.status(0.0).activity.inference_s < time.perf_counter() - began_s
+
+
+def test_counts_begin_anew_and_what_was_learned_stays(learner):
+    teach(learner, 60)
+    learner.classify(99 * SECOND, PIXELS[60], 3.0)
+    before = learner.status(3.0)
+    learner.reset_counts()
+    after = learner.status(3.0)
+    assert after.totals == Totals() and after.activity.frame_rate_hz == 0.0
+    assert after.accuracy == before.accuracy and after.accuracy_frames == 60
+    assert after.recruited_neurons == before.recruited_neurons
+    assert learner.learn_due(4.0) == 1      # still waited
+    assert (learner.totals.classified, learner.totals.learned) == (0, 1)
 
 
 def test_rates_and_power_are_of_the_last_seconds(learner):

@@ -60,6 +60,30 @@ def test_windows_follow_each_other_in_host_time():
     assert stream.counts.packets == 25 and stream.counts.lost_packets == 0
 
 
+@pytest.mark.parametrize('count', [50, 700])      # of events; 50 are fewer than least_events
+def test_windows_of_equally_many_events_follow_each_other_in_host_time(count):
+    stream = EventStream(settings(window_events=count))
+    windows = seen(stream, packets(26))
+    assert len(windows) == stream.counts.events // count > 10
+    assert {len(window.window.events) for window in windows} == {count}
+    for seen_window, later in zip(windows, windows[1:]):
+        window = seen_window.window
+        assert seen_window.begin_ns == pytest.approx(HOST_NS + window.start, abs=FRAME_NS / 2)
+        assert seen_window.stamp_ns - seen_window.begin_ns == window.end - 1 - window.start
+        assert window.end - 1 <= later.window.start
+    assert stream.counts.discarded == 0
+
+
+def test_a_window_of_so_many_events_is_cut_into_t_parts_of_its_time():
+    for window in seen(EventStream(settings(window_events=700)), packets(16)):
+        times = window.window.events['t'] - window.window.start
+        train = window.view().spikes(8)
+        assert train.steps[0] == 0 and train.steps[-1] == 7
+        part_ns = (window.window.end - window.window.start) / 8
+        steps, parts = np.unique(train.steps), np.unique((times // part_ns).astype(int))
+        assert set(steps) <= set(parts)
+
+
 @pytest.mark.parametrize('noise_rate_hz', [0.0, 3.0])
 @pytest.mark.parametrize('x, y', [(60, 50), (100, 70)])
 def test_what_moves_is_in_the_middle_wherever_it_is(x, y, noise_rate_hz):
@@ -102,13 +126,22 @@ def test_a_region_is_looked_at_as_it_is():
     assert len(seen(EventStream(outside), packets(8))[0].view().spikes(4).steps) == 0
 
 
-def test_lost_packets_start_a_new_window():
+@pytest.mark.parametrize('window_events', [0, 5000])
+def test_lost_packets_start_a_new_window(window_events):
     sent = list(packets(26))
-    whole, lossy = EventStream(settings()), EventStream(settings())
+    whole, lossy = (EventStream(settings(window_events=window_events)) for _ in range(2))
     seen(whole, sent)
     seen(lossy, sent[:10] + sent[12:])
     assert lossy.counts.lost_packets == 2 and lossy.counts.restarts == 1
     assert lossy.counts.discarded > 0 == whole.counts.discarded
+    assert whole.counts.restarts == 0
+
+
+def test_time_that_goes_back_is_a_restart():
+    stream = EventStream(settings(window_ns=10_000_000))
+    stream.push('mono', WIDTH, HEIGHT, 0, 1_000_000_000, HOST_NS, bytes(8))
+    stream.push('mono', WIDTH, HEIGHT, 1, 0, HOST_NS, bytes(8))
+    assert stream.counts.restarts == 1 and stream.counts.discarded == 1
 
 
 def test_another_camera_starts_anew_and_counts_go_on():

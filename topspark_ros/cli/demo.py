@@ -7,23 +7,22 @@ import math
 import os
 import signal
 import subprocess
-import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
-from rich.console import Console
-from rich.live import Live
+from rich.console import Console, Group
 from rich.table import Table
 
-from topspark_ros.cli import live_view, report
+from topspark_ros.cli import live_view, report, ros
 
 SUMMARY = ('Run camera, learner, controller, battery and operator as ROS 2 nodes for a minute and '
            'report what they did.')
 LEAST_RESELECTIONS = 3
 START_TIMEOUT_S = 120.0   # kernels are compiled at the first start
-LINE_PERIOD_S = 5.0
+REFRESH_S = 0.1
+HINT = 'The learner compiles its kernels, which may take a minute at the first start.'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,14 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    try:
-        from ament_index_python.packages import get_package_prefix
-    except ImportError:
-        raise ValueError('ROS 2 is not there; source it, or run `make demo`') from None
-    prefix = Path(get_package_prefix('topspark_ros'))
-    share = prefix / 'share' / 'topspark_ros'
     variant = EVENTS if arguments.events else IMAGES
-    parameters = arguments.parameters or share / 'config' / f'{variant.name}.yaml'
+    parameters = arguments.parameters or ros.configuration(f'{variant.name}.yaml')
     results = arguments.results or Path('results') / variant.name
     with open(parameters, encoding='utf-8') as file:
         configured = yaml.safe_load(file)
@@ -76,14 +69,12 @@ def run(arguments: argparse.Namespace) -> int:
                        for node in ('dataset_camera', 'snn_learner'))
     results.mkdir(parents=True, exist_ok=True)
 
-    os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE',
-                          str(share / 'config' / 'fastdds_profile.xml'))
-    # The demo stays on this machine and, by its namespace, apart from other runs.
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    ros.keep_local()
     duration_s = camera['frames'] / camera['frame_rate']
     window_s = learner['event_window'] if arguments.events else 0.0
-    return Demo(variant, prefix / 'lib' / 'topspark_ros', parameters, results,
-                namespace=f'/demo_{os.getpid()}', duration_s=duration_s, window_s=window_s,
+    # The namespace keeps it apart from other runs.
+    return Demo(variant, parameters, results, namespace=f'/demo_{os.getpid()}',
+                duration_s=duration_s, window_s=window_s,
                 expected=round(duration_s / window_s) if window_s else camera['frames'],
                 accuracy_window=learner['accuracy_window']).run()
 
@@ -95,11 +86,9 @@ class DemoFault(ValueError):
 class Demo:
     """Starts the nodes, watches them through their topics, stops them, and judges the run."""
 
-    def __init__(self, variant: Variant, executables: Path, parameters: Path, results: Path, *,
-                 namespace: str, duration_s: float, window_s: float, expected: int,
-                 accuracy_window: int):
+    def __init__(self, variant: Variant, parameters: Path, results: Path, *, namespace: str,
+                 duration_s: float, window_s: float, expected: int, accuracy_window: int):
         self._variant = variant
-        self._executables = executables
         self._parameters = parameters
         self._results = results
         self._namespace = namespace
@@ -111,69 +100,52 @@ class Demo:
         self._console = Console()
 
     def run(self) -> int:
-        import rclpy
-        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from topspark_ros.nodes.observer import Recorder, observing
 
-        from topspark_ros.nodes.observer import Observer
-
-        rclpy.init()
-        observer = Observer('demo_observer', self._accuracy_window, self._window_s,
-                            namespace=self._namespace)
-        executor = SingleThreadedExecutor()
-        executor.add_node(observer)
-
-        def spin() -> None:
-            try:
-                executor.spin()
-            except ExternalShutdownException:
-                pass
-
-        spinning = threading.Thread(target=spin, daemon=True)
-        spinning.start()
-        try:
+        with observing(lambda: Recorder(self._namespace, self._accuracy_window,
+                                        self._window_s)) as recorder:
             with ExitStack() as stack:
                 stack.callback(self._stop)
-                show = stack.enter_context(self._display(observer))
-                self._follow(observer, show)
-        finally:
-            executor.shutdown()
-            spinning.join(timeout=5.0)
-            observer.destroy_node()
-            rclpy.try_shutdown()
-        return self._conclude(observer.record, self._camera_health(observer))
+                display = stack.enter_context(self._display(recorder))
+                self._follow(recorder, display)
+            return self._conclude(recorder.look(), recorder.course)
 
     # The course ----------------------------------------------------------------------------
 
-    def _follow(self, observer, show) -> None:
+    def _follow(self, recorder, display: live_view.Display) -> None:
+        situation, course = recorder.look(), recorder.course
         for node in ('snn_learner', 'timestep_controller', 'battery_simulator',
                      *self._variant.nodes):
             self._start(node)
-        self._wait(lambda: observer.record.status is not None and observer.record.decisions,
-                   'the learner to be ready', START_TIMEOUT_S, show)
+        self._wait(lambda: situation.learner is not None and course.decisions,
+                   'the learner to be ready', START_TIMEOUT_S, recorder, display)
         for node in ('dataset_camera', 'power_budget_schedule'):
             self._start(node)
-        self._wait(lambda: self._camera_health(observer).get('message') == 'finished',
-                   'the camera to finish', self._duration_s + START_TIMEOUT_S, show)
-        record = observer.record
-        published = int(self._camera_health(observer)['frames published'])
-        statuses = len(record.power_w)
+        self._wait(lambda: 'dataset_camera' in situation.health
+                   and situation.health['dataset_camera'].message == 'finished',
+                   'the camera to finish', self._duration_s + START_TIMEOUT_S, recorder, display)
+        statuses = len(course.power_w)
         try:
             # The second status from now on counts what was still under way.
-            self._wait(lambda: len(record.power_w) >= statuses + 2 and
-                       len(record.results) == record.status.frames_classified
-                       == self._due(record.status, published),
-                       'the last classifications', 3.0, show)
+            self._wait(lambda: len(course.power_w) >= statuses + 2 and
+                       len(course.results) == situation.learner.frames_classified
+                       == self._due(situation),
+                       'the last classifications', 3.0, recorder, display)
         except DemoFault:
             pass       # some were lost: the verdict says how many
 
-    def _due(self, status, published: int) -> int:
-        """How many samples were there to be classified."""
-        return status.frames_received if self._variant is EVENTS else published
+    def _due(self, situation) -> int:
+        """How many samples were there to be classified, without those that decisions left out."""
+        received = (situation.learner.frames_received if self._variant is EVENTS
+                    else self._published(situation))
+        return received - situation.learner.frames_skipped
 
-    def _camera_health(self, observer) -> dict[str, str]:
-        return observer.health.get(f'{self._namespace}/dataset_camera'.lstrip('/'), {})
+    def _published(self, situation) -> int:
+        """Frames of the camera."""
+        return int(situation.health['dataset_camera'].values['frames published'])
 
-    def _wait(self, done, what: str, timeout_s: float, show) -> None:
+    def _wait(self, done, what: str, timeout_s: float, recorder,
+              display: live_view.Display) -> None:
         deadline_s = time.monotonic() + timeout_s
         while not done():
             for name, process in self._processes.items():
@@ -182,49 +154,30 @@ class Demo:
                                     + self._log(name).read_text(encoding='utf-8')[-2000:])
             if time.monotonic() > deadline_s:
                 raise DemoFault(f'waited {timeout_s:g} s for {what}; logs: {self._results}')
-            show()
-            time.sleep(0.1)
+            display.show()
+            recorder.spin(REFRESH_S)
 
-    def _display(self, observer):
-        title = 'topspark: a robot that sees, learns and saves energy'
+    def _display(self, recorder) -> live_view.Display:
+        def done() -> str:
+            return f'{len(recorder.course.results)} of {self._expected} {self._variant.sample}s'
 
-        class Lines:
-            def __enter__(self):
-                self._next_s = 0.0
-                return self.show
+        def view() -> Group:
+            progress = live_view.bar(len(recorder.course.results) / self._expected, 'magenta')
+            return Group(progress.append(f'   {done()}', 'bold'), live_view.view(
+                recorder.look(), hint=HINT,
+                title='topspark: a robot that sees, learns and saves energy'))
 
-            def __exit__(self, *_):
-                pass
+        def line() -> str:
+            return f'{done()} | {live_view.line(recorder.look(), HINT)}'
 
-            def show(self):
-                if time.monotonic() >= self._next_s:
-                    self._next_s = time.monotonic() + LINE_PERIOD_S
-                    console.print(observer.read(lambda r: live_view.line(r, **samples)),
-                                  highlight=False, soft_wrap=True)
-
-        class Screen:
-            def __enter__(self):
-                self._live = Live(console=console, refresh_per_second=5)
-                self._live.__enter__()
-                return self.show
-
-            def __exit__(self, *exception):
-                self._live.__exit__(*exception)
-
-            def show(self):
-                self._live.update(observer.read(
-                    lambda r: live_view.view(r, **samples, title=title)))
-
-        console = self._console
-        samples = dict(sample=self._variant.sample, expected=self._expected)
-        return Screen() if console.is_terminal else Lines()
+        return live_view.Display(self._console, view, line)
 
     # Processes -----------------------------------------------------------------------------
 
     def _start(self, node: str) -> None:
         with open(self._log(node), 'wb') as log:
             self._processes[node] = subprocess.Popen(
-                [self._executables / node, '--ros-args', '-r', f'__ns:={self._namespace}',
+                [ros.executable(node), '--ros-args', '-r', f'__ns:={self._namespace}',
                  '--params-file', self._parameters], stdout=log, stderr=log,
                 start_new_session=True)
 
@@ -244,8 +197,8 @@ class Demo:
 
     # The verdict ---------------------------------------------------------------------------
 
-    def _conclude(self, record, camera: dict[str, str]) -> int:
-        figures = self._figures(record, int(camera['frames published']))
+    def _conclude(self, situation, course) -> int:
+        figures = self._figures(situation, course)
         report.write_json(self._results / 'demo.json', figures)
         report.draw_course(self._results / 'demo.png', figures['series'],
                            sample=self._variant.sample, accuracy_window=self._accuracy_window,
@@ -267,27 +220,29 @@ class Demo:
         self._console.print(f'Picture, figures and logs: {self._results}', highlight=False)
         return 0 if all(figures['verdict'].values()) else 1
 
-    def _figures(self, record, published: int) -> dict:
-        status, sample, bound = record.status, self._variant.sample, self._variant.accuracy_bound
-        due = self._due(status, published)
-        accuracy = live_view.latest(record.accuracy)
+    def _figures(self, situation, course) -> dict:
+        status, published, due = (situation.learner, self._published(situation),
+                                  self._due(situation))
+        sample, bound = self._variant.sample, self._variant.accuracy_bound
+        accuracy = _latest(course.accuracy)
         settings = [(d.training_timesteps, d.inference_timesteps, d.learning)
-                    for d in record.decisions]
+                    for d in course.decisions]
         reselections = sum(before != after for before, after in zip(settings, settings[1:]))
-        lost = due - len(record.results)
-        energy = [result.energy_j for result in record.results]
-        latency = sorted(result.latency_s for result in record.results)
-        began_s, ended_s = ((record.results[0].time_s, record.results[-1].time_s)
-                            if record.results else (0.0, 0.0))
-        applied = {sequence for _, sequence in record.applied}
+        lost = due - len(course.results)
+        energy = [result.energy_j for result in course.results]
+        latency = sorted(result.latency_s for result in course.results)
+        began_s, ended_s = ((course.results[0].time_s, course.results[-1].time_s)
+                            if course.results else (0.0, 0.0))
+        applied = {sequence for _, sequence in course.applied}
         summary = {
             'frames published': published,
-            f'{sample}s classified': len(record.results),
+            f'{sample}s classified': len(course.results),
+            f'{sample}s left out': int(status.frames_skipped),
             f'{sample}s lost': lost,
             f'{sample}s learned': int(status.frames_learned),
-            f'{sample}s labelled': record.labelled,
+            f'{sample}s labelled': course.labelled,
             f'accuracy, last labelled {sample}s': accuracy,
-            'accuracy, whole run': record.correct / record.labelled if record.labelled
+            'accuracy, whole run': course.correct / course.labelled if course.labelled
             else math.nan,
             'neurons in use': int(status.recruited_neurons),
             'T re-selected': reselections,
@@ -295,17 +250,17 @@ class Demo:
             'latency, 95 % [s]': latency[int(0.95 * len(latency))] if latency else math.nan,
             'energy of an inference, estimated [J]': sum(energy) / len(energy) if energy
             else math.nan,
-            'power at the end, estimated [W]': live_view.latest(
-                [point for point in record.power_w if point[0] <= ended_s]),
-            'state of charge at the end': live_view.latest(record.state_of_charge),
+            'power at the end, estimated [W]': _latest(
+                [point for point in course.power_w if point[0] <= ended_s]),
+            'state of charge at the end': _latest(course.state_of_charge),
             'energy model': status.energy_model,
         }
         verdict = {
             f'{sample}s were learned': status.frames_learned > 0,
             f'the controller re-selected T at least {LEAST_RESELECTIONS} times, each with a '
             'reason, and the learner applied its last decision':
-                reselections >= LEAST_RESELECTIONS and all(d.detail for d in record.decisions)
-                and record.decisions[-1].sequence in applied,
+                reselections >= LEAST_RESELECTIONS and all(d.detail for d in course.decisions)
+                and course.decisions[-1].sequence in applied,
             f'no {sample} was lost': lost == 0 and status.frames_dropped == 0
                 and status.frames_classified == due,
             f'accuracy reached {bound:.0%}': accuracy >= bound,
@@ -316,10 +271,15 @@ class Demo:
 
         series = {
             'decisions': [dataclasses.asdict(decision) | {'time_s': decision.time_s - began_s}
-                          for decision in record.decisions],
-            'accuracy': since(record.accuracy), 'power_w': since(record.power_w),
-            'budget_w': since(record.budget_w),
-            'state_of_charge': since(record.state_of_charge),
-            f'{sample}s': since(map(dataclasses.astuple, record.results)),
+                          for decision in course.decisions],
+            'accuracy': since(course.accuracy), 'power_w': since(course.power_w),
+            'budget_w': since(course.limit_w),
+            'state_of_charge': since(course.state_of_charge),
+            f'{sample}s': since(map(dataclasses.astuple, course.results)),
         }
         return {'summary': summary, 'verdict': verdict, 'series': series}
+
+
+def _latest(points: list[tuple[float, float]]) -> float:
+    """The last value of a time series; NaN while there is none."""
+    return points[-1][1] if points else math.nan

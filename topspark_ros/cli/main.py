@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-VERBS = ('demo', 'profile', 'analyse', 'tradeoff', 'events')
+VERBS = ('demo', 'watch', 'profile', 'analyse', 'tradeoff', 'events')
 
 
 def main() -> int:

@@ -14,8 +14,9 @@ import numpy as np    # noqa: E402
 from matplotlib.ticker import LogLocator    # noqa: E402
 
 from topspark_ros.cli.arguments import comma_separated    # noqa: E402
+from topspark_ros.methodology.budgets import Budget, Limits    # noqa: E402
 from topspark_ros.methodology.policy import (    # noqa: E402
-    Budget, Conditions, Decision, PolicyConfig, TimestepPolicy,
+    Conditions, Decision, PolicyConfig, TimestepPolicy,
 )
 from topspark_ros.methodology.profile import Profile, load_profile    # noqa: E402
 from topspark_ros.methodology.tradeoff import (    # noqa: E402
@@ -58,14 +59,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f'--learned-share is {arguments.learned_share}, accepted is 0 to 1')
     budget = Budget(power_w=arguments.power, deadline_s=arguments.deadline,
                     min_accuracy=arguments.min_accuracy)
+    limits = Limits(power_w=budget.power_w, deadline_s=budget.deadline_s,
+                    min_accuracy=budget.min_accuracy)
     conditions = Conditions(state_of_charge=1.0, learned_share=arguments.learned_share)
 
     def choose(mu: float, epsilon: float) -> Decision:
         # A policy without a past: neither deadband nor dwell hold it back.
         config = PolicyConfig(
             latency_weight=mu, energy_weight_full=epsilon, energy_weight_empty=epsilon,
-            assumed_frame_rate_hz=arguments.rate, power_margin=0.0)
-        return TimestepPolicy(profile, config).decide(0.0, budget, conditions)
+            assumed_frame_rate_hz=arguments.rate, limit_margin=0.0)
+        return TimestepPolicy(profile, config).decide(0.0, limits, conditions)
 
     print('\n'.join(_table(mus, epsilons, choose)))
     try:
@@ -80,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _table(mus: Sequence[float], epsilons: Sequence[float], choose: Choose) -> list[str]:
     lines = [f'{"mu":>6} {"epsilon":>8} {"training T":>11} {"inference T":>12} {"accuracy":>9} '
-             f'{"latency":>10} {"energy":>10} {"power":>10}  reason']
+             f'{"latency":>10} {"energy":>10} {"power":>10} {"frames":>7}  reason']
     for mu in mus:
         for epsilon in epsilons:
             d = choose(mu, epsilon)
@@ -88,7 +91,7 @@ def _table(mus: Sequence[float], epsilons: Sequence[float], choose: Choose) -> l
                 f'{mu:6g} {epsilon:8g} {d.training_timesteps if d.learning else "off":>11} '
                 f'{d.inference_timesteps:12d} {d.expected_accuracy:9.1%} '
                 f'{d.expected_latency_s * 1e6:7.3g} us {d.expected_energy_j * 1e6:7.3g} uJ '
-                f'{d.expected_power_w * 1e6:7.3g} uW  {d.reason.name.lower()}')
+                f'{d.expected_power_w * 1e6:7.3g} uW {d.frame_share:7.0%}  {d.reason.name.lower()}')
     return lines
 
 

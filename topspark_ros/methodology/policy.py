@@ -1,80 +1,40 @@
-"""The controller's policy: which timesteps to use, as a state machine without ROS.
+"""The controller's policy: which setting to use, as a state machine without ROS.
 
-Limits are applied in a stated order: energy, power, deadline, accuracy floor; among what they
-leave, TopSpark's score decides. The energy weight of the score grows as the battery drains.
+Limits are applied in a stated order: energy, power (of the budgets and of the mission's plan),
+deadline, accuracy floor; among what they leave, TopSpark's score decides. The energy weight of the
+score grows as the battery drains.
 
-- No setting fits the power: learning is switched off; still none: the cheapest inference,
-  INFEASIBLE.
+- No setting fits the power: learning is switched off; then fewer frames are processed, down to
+  none; it comes back the other way. If `min_frame_share` forbids that: INFEASIBLE.
 - The deadline cannot be met: the quickest setting within the power, INFEASIBLE.
 - The accuracy floor cannot be met: the most accurate setting within power and deadline, ACCURACY.
-- The energy is used up: learning off and the cheapest inference, ENERGY.
-- Battery unknown or stale: an assumed state of charge, BATTERY_UNKNOWN.
+- The energy is used up: the fewest frames that are allowed, without learning, ENERGY.
+- Battery unknown: an assumed state of charge, BATTERY_UNKNOWN.
 - Budget stale: its limits stay in force, BUDGET_STALE.
 - Learner silent: the decision stays, LEARNER_SILENT, and is reconsidered when it is back.
   Before it was ever heard: STARTUP.
 
 Against flapping, a decision is left only for a score better by the deadband and not before the
-minimum dwell, and the power limit is entered with a margin. A violated limit breaks both.
+minimum dwell, and power limit and deadline are entered with a margin. A violated limit breaks
+both; when a budget was changed, the dwell is short.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from numbers import Real
 
 import numpy as np
 
+from .budgets import Limits
 from .profile import Profile
-from .tradeoff import Candidates, enumerate_candidates, score_candidates
+from .ranges import ABOVE_ZERO, FRACTION, FRACTION_BELOW_ONE, FROM_ZERO
+from .tradeoff import Candidates, enumerate_candidates, score_candidates, unbeaten
 
 
-class PolicyError(ValueError):
-    """A budget or configuration was refused: one line with field, value and what is accepted."""
-
-
-@dataclass(frozen=True)
-class _Range:
-    """A set of numbers in words and as a test."""
-
-    words: str
-    holds: Callable[[float], bool]
-
-    def require(self, name: str, value: object, suffix: str = '') -> None:
-        if isinstance(value, bool) or not isinstance(value, Real) or not self.holds(value):
-            raise PolicyError(f'{name} is {value}, accepted is {self.words}{suffix}')
-
-
-_FROM_ZERO = _Range('a finite number from 0', lambda value: 0 <= value < math.inf)
-_ABOVE_ZERO = _Range('a finite number above 0', lambda value: 0 < value < math.inf)
-_FRACTION = _Range('a fraction from 0 to 1', lambda value: 0 <= value <= 1)
-_FRACTION_BELOW_ONE = _Range('a fraction from 0 to below 1', lambda value: 0 <= value < 1)
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What perception may use. NaN in any field: no limit.
-
-    power_w: mean power, W, from 0.
-    energy_j: energy left to use, J, from 0.
-    deadline_s: from a frame to its classification, s, above 0.
-    min_accuracy: least expected accuracy, 0..1.
-
-    Raises PolicyError for a value that is neither NaN nor in its range.
-    """
-
-    power_w: float = math.nan
-    energy_j: float = math.nan
-    deadline_s: float = math.nan
-    min_accuracy: float = math.nan
-
-    def __post_init__(self) -> None:
-        for name, accepted in (('power_w', _FROM_ZERO), ('energy_j', _FROM_ZERO),
-                               ('deadline_s', _ABOVE_ZERO), ('min_accuracy', _FRACTION)):
-            if not _is_nan(getattr(self, name)):
-                accepted.require(name, getattr(self, name), suffix=', or NaN for no limit')
+DWELL_ASKED_S = 0.5  # who changes a budget waits for an answer
 
 
 @dataclass(frozen=True)
@@ -86,12 +46,14 @@ class PolicyConfig:
     energy_weight_empty: epsilon at an empty battery, linear between the two, from 0.
     assumed_state_of_charge: used while the battery is unknown, 0..1.
     assumed_frame_rate_hz: used until a frame rate was measured, Hz, above 0.
-    min_dwell_s: a decision stays at least this long while no limit is violated, s, from 0.
+    min_dwell_s: a decision stays at least this long while no limit is violated, s, from 0; half a
+        second if a budget was changed since.
     deadband: a decision stays while no other scores better by more than this, from 0.
-    power_margin: a setting is entered only if it leaves this share of the power limit free, but
-        is kept up to the limit; 0 to below 1.
+    limit_margin: a setting is entered only if it leaves this share of the power limit and of the
+        deadline free, but is kept up to the limit; 0 to below 1.
+    min_frame_share: no less is processed, whatever the power limit, 0..1.
 
-    Raises PolicyError for a value out of its range.
+    Raises RangeError for a value out of its range.
     """
 
     latency_weight: float = 0.02
@@ -101,14 +63,16 @@ class PolicyConfig:
     assumed_frame_rate_hz: float = 30.0
     min_dwell_s: float = 2.0
     deadband: float = 0.005
-    power_margin: float = 0.05
+    limit_margin: float = 0.05
+    min_frame_share: float = 0.0
 
     def __post_init__(self) -> None:
         for name, accepted in (
-            ('latency_weight', _FROM_ZERO), ('energy_weight_full', _FROM_ZERO),
-            ('energy_weight_empty', _FROM_ZERO), ('assumed_state_of_charge', _FRACTION),
-            ('assumed_frame_rate_hz', _ABOVE_ZERO), ('min_dwell_s', _FROM_ZERO),
-            ('deadband', _FROM_ZERO), ('power_margin', _FRACTION_BELOW_ONE),
+            ('latency_weight', FROM_ZERO), ('energy_weight_full', FROM_ZERO),
+            ('energy_weight_empty', FROM_ZERO), ('assumed_state_of_charge', FRACTION),
+            ('assumed_frame_rate_hz', ABOVE_ZERO), ('min_dwell_s', FROM_ZERO),
+            ('deadband', FROM_ZERO), ('limit_margin', FRACTION_BELOW_ONE),
+            ('min_frame_share', FRACTION),
         ):
             accepted.require(name, getattr(self, name))
 
@@ -118,21 +82,26 @@ class Conditions:
     """What is known at the time of a decision. Any float is accepted anywhere.
 
     state_of_charge: 0..1; NaN or out of range: unknown.
-    battery_stale: no battery state has come for too long, or ever.
     budget_stale: a budget has come, but none for too long.
     learner_silent: no status of the learner has come for too long, or ever.
-    frame_rate_hz: frames processed a second; 0, negative or not finite: unmeasured, and the last
+    frame_rate_hz: frames that come a second; 0, negative or not finite: unmeasured, and the last
         measured one counts.
-    learned_share: share of the frames that is learned, clipped to 0..1; NaN: unmeasured. While
-        learning is off, or unmeasured, the last one counts, at first 1.
+    learned_share: share of the processed frames that is learned, clipped to 0..1; NaN:
+        unmeasured. While learning is off, or unmeasured, the last one counts, at first 1.
+    energy_ratios: energy of a frame as measured over the profile's, an entry for each row of
+        Candidates; None: as in the profile.
+    latency_ratio: the same of the time of an inference.
+    latency_overhead_s: from receipt of a frame to its classification without the inference, s.
     """
 
     state_of_charge: float = math.nan
-    battery_stale: bool = False
     budget_stale: bool = False
     learner_silent: bool = False
     frame_rate_hz: float = math.nan
     learned_share: float = math.nan
+    energy_ratios: Sequence[float] | None = None
+    latency_ratio: float = 1.0
+    latency_overhead_s: float = 0.0
 
 
 class Reason(IntEnum):
@@ -148,25 +117,28 @@ class Reason(IntEnum):
     BUDGET_STALE = 7
     LEARNER_SILENT = 8
     ENERGY = 9
+    MISSION = 10
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The setting to use, and what the profile promises for it at the time of the decision.
+    """The setting to use, and what is promised for it at the time of the decision.
 
     training_timesteps, inference_timesteps: T, both of the profile.
     learning: whether frames are learned.
+    frame_share: of the frames that is processed, 0..1; 0: paused.
     reason: what decided.
     detail: one sentence with the numbers that decided.
-    expected_accuracy: 0..1.
+    expected_accuracy: of the processed frames, 0..1.
     expected_latency_s: from a frame to its classification, s.
-    expected_energy_j: a frame, the mean share of training included, J.
-    expected_power_w: energy a frame times the frame rate, W.
+    expected_energy_j: a processed frame, the mean share of training included, J.
+    expected_power_w: energy a frame times the rate of processed frames, W.
     """
 
     training_timesteps: int
     inference_timesteps: int
     learning: bool
+    frame_share: float
     reason: Reason
     detail: str
     expected_accuracy: float
@@ -174,60 +146,82 @@ class Decision:
     expected_energy_j: float
     expected_power_w: float
 
+    @property
+    def setting(self) -> tuple[int, int, bool, float]:
+        """What the learner does: training T, inference T, learning, frame share."""
+        return (self.training_timesteps, self.inference_timesteps, self.learning,
+                self.frame_share)
+
 
 class TimestepPolicy:
-    """Chooses T for training and inference from a profile, under a budget, over time.
+    """Chooses T for training and inference from a profile, under limits, over time.
 
     Deterministic: equal sequences of calls give equal decisions.
+
+    config: may be replaced at any time.
     """
 
     def __init__(self, profile: Profile, config: PolicyConfig = PolicyConfig()) -> None:
-        self._profile = profile
-        self._config = config
+        self._candidates = enumerate_candidates(profile, learned_share=1.0)
+        self.config = config
         self._decision: Decision | None = None
         self._row = -1  # of the present decision among the candidates
         self._cause = Reason.STARTUP  # why it was chosen, whatever fault came since
         self._grounds = ''  # the same as a sentence
         self._changed_s = -math.inf
+        self._asked: tuple[float, ...] = ()  # by the budgets, when that was
+        self._heard = False  # the learner, ever
         self._frame_rate_hz = config.assumed_frame_rate_hz
-        self._learned_share = 1.0  # until it was measured: the most it can be
 
-    def decide(self, now_s: float, budget: Budget, conditions: Conditions) -> Decision:
+    def resume(self, training_timesteps: int, inference_timesteps: int, learning: bool,
+               frame_share: float) -> None:
+        """Take a setting, of a controller before this one, as the present one.
+
+        One that the profile does not have is passed over, as is any after the first decision.
+        """
+        if self._row < 0:
+            row = self._candidates.row(
+                training_timesteps, inference_timesteps, learning, frame_share)
+            self._row = -1 if row is None else row
+
+    def decide(self, now_s: float, limits: Limits, conditions: Conditions) -> Decision:
         """The decision at time `now_s`, s, of any clock; one that jumps back restarts the dwell.
 
-        Returns the same object as before while T, learning and reason stay.
+        Returns the same object as before while setting and reason stay.
         """
-        heard_before = self._decision is not None and self._decision.reason != Reason.STARTUP
-        if conditions.learner_silent and heard_before:
+        if conditions.learner_silent and self._heard:
             return self._hold_silent()
+        self._heard = not conditions.learner_silent
 
-        situation = self._assess(budget, conditions)
-        row, cause = _choose(situation, budget, self._row)
+        situation = self._assess(limits, conditions)
+        row, cause = _choose(situation, limits, self._row)
         self._changed_s = min(self._changed_s, now_s)
-        if row != self._row and self._within_deadband(situation, budget, row, cause):
+        if row != self._row and self._within_deadband(situation, limits, row, cause):
             row = self._row
-        if row == self._row or not self._dwells(now_s, situation, budget, row, cause):
+        if row == self._row or not self._dwells(now_s, situation, limits, row, cause):
             if row != self._row:
-                self._changed_s = now_s
+                self._changed_s, self._asked = now_s, _asked(limits)
             self._row, self._cause = row, cause
-            self._grounds = _explain(cause, situation, budget, row)
+            self._grounds = _explain(cause, situation, limits, row)
         return self._publish(situation, _visible_reason(self._cause, situation, conditions))
 
     def _publish(self, situation: _Situation, reason: Reason) -> Decision:
-        """The present decision, a new one if T, learning or reason differ from the last."""
+        """The present decision, a new one if setting or reason differ from the last."""
         row, candidates = self._row, situation.candidates
         new = Decision(
             training_timesteps=int(candidates.training_timesteps[row]),
             inference_timesteps=int(candidates.inference_timesteps[row]),
             learning=bool(candidates.learning[row]),
+            frame_share=float(candidates.frame_share[row]),
             reason=reason,
             detail=_FAULTS.get(reason, '') + self._grounds,
             expected_accuracy=float(candidates.accuracy[row]),
-            expected_latency_s=float(candidates.latency_s[row]),
-            expected_energy_j=float(candidates.energy_j[row]),
+            expected_latency_s=float(situation.latency_s[row]),
+            expected_energy_j=float(situation.energy_j[row]),
             expected_power_w=float(situation.power_w[row]),
         )
-        if self._decision is None or _essence(new) != _essence(self._decision):
+        last = self._decision
+        if last is None or (new.setting, new.reason) != (last.setting, last.reason):
             self._decision = new
         return self._decision
 
@@ -235,58 +229,75 @@ class TimestepPolicy:
         if self._decision.reason != Reason.LEARNER_SILENT:
             self._decision = replace(
                 self._decision, reason=Reason.LEARNER_SILENT,
-                detail=f'the learner is silent: {_setting(self._decision)} stays until it is back',
+                detail=f'the learner is silent: {_words(self._decision)} stays until it is back',
             )
         return self._decision
 
-    def _assess(self, budget: Budget, conditions: Conditions) -> _Situation:
-        config = self._config
+    def _assess(self, limits: Limits, conditions: Conditions) -> _Situation:
+        config = self.config
         rate = conditions.frame_rate_hz
         if math.isfinite(rate) and rate > 0:
             self._frame_rate_hz = rate
         # Without learning the measured share is 0, which says nothing about learning again.
         learning = self._decision is None or self._decision.learning
         if learning and not math.isnan(conditions.learned_share):
-            self._learned_share = min(max(conditions.learned_share, 0.0), 1.0)
+            self._candidates = replace(
+                self._candidates, learned_share=min(max(conditions.learned_share, 0.0), 1.0))
         charge = conditions.state_of_charge
-        battery_known = not conditions.battery_stale and 0 <= charge <= 1
+        battery_known = 0 <= charge <= 1
         if not battery_known:
             charge = config.assumed_state_of_charge
         epsilon = config.energy_weight_empty + charge * (
             config.energy_weight_full - config.energy_weight_empty)
 
-        candidates = enumerate_candidates(self._profile, self._learned_share)
+        candidates = self._candidates
+        energy_j = candidates.energy_j
+        if conditions.energy_ratios is not None:
+            energy_j = energy_j * _usable(conditions.energy_ratios)
         # A rate near the largest float overflows to inf, which fits no limit: as it should.
-        with np.errstate(over='ignore'):
-            power_w = candidates.energy_j * self._frame_rate_hz
+        with np.errstate(over='ignore', invalid='ignore'):
+            power_w = energy_j * self._frame_rate_hz * candidates.frame_share
+            latency_s = (candidates.latency_s * _usable(conditions.latency_ratio)
+                         + np.nan_to_num(max(conditions.latency_overhead_s, 0.0)))
+        # Nothing that is processed takes nothing, whatever it would take.
+        power_w[candidates.frame_share == 0] = 0.0
         return _Situation(
             candidates=candidates,
+            # Of the profile alone: a measurement that wavers is not to move the choice.
             score=score_candidates(candidates, config.latency_weight, epsilon),
+            energy_j=energy_j,
             power_w=power_w,
-            enterable_power_w=_limit(budget.power_w) * (1 - config.power_margin),
+            latency_s=latency_s,
+            margin=config.limit_margin,
+            allowed=(candidates.frame_share >= config.min_frame_share),
             frame_rate_hz=self._frame_rate_hz,
             state_of_charge=charge,
             battery_known=battery_known,
         )
 
     def _within_deadband(
-        self, situation: _Situation, budget: Budget, best: int, cause: Reason,
+        self, situation: _Situation, limits: Limits, best: int, cause: Reason,
     ) -> bool:
         """Whether the present row is about as good as the best."""
-        row, learning = self._row, situation.candidates.learning
-        if row < 0 or learning[row] != learning[best] or cause in _AT_ONCE:
+        row, candidates = self._row, situation.candidates
+        if (row < 0 or cause in _AT_ONCE
+                or candidates.learning[row] != candidates.learning[best]
+                or candidates.frame_share[row] != candidates.frame_share[best]):
             return False
         gain = situation.score[best] - situation.score[row]
-        return gain <= self._config.deadband and not _violates(situation, budget, row, best)
+        return gain <= self.config.deadband and not _violates(situation, limits, row, best)
 
     def _dwells(
-        self, now_s: float, situation: _Situation, budget: Budget, best: int, cause: Reason,
+        self, now_s: float, situation: _Situation, limits: Limits, best: int, cause: Reason,
     ) -> bool:
         """Whether the present row, though not the best, is too young to be left."""
         if self._row < 0 or cause in _AT_ONCE:
             return False
-        young = now_s - self._changed_s < self._config.min_dwell_s
-        return young and not _violates(situation, budget, self._row, best)
+        dwell_s = self.config.min_dwell_s
+        if _asked(limits) != self._asked:
+            dwell_s = min(dwell_s, DWELL_ASKED_S)
+        young = now_s - self._changed_s < dwell_s
+        return young and not _violates(situation, limits, self._row, best)
 
 
 @dataclass(frozen=True)
@@ -295,31 +306,39 @@ class _Situation:
 
     candidates: Candidates
     score: np.ndarray
+    energy_j: np.ndarray
     power_w: np.ndarray
-    enterable_power_w: float
+    latency_s: np.ndarray
+    margin: float
+    allowed: np.ndarray
     frame_rate_hz: float
     state_of_charge: float
     battery_known: bool
 
+    @property
+    def least(self) -> int:
+        """The row that spends least."""
+        cost = self.energy_j * self.candidates.frame_share
+        return int(np.argmin(np.where(self.allowed & ~self.candidates.learning, cost, math.inf)))
 
-def _choose(situation: _Situation, budget: Budget, present: int) -> tuple[int, Reason]:
-    """The best candidate under the budget and the limit that made it so."""
-    energy_j = situation.candidates.energy_j
-    cheapest = int(np.argmin(np.where(situation.candidates.learning, math.inf, energy_j)))
-    if budget.energy_j <= energy_j[cheapest]:
-        return cheapest, Reason.ENERGY
 
-    row, met = _best(situation, budget, present)
+def _choose(situation: _Situation, limits: Limits, present: int) -> tuple[int, Reason]:
+    """The best candidate under the limits and the one that made it so."""
+    frame_j = situation.energy_j[~situation.candidates.learning].min()
+    if limits.energy_j <= frame_j:
+        return situation.least, Reason.ENERGY
+
+    row, met = _best(situation, limits, present)
     if not met:
         return row, Reason.INFEASIBLE
     # The limit without which the choice would be another; the first where several are.
     for reason, field in _LIMITS:
-        if _best(situation, replace(budget, **{field: math.nan}), present)[0] != row:
+        if _best(situation, replace(limits, **{field: math.nan}), present)[0] != row:
             return row, reason
     # Or, where two limits forbid the same, the first that alone would change the choice.
-    free = Budget()
+    free = Limits(overdraft_w=limits.overdraft_w)
     for reason, field in _LIMITS:
-        alone = replace(free, **{field: getattr(budget, field)})
+        alone = replace(free, **{field: getattr(limits, field)})
         if _best(situation, alone, present)[0] != _best(situation, free, present)[0]:
             return row, reason
     return row, Reason.SCORE
@@ -327,47 +346,69 @@ def _choose(situation: _Situation, budget: Budget, present: int) -> tuple[int, R
 
 _LIMITS = (
     (Reason.POWER, 'power_w'),
+    (Reason.MISSION, 'mission_power_w'),
     (Reason.DEADLINE, 'deadline_s'),
     (Reason.ACCURACY, 'min_accuracy'),
 )
 
 
-def _best(situation: _Situation, budget: Budget, present: int) -> tuple[int, bool]:
+def _best(situation: _Situation, limits: Limits, present: int) -> tuple[int, bool]:
     """The best score within power, deadline and floor, and whether power and deadline are met."""
-    candidates, power_w = situation.candidates, situation.power_w
-    learning = candidates.learning
-    fits = power_w <= _limit(budget.power_w)
-    enterable = fits
-    if not math.isnan(budget.power_w):
-        enterable = power_w <= situation.enterable_power_w
-        if present >= 0:
-            enterable[present] = fits[present]
-    for rows in (learning & enterable, learning & fits, ~learning & fits):
+    candidates = situation.candidates
+    enterable = situation.allowed & _fits(
+        situation.power_w, limits.allowed_power_w, situation.margin, present)
+    for rows in (candidates.learning, ~candidates.learning & (candidates.frame_share == 1)):
+        rows = rows & enterable
         if rows.any():
             break
     else:
-        return int(np.argmin(np.where(learning, math.inf, candidates.energy_j))), False
+        fewer = np.flatnonzero(enterable)
+        if not len(fewer):
+            least = situation.least
+            return least, (situation.power_w[least] <= limits.allowed_power_w
+                           and situation.latency_s[least] <= _limit(limits.deadline_s))
+        rows = np.zeros_like(enterable)
+        rows[fewer[0]] = True  # most frames
 
-    in_time = rows & (candidates.latency_s <= _limit(budget.deadline_s))
-    if not in_time.any():
-        quickest = rows & (candidates.latency_s == candidates.latency_s[rows].min())
+    deadline_s = _limit(limits.deadline_s)
+    for margin in (situation.margin, 0.0):
+        in_time = rows & _fits(situation.latency_s, deadline_s, margin, present)
+        if in_time.any():
+            break
+    else:
+        quickest = rows & (situation.latency_s == situation.latency_s[rows].min())
         return int(np.argmax(np.where(quickest, situation.score, -math.inf))), False
-    if not math.isnan(budget.min_accuracy):
-        accurate = in_time & (candidates.accuracy >= budget.min_accuracy)
+    if not math.isnan(limits.min_accuracy):
+        accurate = in_time & (candidates.accuracy >= limits.min_accuracy)
         if not accurate.any():
             return int(np.argmax(np.where(in_time, candidates.accuracy, -math.inf))), True
         in_time = accurate
-    return int(np.argmax(np.where(in_time, situation.score, -math.inf))), True
+    # Without those that spend more for less accuracy, whatever their score: more power is never to
+    # make perception worse.
+    rows = unbeaten(np.flatnonzero(in_time), situation.power_w, candidates.accuracy)
+    return int(rows[np.argmax(situation.score[rows])]), True
 
 
-def _violates(situation: _Situation, budget: Budget, row: int, best: int) -> bool:
+def _asked(limits: Limits) -> tuple[float, ...]:
+    """What the budgets themselves say; equal if they do."""
+    return tuple(map(_limit, (limits.power_w, limits.deadline_s, limits.min_accuracy)))
+
+
+def _fits(cost: np.ndarray, limit: float, margin: float, present: int) -> np.ndarray:
+    """The rows that may be entered; the present one needs no margin."""
+    fits = cost <= limit * (1 - margin)
+    if present >= 0:
+        fits[present] = cost[present] <= limit
+    return fits
+
+
+def _violates(situation: _Situation, limits: Limits, row: int, best: int) -> bool:
     """Whether `row` breaks a limit that is not lost anyway, which it is if `best` breaks it."""
-    candidates = situation.candidates
+    accuracy = situation.candidates.accuracy
     excess = (
-        (situation.power_w, _limit(budget.power_w)),
-        (candidates.latency_s, _limit(budget.deadline_s)),
-        (-candidates.accuracy, -(0.0 if math.isnan(budget.min_accuracy)
-                                 else budget.min_accuracy)),
+        (situation.power_w, limits.allowed_power_w),
+        (situation.latency_s, _limit(limits.deadline_s)),
+        (-accuracy, -(0.0 if math.isnan(limits.min_accuracy) else limits.min_accuracy)),
     )
     return any(cost[row] > limit and cost[best] < cost[row] for cost, limit in excess)
 
@@ -389,28 +430,37 @@ def _visible_reason(cause: Reason, situation: _Situation, conditions: Conditions
     return cause
 
 
-def _explain(cause: Reason, situation: _Situation, budget: Budget, row: int) -> str:
+def _explain(cause: Reason, situation: _Situation, limits: Limits, row: int) -> str:
     candidates = situation.candidates
+    share = candidates.frame_share[row]
     power = f'{situation.power_w[row]:.3g} W at {situation.frame_rate_hz:.3g} frames/s'
-    latency = f'latency {candidates.latency_s[row]:.3g} s'
-    accuracy = f'accuracy {candidates.accuracy[row]:.3f}'
-    if not candidates.learning[row]:
+    if share == 0:
+        power = 'paused'
+    elif share < 1:
+        power += f', {share:.0%} of them, without learning'
+    elif not candidates.learning[row]:
         power += ' without learning'
+    latency = f'latency {situation.latency_s[row]:.3g} s'
+    accuracy = f'accuracy {candidates.accuracy[row]:.3f}'
+    save = f' less {limits.overdraft_w:.3g} W overdrawn' if limits.overdraft_w > 0 else ''
     if cause == Reason.SCORE:
         return (f'best score {situation.score[row]:.3f} at state of charge '
                 f'{situation.state_of_charge:.2f}: {accuracy}, {power}')
     if cause == Reason.POWER:
-        return f'power limit {budget.power_w:.3g} W: {power}, {accuracy}'
+        return f'power limit {limits.power_w:.3g} W{save}: {power}, {accuracy}'
+    if cause == Reason.MISSION:
+        return (f'{limits.mission_power_w:.3g} W{save} lasts to the end of the mission: {power}, '
+                f'{accuracy}')
     if cause == Reason.DEADLINE:
-        return f'deadline {budget.deadline_s:.3g} s: {latency}, {accuracy}'
+        return f'deadline {limits.deadline_s:.3g} s: {latency}, {accuracy}'
     if cause == Reason.ACCURACY:
-        return f'least accuracy {budget.min_accuracy:.3f}: {accuracy}, {power}'
+        return f'least accuracy {limits.min_accuracy:.3f}: {accuracy}, {power}'
     if cause == Reason.ENERGY:
-        return f'energy left {budget.energy_j:.3g} J is used up: {power}'
-    limits = [f'{name} {value:.3g} {unit}' for name, value, unit in (
-        ('power limit', budget.power_w, 'W'), ('deadline', budget.deadline_s, 's'),
+        return f'energy left {limits.energy_j:.3g} J is used up: {power}'
+    named = [f'{name} {value:.3g} {unit}' for name, value, unit in (
+        ('power limit', limits.strictest_power_w, 'W'), ('deadline', limits.deadline_s, 's'),
     ) if not math.isnan(value)]
-    return f'no setting meets {" and ".join(limits)}: at best {power}, {latency}'
+    return f'no setting meets {" and ".join(named)}: at best {power}, {latency}'
 
 
 _FAULTS = {
@@ -420,20 +470,19 @@ _FAULTS = {
 }
 
 
-def _essence(decision: Decision) -> tuple:
-    """What makes a decision another one."""
-    return (decision.training_timesteps, decision.inference_timesteps, decision.learning,
-            decision.reason)
-
-
-def _setting(decision: Decision) -> str:
+def _words(decision: Decision) -> str:
+    if decision.frame_share == 0:
+        return 'the pause'
+    share = f', {decision.frame_share:.0%} of the frames' if decision.frame_share < 1 else ''
     learning = f'training T {decision.training_timesteps}' if decision.learning else 'no learning'
-    return f'inference T {decision.inference_timesteps}, {learning}'
+    return f'inference T {decision.inference_timesteps}, {learning}{share}'
 
 
 def _limit(value: float) -> float:
     return math.inf if math.isnan(value) else value
 
 
-def _is_nan(value: object) -> bool:
-    return isinstance(value, Real) and math.isnan(value)
+def _usable(ratios: float | Sequence[float]) -> np.ndarray:
+    """Ratios, 1 where they are not finite and above 0."""
+    ratios = np.asarray(ratios, float)
+    return np.where(np.isfinite(ratios) & (ratios > 0), ratios, 1.0)

@@ -11,32 +11,65 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .profile import Profile
+from .profile import Profile, ProfilePoint
+
+
+# Steps of a quarter: finer than what a frame more or less makes of a power limit.
+SHARES = tuple(0.8 ** step for step in range(1, 21)) + (0.0,)
 
 
 @dataclass(frozen=True)
 class Candidates:
     """Every setting that a profile offers, one a row: n * n pairs of T with learning on, then
-    n without learning. The last of the pairs is the reference.
+    n without learning, then the smallest T without learning for fewer and fewer frames. The last
+    of the pairs is the reference.
 
-    All arrays have the shape (n * n + n,).
+    All arrays have the shape (n * n + n + len(SHARES),).
 
     training_timesteps: int64. Without learning it decides nothing and is the smallest.
     inference_timesteps: int64.
     learning: bool.
-    accuracy: expected, 0..1, float64.
-    latency_s: from a frame to its classification, s, float64.
-    frame_time_s: processor time a frame, the mean share of training included, s, float64.
-    energy_j: energy a frame, the mean share of training included, J, float64.
+    frame_share: of the frames that is processed, 0..1, float64.
+    accuracy: expected, of the frames that are processed, 0..1, float64.
+    latency_s: processor time of an inference, s, float64.
+    inference_j: energy of an inference, J, float64.
+    training_s, training_j: processor time and energy of learning one frame, 0 without learning,
+        s and J, float64.
+    learned_share: of the processed frames that is learned where learning is on, 0..1.
     """
 
     training_timesteps: np.ndarray
     inference_timesteps: np.ndarray
     learning: np.ndarray
+    frame_share: np.ndarray
     accuracy: np.ndarray
     latency_s: np.ndarray
-    frame_time_s: np.ndarray
-    energy_j: np.ndarray
+    inference_j: np.ndarray
+    training_s: np.ndarray
+    training_j: np.ndarray
+    learned_share: float
+
+    def __len__(self) -> int:
+        return len(self.learning)
+
+    @property
+    def frame_time_s(self) -> np.ndarray:
+        """Processor time a processed frame, the mean share of training included, s, float64."""
+        return self.latency_s + self.learned_share * self.training_s
+
+    @property
+    def energy_j(self) -> np.ndarray:
+        """Energy a processed frame, the mean share of training included, J, float64."""
+        return self.inference_j + self.learned_share * self.training_j
+
+    def row(self, training_timesteps: int, inference_timesteps: int, learning: bool,
+            frame_share: float) -> int | None:
+        """The row of a setting; None if there is none. Training T counts only with learning."""
+        rows = np.flatnonzero(
+            (self.inference_timesteps == inference_timesteps) & (self.learning == learning)
+            & ((self.training_timesteps == training_timesteps) | (not learning))
+            & (np.abs(self.frame_share - frame_share) < 1e-6))
+        return int(rows[0]) if len(rows) else None
 
 
 def enumerate_candidates(profile: Profile, learned_share: float) -> Candidates:
@@ -44,24 +77,22 @@ def enumerate_candidates(profile: Profile, learned_share: float) -> Candidates:
 
     A learned frame is first classified, so costs both phases.
     """
-    smallest = profile.timesteps[0]
-    rows = [
-        (
-            train.timesteps, test.timesteps, True,
-            profile.expected_accuracy(train.timesteps, test.timesteps),
-            test.inference.latency_s,
-            test.inference.latency_s + learned_share * train.training.latency_s,
-            test.inference.energy_j + learned_share * train.training.energy_j,
-        )
-        for train in profile.points for test in profile.points
-    ] + [
-        (
-            smallest, test.timesteps, False, test.inference.accuracy,
-            test.inference.latency_s, test.inference.latency_s, test.inference.energy_j,
-        )
-        for test in profile.points
-    ]
-    return Candidates(*map(np.array, zip(*rows)))
+    smallest = profile.points[0]
+
+    def pair(train: ProfilePoint, test: ProfilePoint) -> tuple:
+        return (train.timesteps, test.timesteps, True, 1.0,
+                profile.expected_accuracy(train.timesteps, test.timesteps),
+                test.inference.latency_s, test.inference.energy_j,
+                train.training.latency_s, train.training.energy_j)
+
+    def without_learning(test: ProfilePoint, frame_share: float) -> tuple:
+        return (smallest.timesteps, test.timesteps, False, frame_share, test.inference.accuracy,
+                test.inference.latency_s, test.inference.energy_j, 0.0, 0.0)
+
+    rows = [pair(train, test) for train in profile.points for test in profile.points]
+    rows += [without_learning(test, 1.0) for test in profile.points]
+    rows += [without_learning(smallest, share) for share in SHARES]
+    return Candidates(*map(np.array, zip(*rows)), learned_share=learned_share)
 
 
 def score_candidates(candidates: Candidates, mu: float, epsilon: float) -> np.ndarray:
@@ -79,16 +110,20 @@ def score_candidates(candidates: Candidates, mu: float, epsilon: float) -> np.nd
 
 
 def pareto_front(candidates: Candidates) -> np.ndarray:
-    """The pairs with learning on that no other beats, those of less energy first, as rows.
+    """The pairs with learning on that no other beats, those of less energy first, as rows."""
+    return unbeaten(np.flatnonzero(candidates.learning), candidates.energy_j,
+                    candidates.accuracy)
 
-    A pair is beaten by one that needs no more energy and is more accurate, or is as accurate
-    and needs less.
+
+def unbeaten(rows: np.ndarray, cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
+    """Those of `rows` that no other beats, the cheaper ones first.
+
+    One is beaten by another that costs no more and is more accurate, or is as accurate and costs
+    less.
     """
-    rows = np.flatnonzero(candidates.learning)
-    rows = rows[np.lexsort((-candidates.accuracy[rows], candidates.energy_j[rows]))]
-    accuracy = candidates.accuracy[rows]
-    best_before = np.concatenate(([-np.inf], np.maximum.accumulate(accuracy)[:-1]))
-    return rows[accuracy > best_before]
+    rows = rows[np.lexsort((-accuracy[rows], cost[rows]))]
+    best_before = np.concatenate(([-np.inf], np.maximum.accumulate(accuracy[rows])[:-1]))
+    return rows[accuracy[rows] > best_before]
 
 
 def _relative(cost: np.ndarray, reference: int) -> np.ndarray:

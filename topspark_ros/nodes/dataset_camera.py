@@ -66,6 +66,7 @@ class DatasetCamera(ManagedNode):
     """
 
     Parameters = DatasetCameraParameters
+    THREADS = 2
 
     def __init__(self, **node_options):
         super().__init__('dataset_camera', **node_options)

@@ -16,7 +16,7 @@ from topspark_ros.nodes.parameters import parameter
 from topspark_ros.streams.events import EventCamera, EventError, Evt3Encoder
 from topspark_ros.streams.events.simulation import (MAX_INTERVAL_NS, MAX_NOISE_RATE_HZ,
                                                     MAX_REFRACTORY_S, MIN_CONTRAST_THRESHOLD)
-from topspark_ros.streams.images import ImageError, to_gray
+from topspark_ros.streams.images import ImageError
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,7 @@ class EventSimulator(ManagedNode):
     """
 
     Parameters = EventSimulatorParameters
+    THREADS = 2
 
     def __init__(self, **node_options):
         super().__init__('event_simulator', **node_options)
@@ -65,7 +66,7 @@ class EventSimulator(ManagedNode):
 
     def activate(self) -> None:
         self._size: tuple[int, int] | None = None
-        self._last_ns: int | None = None
+        self._last_ns = 0
         self._frames = self._events = self._restarts = 0
         self._reported = time.monotonic(), 0, 0
         self._image = self.create_subscription(Image, 'image', self._on_image, qos.sensor(10))
@@ -83,12 +84,7 @@ class EventSimulator(ManagedNode):
             header.stamp = self.get_clock().now().to_msg()
         t_ns = conversions.stamp_ns(header.stamp)
         try:
-            if t_ns == self._last_ns:
-                raise ImageError('header.stamp: the same as of the frame before; accepted: each '
-                                 'frame once')
-            gray = to_gray(message.encoding, message.height, message.width, message.step,
-                           message.is_bigendian, message.data)
-            events = self._observe(gray, t_ns)
+            events = self._observe(conversions.gray_image(message, self._last_ns), t_ns)
         except (ImageError, EventError) as error:
             self.diagnostics.reject(self._image.topic, error)
             return

@@ -7,24 +7,27 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import NamedTuple, Protocol
+from typing import Callable, NamedTuple, Protocol
 
 import numpy as np
 import rclpy.event_handler
 from event_camera_msgs.msg import EventPacket
-from rclpy.callback_groups import CallbackGroup
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from topspark_ros.nodes import conversions, qos
 from topspark_ros.nodes.managed_node import ManagedNode
+from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.perception.online import Sample
 from topspark_ros.streams.events import EventError, EventSettings, EventStream
-from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
+from topspark_ros.streams.images import ImageError
 from topspark_ros.streams.objects import centre_object
+from topspark_ros.streams.share import FrameShare
 from topspark_ros.streams.slot import LatestSlot
 
 POLL_S = 0.002    # between two looks for packets: a driver sends up to 1000 a second
+
+Share = Callable[[], float]     # of the frames that is to be processed now, 0..1
 
 
 class Frame(NamedTuple):
@@ -40,12 +43,14 @@ class Intake(Protocol):
     """A subscription, from activation to deactivation.
 
     topic: its name.
-    received, dropped, rejected: frames since then.
+    received, dropped, rejected, skipped: frames since then. Those that were lost on their way
+        count as received and dropped, what the share leaves out as received and skipped.
     """
 
     topic: str
     received: int
     rejected: int
+    skipped: int
 
     @property
     def dropped(self) -> int: ...
@@ -66,13 +71,15 @@ class Intake(Protocol):
 class ImageIntake:
     """Frames of a camera: the latest ones."""
 
-    def __init__(self, node: ManagedNode, compressed: bool, queue_depth: int, size: int):
+    def __init__(self, node: ManagedNode, compressed: bool, queue_depth: int, size: int,
+                 share: Share):
         self._node = node
         self._size = size
+        self._share, self._frames = share, FrameShare()
         self._slot = LatestSlot(queue_depth)
         self._last_stamp_ns = 0
         self._lost = 0
-        self.received = self.rejected = 0
+        self.received = self.rejected = self.skipped = 0
         events = rclpy.event_handler.SubscriptionEventCallbacks(message_lost=self._on_lost)
         message_type, topic = ((CompressedImage, 'image/compressed') if compressed
                                else (Image, 'image'))
@@ -89,20 +96,13 @@ class ImageIntake:
         if taken is None:
             return None
         message, received_s = taken
-        stamp_ns = conversions.stamp_ns(message.header.stamp)
         try:
-            if stamp_ns != 0 and stamp_ns == self._last_stamp_ns:
-                raise ImageError('header.stamp: the same as of the frame before; accepted: each '
-                                 'frame once')
-            gray = (decode_compressed(message.format, message.data)
-                    if isinstance(message, CompressedImage)
-                    else to_gray(message.encoding, message.height, message.width, message.step,
-                                 message.is_bigendian, message.data))
+            gray = conversions.gray_image(message, self._last_stamp_ns)
         except ImageError as error:
             self.rejected += 1
             self._node.diagnostics.reject(self.topic, error)
             return None
-        self._last_stamp_ns = stamp_ns
+        stamp_ns = self._last_stamp_ns = conversions.stamp_ns(message.header.stamp)
         return Frame(centre_object(gray, self._size), message.header, stamp_ns, received_s)
 
     def values(self) -> dict[str, object]:
@@ -116,47 +116,41 @@ class ImageIntake:
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self.received += 1
-        self._slot.put((message, time.monotonic()))
+        if self._frames.takes(self._share()):
+            self._slot.put((message, time.monotonic()))
+        else:
+            self.skipped += 1
 
     def _on_lost(self, event) -> None:
+        self.received += event.total_count_change
         self._lost += event.total_count_change
-
-
-class _Unscheduled(CallbackGroup):
-    """No executor takes the messages of its subscriptions: that would cost more than decoding."""
-
-    def can_execute(self, entity) -> bool:
-        return False
-
-    def beginning_execution(self, entity) -> bool:
-        return False
-
-    def ending_execution(self, entity) -> None:
-        pass
 
 
 class EventIntake:
     """Windows of an event camera.
 
     Packets are decoded as they come, since later ones build on them; a learner that falls behind
-    drops whole windows, the oldest first.
+    drops whole windows, the oldest first. A packet that is refused is no frame: it is counted in
+    the diagnostics alone.
     """
 
-    def __init__(self, node: ManagedNode, settings: EventSettings, queue_depth: int):
+    def __init__(self, node: ManagedNode, settings: EventSettings, queue_depth: int,
+                 share: Share):
         self._node = node
+        self._share, self._frames = share, FrameShare()
         self._stream = EventStream(settings)
         self._windows: deque[Frame] = deque()
         self._queue_depth = queue_depth
         self._closed = False
-        self.received = self.dropped = self.rejected = 0
-        self._subscription = node.create_subscription(
-            EventPacket, 'events', self._push, qos.EVENTS, callback_group=_Unscheduled())
-        self.topic = self._subscription.topic
+        self.received = self.dropped = self.rejected = self.skipped = 0
+        self._packets = PolledSubscription(node, EventPacket, 'events', qos.EVENTS)
+        self.topic = self._packets.topic
 
     def take(self, timeout_s: float) -> Frame | None:
         until_s = time.monotonic() + timeout_s
         while not self._closed:
-            self._drain()
+            for packet in self._packets.take():
+                self._push(packet)
             if self._windows:
                 seen, header, received_s = self._windows.popleft()
                 return Frame(seen.view(), header, seen.begin_ns, received_s)
@@ -175,12 +169,7 @@ class EventIntake:
         self._windows.clear()
 
     def destroy(self) -> None:
-        self._node.destroy_subscription(self._subscription)
-
-    def _drain(self) -> None:
-        handle = self._subscription.handle
-        while (taken := handle.take_message(EventPacket, False)) is not None:
-            self._push(taken[0])
+        self._packets.destroy()
 
     def _push(self, packet: EventPacket) -> None:
         stamp_ns = (conversions.stamp_ns(packet.header.stamp)
@@ -190,13 +179,15 @@ class EventIntake:
                 packet.encoding, packet.width, packet.height, packet.seq, packet.time_base,
                 stamp_ns, np.frombuffer(packet.events, np.uint8))
         except EventError as error:
-            self.rejected += 1
             self._node.diagnostics.reject(self.topic, error)
             return
         for seen in finished:
+            self.received += 1
+            if not self._frames.takes(self._share()):
+                self.skipped += 1
+                continue
             header = Header(stamp=conversions.stamp(seen.stamp_ns),
                             frame_id=packet.header.frame_id)
-            self.received += 1
             self._windows.append((seen, header, time.monotonic()))
             if len(self._windows) > self._queue_depth:
                 self._windows.popleft()

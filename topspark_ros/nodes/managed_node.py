@@ -17,7 +17,7 @@ from typing import Callable, ClassVar
 import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.exceptions import ParameterException
-from rclpy.executors import MultiThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
@@ -46,13 +46,17 @@ class ManagedParameters:
 
 
 class ManagedNode(LifecycleNodeMixin, Node):
-    """Base of the package's nodes."""
+    """Base of the package's nodes.
+
+    THREADS: that callbacks run in. Two for a node whose transitions take seconds, so that its
+        services and topics are answered meanwhile; one costs half the processor time.
+    """
 
     Parameters: ClassVar[type[ManagedParameters]] = ManagedParameters
+    THREADS: ClassVar[int] = 1
 
     def __init__(self, name: str, **node_options):
-        # A transition may take seconds (kernels are compiled). Its own re-entrant group and
-        # the executor's second thread keep every other service and topic answered meanwhile;
+        # Re-entrant, so that a second thread can answer while a transition runs;
         # rclpy.lifecycle.LifecycleNode does not let one choose the group.
         self._lifecycle_group = ReentrantCallbackGroup()
         Node.__init__(self, name, **node_options)
@@ -210,7 +214,8 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
         node = node_class()
     except (ValueError, ParameterException) as error:    # of a file or of the command line
         raise SystemExit(f'{node_class.__name__}: {error}') from None
-    executor = MultiThreadedExecutor(num_threads=2)
+    executor = (SingleThreadedExecutor() if node.THREADS == 1
+                else MultiThreadedExecutor(num_threads=node.THREADS))
     executor.add_node(node)
     stopped = Future()
     failures = []

@@ -1,20 +1,179 @@
-"""Watches a running system without touching it: what `topspark demo` shows and reports."""
+"""Watches a running system without touching it: what `topspark watch` and `topspark demo` show."""
 from __future__ import annotations
 
 import math
-import threading
+import os
+import signal
 import time
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Callable
+from typing import Callable, Iterator, TypeVar
 
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import qos_policy_name_from_kind
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros import msg
 from topspark_ros.methodology.policy import Reason
 from topspark_ros.nodes import conversions, qos
+
+HARDWARE_ID = 'topspark'    # of our nodes in /diagnostics
+KEPT_DECISIONS = 5
+
+
+@dataclass
+class Topic:
+    """A topic that the observer listens to.
+
+    periodic: it comes again and again, so that silence means something.
+    heard_s: when last; NaN: never.
+    incompatible: QoS policy in which a publisher does not fit; empty: none.
+    """
+
+    name: str
+    periodic: bool
+    heard_s: float = math.nan
+    publishers: int = 0
+    incompatible: str = ''
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a node said last on /diagnostics.
+
+    level: 0 is well, 1 a warning, 2 an error.
+    """
+
+    heard_s: float
+    level: int
+    message: str
+    values: dict[str, str]
+
+
+@dataclass
+class Situation:
+    """What was heard last, None while there was nothing. Times in s on the observer's clock.
+
+    elsewhere: other namespaces that a learner is in, while nothing was heard.
+    health: by name of the node, without its namespace.
+    """
+
+    now_s: float = 0.0
+    topics: list[Topic] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+    learner: msg.LearnerStatus | None = None
+    controller: msg.ControllerStatus | None = None
+    battery: BatteryState | None = None
+    decisions: deque[msg.TimestepDecision] = field(
+        default_factory=lambda: deque(maxlen=KEPT_DECISIONS))
+    health: dict[str, Health] = field(default_factory=dict)
+
+    @property
+    def heard(self) -> bool:
+        """Whether there is anything of perception to show."""
+        return self.learner is not None or self.controller is not None
+
+    @property
+    def power_w(self) -> float:
+        """Drawn by perception, W; NaN: unknown."""
+        if self.controller is not None and not math.isnan(self.controller.power):
+            return self.controller.power
+        return math.nan if self.learner is None else conversions.drawn_power_w(self.learner)
+
+
+class Observer(Node):
+    """Subscribes to what learner, controller, battery and all our nodes say of themselves.
+
+    Handles messages only while it spins.
+    """
+
+    def __init__(self, namespace: str = '', battery_topic: str = 'battery_state'):
+        # The underscore hides it from lists of nodes.
+        super().__init__(f'_topspark_observer_{os.getpid()}', namespace=namespace,
+                         enable_rosout=False, start_parameter_services=False)
+        self._began_s = time.monotonic()
+        self._situation = Situation()
+        self._listen(msg.LearnerStatus, 'snn_learner/status', self._on_learner, qos.STATUS)
+        self._listen(msg.ControllerStatus, 'timestep_controller/status', self._on_controller,
+                    qos.STATUS)
+        self._listen(msg.TimestepDecision, 'timestep_decision', self._on_decision, qos.DECISIONS,
+                    periodic=False)
+        self._listen(BatteryState, battery_topic, self._on_battery, qos.BATTERY)
+        self._listen(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos.STATUS)
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+
+    def _listen(self, message_type: type, name: str, callback: Callable, profile, *,
+               periodic: bool = True) -> None:
+        topic = Topic(self.resolve_topic_name(name), periodic)
+        self._situation.topics.append(topic)
+
+        def heard(message) -> None:
+            topic.heard_s = self.elapsed_s
+            callback(message)
+
+        def refused(event) -> None:
+            topic.incompatible = qos_policy_name_from_kind(event.last_policy_kind)
+
+        self.create_subscription(
+            message_type, name, heard, profile,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=refused))
+
+    @property
+    def elapsed_s(self) -> float:
+        """Time on the observer's clock, s."""
+        return time.monotonic() - self._began_s
+
+    def spin(self, duration_s: float) -> None:
+        """Handle what comes within this time."""
+        end_s = self.elapsed_s + duration_s
+        while (left_s := end_s - self.elapsed_s) > 0.0:
+            self._executor.spin_once(left_s)
+
+    def look(self) -> Situation:
+        """What is known now, always in the same object."""
+        situation = self._situation
+        situation.now_s = self.elapsed_s
+        for topic in situation.topics:
+            topic.publishers = self.count_publishers(topic.name)
+        own = self.resolve_topic_name('snn_learner/status')
+        situation.elsewhere = [] if situation.heard else [
+            name.removesuffix('/snn_learner/status') or '/'
+            for name, types in self.get_topic_names_and_types()
+            if 'topspark_ros/msg/LearnerStatus' in types and name != own
+            and self.count_publishers(name)]
+        return situation
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.destroy_node()
+
+    def _on_learner(self, message: msg.LearnerStatus) -> None:
+        self._situation.learner = message
+
+    def _on_controller(self, message: msg.ControllerStatus) -> None:
+        self._situation.controller = message
+
+    def _on_decision(self, message: msg.TimestepDecision) -> None:
+        self._situation.decisions.append(message)
+
+    def _on_battery(self, message: BatteryState) -> None:
+        self._situation.battery = message
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            namespace, _, name = f'/{status.name}'.rpartition('/')
+            if status.hardware_id == HARDWARE_ID \
+                    and namespace == self.get_namespace().rstrip('/'):
+                self._situation.health[name] = Health(
+                    self.elapsed_s, int.from_bytes(status.level, 'big'), status.message,
+                    {pair.key: pair.value for pair in status.values})
 
 
 @dataclass(frozen=True)
@@ -34,28 +193,28 @@ class Decided:
     training_timesteps: int
     inference_timesteps: int
     learning: bool
+    frame_share: float
     reason: str
     detail: str
 
 
 @dataclass
-class Record:
-    """Time series; times in s since the observer began."""
+class Course:
+    """Time series; times in s on the observer's clock."""
 
     results: list[Result] = field(default_factory=list)
     accuracy: list[tuple[float, float]] = field(default_factory=list)   # prequential, windowed
     decisions: list[Decided] = field(default_factory=list)
     applied: list[tuple[float, int]] = field(default_factory=list)      # decision sequence
     power_w: list[tuple[float, float]] = field(default_factory=list)    # estimated
-    budget_w: list[tuple[float, float]] = field(default_factory=list)   # NaN: unlimited
+    limit_w: list[tuple[float, float]] = field(default_factory=list)    # NaN: unlimited
     state_of_charge: list[tuple[float, float]] = field(default_factory=list)
     labelled: int = 0
     correct: int = 0
-    status: msg.LearnerStatus | None = None
 
 
-class Observer(Node):
-    """Subscribes to everything that learner, controller, battery and operator publish.
+class Recorder(Observer):
+    """Keeps the whole course, with every classification.
 
     Accuracy is counted here anew, from classifications and labels alone: each frame's
     classification was published before its label could have been learned.
@@ -64,44 +223,19 @@ class Observer(Node):
         stamp of their frame.
     """
 
-    def __init__(self, name: str, accuracy_window: int, window_s: float, **node_options):
-        super().__init__(name, **node_options)
+    def __init__(self, namespace: str, accuracy_window: int, window_s: float):
+        super().__init__(namespace)
+        self.course = Course()
         self._window_ns = round(window_s * 1e9)
-        self.record = Record()
-        self.health: dict[str, dict[str, str]] = {}
-        self._began_s = time.monotonic()
-        self._lock = threading.Lock()
         self._predicted: dict[int, str] = {}
         self._labels: dict[int, str] = {}
         self._hits: deque[bool] = deque(maxlen=accuracy_window)
-        for message_type, topic, callback, profile in (
-                (msg.Classification, 'classification', self._on_classification, qos.RESULT),
-                (msg.Label, 'label', self._on_label, qos.LABEL),
-                (msg.LearnerStatus, 'snn_learner/status', self._on_status, qos.STATUS),
-                (msg.TimestepDecision, 'timestep_decision', self._on_decision, qos.DECISIONS),
-                (msg.PowerBudget, 'power_budget', self._on_budget, qos.STATE),
-                (BatteryState, 'battery_state', self._on_battery, qos.BATTERY),
-                (DiagnosticArray, '/diagnostics', self._on_diagnostics, qos.STATUS)):
-            self.create_subscription(message_type, topic, self._locked(callback), profile)
-
-    def read(self, view: Callable[[Record], object]) -> object:
-        """`view(record)`, while nothing is being written into it."""
-        with self._lock:
-            return view(self.record)
-
-    def _locked(self, callback):
-        def guarded(message):
-            with self._lock:
-                callback(message)
-        return guarded
-
-    @property
-    def elapsed_s(self) -> float:
-        """Time on the observer's clock, s."""
-        return time.monotonic() - self._began_s
+        self.create_subscription(msg.Classification, 'classification', self._on_classification,
+                                 qos.RESULT)
+        self.create_subscription(msg.Label, 'label', self._on_label, qos.LABEL)
 
     def _on_classification(self, message: msg.Classification) -> None:
-        self.record.results.append(Result(self.elapsed_s, message.timesteps, message.latency,
+        self.course.results.append(Result(self.elapsed_s, message.timesteps, message.latency,
                                           message.energy))
         self._predicted[conversions.stamp_ns(message.header.stamp)] = message.class_id
         self._score()
@@ -112,34 +246,51 @@ class Observer(Node):
 
     def _score(self) -> None:
         for named in list(self._labels):
-            end = next((end for end in self._predicted if 0 <= end - named <= self._window_ns), None)
+            end = next((end for end in self._predicted
+                        if 0 <= end - named <= self._window_ns), None)
             if end is None:
                 continue
             hit = self._predicted.pop(end) == self._labels.pop(named)
             self._hits.append(hit)
-            self.record.labelled += 1
-            self.record.correct += hit
-            self.record.accuracy.append((self.elapsed_s, sum(self._hits) / len(self._hits)))
+            self.course.labelled += 1
+            self.course.correct += hit
+            self.course.accuracy.append((self.elapsed_s, sum(self._hits) / len(self._hits)))
 
-    def _on_status(self, message: msg.LearnerStatus) -> None:
-        self.record.status = message
-        self.record.power_w.append((self.elapsed_s, message.power_estimated))
-        self.record.applied.append((self.elapsed_s, message.decision_sequence))
+    def _on_learner(self, message: msg.LearnerStatus) -> None:
+        super()._on_learner(message)
+        self.course.power_w.append((self.elapsed_s, message.power_estimated))
+        self.course.applied.append((self.elapsed_s, message.decision_sequence))
+
+    def _on_controller(self, message: msg.ControllerStatus) -> None:
+        super()._on_controller(message)
+        self.course.limit_w.append((self.elapsed_s, message.power_limit))
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
-        self.record.decisions.append(Decided(
+        super()._on_decision(message)
+        self.course.decisions.append(Decided(
             self.elapsed_s, message.sequence, message.training_timesteps,
-            message.inference_timesteps, message.learning, Reason(message.reason).name,
-            message.detail))
-
-    def _on_budget(self, message: msg.PowerBudget) -> None:
-        self.record.budget_w.append((self.elapsed_s, message.power))
+            message.inference_timesteps, message.learning, message.frame_share,
+            Reason(message.reason).name, message.detail))
 
     def _on_battery(self, message: BatteryState) -> None:
+        super()._on_battery(message)
         if not math.isnan(message.percentage):
-            self.record.state_of_charge.append((self.elapsed_s, message.percentage))
+            self.course.state_of_charge.append((self.elapsed_s, message.percentage))
 
-    def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            self.health[status.name] = {pair.key: pair.value for pair in status.values}
-            self.health[status.name]['message'] = status.message
+
+Kind = TypeVar('Kind', bound=Observer)
+
+
+@contextmanager
+def observing(observer: Callable[[], Kind]) -> Iterator[Kind]:
+    """ROS, and an observer in it, until the end of the block. SIGTERM ends it as Ctrl-C does."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        node = observer()
+        try:
+            yield node
+        finally:
+            node.close()
+    finally:
+        rclpy.shutdown()

@@ -17,6 +17,7 @@ UNLIMITED = math.nan
 class PowerBudgetScheduleParameters(ManagedParameters):
     """Parameters of the schedule: lists of equal length, an entry each step."""
 
+    source: str = parameter('schedule', 'Who the budgets come from.', fixed=True)
     times: tuple[float, ...] = parameter(
         (0.0,), 'When each step begins, after activation, rising.', unit='s', low=0.0, high=1e9,
         fixed=True)
@@ -80,8 +81,9 @@ class PowerBudgetSchedule(ManagedNode):
         time_s, power, deadline, min_accuracy = self._steps[self._done]
         if self.now_s() - self._began_s < time_s:
             return
-        budget = msg.PowerBudget(power=power, energy=UNLIMITED, deadline=deadline,
-                                 min_accuracy=min_accuracy)
+        budget = msg.PowerBudget(
+            source=self.parameters.source, power=power, energy=UNLIMITED, duration=UNLIMITED,
+            deadline=deadline, min_accuracy=min_accuracy, lifetime=UNLIMITED)
         budget.header.stamp = self.get_clock().now().to_msg()
         self._publisher.publish(budget)
         self._done += 1

@@ -5,6 +5,8 @@ only as deep as the node that reads it can use.
 EVENTS: packets of an event camera, best effort as the cameras' drivers offer them. Some
 encodings go on where the packet before ended, so a lost one costs more than itself: the
 queue is deep.
+BUDGETS: as STATE, read from several publishers, of each of which the last one is kept: the queue
+is as deep as there may be sources.
 LABEL: every one counts and is small: reliable.
 STATE: what a node that joins late must know (budget, decision): reliable, and the
 last one is kept for late joiners (transient local).
@@ -28,6 +30,7 @@ def sensor(depth: int) -> QoSProfile:
 
 DECISIONS = _profile(20, reliable=True, latched=True)    # for those who want every one
 BATTERY = _profile(1, reliable=False)
+BUDGETS = _profile(50, reliable=True, latched=True)
 EVENTS = _profile(1000, reliable=False)
 LABEL = _profile(100, reliable=True)
 STATE = _profile(1, reliable=True, latched=True)

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -20,10 +20,12 @@ from topspark_ros.engine import (MAX_TIMESTEPS, CheckpointError, EngineError, Ne
                                  create_network, load_checkpoint, save_checkpoint, warm_up)
 from topspark_ros.engine.configuration import RULES
 from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.methodology.meters import METERS, MeterSettings
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.intake import EventIntake, Frame, ImageIntake, Intake
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
+from topspark_ros.nodes.metering import Metering
 from topspark_ros.nodes.parameters import parameter
 from topspark_ros.perception.online import Margins, OnlineLearner, OnlineSettings, Timesteps
 from topspark_ros.streams import events
@@ -48,9 +50,12 @@ class SnnLearnerParameters(ManagedParameters):
     event_window: float = parameter(
         0.08, 'Length of a window of events, sensor time.', unit='s', low=0.001, high=10.0,
         fixed=True)
+    event_window_count: int = parameter(
+        0, 'Events of a window, however long they take; 0: windows of event_window.', low=0,
+        high=1_000_000, fixed=True)
     event_least_count: int = parameter(
-        100, 'A window with fewer events is left out: nothing moves.', low=1, high=1_000_000,
-        fixed=True)
+        100, 'A window of event_window with fewer events is left out: nothing moves.', low=1,
+        high=1_000_000, fixed=True)
     event_region: tuple[int, ...] = parameter(
         (0, 0, 0, 0), 'Left, top, width and height of the part of the sensor that is looked at; '
         'width 0: all of it.', unit='px', low=0, high=65535, fixed=True)
@@ -91,6 +96,18 @@ class SnnLearnerParameters(ManagedParameters):
     energy_model: str = parameter(
         'loihi', 'Table of energies per operation for the estimates.',
         choices=tuple(ENERGY_TABLES), fixed=True)
+    meter: str = parameter(
+        'estimated', 'What measures the power; auto: the best that can be read of hwmon, rapl and '
+        'processor.', choices=METERS, fixed=True)
+    core_power: float = parameter(
+        10.0, 'What one busy core draws, for the meter processor.', unit='W', low=0.0, high=1000.0,
+        fixed=True)
+    base_power: float = parameter(
+        0.0, 'Drawn without perception, subtracted from what rapl, hwmon and battery measure.',
+        unit='W', low=0.0, high=1e5, fixed=True)
+    meter_channel: str = parameter(
+        '', 'Label of the rail of the meter hwmon; empty: the only one, or the one with CPU in it.',
+        fixed=True)
     status_period: float = parameter(0.5, 'Time between two status messages.', unit='s', low=0.05,
                                      high=60.0, fixed=True)
     checkpoint_file: str = parameter(
@@ -106,7 +123,8 @@ class SnnLearner(ManagedNode):
     A frame is an image or, with `input: events`, a window of events, whose spikes are presented
     as they are, in T parts of its time. Callbacks only collect; a worker thread does the rest in
     kernels that release the interpreter lock. T changes between two presentations, never inside
-    one.
+    one. A share of the frames below 1 leaves out the others as soon as they come; with 0 the
+    learner is paused. Counts and energies are since activation.
 
     ROS Parameters:
         see :class:`SnnLearnerParameters`, or `ros2 param describe`
@@ -118,7 +136,9 @@ class SnnLearner(ManagedNode):
           `input: events`
         * label (topspark_ros/Label): teaches the frame with the same stamp, the window that the
           stamp lies in, or the next one
-        * timestep_decision (topspark_ros/TimestepDecision): T and whether to learn
+        * timestep_decision (topspark_ros/TimestepDecision): T, whether to learn, and the share
+          of the frames to process
+        * battery_state (sensor_msgs/BatteryState) with `meter: battery`
 
     Publishers:
         * classification (topspark_ros/Classification): one a frame, stamp of the frame
@@ -134,6 +154,7 @@ class SnnLearner(ManagedNode):
     """
 
     Parameters = SnnLearnerParameters
+    THREADS = 2
 
     def __init__(self, **node_options):
         super().__init__('snn_learner', **node_options)
@@ -214,7 +235,8 @@ class SnnLearner(ManagedNode):
             raise NodeFault(f'event_region: {list(p.event_region)}; accepted: left, top, width '
                             'and height, pixels')
         return events.EventSettings(
-            window_ns=round(p.event_window * 1e9), least_events=p.event_least_count,
+            window_ns=round(p.event_window * 1e9), window_events=p.event_window_count,
+            least_events=p.event_least_count,
             region=p.event_region if p.event_region[2] else None,
             by_polarity=p.event_by_polarity, centring=p.event_centring, size=GRID,
             max_rate_hz=p.event_max_rate, hot_pixel_rate_hz=p.event_hot_pixel_rate)
@@ -223,6 +245,10 @@ class SnnLearner(ManagedNode):
         p = self.parameters
         self._failures = 0
         self._last_frame_s: float | None = None
+        self._learner.reset_counts()
+        self._metering = Metering(
+            self, p.meter, MeterSettings(p.core_power, p.base_power, p.meter_channel),
+            self._learner.settings.activity_window_s, lambda: self._learner.totals.classified)
         self._intake = self._make_intake(p)
         self._stopping = threading.Event()
         self._worker = threading.Thread(target=self._work, name='perception', daemon=True)
@@ -242,6 +268,7 @@ class SnnLearner(ManagedNode):
         self._intake.close()
         self._worker.join()
         self._intake.destroy()
+        self._metering.destroy()
         if self.parameters.checkpoint_file:
             self._save()
 
@@ -256,9 +283,12 @@ class SnnLearner(ManagedNode):
     # Input ---------------------------------------------------------------------------------
 
     def _make_intake(self, p: SnnLearnerParameters) -> Intake:
+        def share() -> float:
+            return self._decided.frame_share
+
         if p.input != 'events':
-            return ImageIntake(self, p.input == 'compressed', p.queue_depth, GRID)
-        return EventIntake(self, self._event_settings, p.queue_depth)
+            return ImageIntake(self, p.input == 'compressed', p.queue_depth, GRID, share)
+        return EventIntake(self, self._event_settings, p.queue_depth, share)
 
     def _on_label(self, message: msg.Label) -> None:
         try:
@@ -277,14 +307,14 @@ class SnnLearner(ManagedNode):
         self._apply_timesteps()
         self.get_logger().info(
             f'decision {message.sequence}: training T {decided.training}, inference T '
-            f'{decided.inference}, learning {"on" if decided.learning else "off"}: '
-            f'{message.detail}')
+            f'{decided.inference}, learning {"on" if decided.learning else "off"}, frame share '
+            f'{decided.frame_share:g}: {message.detail}')
 
     def _apply_timesteps(self) -> None:
         d, p = self._decided, self.parameters
         own = Margins(p.training_margin, p.inference_margin)
         self._learner.set_timesteps(
-            Timesteps(d.training, d.inference, d.learning and self._learning_allowed, d.sequence),
+            replace(d, learning=d.learning and self._learning_allowed),
             Margins(self._profile_margins.get(d.training, own).training,
                     self._profile_margins.get(d.inference, own).inference))
 
@@ -328,38 +358,47 @@ class SnnLearner(ManagedNode):
     # Output --------------------------------------------------------------------------------
 
     def _publish_status(self) -> None:
+        status, measured = self._learner.status(time.monotonic()), self._metering.read()
         self._status.publish(conversions.status_message(
-            self._learner.status(time.monotonic()), self.get_clock().now().to_msg(),
-            received=self._intake.received, dropped=self._intake.dropped,
-            rejected=self._intake.rejected, energy_model=self.parameters.energy_model))
+            status, self.get_clock().now().to_msg(), received=self._intake.received,
+            dropped=self._intake.dropped, rejected=self._intake.rejected,
+            skipped=self._intake.skipped, energy_model=self.parameters.energy_model,
+            measured=measured, meter=self._metering.name))
 
     def report(self) -> diagnostics.Report:
         now_s = time.monotonic()
         status = self._learner.status(now_s)
         age_s = now_s - self._last_frame_s if self._last_frame_s is not None else float('nan')
+        share = status.timesteps.frame_share
         level, message = diagnostics.OK, 'learning' if status.timesteps.learning else 'inferring'
+        if share == 0.0:
+            message = 'paused'
         if self._failures:
             level, message = diagnostics.ERROR, 'frames fail inside the node, see its log'
-        elif not age_s < 2.0:
+        elif share > 0.0 and not age_s * share < 2.0:      # of half the frames: 4 s
             publishers = self.count_publishers(self._intake.topic)
             level = diagnostics.WARN
             message = (f'no frame on {self._intake.topic} (publishers: {publishers}, '
                        f'received: {self._intake.received})')
+        elif self._metering.fault:
+            level, message = diagnostics.WARN, self._metering.fault
         elif self.diagnostics.rejected:
             level, message = diagnostics.WARN, 'some input was refused'
         return level, message, {
             'state': self.state, 'training T': status.timesteps.training,
             'inference T': status.timesteps.inference, 'decision': status.timesteps.sequence,
-            'frame rate [Hz]': status.activity.frame_rate_hz, 'frame age [s]': age_s,
+            'frame share': share, 'frame rate [Hz]': status.activity.frame_rate_hz,
+            'frame age [s]': age_s,
             'frames received': self._intake.received, 'frames classified': status.totals.classified,
             'frames dropped': self._intake.dropped,
-            'frames rejected': self._intake.rejected,
+            'frames rejected': self._intake.rejected, 'frames skipped': self._intake.skipped,
             'frames failed': self._failures, 'frames learned': status.totals.learned,
             'labels unmatched': status.totals.labels_unmatched,
             'latency p50 [s]': status.activity.latency_p50_s,
             'latency p95 [s]': status.activity.latency_p95_s,
             'power, estimated [W]': status.activity.power_w,
             'energy model': self.parameters.energy_model,
+            'meter': self._metering.name or 'estimated',
             'accuracy, prequential': status.accuracy,
             'neurons in use': status.recruited_neurons,
             'last checkpoint age [s]': (float('nan') if self._saved_s is None

@@ -4,10 +4,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from topspark_ros.engine import OperationCounts
+
+STALE_S = 10.0    # readings of a meter that are older say nothing
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Activity:
     learned_share: float           # learned frames / classified frames, 0..1
     latency_p50_s: float
     latency_p95_s: float
+    inference_s: float             # an inference alone
     energy_j: float                # a frame, inference and learning
     power_w: float                 # energy of the window over its length; 0 without frames
     input_spikes: float            # an inference
@@ -26,18 +30,22 @@ class Activity:
 
 
 class ActivityWindow:
-    """Presentations and latencies of the last `length_s` seconds."""
+    """Presentations, their times and latencies of the last `length_s` seconds."""
 
     def __init__(self, length_s: float):
         self._length_s = length_s
         self._presentations: deque[tuple[float, bool, OperationCounts, float]] = deque()
         self._latencies: deque[tuple[float, float]] = deque()
+        self._inference_times: deque[tuple[float, float]] = deque()
+        self._records = self._presentations, self._latencies, self._inference_times
         self._start_s: float | None = None
         self._now_s = -math.inf
 
-    def inference(self, now_s: float, counts: OperationCounts, energy_j: float) -> None:
+    def inference(self, now_s: float, counts: OperationCounts, energy_j: float,
+                  inference_s: float) -> None:
         self._advance(now_s)
         self._presentations.append((now_s, False, counts, energy_j))
+        self._inference_times.append((now_s, inference_s))
 
     def learning(self, now_s: float, counts: OperationCounts, energy_j: float) -> None:
         self._advance(now_s)
@@ -64,6 +72,7 @@ class ActivityWindow:
             frame_rate_hz=n / span_s if span_s > 0 else 0.0,
             learned_share=per_frame(len(self._presentations) - n),
             latency_p50_s=float(p50), latency_p95_s=float(p95),
+            inference_s=per_frame(sum(time_s for _, time_s in self._inference_times)),
             energy_j=per_frame(energy_j),
             power_w=energy_j / span_s if span_s > 0 else 0.0,
             input_spikes=per_frame(sum(counts.input_spikes for counts, _ in inferences)),
@@ -73,12 +82,43 @@ class ActivityWindow:
 
     def _advance(self, now_s: float) -> None:
         if now_s < self._now_s:      # the clock was set back: what was measured is of no use
-            self._presentations.clear()
-            self._latencies.clear()
+            for records in self._records:
+                records.clear()
             self._start_s = None
         self._now_s = now_s
         if self._start_s is None:
             self._start_s = now_s
-        for records in (self._presentations, self._latencies):
+        for records in self._records:
             while records and records[0][0] <= now_s - self._length_s:
                 records.popleft()
+
+
+class Measured(NamedTuple):
+    """What a meter says; NaN: nothing."""
+
+    energy_j: float = math.nan     # a frame; NaN without frames
+    power_w: float = math.nan
+    total_j: float = math.nan      # since the meter was opened
+
+
+class MeterWindow:
+    """Readings of a meter over the last `length_s` seconds, or the last two if they are fewer."""
+
+    def __init__(self, length_s: float):
+        self._length_s = length_s
+        self._readings: deque[tuple[float, float, int]] = deque()
+
+    def add(self, now_s: float, energy_j: float, classified: int) -> None:
+        """energy_j, classified: since the meter was opened, J and frames."""
+        self._readings.append((now_s, energy_j, classified))
+        while len(self._readings) > 2 and self._readings[1][0] <= now_s - self._length_s:
+            self._readings.popleft()
+
+    def summary(self, now_s: float) -> Measured:
+        if len(self._readings) < 2 or now_s - self._readings[-1][0] > STALE_S:
+            return Measured()
+        (then_s, then_j, before), (last_s, last_j, classified) = (
+            self._readings[0], self._readings[-1])
+        energy_j, frames, passed_s = last_j - then_j, classified - before, last_s - then_s
+        return Measured(energy_j / frames if frames else math.nan,
+                        energy_j / passed_s if passed_s > 0 else math.nan, last_j)

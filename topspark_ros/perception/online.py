@@ -6,13 +6,15 @@ by any stamp within it. Accuracy is prequential: the prediction that counts
 was made before the frame was learned (Dawid 1984; Gama et al. 2013).
 
 All times are given by the caller (`now_s`, any monotonic clock), so that a replay repeats to
-the last digit. Every public method may be called from any thread.
+the last digit; only how long an inference takes is measured here. Every public method may be
+called from any thread.
 """
 from __future__ import annotations
 
 import copy
 import math
 import threading
+import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Protocol, Sequence, Union
@@ -38,12 +40,13 @@ Sample = Union[np.ndarray, SpikingSample]     # or pixels, (inputs,) float32
 
 @dataclass(frozen=True)
 class Timesteps:
-    """What a decision sets: simulation steps, and whether frames are learned."""
+    """What a decision sets: simulation steps, whether frames are learned, and how many."""
 
     training: int
     inference: int
     learning: bool = True
     sequence: int = 0     # of the decision; 0: nobody decided, these are the defaults
+    frame_share: float = 1.0     # 0..1, processed; the caller leaves out the other frames
 
 
 @dataclass(frozen=True)
@@ -76,8 +79,9 @@ class Classification:
 
 @dataclass(frozen=True)
 class Totals:
-    """Counts since the learner was made."""
+    """Counts since the learner was made, or since `reset_counts`."""
 
+    energy_j: float = 0.0     # estimated, inference and learning
     classified: int = 0
     learned: int = 0
     labels: int = 0
@@ -119,10 +123,9 @@ class OnlineLearner:
         self._early_labels: OrderedDict[int, str] = OrderedDict()       # by stamp
         self._label_for_next: str | None = None
         self._hits: deque[bool] = deque(maxlen=settings.accuracy_window)
-        self._activity = ActivityWindow(settings.activity_window_s)
-        self._classified = self._learned = self._labels = self._labels_unmatched = 0
         self._unstamped = 0
         self._lock = threading.RLock()
+        self.reset_counts()
 
     @property
     def timesteps(self) -> Timesteps:
@@ -132,6 +135,19 @@ class OnlineLearner:
         """Takes effect with the next presentation, never inside one."""
         with self._lock:
             self._timesteps, self._margins = timesteps, margins
+
+    @property
+    def totals(self) -> Totals:
+        with self._lock:
+            return Totals(self._energy_j, self._classified, self._learned, self._labels,
+                          self._labels_unmatched)
+
+    def reset_counts(self) -> None:
+        """Totals and activity begin anew; weights, waiting frames and accuracy stay."""
+        with self._lock:
+            self._activity = ActivityWindow(self.settings.activity_window_s)
+            self._energy_j = 0.0
+            self._classified = self._learned = self._labels = self._labels_unmatched = 0
 
     def snapshot(self) -> tuple[Network, tuple[str, ...]]:
         """A copy of the network and its class names, to be saved while learning goes on."""
@@ -155,13 +171,15 @@ class OnlineLearner:
         """
         with self._lock:
             timesteps = self._timesteps
+            began_s = time.perf_counter()
             response = self._network.infer(_presented(sample, timesteps.inference),
                                            timesteps.inference, self._margins.inference)
+            inference_s = time.perf_counter() - began_s
             name = (None if response.predicted is None
                     else self._class_names[response.predicted])
             energy_j = self._spend(response.counts)
             self._classified += 1
-            self._activity.inference(now_s, response.counts, energy_j)
+            self._activity.inference(now_s, response.counts, energy_j, inference_s)
             self._enqueue(stamp_ns, stamp_ns if begin_ns is None else begin_ns, sample, name,
                           now_s)
             return Classification(
@@ -217,9 +235,7 @@ class OnlineLearner:
     def status(self, now_s: float) -> OnlineStatus:
         with self._lock:
             return OnlineStatus(
-                self._timesteps,
-                Totals(self._classified, self._learned, self._labels, self._labels_unmatched),
-                self._activity.summary(now_s),
+                self._timesteps, self.totals, self._activity.summary(now_s),
                 sum(self._hits) / len(self._hits) if self._hits else math.nan, len(self._hits),
                 self._network.recruited_neurons, self._network.labelled_neurons)
 
@@ -277,7 +293,9 @@ class OnlineLearner:
         return self._class_names.index(name)
 
     def _spend(self, counts: OperationCounts) -> float:
-        return estimate_energy_j(counts, self._energy_table)
+        energy_j = estimate_energy_j(counts, self._energy_table)
+        self._energy_j += energy_j
+        return energy_j
 
 
 def _presented(sample: Sample, timesteps: int) -> np.ndarray | SpikeTrain:

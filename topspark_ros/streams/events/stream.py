@@ -11,7 +11,7 @@ from .decoders import EVENT, Buffer, EventDecoder
 from .encoder import Evt3Encoder
 from .filtering import HotPixelFilter, RateLimiter
 from .views import EventView, EventViewer
-from .windows import TimeWindows, Window
+from .windows import CountWindows, TimeWindows, Window
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,15 @@ class EventSettings:
     """How a stream of events is cut and looked at.
 
     window_ns: length of a window, sensor time.
-    least_events: a window with fewer is left out: nothing moves in it.
+    window_events: 0, or events of each window; then windows are as long as they take to come.
+    least_events: a window of time with fewer is left out: nothing moves in it.
     region, by_polarity, centring, size: as of EventViewer.
     max_rate_hz: events a second that pass, as of RateLimiter.
     hot_pixel_rate_hz: events a second of a pixel that may be stuck, as of HotPixelFilter.
     """
 
     window_ns: int
+    window_events: int = 0
     least_events: int = 1
     region: tuple[int, int, int, int] | None = None
     by_polarity: bool = False
@@ -107,7 +109,8 @@ class EventStream:
 
 def warm_up(settings: EventSettings) -> None:
     """Compile, or load, the kernels of an evt3 stream before its first packet comes."""
-    stream = EventStream(replace(settings, least_events=1, region=None))
+    stream = EventStream(replace(settings, window_events=min(settings.window_events, 2),
+                                 least_events=1, region=None))
     events = np.zeros(2, EVENT)
     events['t'] = 0, 2 * settings.window_ns
     payload = Evt3Encoder(64, 64).encode(events)
@@ -123,12 +126,13 @@ class _Camera:
     def __init__(self, sensor: tuple[str, int, int], settings: EventSettings) -> None:
         self.sensor = sensor
         _, width, height = sensor
-        self._least_events = settings.least_events
+        self._least_events = 1 if settings.window_events else settings.least_events
         self._viewer = EventViewer(width, height, settings.region, settings.by_polarity,
                                    settings.centring, settings.size)
         self._hot_pixels = HotPixelFilter(width, height, settings.hot_pixel_rate_hz)
         self._limiter = RateLimiter(settings.max_rate_hz)
-        self._windows = TimeWindows(settings.window_ns)
+        self._windows = (CountWindows(settings.window_events) if settings.window_events
+                         else TimeWindows(settings.window_ns))
         self._decoder = EventDecoder(*sensor)
         self._gaps = self._too_many = 0
 
@@ -140,7 +144,7 @@ class _Camera:
             decoded.truncated + decoded.invalid,
             decoded.outside + self._hot_pixels.discarded + self._limiter.discarded
             + self._windows.discarded + self._too_many,
-            decoded.gaps + self._windows.resets)
+            self._windows.resets)
 
     def push(self, payload: Buffer, time_base: int, seq: int, stamp_ns: int) -> list[SeenWindow]:
         events, _ = self._decoder.decode(payload, time_base, seq)

@@ -39,7 +39,7 @@ class TimeWindows:
     max_events: kept in a window, the first ones; the rest is counted.
 
     discarded: events in the windows that `reset`, or time going back, left unfinished.
-    resets: times that sensor time went back.
+    resets: times that `reset` was called, or sensor time went back.
     """
 
     def __init__(self, duration_ns: int, max_events: int = MAX_EVENTS) -> None:
@@ -66,7 +66,6 @@ class TimeWindows:
         for end, start, went_back in self._cuts(events, self._start):
             self._append(events[begin:end])
             if went_back:
-                self.resets += 1
                 self.reset()
             elif self._count:
                 windows.append(self._close())
@@ -77,6 +76,7 @@ class TimeWindows:
 
     def reset(self) -> None:
         """Drop the open window, as after lost packets; the next event starts a new one."""
+        self.resets += 1
         self.discarded += self._count
         self._parts, self._count, self._kept, self._start = [], 0, 0, None
 
@@ -104,11 +104,12 @@ class CountWindows:
     count: events a window, 1 or more.
 
     discarded: events in the windows that `reset` left unfinished.
+    resets: times that it was called.
     """
 
     def __init__(self, count: int) -> None:
         self._size = _require('count', count)
-        self.discarded = 0
+        self.discarded = self.resets = 0
         self._parts: list[np.ndarray] = []
         self._count = 0
 
@@ -117,6 +118,8 @@ class CountWindows:
 
         events: array of EVENT, contiguous.
         """
+        if not len(events):
+            return []
         self._parts.append(events)
         self._count += len(events)
         whole = self._count // self._size * self._size
@@ -130,6 +133,7 @@ class CountWindows:
 
     def reset(self) -> None:
         """Drop the open window, as after lost packets."""
+        self.resets += 1
         self.discarded += self._count
         self._parts, self._count = [], 0
 

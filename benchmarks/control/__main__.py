@@ -1,0 +1,83 @@
+"""`make bench-control`: our controller and simple rules through the same hard missions."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import platform
+import sys
+from pathlib import Path
+
+import joblib
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from topspark_ros.cli.report import write_json
+from topspark_ros.methodology.profile import load_profile
+
+from . import report
+from .camera import load_images
+from .metrics import judge
+from .mission import PROFILE, Course, run_mission
+from .policies import STATIC, fixed_name, policies, static_timesteps
+from .trace import HOUR_S, make_trace
+
+
+def run_missions(seeds: range, duration_s: float, jobs: int,
+                 console: Console) -> dict[int, dict[str, Course]]:
+    """Every policy in every mission, by seed and name."""
+    names = policies(load_profile(PROFILE))
+    courses: dict[int, dict[str, Course]] = {seed: {} for seed in seeds}
+    missions = [(seed, name) for seed in seeds for name in names]
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+               TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task('missions', total=len(missions))
+        results = joblib.Parallel(jobs, return_as='generator')(
+            joblib.delayed(run_mission)(seed, duration_s, name) for seed, name in missions)
+        for (seed, name), course in zip(missions, results):
+            courses[seed][name] = course
+            progress.advance(task)
+    return courses
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog='make bench-control', description=__doc__)
+    parser.add_argument('--seeds', type=int, default=5, help='missions')
+    parser.add_argument('--duration', type=float, default=HOUR_S,
+                        help='of a mission, s of its own clock; less is the same in less time')
+    parser.add_argument('--jobs', type=int, default=1, help='processes')
+    parser.add_argument('--output', type=Path, default=Path('results/control'),
+                        help='folder to write')
+    options = parser.parse_args(arguments)
+    console = Console()
+    profile = load_profile(PROFILE)
+    courses = run_missions(range(options.seeds), options.duration, options.jobs, console)
+    traces = {seed: make_trace(seed, options.duration, profile) for seed in courses}
+    for seed, of_seed in courses.items():
+        of_seed[STATIC] = of_seed[fixed_name(static_timesteps(traces[seed].profile))]
+    table = {seed: {name: judge(traces[seed], course) for name, course in of_seed.items()}
+             for seed, of_seed in courses.items()}
+
+    options.output.mkdir(parents=True, exist_ok=True)
+    best = report.best_by_seed(table, profile.timesteps, math.inf)
+    report.draw_mission(options.output / 'mission.png', traces[0], courses[0], best[0])
+    report.draw_missions(options.output / 'missions.png', table)
+    report.write(
+        options.output / 'report.md', table, profile.timesteps,
+        f'Missions of {options.duration:g} s on a virtual clock, seeds 0 to {options.seeds - 1}; '
+        f'{load_images()[0]}, {profile.neurons} neurons; {platform.machine()}, '
+        f'{platform.system()}.')
+    claims = report.claims(table, profile.timesteps)
+    write_json(options.output / 'figures.json', {
+        'claims': [claim._asdict() | {'met': claim.met} for claim in claims],
+        'missions': {seed: {name: figures._asdict() for name, figures in of_seed.items()}
+                     for seed, of_seed in table.items()}})
+    for claim in claims:
+        console.print(f'{claim.met}: {claim.what}: {claim.figure:.2f}, bound {claim.bound:g}, '
+                      f'aim {claim.aim:g}')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

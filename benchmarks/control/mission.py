@@ -1,0 +1,193 @@
+"""One mission: a trace, lived through by the learner with real engine work on a virtual clock.
+
+What perception uses is counted, operation by operation, while the camera's frames are classified
+and learned. How long that takes is the right profile's inference times and a fixed overhead, times
+the processor load of the trace: measured times would differ from run to run.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
+from topspark_ros.methodology.battery import BatteryReading
+from topspark_ros.methodology.closed_loop import LearnerReport
+from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.methodology.profile import Profile, load_profile
+from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
+from topspark_ros.streams.share import FrameShare
+
+from .camera import Camera
+from .policies import Deciding, Setting, policies
+from .trace import TICK_S, Trace, make_trace, part_at
+
+PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
+OVERHEAD_S = 0.3e-3  # of a frame beyond its inference
+DECIDE_TICKS, STATUS_TICKS, BATTERY_TICKS = 2, 5, 10
+CAPACITY_AH = 5.0
+VOLTAGE_V = 20.0, 25.0  # empty and full
+ROBOT_SHARE, PERCEPTION_SHARE = 0.6, 0.2  # of the charge, that the mission takes
+LEFT_OUT, WRONG, RIGHT = -1, 0, 1
+FRAMES = 'frames'
+
+
+class Course(NamedTuple):
+    """What became of a mission.
+
+    used_j: since the beginning, at every tick, (ticks + 1,) float64.
+    outcomes: LEFT_OUT, WRONG or RIGHT, (frames,) int8.
+    learned: frames.
+    settings: (time, setting) of each change.
+    charges: (time, state of charge, what was told of it), told NaN: nothing, or no percentage.
+    plans: (time, mean power) of each plan that makes the energy last; none by simple rules.
+    ran_out_s: when the energy did not do for another frame; NaN: never.
+    """
+
+    used_j: np.ndarray
+    outcomes: np.ndarray
+    learned: int
+    settings: list[tuple[float, Setting]]
+    charges: list[tuple[float, float, float]]
+    plans: list[tuple[float, float]]
+    ran_out_s: float
+
+
+def run_mission(seed: int, duration_s: float, name: str) -> Course:
+    """name: of the policy."""
+    profile = load_profile(PROFILE)
+    trace = make_trace(seed, duration_s, profile)
+    return Mission(trace, Camera(trace, seed), profile, policies(profile)[name](trace.profile),
+                   seed).run()
+
+
+class Mission:
+    def __init__(self, trace: Trace, camera: Camera, profile: Profile, policy: Deciding,
+                 seed: int) -> None:
+        self._trace, self._camera, self._policy = trace, camera, policy
+        self._inference_s = {point.timesteps: point.inference.latency_s
+                             for point in profile.points}
+        self._least_j = profile.points[0].inference.energy_j
+        network = create_network(NetworkConfig(
+            rule=profile.rule, neurons=profile.neurons, coding=profile.coding,
+            max_input_rate=profile.max_input_rate, seed=seed,
+            neuron=NeuronConfig(inference_spikes=profile.inference_spikes)))
+        largest = profile.reference.timesteps
+        self._learner = OnlineLearner(
+            network, tuple(map(str, range(10))), Timesteps(largest, largest), OnlineSettings(),
+            ENERGY_TABLES[profile.energy_model])
+        self._share = FrameShare()
+        self._setting: Setting = largest, largest, True, 1.0
+        self._skipped = self._learned = 0
+        self._used_before_j = 0.0  # the learner's last restart
+        self._charge = 1.0
+        self._told = 1.0
+        self._used_then_j = 0.0  # at the last state of the battery
+        self._ran_out_s = math.nan
+        self._outcomes = np.full(len(trace.frames_s), LEFT_OUT, np.int8)
+        self._settings: list[tuple[float, Setting]] = []
+        self._charges: list[tuple[float, float, float]] = []
+
+    def run(self) -> Course:
+        trace = self._trace
+        ticks = round(trace.duration_s / TICK_S)
+        used_j = np.zeros(ticks + 1)
+        messages, frames, dead = iter(trace.messages), 0, False
+        message = next(messages, None)
+        for tick in range(ticks + 1):
+            now_s = tick * TICK_S
+            while frames < len(trace.frames_s) and trace.frames_s[frames] <= now_s:
+                if not dead:
+                    self._see(frames, trace.frames_s[frames])
+                frames += 1
+            dead, was_dead = trace.fault('dead', now_s), dead
+            if dead and not was_dead:
+                self._restart()
+            used_j[tick] = self._used_j
+            if not dead:
+                self._learner.learn_due(now_s)
+                if tick % STATUS_TICKS == 0:
+                    self._report(now_s)
+            if tick % BATTERY_TICKS == 0:
+                self._tell_charge(now_s)
+            heard = False
+            while message is not None and message.time_s <= now_s + TICK_S / 2:
+                self._policy.hear_budget(now_s, message.source, message.budget)
+                message, heard = next(messages, None), True
+            if heard or tick % DECIDE_TICKS == 0:
+                self._decide(now_s)
+        return Course(
+            used_j, self._outcomes, self._learned + self._learner.totals.learned, self._settings,
+            self._charges, self._policy.plans, self._ran_out_s)
+
+    @property
+    def _used_j(self) -> float:
+        return self._used_before_j + self._learner.totals.energy_j
+
+    def _see(self, number: int, now_s: float) -> None:
+        camera, learner = self._camera, self._learner
+        if self._used_j + self._least_j > self._trace.mission_j:
+            if math.isnan(self._ran_out_s):
+                self._ran_out_s = now_s
+            return
+        if not self._share.takes(self._setting[3]):
+            self._skipped += 1
+            return
+        stamp_ns = number + 1
+        label = str(camera.labels[number])
+        if camera.labelled[number]:
+            learner.add_label(stamp_ns, label)
+        seen = learner.classify(stamp_ns, camera.frame(number), now_s)
+        self._outcomes[number] = RIGHT if seen.class_name == label else WRONG
+        learner.learn_due(now_s)
+
+    def _restart(self) -> None:
+        """It counts from 0, and goes on with the weights of its checkpoint."""
+        self._used_before_j = self._used_j
+        self._learned += self._learner.totals.learned
+        self._skipped = 0
+        self._learner.reset_counts()
+
+    def _report(self, now_s: float) -> None:
+        totals = self._learner.totals
+        load = part_at(self._trace.loads, now_s)
+        training, inference, learning, share = self._setting
+        inference_s = self._inference_s[inference] * load
+        self._policy.hear_learner(now_s, LearnerReport(
+            time_s=now_s, training_timesteps=training, inference_timesteps=inference,
+            learning=learning, frame_share=share, classified=totals.classified,
+            skipped=self._skipped, learned=totals.learned, energy_j=totals.energy_j,
+            latency_s=inference_s + OVERHEAD_S * load, inference_s=inference_s))
+
+    def _tell_charge(self, now_s: float) -> None:
+        """A battery in whole percent, as many are."""
+        trace, period_s = self._trace, BATTERY_TICKS * TICK_S
+        taken = (ROBOT_SHARE * period_s / trace.duration_s
+                 + PERCEPTION_SHARE * (self._used_j - self._used_then_j) / trace.mission_j)
+        self._used_then_j = self._used_j
+        self._charge = max(0.0, self._charge - taken)
+        if not trace.fault('stuck', now_s):
+            self._told = round(self._charge, 2)
+        told = 0.05 if trace.fault('jump', now_s) else self._told
+        empty_v, full_v = VOLTAGE_V
+        percentage = math.nan if trace.fault('no percentage', now_s) else told
+        if trace.fault('silent', now_s):
+            percentage = math.nan
+        else:
+            self._policy.hear_battery(now_s, BatteryReading(
+                percentage=percentage, voltage_v=empty_v + told * (full_v - empty_v),
+                current_a=-CAPACITY_AH * taken * 3600.0 / period_s,
+                charge_ah=CAPACITY_AH * told, capacity_ah=CAPACITY_AH,
+                design_capacity_ah=CAPACITY_AH))
+        self._charges.append((now_s, self._charge, percentage))
+
+    def _decide(self, now_s: float) -> None:
+        setting = self._policy.choose(now_s)
+        if setting is None or setting == self._setting and self._settings:
+            return
+        training, inference, learning, share = self._setting = setting
+        self._settings.append((now_s, setting))
+        self._learner.set_timesteps(Timesteps(training, inference, learning, frame_share=share))

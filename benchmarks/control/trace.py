@@ -1,0 +1,232 @@
+"""What happens to a robot in one mission, all of it from one seed.
+
+Frame rates, power limits, processor load, faults and changes of the world over an hour; a shorter
+mission is the same hour in less time, at the same frame rates. Which causes a change of T may have
+is part of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from topspark_ros.methodology.budgets import Budget
+from topspark_ros.methodology.profile import PhaseFigures, Profile
+
+HOUR_S = 3600.0
+TICK_S = 0.1  # everything but frames happens at whole ticks
+RATES_HZ = (5.0, 60.0)
+LIMIT_RANGE = 30.0  # 'anything' over 'hardly anything'
+MISSION_SHARE = (0.2, 0.5)  # of what the profile says that the largest T would use
+LOADS = (1.0, 4.0)
+DEADLINES_S = (0.8e-3, 2e-3)
+RAMP_PERIOD_S = 1.0  # between two messages of an operator who turns a knob
+STALLS = 20
+BURST_GAP_S = 0.002  # between the frames that come after a stall
+
+
+class Span(NamedTuple):
+    """Something that goes on for a while, or for no time at all, s."""
+
+    begin_s: float
+    end_s: float
+    kind: str
+
+
+class Part(NamedTuple):
+    """A value over time: constant, or a ramp of its logarithm; inf: no limit."""
+
+    begin_s: float
+    end_s: float
+    first: float
+    last: float
+
+    def at(self, time_s: float) -> float:
+        if self.first == self.last:
+            return self.first
+        share = (time_s - self.begin_s) / (self.end_s - self.begin_s)
+        return self.first * (self.last / self.first) ** share
+
+
+class Message(NamedTuple):
+    time_s: float
+    source: str
+    budget: Budget
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A mission.
+
+    frames_s: when frames come, rising, s, (frames,) float64.
+    rates, loads: parts one after the other: frames a second; times by which everything takes
+        longer.
+    messages: budgets by time, the first of them the mission's energy.
+    faults: by kind: 'silent', 'no percentage', 'jump' and 'stuck' of the battery, 'dead' of the
+        learner.
+    joined_s, turned_s: when the other half of the classes joins, and when the camera is turned.
+    causes: what a change of T may be due to.
+    profile: what the policies are given; its costs are wrong.
+    """
+
+    duration_s: float
+    frames_s: np.ndarray
+    rates: list[Part]
+    loads: list[Part]
+    messages: list[Message]
+    faults: dict[str, Span]
+    joined_s: float
+    turned_s: float
+    causes: list[Span]
+    profile: Profile
+
+    @property
+    def mission_j(self) -> float:
+        """What perception may use in all, J."""
+        return self.messages[0].budget.energy_j
+
+    def fault(self, kind: str, time_s: float) -> bool:
+        return self.faults[kind].begin_s <= time_s < self.faults[kind].end_s
+
+
+def make_trace(seed: int, duration_s: float, profile: Profile) -> Trace:
+    """profile: as it should be."""
+    rng = np.random.default_rng(seed)
+    scale = duration_s / HOUR_S
+    frame_j = profile.reference.inference.energy_j + profile.reference.training.energy_j
+    anything_w = RATES_HZ[1] * frame_j  # the largest T at the highest rate
+    rates = _course(rng, scale, RATES_HZ, (40.0, 240.0), ramps=0.3)
+    limits = _course(rng, scale, (anything_w / LIMIT_RANGE, anything_w), (80.0, 300.0), ramps=0.2,
+                     unlimited=0.12)
+    loads = _course(rng, scale, LOADS, (100.0, 400.0), ramps=0.0)
+    frames_s = _frames(rng, scale, rates)
+    mission_j = rng.uniform(*MISSION_SHARE) * frame_j * len(frames_s)
+    messages = [
+        Message(0.0, 'mission', Budget(energy_j=mission_j, duration_s=duration_s)),
+        *_operator(limits),
+        *_thermal_guard(rng, scale, anything_w),
+        *_planner(rng, scale),
+    ]
+    messages.sort(key=lambda message: message.time_s)  # stable: the mission stays the first
+    faults = _faults(rng, scale)
+    causes = [
+        *_changes(rates, 'rate'), *_changes(limits, 'budget'), *_changes(loads, 'load'),
+        *faults.values(),
+        *(Span(time_s, time_s, 'budget') for message in messages
+          if message.source in ('thermal guard', 'planner')
+          for time_s in (message.time_s, message.time_s + message.budget.lifetime_s)),
+    ]
+    return Trace(
+        duration_s, frames_s, rates, loads, messages, faults,
+        joined_s=scale * rng.uniform(700, 1300), turned_s=scale * rng.uniform(2000, 2600),
+        causes=causes, profile=_wrong(rng, profile))
+
+
+def part_at(parts: list[Part], time_s: float) -> float:
+    """The value of parts one after the other."""
+    for part in parts:
+        if time_s < part.end_s:
+            break
+    return part.at(time_s)
+
+
+def _course(rng: np.random.Generator, scale: float, bounds: tuple[float, float],
+            lengths_s: tuple[float, float], ramps: float, unlimited: float = 0.0) -> list[Part]:
+    """Steps and ramps between levels, both bounds among them.
+
+    ramps, unlimited: shares of the parts.
+    """
+    parts, end_s, level = [], 0.0, math.nan
+    while end_s < HOUR_S:
+        begin_s, end_s = end_s, end_s + rng.uniform(*lengths_s)
+        before, level = level, math.exp(rng.uniform(*np.log(bounds)))
+        if len(parts) in (2, 4):  # whatever else happens, these do
+            level = bounds[len(parts) == 4]
+        elif rng.random() < unlimited:
+            level = math.inf
+        ramp = rng.random() < ramps and math.isfinite(before) and math.isfinite(level)
+        parts.append(Part(_whole(scale * begin_s), _whole(scale * end_s),
+                          before if ramp else level, level))
+    return parts
+
+
+def _frames(rng: np.random.Generator, scale: float, rates: list[Part]) -> np.ndarray:
+    """Times of frames: at the rate, jittering, now and then none and then all at once."""
+    grid_s = np.arange(0.0, scale * HOUR_S, 0.05)
+    rate_hz = np.array([part_at(rates, time_s) for time_s in grid_s])
+    count = np.cumsum(rate_hz) * 0.05
+    frames_s = np.interp(np.arange(1, int(count[-1])), count, grid_s)
+    jitter = rng.normal(0.0, 0.2, len(frames_s)) / np.interp(frames_s, grid_s, rate_hz)
+    frames_s = np.sort(np.maximum(frames_s + jitter, 0.0))
+    for begin_s in scale * rng.uniform(0.0, HOUR_S, STALLS):
+        end_s = begin_s + rng.uniform(0.3, 2.0)
+        late = (frames_s >= begin_s) & (frames_s < end_s)
+        frames_s[late] = end_s + BURST_GAP_S * np.arange(late.sum())
+        frames_s.sort()
+    return frames_s[frames_s < scale * HOUR_S]
+
+
+def _operator(limits: list[Part]) -> list[Message]:
+    messages = []
+    for part in limits:
+        steps = 1 if part.first == part.last else math.ceil(
+            (part.end_s - part.begin_s) / RAMP_PERIOD_S)
+        for time_s in np.linspace(part.begin_s, part.end_s, steps, endpoint=False):
+            limit_w = part.at(time_s)
+            messages.append(Message(_whole(time_s), 'operator', Budget(
+                power_w=limit_w if math.isfinite(limit_w) else math.nan)))
+    return messages
+
+
+def _thermal_guard(rng: np.random.Generator, scale: float, anything_w: float) -> list[Message]:
+    """Limits that lapse by themselves; a hot robot says so more than once."""
+    messages = []
+    for begin_s in (300.0, 1500.0, 2700.0) + rng.uniform(0.0, 700.0, 3):
+        limit_w, lifetime_s = anything_w / rng.uniform(4.0, 20.0), rng.uniform(40.0, 90.0)
+        messages += [
+            Message(_whole(scale * (begin_s + 30.0 * again)), 'thermal guard',
+                    Budget(power_w=limit_w, lifetime_s=scale * lifetime_s))
+            for again in range(rng.integers(1, 4))]
+    return messages
+
+
+def _planner(rng: np.random.Generator, scale: float) -> list[Message]:
+    return [Message(_whole(scale * begin_s), 'planner', Budget(
+        deadline_s=rng.uniform(*DEADLINES_S), lifetime_s=scale * rng.uniform(120.0, 300.0)))
+        for begin_s in (600.0, 2200.0) + rng.uniform(0.0, 1000.0, 2)]
+
+
+def _faults(rng: np.random.Generator, scale: float) -> dict[str, Span]:
+    lengths_s = {'silent': 60.0, 'no percentage': 60.0, 'jump': 3.0, 'stuck': 300.0, 'dead': 20.0}
+    slots_s = HOUR_S / 6 * (rng.permutation(5) + 0.5)
+    begins_s = slots_s + rng.uniform(0.0, HOUR_S / 12, 5)
+    return {kind: Span(_whole(scale * begin_s), _whole(scale * (begin_s + length_s)), kind)
+            for (kind, length_s), begin_s in zip(lengths_s.items(), begins_s)}
+
+
+def _changes(parts: list[Part], kind: str) -> list[Span]:
+    """Steps, of no length, and ramps."""
+    return [Span(part.begin_s, part.begin_s if part.first == part.last else part.end_s, kind)
+            for part in parts]
+
+
+def _wrong(rng: np.random.Generator, profile: Profile) -> Profile:
+    """All energies and latencies doubled or halved, and each of them wrong by itself."""
+    energy, latency = rng.choice((0.5, 2.0), 2)
+
+    def wrong(phase: PhaseFigures) -> PhaseFigures:
+        own = rng.uniform(0.85, 1.15, 2)
+        return replace(phase, energy_j=phase.energy_j * energy * own[0],
+                       latency_s=phase.latency_s * latency * own[1])
+
+    return replace(profile, points=tuple(
+        replace(point, inference=wrong(point.inference), training=wrong(point.training))
+        for point in profile.points))
+
+
+def _whole(time_s: float) -> float:
+    """At the next whole tick."""
+    return round(time_s / TICK_S) * TICK_S

@@ -1,0 +1,100 @@
+"""A learner that is mere arithmetic, under a controller: what it takes, and what is decided."""
+
+from collections import deque
+
+import numpy as np
+
+from topspark_ros.methodology.closed_loop import LearnerReport
+
+STEP_S = 0.5  # a report, a look of the controller, and the frames of that time
+
+
+class SimulatedLearner:
+    """Takes what the profile says, times a factor, for each frame.
+
+    factor: energy over the profile's, of all T.
+    factors: the same of a T besides.
+    learned_share: of the processed frames, 0..1, evenly spread.
+    """
+
+    def __init__(self, profile, factor=1.0, factors=None, learned_share=1.0):
+        self.profile, self.factor, self.factors = profile, factor, factors or {}
+        self.learned_share = learned_share
+        self.setting, self.decided = (350, 350, True, 1.0), False
+        self._come = self._due = self._due_to_learn = 0.0
+        self.restart()
+
+    def restart(self):
+        self.classified = self.skipped = self.learned = 0
+        self._lately = deque([0], maxlen=5)  # classified, by the end of the last steps
+        self.energy_j = 0.0
+
+    def apply(self, decision):
+        if decision is not None:
+            self.setting, self.decided = decision.setting, True
+
+    def run(self, rate_hz):
+        """The frames of one step; returns what they took, J."""
+        before_j = self.energy_j
+        training, inference, learning, share = self.setting
+        self._come += rate_hz * STEP_S
+        for _ in range(int(self._come)):
+            self._come -= 1.0
+            self._due += share
+            if self._due < 1.0 - 1e-9:
+                self.skipped += 1
+                continue
+            self._due -= 1.0
+            self.classified += 1
+            energy_j = self.profile.at(inference).inference.energy_j
+            if learning:
+                self._due_to_learn += self.learned_share
+                if self._due_to_learn >= 1.0 - 1e-9:
+                    self._due_to_learn -= 1.0
+                    self.learned += 1
+                    energy_j += self.profile.at(training).training.energy_j
+            self.energy_j += energy_j * self.factor * self.factors.get(inference, 1.0)
+        self._lately.append(self.classified)
+        return self.energy_j - before_j
+
+    def report(self, time_s):
+        training, inference, learning, share = self.setting
+        return LearnerReport(
+            time_s=time_s, training_timesteps=training, inference_timesteps=inference,
+            learning=learning, frame_share=share, classified=self.classified,
+            skipped=self.skipped, learned=self.learned, energy_j=self.energy_j,
+            frame_rate_hz=(self._lately[-1] - self._lately[0]) / (4 * STEP_S),
+            decided=self.decided)
+
+
+def simulate(controller, learner, times, rate_hz, heard=lambda now_s: True):
+    """Let the controller hear and decide, and the learner run, at each of `times`, s.
+
+    rate_hz: a number, or a function of the time.
+    heard: whether the report of a time comes through.
+    Returns the power of each step, W, float64, and the decision in each.
+    """
+    powers_w, decisions = [], []
+    for now_s in times:
+        if heard(now_s):
+            controller.hear_learner(now_s, learner.report(now_s))
+        decisions.append(controller.decide(now_s))
+        learner.apply(decisions[-1])
+        rate = rate_hz(now_s) if callable(rate_hz) else rate_hz
+        powers_w.append(learner.run(rate) / STEP_S)
+    return np.array(powers_w), decisions
+
+
+def span(begin_s, end_s):
+    return np.arange(begin_s, end_s, STEP_S)
+
+
+def highest_mean_w(powers_w, window_s=30.0):
+    """The highest mean power over any window, W."""
+    steps = int(window_s / STEP_S)
+    return np.convolve(powers_w, np.ones(steps) / steps, 'valid').max()
+
+
+def changes(decisions):
+    """How often the setting changes."""
+    return sum(a.setting != b.setting for a, b in zip(decisions, decisions[1:]))

@@ -1,0 +1,427 @@
+"""The battery as its messages tell it: sources, jumps, a stuck gauge, silence, and any floats."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from topspark_ros.methodology.battery import (
+    JUMP, SETTLE_S, BatteryError, BatteryMonitor, BatteryReading, BatterySettings, BatteryState,
+)
+
+# Other load on the machine is no failure.
+untimed = settings(deadline=None)
+
+KNOWN, UNKNOWN, STALE, IMPLAUSIBLE = BatteryState
+CURVE = (3.0, 3.6, 3.8, 4.2)
+MESSAGE = Path(__file__).parents[2] / 'msg' / 'ControllerStatus.msg'
+
+
+def heard(*percentages, every_s=1.0, **options):
+    """A monitor that heard one after the other, from 0 s on, and the time of the last, s."""
+    monitor = BatteryMonitor(BatterySettings(**options))
+    for index, percentage in enumerate(percentages):
+        monitor.hear(index * every_s, BatteryReading(percentage=percentage))
+    return monitor, (len(percentages) - 1) * every_s
+
+
+def states(monitor, now_s, percentages, every_s=1.0, **fields):
+    """The state after each, the first of them one interval after `now_s`."""
+    found = []
+    for index, percentage in enumerate(percentages, 1):
+        monitor.hear(now_s + index * every_s, BatteryReading(percentage=percentage, **fields))
+        found.append(monitor.state(now_s + index * every_s))
+    return found
+
+
+def test_states_are_those_of_the_message():
+    constants = re.findall(r'^uint8 BATTERY_(\w+)=(\d+)', MESSAGE.read_text(), re.MULTILINE)
+    assert {name: int(value) for name, value in constants} == {
+        state.name: state.value for state in BatteryState}
+
+
+# Sources.
+
+@pytest.mark.parametrize('fields, options, state_of_charge, source', [
+    (dict(percentage=0.4), {}, 0.4, 'percentage'),
+    (dict(percentage=0.0), {}, 0.0, 'percentage'),
+    (dict(percentage=1.0), {}, 1.0, 'percentage'),
+    (dict(percentage=40.0), dict(full_percentage=100.0), 0.4, 'percentage'),
+    (dict(percentage=1.0), dict(full_percentage=100.0), 0.01, 'percentage'),
+    (dict(percentage=0.4, charge_ah=2.0, capacity_ah=2.0, voltage_v=4.2),
+     dict(voltage_curve=CURVE), 0.4, 'percentage'),
+    (dict(percentage=0.4, charge_ah=9.0, capacity_ah=2.0, voltage_v=-1.0), {}, 0.4, 'percentage'),
+    (dict(charge_ah=0.5, capacity_ah=2.0, design_capacity_ah=4.0), {}, 0.25, 'charge'),
+    (dict(charge_ah=0.5, design_capacity_ah=4.0), {}, 0.125, 'charge'),
+    (dict(charge_ah=0.5, capacity_ah=0.0, design_capacity_ah=4.0), {}, 0.125, 'charge'),
+    (dict(charge_ah=0.5, capacity_ah=2.0, voltage_v=4.2), dict(voltage_curve=CURVE), 0.25,
+     'charge'),
+    (dict(voltage_v=3.6), dict(voltage_curve=CURVE), 1 / 3, 'voltage'),
+    (dict(voltage_v=4.0), dict(voltage_curve=CURVE), 5 / 6, 'voltage'),
+    (dict(voltage_v=2.5), dict(voltage_curve=CURVE), 0.0, 'voltage'),
+    (dict(voltage_v=5.0), dict(voltage_curve=CURVE), 1.0, 'voltage'),
+    (dict(voltage_v=3.6, charge_ah=0.5), dict(voltage_curve=CURVE), 1 / 3, 'voltage'),
+])
+def test_the_first_that_is_measured_tells_the_state_of_charge(fields, options, state_of_charge,
+                                                              source):
+    monitor = BatteryMonitor(BatterySettings(**options))
+    monitor.hear(0.0, BatteryReading(**fields))
+    assert monitor.state(0.0) == KNOWN and monitor.source == source
+    assert monitor.state_of_charge(0.0) == pytest.approx(state_of_charge)
+
+
+@pytest.mark.parametrize('fields, options, line', [
+    (dict(percentage=1.5), {},
+     'percentage: 1.5; accepted: 0 to 1 (parameter full_percentage), or NaN'),
+    (dict(percentage=-0.1, charge_ah=1.0, capacity_ah=2.0), {},
+     'percentage: -0.1; accepted: 0 to 1 (parameter full_percentage), or NaN'),
+    (dict(percentage=math.inf), dict(full_percentage=100.0),
+     'percentage: inf; accepted: 0 to 100 (parameter full_percentage), or NaN'),
+    (dict(charge_ah=3.0, capacity_ah=2.0), {},
+     'charge: 3 Ah; accepted: 0 to the capacity of 2 Ah, or NaN'),
+    (dict(charge_ah=-1.0, capacity_ah=2.0, voltage_v=3.6), dict(voltage_curve=CURVE),
+     'charge: -1 Ah; accepted: 0 to the capacity of 2 Ah, or NaN'),
+    *((fields, {}, 'percentage: nan, and no charge with a capacity; accepted: either of them, or '
+       'a voltage with the parameter voltage_curve') for fields in (
+        {}, dict(charge_ah=1.0), dict(charge_ah=1.0, capacity_ah=0.0), dict(capacity_ah=1.0),
+        dict(charge_ah=1.0, capacity_ah=math.inf), dict(voltage_v=3.6))),
+    *((dict(voltage_v=volt), dict(voltage_curve=CURVE), f'voltage: {text} V, and neither '
+       'percentage nor charge with a capacity; accepted: any of them, voltage above 0')
+      for volt, text in ((0.0, '0'), (math.nan, 'nan'), (math.inf, 'inf'))),
+])
+def test_a_refused_reading_says_why_and_changes_nothing(fields, options, line):
+    monitor, now_s = heard(0.4 * options.get('full_percentage', 1.0), **options)
+    with pytest.raises(BatteryError) as error:
+        monitor.hear(now_s + 2.0, BatteryReading(**fields))
+    assert str(error.value) == line
+    assert monitor.state_of_charge(now_s + 2.0) == 0.4 and monitor.source == 'percentage'
+    assert monitor.age_s(now_s + 2.0) == 2.0
+
+
+@pytest.mark.parametrize('field, value, accepted', [
+    ('full_percentage', 0.0, 'a finite number above 0'),
+    ('full_percentage', math.nan, 'a finite number above 0'),
+    ('timeout_s', 0.0, 'a finite number above 0'),
+    ('min_discharge_s', math.inf, 'a finite number above 0'),
+    ('stuck_share', 3.0, 'a fraction from 0 to 1'),
+    *(('voltage_curve', curve, 'two or more finite numbers above 0, strictly rising, or none')
+      for curve in ((3.7,), (3.0, 3.0), (3.6, 3.0), (3.0, math.nan), (math.nan, 3.0), (0.0, 3.0),
+                    (3.0, math.inf), ('low', 'lower'))),
+])
+def test_refused_settings(field, value, accepted):
+    with pytest.raises(BatteryError) as error:
+        BatterySettings(**{field: value})
+    assert str(error.value) == f'{field} is {value}, accepted is {accepted}'
+
+
+def test_voltage_that_sags_under_load_is_smoothed():
+    monitor = BatteryMonitor(BatterySettings(voltage_curve=(3.0, 4.0)))
+    found = []
+    for second in range(600):
+        loaded = second % 20 < 5
+        monitor.hear(second, BatteryReading(voltage_v=3.4 if loaded else 3.6))
+        assert monitor.state(second) == KNOWN
+        found.append(monitor.state_of_charge(second))
+    late = found[300:]
+    assert max(late) - min(late) < 0.04
+    assert sum(late) / len(late) == pytest.approx(0.55, abs=0.01)
+
+
+def test_smoothing_begins_anew_when_voltage_is_the_source_again():
+    monitor = BatteryMonitor(BatterySettings(voltage_curve=(3.0, 4.0)))
+    for second, fields in enumerate((dict(percentage=0.5), dict(voltage_v=3.5),
+                                     dict(percentage=0.5), dict(voltage_v=3.55))):
+        monitor.hear(second, BatteryReading(**fields))
+    assert monitor.state_of_charge(3.0) == pytest.approx(0.55)
+
+
+def test_another_battery_by_voltage_is_known_in_the_end():
+    monitor = BatteryMonitor(BatterySettings(voltage_curve=(3.0, 4.0)))
+    found = []
+    for second in range(200):
+        monitor.hear(second, BatteryReading(voltage_v=3.1 if second < 20 else 3.9))
+        found.append(monitor.state(second))
+    assert found[:20] == 20 * [KNOWN] and IMPLAUSIBLE in found and found[-60:] == 60 * [KNOWN]
+    assert monitor.state_of_charge(199) == pytest.approx(0.9, abs=0.01)
+
+
+# Energy.
+
+@pytest.mark.parametrize('fields, energy_j', [
+    (dict(percentage=0.5, capacity_ah=2.0, voltage_v=3.7), 0.5 * 2.0 * 3600 * 3.7),
+    (dict(percentage=0.5, design_capacity_ah=2.0, voltage_v=3.7), 0.5 * 2.0 * 3600 * 3.7),
+    (dict(percentage=0.5, charge_ah=1.2, voltage_v=3.7), 1.2 * 3600 * 3.7),
+    (dict(charge_ah=1.0, capacity_ah=2.0, voltage_v=3.7), 1.0 * 3600 * 3.7),
+    (dict(percentage=0.0, capacity_ah=2.0, voltage_v=3.0), 0.0),
+    (dict(percentage=0.5, capacity_ah=2.0), math.nan),
+    (dict(percentage=0.5, capacity_ah=2.0, voltage_v=0.0), math.nan),
+    (dict(percentage=0.5, voltage_v=3.7), math.nan),
+    (dict(percentage=0.5, charge_ah=-1.0, voltage_v=3.7), math.nan),
+    (dict(percentage=0.5, capacity_ah=1e308, voltage_v=1e308), math.nan),
+])
+def test_energy_left(fields, energy_j):
+    monitor = BatteryMonitor(BatterySettings())
+    monitor.hear(0.0, BatteryReading(**fields))
+    assert monitor.energy_j(0.0) == pytest.approx(energy_j, nan_ok=True)
+    assert math.isnan(monitor.energy_j(11.0))
+
+
+# Silence and the clock.
+
+def test_unknown_until_heard():
+    monitor = BatteryMonitor(BatterySettings())
+    assert monitor.state(5.0) == UNKNOWN and monitor.source == ''
+    assert math.isnan(monitor.state_of_charge(5.0)) and math.isnan(monitor.energy_j(5.0))
+    assert monitor.age_s(5.0) == math.inf
+
+
+def test_stale_after_the_timeout_until_heard():
+    monitor, now_s = heard(0.4, timeout_s=3.0)
+    assert monitor.state(now_s + 3.0) == KNOWN
+    assert monitor.state(now_s + 3.1) == STALE and monitor.age_s(now_s + 3.1) == 3.1
+    assert math.isnan(monitor.state_of_charge(now_s + 3.1))
+    # Whatever it tells: it may be another battery.
+    assert states(monitor, now_s + 4.0, [0.9]) == [KNOWN]
+    assert monitor.state_of_charge(now_s + 5.0) == 0.9
+
+
+def test_refused_readings_do_not_keep_it_fresh():
+    monitor, now_s = heard(0.4)
+    for second in range(1, 12):
+        with pytest.raises(BatteryError):
+            monitor.hear(now_s + second, BatteryReading())
+    assert monitor.state(now_s + 11.0) == STALE
+
+
+def test_a_clock_that_is_set_back_makes_it_unknown_until_heard():
+    monitor = BatteryMonitor(BatterySettings())
+    monitor.hear(100.0, BatteryReading(percentage=0.4))
+    assert monitor.state(105.0) == KNOWN
+    assert monitor.state(102.0) == UNKNOWN and monitor.age_s(102.0) == math.inf
+    assert monitor.state(103.0) == UNKNOWN and monitor.source == ''
+    monitor.hear(50.0, BatteryReading(percentage=0.9))
+    assert monitor.state(50.0) == KNOWN and monitor.state_of_charge(50.0) == 0.9
+
+
+# Jumps.
+
+@pytest.mark.parametrize('outlier', [0.0, 0.1, 1.0])
+@pytest.mark.parametrize('every_s', [0.02, 1.0, 5.0])
+def test_an_outlier_changes_nothing(outlier, every_s):
+    monitor, now_s = heard(0.5, 0.5, outlier, every_s=every_s)
+    assert monitor.state(now_s) == KNOWN and monitor.state_of_charge(now_s) == 0.5
+    assert states(monitor, now_s, [0.5, outlier, 0.49], every_s) == [KNOWN, KNOWN, KNOWN]
+    assert monitor.state_of_charge(now_s + 3 * every_s) == 0.49
+
+
+def test_a_small_step_is_no_jump():
+    monitor, now_s = heard(0.5, 0.45)
+    assert monitor.state_of_charge(now_s) == 0.45
+
+
+@pytest.mark.parametrize('old, new', [(0.2, 1.0), (0.9, 0.3), (0.5, 0.0)])
+def test_a_new_level_is_believed_when_it_lasts(old, new):
+    monitor, now_s = heard(old, old)
+    found = states(monitor, now_s, 14 * [new])
+    # The first may be an outlier.
+    assert found == [KNOWN] + 9 * [IMPLAUSIBLE] + 4 * [KNOWN]
+    assert monitor.state_of_charge(now_s + 14.0) == new
+
+
+def test_a_new_level_takes_several_readings():
+    monitor, now_s = heard(0.2, every_s=8.0)
+    assert states(monitor, now_s, 3 * [0.9], 8.0) == [KNOWN, IMPLAUSIBLE, KNOWN]
+    monitor, now_s = heard(0.2, timeout_s=60.0)
+    assert states(monitor, now_s, 3 * [0.9], 20.0) == [KNOWN, IMPLAUSIBLE, KNOWN]
+
+
+def test_the_old_level_is_believed_again_at_once():
+    monitor, now_s = heard(0.5)
+    assert states(monitor, now_s, [0.9, 0.9, 0.9, 0.5]) == [KNOWN] + 2 * [IMPLAUSIBLE] + [KNOWN]
+    assert monitor.state_of_charge(now_s + 4.0) == 0.5
+    # And the time at the other does not count later.
+    assert states(monitor, now_s + 4.0, 10 * [0.9])[1:] == 9 * [IMPLAUSIBLE]
+
+
+def test_a_gauge_that_never_settles_is_never_believed():
+    monitor, now_s = heard(0.5)
+    found = states(monitor, now_s, 10 * [0.1, 0.9, 0.3, 0.7])
+    assert found == [KNOWN] + 39 * [IMPLAUSIBLE]
+
+
+@pytest.mark.parametrize('every_s', [0.1, 1.0])
+def test_small_steps_do_not_add_up_to_any_speed(every_s):
+    monitor, now_s = heard(1.0)
+    falling = [1.0 - 0.04 * step for step in range(25)]
+    assert IMPLAUSIBLE in states(monitor, now_s, falling, every_s)
+
+
+def test_the_least_time_of_a_discharge_is_configured():
+    falling = [1.0 - 0.1 * step for step in range(11)]
+    monitor, now_s = heard(1.0, min_discharge_s=10.0)
+    assert states(monitor, now_s, falling) == 11 * [KNOWN]
+
+
+# Stuck.
+
+def draw(monitor, percentages, current_a=-3.9, first_s=0.0, **fields):
+    """States after each: one a second, a little more than 0.001 Ah at a time."""
+    return states(monitor, first_s - 1.0, percentages, current_a=current_a, **fields)
+
+
+@pytest.mark.parametrize('capacity', [dict(capacity_ah=0.1), dict(design_capacity_ah=0.1)])
+def test_a_reading_that_stands_still_while_current_flows_is_stuck_until_it_moves(capacity):
+    monitor = BatteryMonitor(BatterySettings())
+    # Somewhat above 1 % each; the first has no time before it.
+    assert draw(monitor, 6 * [0.6], **capacity) == 3 * [KNOWN] + 3 * [IMPLAUSIBLE]
+    assert draw(monitor, [0.59, 0.58, 0.57], first_s=6.0, **capacity) == 3 * [KNOWN]
+    assert draw(monitor, 4 * [0.57], first_s=9.0, **capacity) == 2 * [KNOWN] + 2 * [IMPLAUSIBLE]
+
+
+def test_an_outlier_does_not_free_a_stuck_reading():
+    monitor = BatteryMonitor(BatterySettings())
+    readings = 6 * [0.6] + [0.9] + 3 * [0.6]
+    assert draw(monitor, readings, capacity_ah=0.1)[3:] == 7 * [IMPLAUSIBLE]
+
+
+def test_a_stuck_reading_that_jumps_has_to_settle():
+    monitor = BatteryMonitor(BatterySettings())
+    readings = 6 * [0.6] + [0.4 - 0.01 * second for second in range(12)]
+    found = draw(monitor, readings, capacity_ah=0.1)
+    assert found[3:] == 13 * [IMPLAUSIBLE] + 2 * [KNOWN]
+
+
+@pytest.mark.parametrize('percentage, fields', [
+    (0.6, dict(current_a=math.nan, capacity_ah=0.1)),
+    (0.6, dict(current_a=math.inf, capacity_ah=0.1)),
+    (0.6, dict()),
+    (0.6, dict(capacity_ah=0.0)),
+    (0.6, dict(current_a=3.9, capacity_ah=0.1)),
+    (0.6, dict(current_a=0.0, capacity_ah=0.1)),
+    (0.0, dict(capacity_ah=0.1)),
+], ids=['no current', 'infinite', 'no capacity', 'capacity 0', 'charging', 'at rest', 'empty'])
+def test_not_seen_as_stuck(percentage, fields):
+    monitor = BatteryMonitor(BatterySettings())
+    assert draw(monitor, 50 * [percentage], **fields) == 50 * [KNOWN]
+
+
+def test_charging_counts_against_discharging():
+    monitor = BatteryMonitor(BatterySettings())
+    for second in range(100):
+        monitor.hear(second, BatteryReading(percentage=0.6, capacity_ah=0.1,
+                                            current_a=3.9 if second % 2 else -3.9))
+        assert monitor.state(second) == KNOWN
+
+
+def test_what_was_charged_before_does_not_delay_it():
+    monitor = BatteryMonitor(BatterySettings())
+    draw(monitor, 20 * [0.6], current_a=3.9, capacity_ah=0.1)
+    assert draw(monitor, 4 * [0.6], first_s=20.0, capacity_ah=0.1)[2:] == 2 * [IMPLAUSIBLE]
+
+
+@pytest.mark.parametrize('before', [[0.65, 0.64], [0.7, 0.65, 0.64, 0.59], 2 * [0.9] + 11 * [0.4]],
+                         ids=['fine', 'both', 'jump'])
+def test_the_smallest_step_is_the_resolution(before):
+    monitor = BatteryMonitor(BatterySettings(min_discharge_s=60.0))
+    found = draw(monitor, before + 4 * before[-1:], capacity_ah=0.1)[len(before) - 1:]
+    assert found == 3 * [KNOWN] + 2 * [IMPLAUSIBLE]
+
+
+def test_the_share_is_configured():
+    monitor = BatteryMonitor(BatterySettings(stuck_share=0.1))
+    assert draw(monitor, 13 * [0.6], capacity_ah=0.1).count(KNOWN) == 10
+
+
+def test_a_coarse_gauge_is_not_stuck_once_a_step_was_seen():
+    gauge = [0.8 - second // 5 * 0.05 for second in range(75)]
+    monitor = BatteryMonitor(BatterySettings(min_discharge_s=60.0))
+    found = draw(monitor, gauge, capacity_ah=0.1)
+    assert found[:5] == 3 * [KNOWN] + 2 * [IMPLAUSIBLE]
+    assert found[5:] == 70 * [KNOWN]
+
+
+# Properties.
+
+def check(monitor, now_s):
+    state, state_of_charge = monitor.state(now_s), monitor.state_of_charge(now_s)
+    assert (state == KNOWN) != math.isnan(state_of_charge)
+    assert math.isnan(state_of_charge) or 0.0 <= state_of_charge <= 1.0
+    energy_j = monitor.energy_j(now_s)
+    assert math.isnan(energy_j) or (state == KNOWN and 0.0 <= energy_j < math.inf)
+    assert monitor.age_s(now_s) >= 0.0
+    assert (monitor.source == '') == (state == UNKNOWN)
+    return state_of_charge
+
+
+# Both any floats and such as are accepted.
+likely = st.sampled_from((math.nan, 0.0, 0.3, 0.5, 0.9, 1.0, 3.5, -1.0, math.inf))
+readings = st.builds(BatteryReading, *6 * [st.floats() | likely])
+times = st.floats(allow_nan=False, allow_infinity=False) | st.floats(0.0, 30.0)
+
+
+@untimed
+@given(steps=st.lists(st.tuples(times, readings, times), max_size=12),
+       curve=st.sampled_from(((), CURVE, (5e-324, 1e-323), (1e-308, 1e308))))
+def test_any_floats_in_any_order_leave_a_state_of_charge_or_nan(steps, curve):
+    monitor = BatteryMonitor(BatterySettings(voltage_curve=curve))
+    for heard_s, reading, asked_s in steps:
+        try:
+            monitor.hear(heard_s, reading)
+        except BatteryError as error:
+            assert '\n' not in str(error)
+        check(monitor, heard_s)
+        check(monitor, asked_s)
+
+
+@untimed
+@given(percentages=st.lists(st.sampled_from((0.2, 0.5, 0.8)) | st.floats(0.0, 1.0),
+                            min_size=2, max_size=60),
+       every_s=st.sampled_from((0.2, 1.0, 4.0)))
+def test_what_is_known_was_told_lately(percentages, every_s):
+    monitor = BatteryMonitor(BatterySettings())
+    told = []
+    for index, percentage in enumerate(percentages):
+        now_s = index * every_s
+        monitor.hear(now_s, BatteryReading(percentage=percentage))
+        told.append(percentage)
+        state_of_charge = check(monitor, now_s)
+        assert math.isnan(state_of_charge) or state_of_charge in told[-2:]
+
+
+@untimed
+@given(
+    start=st.floats(0.0, 1.0), speed=st.floats(-1.0, 1.0),
+    resolution=st.sampled_from((0.0, 0.001, 0.01)), rounded=st.sampled_from((round, math.ceil)),
+    intervals_s=st.lists(st.floats(0.01, 10.0), min_size=1, max_size=60))
+def test_a_constant_discharge_or_charge_is_always_known(start, speed, resolution, rounded,
+                                                        intervals_s):
+    settings = BatterySettings()
+    monitor = BatteryMonitor(settings)
+    rate = speed / settings.min_discharge_s
+    now_s = 0.0
+    for interval_s in (0.0, *intervals_s):
+        now_s += interval_s
+        charge = min(max(start + rate * now_s, 0.0), 1.0)
+        if resolution:
+            charge = min(rounded(charge / resolution) * resolution, 1.0)
+        monitor.hear(now_s, BatteryReading(
+            percentage=charge, capacity_ah=2.0, current_a=rate * 2.0 * 3600.0))
+        assert check(monitor, now_s) == charge
+
+
+@untimed
+@given(low=st.floats(0.0, 0.4), step=st.floats(JUMP + 0.01, 0.6), falls=st.booleans(),
+       every_s=st.floats(0.05, 5.0))
+def test_a_jump_is_believed_only_after_it_settled(low, step, falls, every_s):
+    old, new = (low + step, low) if falls else (low, low + step)
+    monitor = BatteryMonitor(BatterySettings(min_discharge_s=3600.0))
+    monitor.hear(0.0, BatteryReading(percentage=old))
+    now_s = first_s = every_s
+    while now_s - first_s < SETTLE_S:
+        monitor.hear(now_s, BatteryReading(percentage=new))
+        assert check(monitor, now_s) != new
+        now_s += every_s
+    monitor.hear(now_s, BatteryReading(percentage=new))
+    assert check(monitor, now_s) == new

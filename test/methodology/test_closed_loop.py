@@ -1,0 +1,227 @@
+"""What a learner's reports teach about energy, latency, frame rate and power."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from topspark_ros.methodology.closed_loop import MOST_WRONG, ClosedLoop, LearnerReport
+from topspark_ros.methodology.tradeoff import enumerate_candidates
+
+# Other load on the machine is no failure.
+untimed = settings(deadline=None, max_examples=40)
+
+INFERRING = LearnerReport(
+    time_s=0.0, training_timesteps=4, inference_timesteps=64, learning=False, frame_share=1.0,
+    classified=0, skipped=0, learned=0, energy_j=0.0)
+LEARNING = replace(INFERRING, training_timesteps=16, learning=True)
+
+
+def after(report, seconds=0.5, classified=10, frame_j=0.1, learned=0, skipped=0, **fields):
+    """The report that follows."""
+    return replace(
+        report, time_s=report.time_s + seconds, classified=report.classified + classified,
+        learned=report.learned + learned, skipped=report.skipped + skipped,
+        energy_j=report.energy_j + classified * frame_j, **fields)
+
+
+def told(profile, report, count=1, limit_w=math.nan, loop=None, **fields):
+    """The loop after `count` reports that follow, and the last of them."""
+    if loop is None:
+        loop = ClosedLoop(profile, core_power_w=10.0)
+        loop.hear(report, limit_w)
+    for _ in range(count):
+        report = after(report, **fields)
+        loop.hear(report, limit_w)
+    return loop, report
+
+
+def test_nothing_is_known_at_first(profile):
+    for loop in (ClosedLoop(profile, 10.0), told(profile, LEARNING, count=0)[0]):
+        assert math.isnan(loop.frame_rate_hz) and math.isnan(loop.power_w)
+        assert math.isnan(loop.learned_share)
+        assert loop.latency_ratio == 1.0 and loop.latency_overhead_s == 0.0
+        assert (loop.energy_ratios() == 1.0).all() and loop.overdraft_w(1.0) == 0.0
+
+
+def test_the_first_report_tells_the_rate(profile):
+    loop, _ = told(profile, replace(INFERRING, frame_rate_hz=6.0, frame_share=0.512), count=0)
+    assert loop.frame_rate_hz == pytest.approx(6.0 / 0.512)
+    loop, _ = told(profile, replace(INFERRING, frame_rate_hz=0.0, frame_share=0.0), count=0)
+    assert math.isnan(loop.frame_rate_hz)
+
+
+def test_rate_and_power(profile):
+    loop, _ = told(profile, replace(INFERRING, frame_share=0.8), count=20, classified=8,
+                   skipped=2, frame_j=0.2)
+    assert loop.frame_rate_hz == pytest.approx(20.0)
+    assert loop.power_w == pytest.approx(16 * 0.2)
+
+
+@pytest.mark.parametrize('factor', [0.5, 1.0, 2.0])
+def test_energy_of_a_setting_and_of_all(profile, factor):
+    # An inference at 64 takes 0.1 J, learning at 16 takes 0.045 J.
+    loop, _ = told(profile, LEARNING, count=6, learned=10, frame_j=0.145 * factor)
+    assert loop.energy_ratio(LEARNING.setting) == pytest.approx(factor, rel=0.03)
+    assert loop.energy_ratios() == pytest.approx(factor, rel=0.1)
+    assert len(loop.energy_ratios()) == len(enumerate_candidates(profile, 1.0))
+
+
+def test_of_few_learned_frames_few_are_predicted(profile):
+    loop, _ = told(profile, LEARNING, count=20, learned=2, frame_j=0.1 + 0.2 * 0.045)
+    assert loop.learned_share == pytest.approx(0.2)
+    assert loop.energy_ratio(LEARNING.setting) == pytest.approx(1.0)
+
+
+def test_a_setting_has_a_ratio_of_its_own(profile):
+    loop, last = told(profile, LEARNING, count=60, learned=10, frame_j=0.145 * 1.3)
+    other = replace(last, inference_timesteps=16)  # 0.030 J
+    loop, _ = told(profile, other, count=60, loop=loop, learned=10, frame_j=0.075 * 0.9)
+    assert loop.energy_ratio(LEARNING.setting) == pytest.approx(1.3, rel=0.06)
+    assert loop.energy_ratio(other.setting) == pytest.approx(0.9, rel=0.03)
+
+
+def test_fewer_frames_cost_as_much_each(profile):
+    paused = replace(INFERRING, inference_timesteps=4, frame_share=0.512)
+    loop, _ = told(profile, paused, count=20, frame_j=0.02, skipped=10)
+    ratios = loop.energy_ratios()
+    assert loop.energy_ratio((4, 4, False, 1.0)) == pytest.approx(2.0, rel=0.03)
+    assert (ratios[20:] == loop.energy_ratio((4, 4, False, 1.0))).all()
+
+
+def test_ratios_are_bounded(profile):
+    for factor in (1e-6, 1e6):
+        loop, _ = told(profile, INFERRING, count=50, frame_j=0.1 * factor)
+        assert loop.energy_ratio(INFERRING.setting) == pytest.approx(
+            min(max(factor, 1 / MOST_WRONG), MOST_WRONG), rel=0.01)
+
+
+def test_of_two_settings_in_one_window_only_their_sum_is_known(profile):
+    loop, last = told(profile, INFERRING)
+    loop, _ = told(profile, last, loop=loop, inference_timesteps=16, frame_j=0.07, latency_s=9.0,
+                   inference_s=9.0)
+    assert loop.energy_ratio(INFERRING.setting) == pytest.approx(1.0)
+    assert loop.latency_ratio == 1.0 and loop.latency_overhead_s == 0.0
+    assert loop.power_w < 2.0 and loop.frame_rate_hz == pytest.approx(20.0)
+
+
+def test_a_setting_of_the_learners_own_tells_rate_and_power(profile):
+    own = replace(LEARNING, training_timesteps=100, inference_timesteps=100, decided=False)
+    loop, _ = told(profile, own, count=5, learned=5, frame_j=0.3)
+    assert loop.frame_rate_hz == pytest.approx(20.0) and loop.power_w == pytest.approx(6.0)
+    assert loop.learned_share == pytest.approx(0.5)
+    assert (loop.energy_ratios() == 1.0).all()
+
+
+def test_latency(profile):
+    # An inference at 64 takes 0.010 s.
+    loop, _ = told(profile, INFERRING, inference_s=0.025, latency_s=0.032)
+    assert loop.latency_ratio == pytest.approx(2.5)
+    assert loop.latency_overhead_s == pytest.approx(0.007)
+    loop, _ = told(profile, INFERRING, inference_s=9.0, latency_s=1.0)
+    assert loop.latency_ratio == MOST_WRONG and loop.latency_overhead_s == 0.0
+    loop, _ = told(profile, INFERRING)
+    assert loop.latency_ratio == 1.0 and loop.latency_overhead_s == 0.0
+
+
+def test_metered_energy_is_predicted_as_processor_time(profile):
+    # A core of 20 W takes 0.2 J for the 0.010 s of an inference at 64, 0.12 J to learn at 16.
+    loop = ClosedLoop(profile, core_power_w=20.0)
+    loop.hear(replace(LEARNING, metered=True), math.nan)
+    assert loop.energy_ratios() == pytest.approx(2.0, rel=0.5)
+    assert loop.energy_ratio((64, 64, False, 1.0)) == pytest.approx(2.0)
+    loop, _ = told(profile, replace(LEARNING, metered=True), count=10, loop=loop, learned=10,
+                   frame_j=0.32 * 3)
+    assert loop.energy_ratio(LEARNING.setting) == pytest.approx(0.32 * 3 / 0.145, rel=0.03)
+    # What idles besides may be many times what the core was thought to take.
+    loop, _ = told(profile, replace(LEARNING, metered=True), count=60, learned=10, frame_j=16.0)
+    assert loop.energy_ratio(LEARNING.setting) == pytest.approx(16 / 0.145, rel=0.03)
+
+
+def test_another_meter_begins_anew(profile):
+    loop, last = told(profile, LEARNING, count=10, learned=10, frame_j=0.29, limit_w=1.0)
+    assert loop.overdraft_w(1.0) > 0
+    metered = replace(last, metered=True, energy_j=1e6)
+    assert loop.hear(metered, 1.0) == 0.0
+    assert loop.overdraft_w(1.0) == 0.0 and math.isnan(loop.power_w)
+    assert loop.energy_ratio((64, 64, False, 1.0)) == pytest.approx(1.0)
+    assert loop.hear(after(metered, frame_j=0.2), 1.0) == pytest.approx(2.0)
+
+
+# What was used.
+
+def test_what_was_used_is_told_once(profile):
+    loop = ClosedLoop(profile, 10.0)
+    first = replace(LEARNING, energy_j=100.0, classified=50)
+    assert loop.hear(first, math.nan) == 0.0  # before anything was in force
+    second = after(first)
+    assert loop.hear(second, math.nan) == pytest.approx(1.0)
+    assert loop.hear(second, math.nan) == 0.0
+
+
+@pytest.mark.parametrize('field', ['energy_j', 'classified', 'skipped', 'learned'])
+def test_a_learner_that_counts_anew_is_no_measurement(profile, field):
+    loop, last = told(profile, replace(LEARNING, skipped=5), count=10, learned=10, frame_j=0.145)
+    before = loop.frame_rate_hz, loop.power_w, loop.energy_ratios().tolist()
+    anew = replace(last, time_s=last.time_s + 0.5, **{field: 0})
+    assert loop.hear(anew, math.nan) == anew.energy_j
+    assert (loop.frame_rate_hz, loop.power_w, loop.energy_ratios().tolist()) == before
+    assert loop.hear(after(anew), math.nan) == pytest.approx(1.0)
+
+
+def test_a_clock_that_is_set_back_is_no_measurement(profile):
+    loop, last = told(profile, LEARNING, count=10, learned=10, frame_j=0.145)
+    before = loop.frame_rate_hz, loop.power_w, loop.energy_ratios().tolist()
+    back = after(last, seconds=-100.0, frame_j=0.2)
+    assert loop.hear(back, math.nan) == pytest.approx(2.0)
+    assert (loop.frame_rate_hz, loop.power_w, loop.energy_ratios().tolist()) == before
+
+
+def test_lost_reports_are_made_up_for_by_the_next(profile):
+    every, last = told(profile, INFERRING, count=12, frame_j=0.2)
+    loop = ClosedLoop(profile, 10.0)
+    used_j = [loop.hear(report, math.nan) for report in (
+        INFERRING, after(INFERRING, seconds=4.0, classified=80, frame_j=0.2), last)]
+    assert sum(used_j) == pytest.approx(last.energy_j)
+    assert loop.frame_rate_hz == pytest.approx(every.frame_rate_hz)
+    assert loop.energy_ratio(INFERRING.setting) == pytest.approx(2.0, rel=0.03)
+
+
+def test_time_until_a_lower_limit_belongs_to_the_higher(profile):
+    loop, last = told(profile, INFERRING, count=10, limit_w=2.0)  # takes 2 W
+    loop, last = told(profile, last, loop=loop, limit_w=0.5)
+    assert loop.overdraft_w(0.5) == 0.0
+    loop, last = told(profile, last, loop=loop, limit_w=0.5)
+    assert loop.overdraft_w(0.5) > 0.0
+    loop, _ = told(profile, last, loop=loop, limit_w=math.nan)
+    assert loop.overdraft_w(0.5) == 0.0
+
+
+timesteps = st.sampled_from((4, 16, 64, 350)) | st.integers(0, 10**9)
+counts = st.integers(0, 100) | st.integers(0, 10**12)
+following = st.fixed_dictionaries({
+    'seconds': st.sampled_from((0.5, 1.0, -1.0)) | st.floats(-1e6, 1e6), 'classified': counts,
+    'skipped': counts, 'learned': counts, 'frame_j': st.floats(0, 1) | st.floats(0, 1e200),
+}, optional={
+    'training_timesteps': timesteps, 'inference_timesteps': timesteps, 'learning': st.booleans(),
+    'frame_share': st.floats(), 'frame_rate_hz': st.floats(), 'metered': st.booleans(),
+    'latency_s': st.floats(), 'inference_s': st.floats()})
+
+
+@untimed
+@given(steps=st.lists(st.tuples(following, st.just(math.nan) | st.floats(0, 100))))
+def test_whatever_is_reported_the_corrections_are_usable(profile, steps):
+    loop, report = told(profile, LEARNING)
+    for fields, limit_w in steps:
+        report = after(report, **fields)
+        assert loop.hear(report, limit_w) >= 0
+        ratios = loop.energy_ratios()
+        assert np.isfinite(ratios).all() and (ratios > 0).all()
+        assert 1 / MOST_WRONG <= loop.latency_ratio * (1 + 1e-9)
+        assert loop.latency_ratio <= MOST_WRONG * (1 + 1e-9)
+        assert 0 <= loop.latency_overhead_s
+        assert not loop.frame_rate_hz < 0 and not loop.power_w < 0
+        assert not loop.learned_share < 0 and not loop.learned_share > 1 + 1e-9
+        assert 0 <= loop.overdraft_w(1.0) <= 0.5

@@ -1,0 +1,271 @@
+"""What the controller hears, and what becomes of it: budgets, learner, battery, clock."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings, strategies as st
+from learner_simulation import SimulatedLearner, highest_mean_w, simulate, span
+
+from topspark_ros.methodology.battery import (
+    BatteryError, BatteryReading, BatterySettings, BatteryState,
+)
+from topspark_ros.methodology.budgets import Budget
+from topspark_ros.methodology.closed_loop import LearnerReport
+from topspark_ros.methodology.control import MISSION, STARTUP_S, ControlSettings, Controller
+from topspark_ros.methodology.policy import PolicyConfig, Reason
+from topspark_ros.methodology.ranges import RangeError
+from topspark_ros.methodology.tradeoff import enumerate_candidates
+
+# Other load on the machine is no failure.
+untimed = settings(deadline=None, max_examples=40)
+
+REPORT = LearnerReport(
+    time_s=0.0, training_timesteps=64, inference_timesteps=64, learning=True, frame_share=1.0,
+    classified=0, skipped=0, learned=0, energy_j=0.0, frame_rate_hz=10.0, decided=False)
+FULL = BatteryReading(percentage=1.0, voltage_v=10.0, capacity_ah=1.0)
+
+
+def started(profile, **settings):
+    """A controller that hears a learner of 10 frames/s."""
+    controller = Controller(profile, ControlSettings(**settings))
+    controller.hear_learner(0.0, REPORT)
+    return controller
+
+
+@pytest.mark.parametrize('field, value, accepted', [
+    ('learner_timeout_s', 0.0, 'a finite number above 0'),
+    ('budget_timeout_s', -1.0, 'a finite number from 0'),
+    ('mission_duration_s', math.nan, 'a finite number from 0'),
+    ('mission_battery_share', 50, 'a fraction from 0 to 1'),
+    ('core_power_w', 0, 'a finite number above 0'),
+])
+def test_refused_settings(field, value, accepted):
+    with pytest.raises(RangeError) as error:
+        ControlSettings(**{field: value})
+    assert str(error.value) == f'{field} is {value}, accepted is {accepted}'
+
+
+# The learner.
+
+def test_first_moments_without_a_learner(profile):
+    controller = Controller(profile)
+    controller.hear_budget(5.0, 'operator', Budget(power_w=0.5))
+    assert controller.decide(5.0) is None and controller.decide(5.9) is None
+    assert math.isnan(controller.status(5.5).energy_ratio)
+    decision = controller.decide(5.0 + STARTUP_S)
+    assert decision.reason == Reason.STARTUP and decision.expected_power_w <= 0.5
+    assert controller.decide(100.0) is decision
+
+
+def test_a_learner_that_is_heard_is_decided_for_at_once(profile):
+    decision = started(profile).decide(0.0)
+    assert decision.reason == Reason.BATTERY_UNKNOWN
+    assert decision.expected_power_w == pytest.approx(10 * decision.expected_energy_j)
+
+
+def test_a_silent_learner_and_its_return(profile):
+    controller = started(profile, learner_timeout_s=2.0)
+    before = controller.decide(0.0)
+    controller.hear_budget(1.0, 'operator', Budget(power_w=0.5))
+    assert controller.decide(2.1).reason == Reason.LEARNER_SILENT
+    assert controller.decide(9.0).setting == before.setting
+    assert controller.status(9.0).learner_silent and not controller.status(2.0).learner_silent
+    controller.hear_learner(9.5, replace(REPORT, time_s=9.5))
+    after = controller.decide(9.5)
+    assert after.reason == Reason.POWER and after.expected_power_w <= 0.5
+
+
+@pytest.mark.parametrize('factor', [0.5, 1.0, 2.0])
+@pytest.mark.parametrize('limit_w', [0.06, 1.0])
+def test_a_controller_before_this_one_is_gone_on_from(profile, limit_w, factor):
+    first, second = Controller(profile), Controller(profile)
+    first.hear_budget(0.0, 'operator', Budget(power_w=limit_w))
+    second.hear_budget(40.0, 'operator', Budget(power_w=limit_w))
+    learner = SimulatedLearner(profile, factor)
+    before_w, decisions = simulate(first, learner, span(0, 40), 10)
+    after_w, resumed = simulate(second, learner, span(40, 80), 10)
+    assert highest_mean_w([*before_w[20:], *after_w]) <= 1.05 * limit_w
+    assert resumed[-1].setting == decisions[-1].setting
+    if factor == 1.0:  # else the second has to find out first
+        assert {decision.setting for decision in resumed} == {decisions[-1].setting}
+
+
+def test_what_is_about_as_good_is_gone_on_with(profile):
+    policy = PolicyConfig(deadband=0.04, assumed_state_of_charge=1.0)
+    report = replace(REPORT, training_timesteps=16, decided=True)
+    for resumed, expected in ((report, (16, 64, True, 1.0)),
+                              (replace(report, decided=False), (64, 64, True, 1.0)),
+                              (replace(report, training_timesteps=5), (64, 64, True, 1.0))):
+        controller = Controller(profile, ControlSettings(policy=policy))
+        controller.hear_learner(0.0, resumed)
+        controller.hear_learner(0.5, replace(REPORT, time_s=0.5))  # only the first one counts
+        assert controller.decide(0.5).setting == expected
+
+
+def test_the_first_rate_is_that_which_the_learner_tells(profile):
+    controller = Controller(profile)
+    controller.hear_learner(0.0, replace(REPORT, frame_rate_hz=6.0, frame_share=0.5))
+    assert controller.status(0.0).frame_rate_hz == pytest.approx(12.0)
+
+
+# Budgets.
+
+def test_a_budget_of_each_source_and_its_energy(profile):
+    controller = started(profile)
+    controller.hear_budget(0.0, 'operator', Budget(power_w=2.0, lifetime_s=10.0))
+    controller.hear_budget(0.0, 'guard', Budget(power_w=0.5, lifetime_s=5.0, energy_j=10.0))
+    assert controller.decide(0.0).expected_power_w <= 0.5
+    controller.hear_learner(1.0, replace(REPORT, time_s=1.0, energy_j=4.0))
+    status = controller.status(1.0)
+    assert status.limits.power_w == 0.5 and status.limits.energy_j == 6.0
+    assert status.sources == ('guard', 'operator')
+    assert controller.status(5.0).limits.power_w == 2.0
+    assert controller.status(10.0).sources == ()
+
+
+def test_energy_that_is_used_up_pauses(profile):
+    controller = started(profile)
+    controller.hear_budget(0.0, 'operator', Budget(energy_j=3.0))
+    assert controller.decide(0.0).frame_share == 1.0
+    controller.hear_learner(1.0, replace(REPORT, time_s=1.0, energy_j=3.0))
+    decision = controller.decide(1.0)
+    assert decision.reason == Reason.ENERGY and decision.frame_share == 0.0
+    controller.hear_budget(1.5, 'operator', Budget())
+    controller.hear_learner(2.0, replace(REPORT, time_s=2.0, energy_j=3.0))
+    assert controller.decide(5.0).frame_share == 1.0
+
+
+def test_an_old_budget_has_been_used_for_a_while(profile):
+    controller = started(profile)
+    controller.hear_budget(0.0, 'latched', Budget(energy_j=100.0, duration_s=100.0), age_s=60.0)
+    limits = controller.status(0.0).limits
+    assert limits.energy_j == pytest.approx(40.0) and limits.time_left_s == pytest.approx(40.0)
+
+
+def test_a_budget_that_is_not_renewed_is_stale_and_stays(profile):
+    controller = started(profile, budget_timeout_s=2.0)
+    assert not controller.status(9.0).budget_stale  # there is none
+    controller.hear_budget(0.0, 'operator', Budget(power_w=0.5))
+    controller.hear_learner(2.1, replace(REPORT, time_s=2.1))
+    assert not controller.status(2.0).budget_stale and controller.status(2.1).budget_stale
+    decision = controller.decide(2.1)
+    assert decision.reason == Reason.BUDGET_STALE and decision.expected_power_w <= 0.5
+    # One that says itself how long it holds is never stale.
+    controller.hear_budget(2.1, 'operator', Budget(power_w=0.5, lifetime_s=60.0))
+    assert not controller.status(30.0).budget_stale
+    assert not started(profile).status(1e9).budget_stale
+
+
+# The battery and its mission.
+
+def test_the_battery_is_known_stale_or_refused(profile):
+    controller = started(profile, battery=BatterySettings(timeout_s=5.0))
+    controller.hear_battery(0.0, FULL)
+    with pytest.raises(BatteryError):
+        controller.hear_battery(1.0, replace(FULL, percentage=55.0))
+    assert controller.status(1.0).state_of_charge == 1.0
+    assert controller.decide(1.0).reason == Reason.SCORE
+    assert controller.status(5.1).battery == BatteryState.STALE
+    controller.hear_learner(5.1, replace(REPORT, time_s=5.1))
+    assert controller.decide(5.1).reason == Reason.BATTERY_UNKNOWN
+
+
+def test_a_mission_on_a_share_of_the_battery(profile):
+    controller = started(profile, mission_duration_s=3600.0, mission_battery_share=0.05)
+    assert controller.status(0.0).sources == ()
+    controller.decide(0.0)
+    assert controller.status(0.0).sources == ()  # nothing is known of the battery
+    controller.hear_battery(600.0, FULL)
+    controller.hear_learner(600.0, replace(REPORT, time_s=600.0))
+    decision, limits = controller.decide(600.0), controller.status(600.0).limits
+    assert limits.energy_j == pytest.approx(1800.0)
+    assert limits.mission_power_w == pytest.approx(1800.0 / 3000.0)
+    assert limits.time_left_s == pytest.approx(3000.0)
+    assert decision.reason == Reason.MISSION and decision.expected_power_w <= 0.6
+    assert controller.status(600.0).sources == (MISSION,)
+
+
+def test_what_the_battery_tells_counts_each_minute(profile):
+    controller = started(profile, mission_duration_s=1000.0, mission_battery_share=0.01,
+                         battery=BatterySettings(timeout_s=1e6))
+    energies_j = []
+    for now_s, charge in ((0.0, 1.0), (59.0, 0.9), (60.0, 0.9), (120.0, 0.95), (180.0, 0.8)):
+        controller.hear_battery(now_s, replace(FULL, percentage=charge))
+        controller.decide(now_s)
+        energies_j.append(controller.status(now_s).limits.energy_j)
+    assert energies_j == pytest.approx([360.0, 360.0, 324.0, 324.0, 288.0])
+
+
+def test_a_source_that_is_named_as_the_mission_is_another(profile):
+    controller = started(profile, mission_duration_s=1000.0)
+    controller.hear_battery(0.0, FULL)
+    controller.hear_budget(0.0, MISSION, Budget(power_w=0.5, energy_j=1e9))
+    assert controller.decide(0.0).expected_power_w <= 0.5
+    assert controller.status(0.0).limits.energy_j == pytest.approx(36e3)
+
+
+# Clock, settings, and anything at all.
+
+def test_a_clock_that_is_set_back(profile):
+    controller = Controller(profile, ControlSettings(mission_duration_s=600.0))
+    controller.hear_battery(1000.0, FULL)
+    controller.hear_budget(1000.0, 'operator', Budget(power_w=1.0, lifetime_s=1e3))
+    learner = SimulatedLearner(profile, 2.0)
+    simulate(controller, learner, span(1000, 1060), 30)
+    assert controller.decide(10.0).reason == Reason.LEARNER_SILENT
+    status = controller.status(10.0)
+    assert status.battery == BatteryState.UNKNOWN and status.learner_silent
+    after_w, decisions = simulate(controller, learner, span(10, 70), 30)
+    assert highest_mean_w(after_w) <= 1.05 and after_w[-1] > 0
+    assert decisions[-1].reason == Reason.POWER
+    assert controller.status(70.0).limits.time_left_s <= 600.0
+
+
+def test_other_settings_count_from_the_next_decision(profile):
+    controller = started(profile)
+    controller.hear_budget(0.0, 'operator', Budget(power_w=0.05))
+    assert controller.decide(0.0).frame_share < 1
+    controller.reconfigure(ControlSettings(policy=PolicyConfig(min_frame_share=1.0)))
+    assert controller.decide(1.0).setting == (4, 4, False, 1.0)
+
+
+times = st.sampled_from((0.0, 1.0, 100.0)) | st.floats(-1e9, 1e9)
+readings = st.builds(BatteryReading, **{field: st.floats() for field in (
+    'percentage', 'voltage_v', 'current_a', 'charge_ah', 'capacity_ah')})
+budgets = st.builds(
+    Budget, power_w=st.just(math.nan) | st.floats(0, 10), energy_j=st.floats(0, 1e3),
+    duration_s=st.just(math.nan) | st.floats(0.1, 1e4), lifetime_s=st.floats(0.1, 1e4))
+timesteps = st.sampled_from((4, 16, 64, 350)) | st.integers(0, 10**9)
+reports = st.builds(
+    LearnerReport, time_s=st.floats(), training_timesteps=timesteps,
+    inference_timesteps=timesteps, learning=st.booleans(), frame_share=st.floats(),
+    classified=st.integers(0, 10**9), skipped=st.integers(0, 10**9),
+    learned=st.integers(0, 10**9), energy_j=st.floats(0, 1e12), frame_rate_hz=st.floats(),
+    metered=st.booleans(), decided=st.booleans(), latency_s=st.floats(), inference_s=st.floats())
+inputs = readings | reports | st.tuples(st.sampled_from('ab'), budgets, st.floats(-1e9, 1e9))
+
+
+@untimed
+@given(events=st.lists(st.tuples(times, inputs), max_size=12), duration_s=st.floats(0, 1e4))
+def test_anything_gives_decisions_of_the_profile_and_the_same_again(profile, events, duration_s):
+    def decisions():
+        controller = Controller(profile, ControlSettings(mission_duration_s=duration_s))
+        for now_s, heard in events:
+            if isinstance(heard, LearnerReport):
+                controller.hear_learner(now_s, heard)
+            elif isinstance(heard, tuple):
+                controller.hear_budget(now_s, *heard)
+            else:
+                try:
+                    controller.hear_battery(now_s, heard)
+                except BatteryError:
+                    pass
+            yield controller.decide(now_s)
+            controller.status(now_s)
+
+    candidates = enumerate_candidates(profile, 1.0)
+    decided = list(decisions())
+    assert all(decision is None or candidates.row(*decision.setting) is not None
+               for decision in decided)
+    assert decided == list(decisions())

@@ -1,0 +1,197 @@
+"""The controller without ROS: what is heard of battery, budgets and learner becomes decisions.
+
+    battery ──▶ BatteryMonitor ─┐
+    budgets ──▶ BudgetBook ─────┼──▶ TimestepPolicy ──▶ decision
+    learner ──▶ ClosedLoop ─────┘
+
+The profile predicts what a setting costs, the loop corrects the prediction, and what was used is
+charged to the budgets.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from .battery import BatteryMonitor, BatteryReading, BatterySettings, BatteryState
+from .budgets import REPLAN_S, Budget, BudgetBook, Limits
+from .closed_loop import ClosedLoop, LearnerReport
+from .policy import Conditions, Decision, PolicyConfig, TimestepPolicy
+from .profile import Profile
+from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
+
+MISSION = 'battery'  # source of the budget that the battery sets
+STARTUP_S = 1.0  # a learner that is there is heard within this time
+
+
+@dataclass(frozen=True)
+class ControlSettings:
+    """What the controller is told once.
+
+    policy, battery: see there.
+    learner_timeout_s: a learner silent for longer is not there, s, above 0.
+    budget_timeout_s: a budget without a lifetime that is older is stale, s; 0: never.
+    mission_duration_s: time from the first decision on that the battery has to last, s; 0: no
+        mission.
+    mission_battery_share: of the battery's energy that perception may use, 0..1.
+    core_power_w: power of a busy core, W, above 0, as of ClosedLoop.
+
+    Raises RangeError for a value out of its range.
+    """
+
+    policy: PolicyConfig = PolicyConfig()
+    battery: BatterySettings = field(default_factory=BatterySettings)
+    learner_timeout_s: float = 3.0
+    budget_timeout_s: float = 0.0
+    mission_duration_s: float = 0.0
+    mission_battery_share: float = 1.0
+    core_power_w: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name, accepted in (
+            ('learner_timeout_s', ABOVE_ZERO), ('budget_timeout_s', FROM_ZERO),
+            ('mission_duration_s', FROM_ZERO), ('mission_battery_share', FRACTION),
+            ('core_power_w', ABOVE_ZERO),
+        ):
+            accepted.require(name, getattr(self, name))
+
+
+@dataclass(frozen=True)
+class ControlStatus:
+    """What the controller knows, plans and corrects. NaN: unknown, or unlimited.
+
+    sources: whose budgets are in force.
+    power_w: drawn by perception, W.
+    frame_rate_hz: of frames that come, Hz.
+    energy_ratio: energy of a frame as measured over the profile's, at the present setting.
+    latency_ratio: the same of the time of an inference.
+    latency_overhead_s: latency of a frame beyond its inference, s.
+    """
+
+    limits: Limits
+    sources: tuple[str, ...]
+    budget_stale: bool
+    battery: BatteryState
+    state_of_charge: float
+    learner_silent: bool
+    power_w: float
+    frame_rate_hz: float
+    energy_ratio: float
+    latency_ratio: float
+    latency_overhead_s: float
+
+
+class Controller:
+    """Decides by what it is told, when it is asked.
+
+    Deterministic: equal sequences of calls give equal decisions. All times `now_s` are of one
+    clock, s; when that is set back, battery and learner are unknown until they are heard again.
+    """
+
+    def __init__(self, profile: Profile, settings: ControlSettings = ControlSettings()) -> None:
+        self._profile = profile
+        self._settings = settings
+        self._policy = TimestepPolicy(profile, settings.policy)
+        self._battery = BatteryMonitor(settings.battery)
+        self._book = BudgetBook()
+        self._loop = ClosedLoop(profile, settings.core_power_w)
+        self._decision: Decision | None = None
+        self._began_s: float | None = None
+        self._mission_planned_s = -math.inf
+        self._budget_heard_s: dict[str, float] = {}  # of those without a lifetime
+        self._learner_heard_s = -math.inf
+
+    def reconfigure(self, settings: ControlSettings) -> None:
+        """Go on with other settings; those of the battery and of the core stay as they were."""
+        self._settings = settings
+        self._policy.config = settings.policy
+
+    # Input ---------------------------------------------------------------------------------
+
+    def hear_battery(self, now_s: float, reading: BatteryReading) -> None:
+        """BatteryError for a reading that is refused; what was known before stays."""
+        self._battery.hear(now_s, reading)
+
+    def hear_budget(self, now_s: float, source: str, budget: Budget, age_s: float = 0.0) -> None:
+        """age_s: how long ago the source set it, s."""
+        self._book.set(now_s, source, budget, age_s)
+        self._budget_heard_s.pop(source, None)
+        if math.isnan(budget.lifetime_s):
+            self._budget_heard_s[source] = now_s
+
+    def hear_learner(self, now_s: float, report: LearnerReport) -> None:
+        if self._learner_heard_s == -math.inf and report.decided:
+            self._policy.resume(*report.setting)
+        self._learner_heard_s = now_s
+        self._book.spend(self._loop.hear(report, self._book.limits(now_s).strictest_power_w))
+
+    # Output --------------------------------------------------------------------------------
+
+    def decide(self, now_s: float) -> Decision | None:
+        """The decision to be in force from now on, the same object while it stays.
+
+        None in the first moments, while learner and budgets may not have been heard yet.
+        """
+        if self._began_s is None or now_s < self._began_s:
+            self._began_s = now_s
+        silent = self._learner_silent(now_s)
+        if self._decision is None and silent and now_s - self._began_s < STARTUP_S:
+            return None
+        self._plan_mission(now_s)
+        self._decision = self._policy.decide(now_s, self._limits(now_s), Conditions(
+            state_of_charge=self._battery.state_of_charge(now_s),
+            budget_stale=self._budget_stale(now_s),
+            learner_silent=silent,
+            frame_rate_hz=self._loop.frame_rate_hz,
+            learned_share=self._loop.learned_share,
+            energy_ratios=self._loop.energy_ratios(),
+            latency_ratio=self._loop.latency_ratio,
+            latency_overhead_s=self._loop.latency_overhead_s,
+        ))
+        return self._decision
+
+    def status(self, now_s: float) -> ControlStatus:
+        return ControlStatus(
+            limits=self._limits(now_s),
+            sources=self._book.sources(now_s),
+            budget_stale=self._budget_stale(now_s),
+            battery=self._battery.state(now_s),
+            state_of_charge=self._battery.state_of_charge(now_s),
+            learner_silent=self._learner_silent(now_s),
+            power_w=self._loop.power_w,
+            frame_rate_hz=self._loop.frame_rate_hz,
+            energy_ratio=(math.nan if self._decision is None
+                          else self._loop.energy_ratio(self._decision.setting)),
+            latency_ratio=self._loop.latency_ratio,
+            latency_overhead_s=self._loop.latency_overhead_s,
+        )
+
+    # ---------------------------------------------------------------------------------------
+
+    def _limits(self, now_s: float) -> Limits:
+        limits = self._book.limits(now_s)
+        return replace(limits, overdraft_w=self._loop.overdraft_w(limits.strictest_power_w))
+
+    def _plan_mission(self, now_s: float) -> None:
+        """Set anew, each minute, the budget that makes the battery last.
+
+        What the battery tells may lower what is left, never raise it above what was left by our
+        own account: a battery that is stuck, or jumps, must not make us spend more.
+        """
+        left_s = self._began_s + self._settings.mission_duration_s - now_s
+        if not left_s > 0.0 or 0.0 <= now_s - self._mission_planned_s < REPLAN_S:
+            return
+        told_j = self._battery.energy_j(now_s) * self._settings.mission_battery_share
+        known_j = [energy_j for energy_j in (told_j, self._book.energy_left_j(MISSION))
+                   if not math.isnan(energy_j)]
+        if known_j:
+            self._book.set(now_s, MISSION, Budget(energy_j=min(known_j), duration_s=left_s))
+            self._mission_planned_s = now_s
+
+    def _learner_silent(self, now_s: float) -> bool:
+        return not 0.0 <= now_s - self._learner_heard_s <= self._settings.learner_timeout_s
+
+    def _budget_stale(self, now_s: float) -> bool:
+        timeout_s = self._settings.budget_timeout_s
+        return timeout_s > 0.0 and any(
+            now_s - heard_s > timeout_s for heard_s in self._budget_heard_s.values())

@@ -1,0 +1,90 @@
+"""What the learner's meter says, from activation to deactivation."""
+from __future__ import annotations
+
+import math
+import time
+from typing import Callable
+
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import BatteryState
+
+from topspark_ros.methodology.meters import (BatteryMeter, Meter, MeterError, MeterSettings,
+                                              open_meter)
+from topspark_ros.nodes import qos
+from topspark_ros.nodes.managed_node import ManagedNode
+from topspark_ros.perception.activity import Measured, MeterWindow
+
+
+class Metering:
+    """A meter that is read for every status, or that the battery's states feed.
+
+    kind, settings: as of `open_meter`.
+    window_s: power and energy a frame are over this time.
+    classified: how many frames there were since the meter was opened.
+
+    name: of the meter; empty while nothing is measured.
+    fault: why nothing is measured though a meter was asked for; empty otherwise.
+    """
+
+    def __init__(self, node: ManagedNode, kind: str, settings: MeterSettings, window_s: float,
+                 classified: Callable[[], int]):
+        self._node = node
+        self._classified = classified
+        self._readings = MeterWindow(window_s)
+        self._meter: Meter | None = None
+        self._battery: Subscription | None = None
+        self._warned = ''
+        self.name = self.fault = ''
+        try:
+            self._meter = open_meter(kind, settings)
+        except MeterError as error:
+            self._fail(error)
+            return
+        if isinstance(self._meter, BatteryMeter):
+            self._battery = node.create_subscription(BatteryState, 'battery_state',
+                                                     self._on_battery, qos.BATTERY)
+        elif self._meter is not None:
+            self._readings.add(time.monotonic(), 0.0, classified())
+            node.get_logger().info('; '.join([f'meter {self._meter.name}', *self._meter.reasons]))
+
+    def read(self) -> Measured:
+        """What it says now; where it cannot be read, it is tried again the next time."""
+        measured = Measured()
+        if self._meter is not None:
+            try:
+                measured = self._read()
+            except MeterError as error:
+                self._fail(error)
+        self.name = '' if math.isnan(measured.power_w) else self._meter.name
+        return measured
+
+    def destroy(self) -> None:
+        if self._battery is not None:
+            self._node.destroy_subscription(self._battery)
+
+    def _read(self) -> Measured:
+        now_s = time.monotonic()
+        if self._battery is None:
+            self._readings.add(now_s, self._meter.energy_j(), self._classified())
+        measured = self._readings.summary(now_s)
+        self.fault = ''
+        if self._battery is not None and math.isnan(measured.power_w):
+            topic = self._battery.topic
+            self.fault = (f'meter battery: no state on {topic} (publishers: '
+                          f'{self._node.count_publishers(topic)})')
+        return measured
+
+    def _on_battery(self, state: BatteryState) -> None:
+        now_s = time.monotonic()
+        try:
+            self._meter.measure(now_s, state.voltage, state.current)
+        except MeterError as error:
+            self._node.diagnostics.reject('battery_state', error)
+            return
+        self._readings.add(now_s, self._meter.energy_j(), self._classified())
+
+    def _fail(self, error: MeterError) -> None:
+        self.fault = str(error)
+        if self.fault != self._warned:
+            self._warned = self.fault
+            self._node.get_logger().warning(f'{error}; power is estimated')

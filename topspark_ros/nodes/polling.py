@@ -1,0 +1,50 @@
+"""A subscription without a callback: its messages are taken when they are wanted.
+
+An executor wakes, and looks through everything that a node has, for every message; in Python that
+costs more than most messages are worth.
+"""
+from __future__ import annotations
+
+from typing import Generic, Iterator, TypeVar
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+
+Message = TypeVar('Message')
+
+
+class _Unscheduled(CallbackGroup):
+    """No executor takes the messages of its subscriptions."""
+
+    def can_execute(self, entity) -> bool:
+        return False
+
+    def beginning_execution(self, entity) -> bool:
+        return False
+
+    def ending_execution(self, entity) -> None:
+        pass
+
+
+class PolledSubscription(Generic[Message]):
+    """What came on a topic, as much of it as the queue of `profile` holds.
+
+    topic: its full name.
+    """
+
+    def __init__(self, node: Node, message_type: type[Message], topic: str, profile: QoSProfile):
+        self._node = node
+        self._type = message_type
+        self._subscription = node.create_subscription(
+            message_type, topic, lambda message: None, profile, callback_group=_Unscheduled())
+        self.topic = self._subscription.topic
+
+    def take(self) -> Iterator[Message]:
+        """The messages that have come since, oldest first."""
+        handle = self._subscription.handle
+        while (taken := handle.take_message(self._type, False)) is not None:
+            yield taken[0]
+
+    def destroy(self) -> None:
+        self._node.destroy_subscription(self._subscription)
