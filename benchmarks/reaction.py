@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-from ament_index_python.packages import get_package_prefix
 
 from topspark_ros import msg
+from topspark_ros.cli import ros
 from topspark_ros.nodes import qos
 
 FRAME_RATE_HZ = 30.0
-POWERS_W = 1.5e-5, 2e-4    # of the shipped profile at that rate: learning is off, and on
+POWERS_W = 1.5e-5, 2e-4    # with the shipped profile at that rate: learning is off, and on
 START_TIMEOUT_S = 120.0
 ANSWER_TIMEOUT_S = 10.0
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=30.0,
                         help='to watch the processor time before')
     arguments = parser.parse_args()
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    ros.keep_local()
     rclpy.init()
     with ExitStack() as stack:
         stack.callback(rclpy.try_shutdown)
@@ -49,23 +49,16 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> None:
     namespace = f'/reaction_{os.getpid()}'
     node = rclpy.create_node('operator', namespace=namespace)
     stack.callback(node.destroy_node)
-    arrived_s: dict[float, float] = {}     # the last power limit is in the decision's detail
-    decisions: list[msg.TimestepDecision] = []
+    decided_s: list[float] = []     # when decisions arrived
     statuses: list[msg.LearnerStatus] = []
-
-    def on_decision(decision: msg.TimestepDecision) -> None:
-        decisions.append(decision)
-        arrived_s[decision.sequence] = time.monotonic()
-
-    node.create_subscription(msg.TimestepDecision, 'timestep_decision', on_decision,
-                             qos.DECISIONS)
+    node.create_subscription(msg.TimestepDecision, 'timestep_decision',
+                             lambda decision: decided_s.append(time.monotonic()), qos.DECISIONS)
     node.create_subscription(msg.LearnerStatus, 'snn_learner/status', statuses.append, qos.STATUS)
     publisher = node.create_publisher(msg.PowerBudget, 'power_budget', qos.STATE)
 
     def start(executable: str, *parameters: str) -> subprocess.Popen:
-        program = Path(get_package_prefix('topspark_ros')) / 'lib' / 'topspark_ros' / executable
         values = [word for parameter in parameters for word in ('-p', parameter)]
-        process = subprocess.Popen([program, '--ros-args', '-r', f'__ns:={namespace}',
+        process = subprocess.Popen([ros.executable(executable), '--ros-args', '-r', f'__ns:={namespace}',
                                     '--log-level', 'error', *values])
         stack.callback(process.wait)
         stack.callback(process.send_signal, signal.SIGINT)
@@ -97,14 +90,14 @@ def measure(arguments: argparse.Namespace, stack: ExitStack) -> None:
     reactions_s = []
     for number in range(arguments.budgets):
         spin(generator.uniform(2.5, 3.5))     # longer than the dwell
-        seen = len(decisions)
+        seen = len(decided_s)
         sent_s = time.monotonic()
         publisher.publish(msg.PowerBudget(
             source='operator', power=POWERS_W[number % 2], energy=math.nan, duration=math.nan,
             deadline=math.nan, min_accuracy=math.nan, lifetime=math.nan))
-        if not spin(ANSWER_TIMEOUT_S, lambda: len(decisions) > seen):
+        if not spin(ANSWER_TIMEOUT_S, lambda: len(decided_s) > seen):
             raise SystemExit(f'no decision within {ANSWER_TIMEOUT_S:g} s of budget {number}')
-        reactions_s.append(arrived_s[decisions[seen].sequence] - sent_s)
+        reactions_s.append(decided_s[seen] - sent_s)
     print('| what | bound | figure |\n|---|---|---|')
     print(f"| the controller's share of a core at {rate_hz:.1f} frames/s | 2 % | {share:.2%} |")
     print(f'| reaction to a budget, {len(reactions_s)} steps: median, worst | 1 s | '

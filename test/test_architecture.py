@@ -98,7 +98,7 @@ def test_the_rooms_live_without_ros():
 
 @pytest.mark.parametrize('arguments', [['--help'], ['demo', '--help'], ['profile', '--help'],
                                        ['analyse', '--help'], ['events', '--help'],
-                                       ['tradeoff', '--help']])
+                                       ['tradeoff', '--help'], ['watch', '--help']])
 def test_the_command_explains_itself_without_ros(arguments):
     result = without_ros(f"sys.argv[1:] = {arguments!r}\n"
                          "from topspark_ros.cli.main import main\nsys.exit(main())")
@@ -106,8 +106,9 @@ def test_the_command_explains_itself_without_ros(arguments):
     assert 'usage: topspark' in result.stdout
 
 
-def test_the_demo_says_that_ros_is_missing():
-    result = without_ros("sys.argv[1:] = ['demo']\n"
+@pytest.mark.parametrize('verb', ['demo', 'watch'])
+def test_what_needs_ros_says_that_it_is_missing(verb):
+    result = without_ros(f"sys.argv[1:] = [{verb!r}]\n"
                          "from topspark_ros.cli.main import main\nsys.exit(main())")
     assert result.returncode == 2
-    assert result.stderr.startswith('topspark demo: ROS 2 is not there')
+    assert result.stderr.startswith(f'topspark {verb}: ROS 2 is not there')

@@ -15,12 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from topspark_ros.cli.report import write_json
 from topspark_ros.methodology.profile import load_profile
 
-from . import report
+from . import pictures, report
 from .camera import load_images
 from .metrics import judge
 from .mission import PROFILE, Course, run_mission
+from .parts import HOUR_S
 from .policies import STATIC, fixed_name, policies, static_timesteps
-from .trace import HOUR_S, make_trace
+from .trace import make_trace
 
 
 def run_missions(seeds: range, duration_s: float, jobs: int,
@@ -61,8 +62,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     options.output.mkdir(parents=True, exist_ok=True)
     best = report.best_by_seed(table, profile.timesteps, math.inf)
-    report.draw_mission(options.output / 'mission.png', traces[0], courses[0], best[0])
-    report.draw_missions(options.output / 'missions.png', table)
+    pictures.draw_mission(options.output / 'mission.png', traces[0], courses[0], best[0])
+    pictures.draw_missions(options.output / 'missions.png', table)
     report.write(
         options.output / 'report.md', table, profile.timesteps,
         f'Missions of {options.duration:g} s on a virtual clock, seeds 0 to {options.seeds - 1}; '

@@ -2,15 +2,15 @@
 
 Power: in every window of 30 s the mean power is compared with the mean of the limit, the strictest
 of all sources that set one. A window counts unless it has a moment without a limit, or one of the
-10 s after the limit fell by more than a tenth at once. Nothing else is excused: neither ramps of the
-limit, nor steps of frame rate and load, nor bursts, faults and a wrong profile.
+10 s after the limit fell by more than a tenth at once. Nothing else is excused: neither ramps of
+the limit, nor steps of frame rate and load, nor bursts, faults and a wrong profile.
 
 Changes of T, training or inference, or of whether to learn: each has the first of these causes.
 'trace': a step of frame rate, budget or load within the 10 s before, a ramp of one going on, or a
 fault from its begin to 10 s after its end; stalls of the camera and what it sees are none.
-'replan': within 10 s after the mission's energy was planned anew. 'charge': the true state of charge
-has moved by 0.01 since the last change. 'none'. A change of the share of frames alone is counted
-apart, as 'share'.
+'replan': within 10 s after the mission's energy was planned anew. 'charge': the true state of
+charge has moved by 0.01 since the last change. 'none'. A change of the share of frames alone is
+counted apart, as 'share'.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .mission import LEFT_OUT, RIGHT, Course
-from .trace import HOUR_S, TICK_S, Trace
+from .parts import HOUR_S, TICK_S
+from .trace import Trace
 
 WINDOW_S = 30.0
 SETTLING_S = 10.0

@@ -14,25 +14,22 @@ from typing import NamedTuple
 import numpy as np
 
 from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
-from topspark_ros.methodology.battery import BatteryReading
 from topspark_ros.methodology.closed_loop import LearnerReport
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import Profile, load_profile
 from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
 from topspark_ros.streams.share import FrameShare
 
+from .battery import Battery
 from .camera import Camera
+from .parts import TICK_S, part_at
 from .policies import Deciding, Setting, policies
-from .trace import TICK_S, Trace, make_trace, part_at
+from .trace import Trace, make_trace
 
 PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
 OVERHEAD_S = 0.3e-3  # of a frame beyond its inference
 DECIDE_TICKS, STATUS_TICKS, BATTERY_TICKS = 2, 5, 10
-CAPACITY_AH = 5.0
-VOLTAGE_V = 20.0, 25.0  # empty and full
-ROBOT_SHARE, PERCEPTION_SHARE = 0.6, 0.2  # of the charge, that the mission takes
 LEFT_OUT, WRONG, RIGHT = -1, 0, 1
-FRAMES = 'frames'
 
 
 class Course(NamedTuple):
@@ -83,9 +80,7 @@ class Mission:
         self._setting: Setting = largest, largest, True, 1.0
         self._skipped = self._learned = 0
         self._used_before_j = 0.0  # the learner's last restart
-        self._charge = 1.0
-        self._told = 1.0
-        self._used_then_j = 0.0  # at the last state of the battery
+        self._battery = Battery(trace)
         self._ran_out_s = math.nan
         self._outcomes = np.full(len(trace.frames_s), LEFT_OUT, np.int8)
         self._settings: list[tuple[float, Setting]] = []
@@ -163,26 +158,11 @@ class Mission:
             latency_s=inference_s + OVERHEAD_S * load, inference_s=inference_s))
 
     def _tell_charge(self, now_s: float) -> None:
-        """A battery in whole percent, as many are."""
-        trace, period_s = self._trace, BATTERY_TICKS * TICK_S
-        taken = (ROBOT_SHARE * period_s / trace.duration_s
-                 + PERCEPTION_SHARE * (self._used_j - self._used_then_j) / trace.mission_j)
-        self._used_then_j = self._used_j
-        self._charge = max(0.0, self._charge - taken)
-        if not trace.fault('stuck', now_s):
-            self._told = round(self._charge, 2)
-        told = 0.05 if trace.fault('jump', now_s) else self._told
-        empty_v, full_v = VOLTAGE_V
-        percentage = math.nan if trace.fault('no percentage', now_s) else told
-        if trace.fault('silent', now_s):
-            percentage = math.nan
-        else:
-            self._policy.hear_battery(now_s, BatteryReading(
-                percentage=percentage, voltage_v=empty_v + told * (full_v - empty_v),
-                current_a=-CAPACITY_AH * taken * 3600.0 / period_s,
-                charge_ah=CAPACITY_AH * told, capacity_ah=CAPACITY_AH,
-                design_capacity_ah=CAPACITY_AH))
-        self._charges.append((now_s, self._charge, percentage))
+        reading = self._battery.read(now_s, self._used_j)
+        if reading is not None:
+            self._policy.hear_battery(now_s, reading)
+        self._charges.append((now_s, self._battery.charge,
+                              math.nan if reading is None else reading.percentage))
 
     def _decide(self, now_s: float) -> None:
         setting = self._policy.choose(now_s)

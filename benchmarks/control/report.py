@@ -1,4 +1,4 @@
-"""The report of all missions: claims, a table, a picture of one mission and one of all."""
+"""The report of all missions: claims and a table."""
 
 from __future__ import annotations
 
@@ -7,19 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib
+import numpy as np
 
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
-import numpy as np  # noqa: E402
+from .metrics import CAUSES, Figures, best_fixed
+from .policies import OURS, fixed_name
 
-from .metrics import CAUSES, Figures, best_fixed, power_limits_w  # noqa: E402
-from .mission import LEFT_OUT, RIGHT, Course  # noqa: E402
-from .policies import OURS, fixed_name  # noqa: E402
-from .trace import TICK_S, Trace, part_at  # noqa: E402
-
-COLOURS = {'ours': 'tab:blue', 'fixed': 'tab:orange', 'limit': 'tab:red', 'fault': '0.85'}
-RUNNING_FRAMES = 1000
 Table = dict[int, dict[str, Figures]]  # by seed and policy
 
 
@@ -88,7 +80,8 @@ _COLUMNS: dict[str, Callable[[list[Figures]], str]] = {
 
 def write(path: Path, table: Table, timesteps: tuple[int, ...], how: str) -> None:
     lines = ['# The controller through hard missions', '', how, '', '## Bounds and aims', '',
-             'Of the worst seed each.', '', '| what | figure | bound | aim | met |', '|---' * 5 + '|']
+             'Of the worst seed each.', '', '| what | figure | bound | aim | met |',
+             '|---' * 5 + '|']
     lines += [f'| {claim.what} | {claim.figure:.2f} | {claim.bound:g} | {claim.aim:g} | '
               f'{claim.met} |' for claim in claims(table, timesteps)]
     for words, most_excess in (('keeps every window within 5 %', 0.05),
@@ -97,9 +90,9 @@ def write(path: Path, table: Table, timesteps: tuple[int, ...], how: str) -> Non
         lines += ['', f'Best fixed T in hindsight that {words}: ' + '; '.join(
             f'seed {seed}: {name or "none"}' for seed, name in best.items()) + '.']
     lines += ['', '## Policies', '', 'Means over the seeds; the worst window is that of the worst '
-              'seed, accuracies are of missions that did not run out. Energy is of what the mission '
-              'had. The last column: changes of T an hour by cause, and of the share of frames '
-              'alone.', '',
+              'seed, accuracies are of missions that did not run out. Energy is of what the '
+              'mission had. The last column: changes of T an hour by cause, and of the share of '
+              'frames alone.', '',
               '| policy | ' + ' | '.join(_COLUMNS) + ' |', '|---' * (1 + len(_COLUMNS)) + '|']
     for policy in next(iter(table.values())):
         of_policy = [of_seed[policy] for of_seed in table.values()]
@@ -117,121 +110,3 @@ def _lasting(figures: list[Figures]) -> list[Figures]:
 def _mean(figures: list[Figures], field: str) -> str:
     values = 100 * np.array([getattr(each, field) for each in figures])
     return '' if not np.isfinite(values).any() else f'{np.nanmean(values):.1f}'
-
-
-def draw_mission(path: Path, trace: Trace, courses: dict[str, Course], best: str | None) -> None:
-    """One mission of our controller.
-
-    best: the fixed T that its accuracy is drawn with.
-    """
-    ours = courses[OURS]
-    figure, (rate, power, steps, charge, accuracy) = plt.subplots(
-        5, 1, sharex=True, figsize=(14, 14), layout='constrained',
-        gridspec_kw={'height_ratios': (2, 3, 3, 2, 3)})
-    grid_s = TICK_S * np.arange(len(ours.used_j))
-    seconds = round(1 / TICK_S)
-
-    rate.plot(grid_s[::seconds], [part_at(trace.rates, each) for each in grid_s[::seconds]],
-              color='0.3')
-    rate.set_ylabel('frames  [Hz]')
-    load = rate.twinx()
-    load.plot(grid_s[::seconds], [part_at(trace.loads, each) for each in grid_s[::seconds]],
-              color='tab:brown', linestyle='--')
-    load.set_ylabel('processor load  (dashed)', color='tab:brown')
-
-    limits_w = power_limits_w(trace)
-    window = 10 * seconds
-    power.plot(grid_s[window::seconds], 1e6 * (ours.used_j[window:] - ours.used_j[:-window])[
-        ::seconds] / 10.0, color=COLOURS['ours'], label='mean of 10 s')
-    power.step(grid_s[:-1], 1e6 * np.where(np.isinf(limits_w), np.nan, limits_w), where='post',
-               color=COLOURS['limit'], label='limit; none where there is no line')
-    power.step(*np.array([(time_s, 1e6 * power_w) for time_s, power_w in ours.plans]).T,
-               where='post', color='0.4', linestyle=':', label='lasts to the end')
-    power.set_yscale('log')
-    power.set_ylim(bottom=3)
-    power.set_ylabel('power  [µW]')
-    power.legend(loc='lower right', ncols=3)
-
-    times_s = [time_s for time_s, _ in ours.settings] + [trace.duration_s]
-    rows = [setting for _, setting in ours.settings]
-    curves = (
-        ('inference', '-', COLOURS['ours'], [row[1] if row[3] else np.nan for row in rows]),
-        ('training', '--', 'tab:green', [row[0] if row[2] else np.nan for row in rows]),
-    )
-    for label, style, colour, values in curves:
-        steps.step(times_s, [*values, values[-1]], style, where='post', label=label, color=colour,
-                   linewidth=1.8)
-    off = [np.nan if row[2] else 0.03 for row in rows]
-    steps.step(times_s, [*off, off[-1]], where='post', label='no learning', color='tab:orange',
-               linewidth=4, transform=steps.get_xaxis_transform())
-    steps.margins(y=0.15)
-    share = steps.twinx()
-    share.step(times_s, [100 * row[3] for row in rows] + [100 * rows[-1][3]], where='post',
-               color='0.5', linewidth=1)
-    share.set_ylim(-3, 103)
-    share.set_ylabel('frames processed  [%]  (grey)')
-    steps.set_yscale('log', base=2)
-    steps.yaxis.set_major_formatter('{x:g}')
-    steps.set_ylabel('T  [steps]')
-    steps.legend(loc='upper right', ncols=3)
-
-    charge_s, true, told = np.array(ours.charges).T
-    charge.plot(charge_s, 100 * true, color='tab:purple', label='true')
-    charge.plot(charge_s, 100 * told, color='0.3', linewidth=1, label='percentage as told')
-    charge.set_ylim(0, 102)
-    charge.set_ylabel('charge  [%]')
-    charge.legend(loc='upper right')
-
-    for name, colour in ((OURS, COLOURS['ours']), (best, COLOURS['fixed'])):
-        if name is not None:
-            accuracy.plot(*_running(trace, courses[name]), color=colour, label=name)
-    for time_s, what in ((trace.joined_s, 'more classes'), (trace.turned_s, 'camera turned')):
-        accuracy.axvline(time_s, color='0.5', linestyle=':')
-        accuracy.text(time_s, 0.03, f' {what}', transform=accuracy.get_xaxis_transform())
-    accuracy.set_ylabel(f'accuracy  [%], last {RUNNING_FRAMES} processed')
-    accuracy.legend(loc='lower right')
-    accuracy.set_xlabel('time  [s]')
-    accuracy.set_xlim(0, trace.duration_s)
-
-    for axis in (rate, power, steps, charge, accuracy):
-        for span in trace.faults.values():
-            axis.axvspan(span.begin_s, span.end_s, color=COLOURS['fault'], zorder=0)
-        axis.grid(alpha=0.3)
-    for span in trace.faults.values():
-        rate.text(span.begin_s, 1.02, span.kind, transform=rate.get_xaxis_transform(), fontsize=8)
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
-
-
-def draw_missions(path: Path, table: Table) -> None:
-    """Every policy: worst window, right of all frames, accuracy; a dot a seed."""
-    names = list(next(iter(table.values())))
-    figure, axes = plt.subplots(1, 3, figsize=(13, 0.45 * len(names) + 1.6), sharey=True,
-                                layout='constrained')
-    for axis, (field, words) in zip(axes, (
-        ('excess', 'power above the limit, worst 30 s [%]'),
-        ('accuracy', 'accuracy of processed frames [%]'),
-        ('right', 'right of all frames [%]'),
-    )):
-        for row, name in enumerate(names):
-            for of_seed in table.values():
-                ran_out = not math.isnan(of_seed[name].ran_out_s)
-                axis.plot(100 * getattr(of_seed[name], field), row, 'x' if ran_out else 'o',
-                          color=COLOURS['ours' if name == OURS else 'fixed'], alpha=0.8)
-        axis.set_xlabel(words)
-        axis.grid(alpha=0.3)
-    axes[0].set_xscale('symlog', linthresh=10)
-    axes[0].axvline(5, color=COLOURS['limit'], linewidth=1)
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].invert_yaxis()
-    figure.suptitle('A mark a seed; a cross: ran out of energy')
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-
-
-def _running(trace: Trace, course: Course) -> tuple[np.ndarray, np.ndarray]:
-    """Times, s, and accuracy of the frames processed last, percent."""
-    processed = np.flatnonzero(course.outcomes != LEFT_OUT)
-    frames = min(RUNNING_FRAMES, len(processed))
-    right = np.convolve(course.outcomes[processed] == RIGHT, np.ones(frames) / frames, 'valid')
-    return trace.frames_s[processed[frames - 1:]], 100 * right

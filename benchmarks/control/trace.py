@@ -16,8 +16,8 @@ import numpy as np
 from topspark_ros.methodology.budgets import Budget
 from topspark_ros.methodology.profile import PhaseFigures, Profile
 
-HOUR_S = 3600.0
-TICK_S = 0.1  # everything but frames happens at whole ticks
+from .parts import HOUR_S, Part, Span, changes_of, make_parts, part_at, whole_tick
+
 RATES_HZ = (5.0, 60.0)
 LIMIT_RANGE = 30.0  # 'anything' over 'hardly anything'
 MISSION_SHARE = (0.2, 0.5)  # of what the profile says that the largest T would use
@@ -26,29 +26,6 @@ DEADLINES_S = (0.8e-3, 2e-3)
 RAMP_PERIOD_S = 1.0  # between two messages of an operator who turns a knob
 STALLS = 20
 BURST_GAP_S = 0.002  # between the frames that come after a stall
-
-
-class Span(NamedTuple):
-    """Something that goes on for a while, or for no time at all, s."""
-
-    begin_s: float
-    end_s: float
-    kind: str
-
-
-class Part(NamedTuple):
-    """A value over time: constant, or a ramp of its logarithm; inf: no limit."""
-
-    begin_s: float
-    end_s: float
-    first: float
-    last: float
-
-    def at(self, time_s: float) -> float:
-        if self.first == self.last:
-            return self.first
-        share = (time_s - self.begin_s) / (self.end_s - self.begin_s)
-        return self.first * (self.last / self.first) ** share
 
 
 class Message(NamedTuple):
@@ -98,10 +75,10 @@ def make_trace(seed: int, duration_s: float, profile: Profile) -> Trace:
     scale = duration_s / HOUR_S
     frame_j = profile.reference.inference.energy_j + profile.reference.training.energy_j
     anything_w = RATES_HZ[1] * frame_j  # the largest T at the highest rate
-    rates = _course(rng, scale, RATES_HZ, (40.0, 240.0), ramps=0.3)
-    limits = _course(rng, scale, (anything_w / LIMIT_RANGE, anything_w), (80.0, 300.0), ramps=0.2,
-                     unlimited=0.12)
-    loads = _course(rng, scale, LOADS, (100.0, 400.0), ramps=0.0)
+    rates = make_parts(rng, scale, RATES_HZ, (40.0, 240.0), ramps=0.3)
+    limits = make_parts(rng, scale, (anything_w / LIMIT_RANGE, anything_w), (80.0, 300.0),
+                        ramps=0.2, unlimited=0.12)
+    loads = make_parts(rng, scale, LOADS, (100.0, 400.0), ramps=0.0)
     frames_s = _frames(rng, scale, rates)
     mission_j = rng.uniform(*MISSION_SHARE) * frame_j * len(frames_s)
     messages = [
@@ -113,7 +90,7 @@ def make_trace(seed: int, duration_s: float, profile: Profile) -> Trace:
     messages.sort(key=lambda message: message.time_s)  # stable: the mission stays the first
     faults = _faults(rng, scale)
     causes = [
-        *_changes(rates, 'rate'), *_changes(limits, 'budget'), *_changes(loads, 'load'),
+        *changes_of(rates, 'rate'), *changes_of(limits, 'budget'), *changes_of(loads, 'load'),
         *faults.values(),
         *(Span(time_s, time_s, 'budget') for message in messages
           if message.source in ('thermal guard', 'planner')
@@ -123,34 +100,6 @@ def make_trace(seed: int, duration_s: float, profile: Profile) -> Trace:
         duration_s, frames_s, rates, loads, messages, faults,
         joined_s=scale * rng.uniform(700, 1300), turned_s=scale * rng.uniform(2000, 2600),
         causes=causes, profile=_wrong(rng, profile))
-
-
-def part_at(parts: list[Part], time_s: float) -> float:
-    """The value of parts one after the other."""
-    for part in parts:
-        if time_s < part.end_s:
-            break
-    return part.at(time_s)
-
-
-def _course(rng: np.random.Generator, scale: float, bounds: tuple[float, float],
-            lengths_s: tuple[float, float], ramps: float, unlimited: float = 0.0) -> list[Part]:
-    """Steps and ramps between levels, both bounds among them.
-
-    ramps, unlimited: shares of the parts.
-    """
-    parts, end_s, level = [], 0.0, math.nan
-    while end_s < HOUR_S:
-        begin_s, end_s = end_s, end_s + rng.uniform(*lengths_s)
-        before, level = level, math.exp(rng.uniform(*np.log(bounds)))
-        if len(parts) in (2, 4):  # whatever else happens, these do
-            level = bounds[len(parts) == 4]
-        elif rng.random() < unlimited:
-            level = math.inf
-        ramp = rng.random() < ramps and math.isfinite(before) and math.isfinite(level)
-        parts.append(Part(_whole(scale * begin_s), _whole(scale * end_s),
-                          before if ramp else level, level))
-    return parts
 
 
 def _frames(rng: np.random.Generator, scale: float, rates: list[Part]) -> np.ndarray:
@@ -176,7 +125,7 @@ def _operator(limits: list[Part]) -> list[Message]:
             (part.end_s - part.begin_s) / RAMP_PERIOD_S)
         for time_s in np.linspace(part.begin_s, part.end_s, steps, endpoint=False):
             limit_w = part.at(time_s)
-            messages.append(Message(_whole(time_s), 'operator', Budget(
+            messages.append(Message(whole_tick(time_s), 'operator', Budget(
                 power_w=limit_w if math.isfinite(limit_w) else math.nan)))
     return messages
 
@@ -187,14 +136,14 @@ def _thermal_guard(rng: np.random.Generator, scale: float, anything_w: float) ->
     for begin_s in (300.0, 1500.0, 2700.0) + rng.uniform(0.0, 700.0, 3):
         limit_w, lifetime_s = anything_w / rng.uniform(4.0, 20.0), rng.uniform(40.0, 90.0)
         messages += [
-            Message(_whole(scale * (begin_s + 30.0 * again)), 'thermal guard',
+            Message(whole_tick(scale * (begin_s + 30.0 * again)), 'thermal guard',
                     Budget(power_w=limit_w, lifetime_s=scale * lifetime_s))
             for again in range(rng.integers(1, 4))]
     return messages
 
 
 def _planner(rng: np.random.Generator, scale: float) -> list[Message]:
-    return [Message(_whole(scale * begin_s), 'planner', Budget(
+    return [Message(whole_tick(scale * begin_s), 'planner', Budget(
         deadline_s=rng.uniform(*DEADLINES_S), lifetime_s=scale * rng.uniform(120.0, 300.0)))
         for begin_s in (600.0, 2200.0) + rng.uniform(0.0, 1000.0, 2)]
 
@@ -203,14 +152,8 @@ def _faults(rng: np.random.Generator, scale: float) -> dict[str, Span]:
     lengths_s = {'silent': 60.0, 'no percentage': 60.0, 'jump': 3.0, 'stuck': 300.0, 'dead': 20.0}
     slots_s = HOUR_S / 6 * (rng.permutation(5) + 0.5)
     begins_s = slots_s + rng.uniform(0.0, HOUR_S / 12, 5)
-    return {kind: Span(_whole(scale * begin_s), _whole(scale * (begin_s + length_s)), kind)
+    return {kind: Span(whole_tick(scale * begin_s), whole_tick(scale * (begin_s + length_s)), kind)
             for (kind, length_s), begin_s in zip(lengths_s.items(), begins_s)}
-
-
-def _changes(parts: list[Part], kind: str) -> list[Span]:
-    """Steps, of no length, and ramps."""
-    return [Span(part.begin_s, part.begin_s if part.first == part.last else part.end_s, kind)
-            for part in parts]
 
 
 def _wrong(rng: np.random.Generator, profile: Profile) -> Profile:
@@ -225,8 +168,3 @@ def _wrong(rng: np.random.Generator, profile: Profile) -> Profile:
     return replace(profile, points=tuple(
         replace(point, inference=wrong(point.inference), training=wrong(point.training))
         for point in profile.points))
-
-
-def _whole(time_s: float) -> float:
-    """At the next whole tick."""
-    return round(time_s / TICK_S) * TICK_S

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from topspark_ros.methodology.budgets import REPLAN_S, Budget, BudgetBook, Limits
+from topspark_ros.methodology.budgets import BATTERY, REPLAN_S, Budget, BudgetBook, Limits
 from topspark_ros.methodology.ranges import RangeError
 
 # Other load on the machine is no failure.
@@ -57,6 +57,14 @@ def test_the_strictest_of_each_limit_counts():
     assert (limits.power_w, limits.energy_j, limits.deadline_s, limits.min_accuracy) == (
         2.0, 40.0, 0.1, 0.9)
     assert book.sources(0.0) == ('guard', 'mission', 'operator')
+
+
+def test_the_batterys_own_budget_is_nobody_elses():
+    book = BudgetBook()
+    book.set(0.0, None, Budget(energy_j=10.0))
+    book.set(0.0, BATTERY, Budget(energy_j=20.0))
+    assert (book.energy_left_j(None), book.energy_left_j(BATTERY)) == (10.0, 20.0)
+    assert book.sources(0.0) == (BATTERY, BATTERY) and book.limits(0.0).energy_j == 10.0
 
 
 def test_a_source_replaces_its_own_budget_only():

@@ -52,7 +52,7 @@ def test_power_stays_within_the_limit(profile, factor, limit_w, before_hz, after
 
 
 @pytest.mark.parametrize('limit_w', [0.1, 0.3, 1.0, 10.0])
-@pytest.mark.parametrize('factor', [0.5, 1.0, 2.0])
+@pytest.mark.parametrize('factor', [0.5, 2.0])
 def test_the_choice_is_that_of_a_right_profile(profile, factor, limit_w):
     _, decisions = simulate(controller_of(profile, power_w=limit_w),
                             SimulatedLearner(profile, factor), span(0, 40), 60)
@@ -68,7 +68,7 @@ def test_the_choice_is_that_of_a_right_profile(profile, factor, limit_w):
 def test_when_the_rate_steps(profile, limit_w, factor, before_hz, after_hz):
     powers_w, decisions = simulate(
         controller_of(profile, power_w=limit_w), SimulatedLearner(profile, factor),
-        span(0, 100), lambda now_s: before_hz if now_s < 50 else after_hz)
+        span(0, 90), lambda now_s: before_hz if now_s < 50 else after_hz)
     assert highest_mean_w(powers_w[20:]) <= 1.1 * limit_w  # the step included
     assert changes(decisions[20:100]) <= 1 and changes(decisions[140:]) == 0
     assert changes(decisions[100:140]) <= 8
@@ -109,7 +109,7 @@ class Metered(SimulatedLearner):
         return replace(super().report(time_s), metered=True)
 
 
-@pytest.mark.parametrize('limit_w', [0.4, 1.0, 3.0])
+@pytest.mark.parametrize('limit_w', [0.4, 3.0])
 @pytest.mark.parametrize('factor, rate_hz', [(0.5, 60), (2.0, 10)])
 def test_what_is_drawn_without_frames_counts(profile, factor, rate_hz, limit_w):
     controller, learner = controller_of(profile, power_w=limit_w), Metered(profile, factor)
@@ -145,12 +145,22 @@ def test_a_learner_that_restarts(profile, factor, limit_w):
     assert controller.status(80.0).limits.energy_j == pytest.approx(1e6 - reported_j, abs=1e-3)
 
 
+@pytest.mark.parametrize('limit_w, rate_hz', [(0.36, 5), (2.4, 10)])
+def test_more_is_learned_than_before(profile, limit_w, rate_hz):
+    controller = controller_of(profile, power_w=limit_w)
+    learner = SimulatedLearner(profile, learned_share=0.1)
+    simulate(controller, learner, span(0, 60), rate_hz)
+    learner.learned_share = 1.0
+    powers_w, _ = simulate(controller, learner, span(60, 120), rate_hz)
+    assert highest_mean_w(powers_w[20:]) <= 1.05 * limit_w
+
+
 @pytest.mark.parametrize('still_s', [5, 60])
 def test_a_camera_that_stands_still_comes_back(profile, still_s):
     limit_w = 1.0
     controller, learner = controller_of(profile, power_w=limit_w), SimulatedLearner(profile, 1.5)
-    before_w, before = simulate(controller, learner, span(0, 40.5), 7)
-    still_w, _ = simulate(controller, learner, span(40.5, 40.5 + still_s), 0)
+    _, before = simulate(controller, learner, span(0, 40.5), 7)
+    simulate(controller, learner, span(40.5, 40.5 + still_s), 0)
     after_w, after = simulate(controller, learner, span(40.5 + still_s, 75.5 + still_s), 7)
     assert highest_mean_w(after_w) <= 1.05 * limit_w
     assert after[-1].setting == before[-1].setting and changes(after) <= 1
@@ -159,7 +169,7 @@ def test_a_camera_that_stands_still_comes_back(profile, still_s):
 # Energy.
 
 @simulated
-@given(factor=factors, duration_s=st.floats(60, 300), power_w=limits_w, rate_hz=st.floats(5, 60))
+@given(factor=factors, duration_s=st.floats(60, 240), power_w=limits_w, rate_hz=st.floats(5, 60))
 def test_energy_lasts_for_its_duration(profile, factor, duration_s, power_w, rate_hz):
     energy_j = power_w * duration_s
     controller = controller_of(profile, energy_j=energy_j, duration_s=duration_s)
@@ -170,55 +180,38 @@ def test_energy_lasts_for_its_duration(profile, factor, duration_s, power_w, rat
     assert powers_w[-20:].mean() > 0  # to the end
 
 
-class Battery:
-    """Of 10 V and 1 Ah, so 36 kJ; `told` is what its gauge reads."""
-
-    def __init__(self, state_of_charge):
-        self.told = state_of_charge
-
-    def reading(self):
-        return BatteryReading(percentage=self.told, voltage_v=10.0, capacity_ah=1.0)
-
-
-def fly(profile, factor, duration_s, battery, gauge, share=0.01, rate_hz=30):
-    """A mission on a share of the battery; gauge(battery, now_s) moves what it reads."""
+def fly(profile, factor, duration_s, charge_at):
+    """A mission on a hundredth of a battery of 36 kJ, whose gauge reads charge_at(now_s)."""
     controller = Controller(profile, ControlSettings(
-        mission_duration_s=duration_s, mission_battery_share=share))
+        mission_duration_s=duration_s, mission_battery_share=0.01))
     learner, powers_w, decisions = SimulatedLearner(profile, factor), [], []
     for now_s in span(0, duration_s):
-        gauge(battery, now_s)
-        controller.hear_battery(now_s, battery.reading())
-        power_w, decision = simulate(controller, learner, [now_s], rate_hz)
+        controller.hear_battery(now_s, BatteryReading(
+            percentage=charge_at(now_s), voltage_v=10.0, capacity_ah=1.0))
+        power_w, decision = simulate(controller, learner, [now_s], 30)
         powers_w.append(power_w[0])
         decisions += decision
     return np.array(powers_w), decisions
 
 
 @simulated
-@given(factor=factors, duration_s=st.floats(60, 300), charge=st.floats(0.1, 1.0))
+@given(factor=factors, duration_s=st.floats(60, 240), charge=st.floats(0.1, 1.0))
 def test_a_stuck_battery_is_not_overspent(profile, factor, duration_s, charge):
-    powers_w, decisions = fly(profile, factor, duration_s, Battery(charge),
-                                 lambda battery, now_s: None)
-    allowed_j = 0.01 * charge * 36e3
-    assert powers_w.sum() * STEP_S <= allowed_j + powers_w[-1] * STEP_S
+    powers_w, decisions = fly(profile, factor, duration_s, lambda now_s: charge)
+    assert powers_w.sum() * STEP_S <= charge * 360 + powers_w[-1] * STEP_S
     assert all(decision.reason != Reason.ENERGY for decision in decisions)
     assert powers_w[-20:].mean() > 0
 
 
 def test_others_that_drain_the_battery_leave_less(profile):
-    def drain(battery, now_s):
-        battery.told = max(0.2, 0.5 - 0.3 * now_s / 100)
-
-    steady_w, decisions = fly(profile, 1.0, 300, Battery(0.5), lambda battery, now_s: None)
-    drained_w, _ = fly(profile, 1.0, 300, Battery(0.5), drain)
+    steady_w, decisions = fly(profile, 1.0, 240, lambda now_s: 0.5)
+    drained_w, _ = fly(profile, 1.0, 240,
+                       lambda now_s: max(0.1, 0.5 - 0.4 * now_s / 100))
     assert decisions[0].reason == Reason.MISSION
     assert drained_w[-120:].mean() < 0.8 * steady_w[-120:].mean()
-    assert drained_w[240:].sum() * STEP_S <= 0.01 * 0.2 * 36e3  # what was left then, after 120 s
+    assert drained_w[240:].sum() * STEP_S <= 0.1 * 360  # what was left after 120 s
 
 
 def test_a_battery_that_jumps_up_allows_no_more(profile):
-    def jump(battery, now_s):
-        battery.told = 0.5 if now_s < 100 else 1.0
-
-    powers_w, _ = fly(profile, 1.0, 300, Battery(0.5), jump)
-    assert powers_w.sum() * STEP_S <= 0.01 * 0.5 * 36e3 + powers_w[-1] * STEP_S
+    powers_w, _ = fly(profile, 1.0, 240, lambda now_s: 0.5 if now_s < 100 else 1.0)
+    assert powers_w.sum() * STEP_S <= 0.5 * 360 + powers_w[-1] * STEP_S

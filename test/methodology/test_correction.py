@@ -103,19 +103,21 @@ def test_the_covariance_stays_one_for_long():
 
 # A low-pass filter.
 
-def test_smoothed_starts_with_the_first_and_follows():
+def test_smoothed_starts_with_the_mean_and_follows():
     smoothed = Smoothed(5.0, 0.0, 10.0)
     assert smoothed.get(7.0) == 7.0 and math.isnan(smoothed.value)
-    smoothed.measure(math.nan, 1.0)
-    assert math.isnan(smoothed.value)
-    smoothed.measure(4.0, 1.0)
-    assert smoothed.value == smoothed.get(7.0) == 4.0
-    smoothed.measure(math.nan, 1.0)
+    for value in (math.nan, math.inf):
+        smoothed.measure(value, 1.0)
+        assert math.isnan(smoothed.value)
+    for value, mean in ((4.0, 4.0), (8.0, 6.0), (9.0, 7.0), (math.nan, 7.0)):
+        smoothed.measure(value, 1.0)
+        assert smoothed.value == smoothed.get(0.0) == pytest.approx(mean)
+    smoothed.measure(4.0, 1e6)
     smoothed.measure(8.0, 5.0)
     assert smoothed.value == pytest.approx(8.0 - 4.0 / math.e)
     smoothed.measure(99.0, 1e6)
     assert smoothed.value == 10.0
-    smoothed.measure(math.inf, 1e6)
+    smoothed.measure(0.0, 0.0)
     assert smoothed.value == 10.0
 
 
@@ -123,8 +125,8 @@ def test_smoothed_starts_with_the_first_and_follows():
 @given(values=st.lists(st.tuples(st.floats(), st.floats()), max_size=20))
 def test_smoothed_stays_within_its_bounds(values):
     smoothed, measured = Smoothed(5.0, 0.1, 10.0), False
-    for value, elapsed_s in values:
-        smoothed.measure(value, elapsed_s)
+    for value, weight in values:
+        smoothed.measure(value, weight)
         assert 0.1 * (1 - 1e-9) <= smoothed.get(1.0) <= 10.0 * (1 + 1e-9)
         measured |= math.isfinite(value)
         assert math.isnan(smoothed.value) == (not measured)

@@ -122,13 +122,13 @@ def test_services_answer_while_the_learner_configures(rig, fifo, tmp_path):
 
 
 def test_a_second_configure_meanwhile_is_refused(rig, fifo, shipped_profile):
-    process = rig.start(CONTROLLER, autostart=False, profile_file=str(fifo))
-    first = rig.transit_async(CONTROLLER, CONFIGURE)
-    rig.wait_for(lambda: rig.state(CONTROLLER) == 'configuring')
-    assert not rig.transit(CONTROLLER, CONFIGURE)
+    process = rig.start(LEARNER, autostart=False, profile_file=str(fifo))
+    first = rig.transit_async(LEARNER, CONFIGURE)
+    rig.wait_for(lambda: rig.state(LEARNER) == 'configuring')
+    assert not rig.transit(LEARNER, CONFIGURE)
     feed(fifo, shipped_profile.read_bytes())
     assert rig.answer(first).success
-    assert rig.state(CONTROLLER) == 'inactive' and process.running
+    assert rig.state(LEARNER) == 'inactive' and process.running
 
 
 @pytest.mark.parametrize('transition_id', [ACTIVATE, DEACTIVATE, CLEANUP, 200])
@@ -153,7 +153,7 @@ def test_shutdown_ends_the_life_but_not_the_process(rig):
 
 
 def test_interrupted_while_it_configures_a_node_ends_well(rig, fifo, shipped_profile):
-    process = rig.start(CONTROLLER, profile_file=str(fifo))
-    rig.wait_for(lambda: rig.state(CONTROLLER) == 'configuring')
+    process = rig.start(LEARNER, profile_file=str(fifo))
+    rig.wait_for(lambda: rig.state(LEARNER) == 'configuring')
     feed(fifo, shipped_profile.read_bytes())
     process.stop()

@@ -136,7 +136,9 @@ class BatteryMonitor:
         if source != self.source:
             self._sag_filter = Smoothed(SAG_TIME_CONSTANT_S, 0.0, 1.0)
         if source == 'voltage':
-            self._sag_filter.measure(state_of_charge, elapsed_s)
+            first = math.isnan(self._sag_filter.value)
+            # The first one counts as many: a sag soon after it is not to be half of the mean.
+            self._sag_filter.measure(state_of_charge, SAG_TIME_CONSTANT_S if first else elapsed_s)
             state_of_charge = self._sag_filter.value
         self.source = source
         self._heard_s = now_s

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
 
 REPLAN_S = 60.0
+BATTERY = 'battery'  # what its own budget is called among the sources
 
 
 @dataclass(frozen=True)
@@ -116,12 +117,13 @@ class BudgetBook:
     """The latest budget of every source; each is used up, and lapses, by itself."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str | None, _Entry] = {}
 
-    def set(self, now_s: float, source: str, budget: Budget, age_s: float = 0.0) -> None:
+    def set(self, now_s: float, source: str | None, budget: Budget, age_s: float = 0.0) -> None:
         """Replace the budget of `source`.
 
         now_s: time, s, of any clock.
+        source: its name; None: the battery's own, which nobody else can set.
         age_s: how long ago the source set it, s. Of a budget that has to last, the share of its
             energy that was due in that time counts as used.
         """
@@ -130,7 +132,11 @@ class BudgetBook:
         self._entries[source] = _Entry(
             budget, now_s - age_s, budget.energy_j * (1.0 - min(due, 1.0)))
 
-    def energy_left_j(self, source: str) -> float:
+    def drop(self, source: str | None) -> None:
+        """A source that sets no limit any more, if it ever did."""
+        self._entries.pop(source, None)
+
+    def energy_left_j(self, source: str | None) -> float:
         """What a source's energy has come down to, J; NaN: it has set none."""
         entry = self._entries.get(source)
         return math.nan if entry is None else entry.energy_j
@@ -144,7 +150,7 @@ class BudgetBook:
     def sources(self, now_s: float) -> tuple[str, ...]:
         """Those whose budgets are in force, in alphabetical order."""
         self._advance(now_s)
-        return tuple(sorted(self._entries))
+        return tuple(sorted(BATTERY if source is None else source for source in self._entries))
 
     def limits(self, now_s: float) -> Limits:
         """The strictest of each limit."""

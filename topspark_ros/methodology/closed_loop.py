@@ -14,6 +14,7 @@ from .tradeoff import Candidates, enumerate_candidates
 MOST_WRONG = 10.0  # energies and times of a profile, times or divided by this
 MOST_WRONG_METERED = 1e4  # the power of a core is a guess, and knows nothing of the rest
 TIME_CONSTANT_S = 5.0
+LEARNED_FRAMES = 200.0  # that the share of learned frames is of: few may be
 
 
 @dataclass(frozen=True)
@@ -72,11 +73,12 @@ class ClosedLoop:
     def _begin(self, metered: bool, known_hz: float) -> None:
         """Nothing else is known yet."""
         self._metered = metered
-        self._energy = EnergyCorrection(len(self._points) * (len(self._points) + 1), MOST_WRONG_METERED if metered else MOST_WRONG)
+        self._energy = EnergyCorrection(len(self._points) * (len(self._points) + 1),
+                                        MOST_WRONG_METERED if metered else MOST_WRONG)
         self._latency_ratio = Smoothed(TIME_CONSTANT_S, 1 / MOST_WRONG, MOST_WRONG)
         self._overhead_s = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
         self._power_w = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
-        self._learned_share = Smoothed(TIME_CONSTANT_S, 0.0, 1.0)
+        self._learned_share = Smoothed(LEARNED_FRAMES, 0.0, 1.0)
         self._rate = FrameRate(known_hz)
         self._overdraft = Overdraft()
 
@@ -160,7 +162,7 @@ class ClosedLoop:
         if classified == 0 or report.setting[:3] != last.setting[:3]:
             return
         if report.learning:
-            self._learned_share.measure(learned / classified, elapsed_s)
+            self._learned_share.measure(learned / classified, classified)
         training = self._points.get(report.training_timesteps)
         inference = self._points.get(report.inference_timesteps)
         if inference is None or (training is None and report.learning):

@@ -13,6 +13,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from .battery import BatteryMonitor, BatteryReading, BatterySettings, BatteryState
 from .budgets import REPLAN_S, Budget, BudgetBook, Limits
 from .closed_loop import ClosedLoop, LearnerReport
@@ -20,7 +22,6 @@ from .policy import Conditions, Decision, PolicyConfig, TimestepPolicy
 from .profile import Profile
 from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
 
-MISSION = 'battery'  # source of the budget that the battery sets
 STARTUP_S = 1.0  # a learner that is there is heard within this time
 
 
@@ -97,6 +98,7 @@ class Controller:
         self._loop = ClosedLoop(profile, settings.core_power_w)
         self._decision: Decision | None = None
         self._began_s: float | None = None
+        self._mission_j = math.nan  # left of what the battery told at first; NaN: not told
         self._mission_planned_s = -math.inf
         self._budget_heard_s: dict[str, float] = {}  # of those without a lifetime
         self._learner_heard_s = -math.inf
@@ -123,7 +125,9 @@ class Controller:
         if self._learner_heard_s == -math.inf and report.decided:
             self._policy.resume(*report.setting)
         self._learner_heard_s = now_s
-        self._book.spend(self._loop.hear(report, self._book.limits(now_s).strictest_power_w))
+        used_j = self._loop.hear(report, self._book.limits(now_s).strictest_power_w)
+        self._book.spend(used_j)
+        self._mission_j -= used_j
 
     # Output --------------------------------------------------------------------------------
 
@@ -173,20 +177,24 @@ class Controller:
         return replace(limits, overdraft_w=self._loop.overdraft_w(limits.strictest_power_w))
 
     def _plan_mission(self, now_s: float) -> None:
-        """Set anew, each minute, the budget that makes the battery last.
+        """Set anew, each minute, the budget that makes the battery last; none after the end.
 
-        What the battery tells may lower what is left, never raise it above what was left by our
-        own account: a battery that is stuck, or jumps, must not make us spend more.
+        What the battery tells may demand less, but not allow more, than what is left by our own
+        account: one that is stuck, or jumps, must not make us spend more.
         """
-        left_s = self._began_s + self._settings.mission_duration_s - now_s
-        if not left_s > 0.0 or 0.0 <= now_s - self._mission_planned_s < REPLAN_S:
+        if self._settings.mission_duration_s == 0.0:
             return
-        told_j = self._battery.energy_j(now_s) * self._settings.mission_battery_share
-        known_j = [energy_j for energy_j in (told_j, self._book.energy_left_j(MISSION))
-                   if not math.isnan(energy_j)]
-        if known_j:
-            self._book.set(now_s, MISSION, Budget(energy_j=min(known_j), duration_s=left_s))
-            self._mission_planned_s = now_s
+        left_s = self._began_s + self._settings.mission_duration_s - now_s
+        if left_s <= 0.0:
+            self._book.drop(None)
+        elif not 0.0 <= now_s - self._mission_planned_s < REPLAN_S:
+            told_j = self._battery.energy_j(now_s) * self._settings.mission_battery_share
+            if math.isnan(self._mission_j):
+                self._mission_j = told_j
+            if not math.isnan(self._mission_j):
+                energy_j = max(0.0, np.fmin(told_j, self._mission_j))
+                self._book.set(now_s, None, Budget(energy_j=energy_j, duration_s=left_s))
+                self._mission_planned_s = now_s
 
     def _learner_silent(self, now_s: float) -> bool:
         return not 0.0 <= now_s - self._learner_heard_s <= self._settings.learner_timeout_s

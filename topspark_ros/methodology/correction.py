@@ -66,27 +66,30 @@ class EnergyCorrection:
 
 
 class Smoothed:
-    """A quantity as its low-pass filter sees it; the first value counts in full.
+    """A quantity as its low-pass filter sees it: at first the mean of all that was measured.
 
-    time_constant_s: of the filter, s.
+    time_constant: of the filter, in s or whatever the weights of the values are in.
     low, high: values are kept within these.
     """
 
-    def __init__(self, time_constant_s: float, low: float, high: float) -> None:
-        self._time_constant_s = time_constant_s
+    def __init__(self, time_constant: float, low: float, high: float) -> None:
+        self._time_constant = time_constant
         self._low, self._high = low, high
+        self._weight = 0.0
         self.value = math.nan
 
-    def measure(self, value: float, elapsed_s: float) -> None:
-        """elapsed_s: since the measurement before, s. What is not finite measures nothing."""
+    def measure(self, value: float, weight: float) -> None:
+        """weight: time, or whatever, that the value is of. What is not finite measures nothing."""
         if not math.isfinite(value):
             return
         value = min(max(value, self._low), self._high)
+        weight = weight if weight > 0.0 else 0.0
+        self._weight += weight
         if math.isnan(self.value):
             self.value = value
-        else:
-            passed = elapsed_s / self._time_constant_s if elapsed_s > 0.0 else 0.0
-            self.value += (value - self.value) * -math.expm1(-passed)
+        elif weight > 0.0:
+            gain = max(-math.expm1(-weight / self._time_constant), weight / self._weight)
+            self.value += (value - self.value) * gain
 
     def get(self, unmeasured: float) -> float:
         return unmeasured if math.isnan(self.value) else self.value

@@ -252,10 +252,10 @@ class TimestepPolicy:
 
         candidates = self._candidates
         energy_j = candidates.energy_j
-        if conditions.energy_ratios is not None:
-            energy_j = energy_j * _usable(conditions.energy_ratios)
-        # A rate near the largest float overflows to inf, which fits no limit: as it should.
+        # What is near the largest float overflows to inf, which fits no limit: as it should.
         with np.errstate(over='ignore', invalid='ignore'):
+            if conditions.energy_ratios is not None:
+                energy_j = energy_j * _usable(conditions.energy_ratios)
             power_w = energy_j * self._frame_rate_hz * candidates.frame_share
             latency_s = (candidates.latency_s * _usable(conditions.latency_ratio)
                          + np.nan_to_num(max(conditions.latency_overhead_s, 0.0)))
