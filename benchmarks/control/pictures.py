@@ -118,6 +118,8 @@ def draw_missions(path: Path, table: dict[int, dict[str, Figures]]) -> None:
         for row, name in enumerate(names):
             for of_seed in table.values():
                 ran_out = not math.isnan(of_seed[name].ran_out_s)
+                if ran_out and field == 'accuracy':  # of the first frames, the easiest
+                    continue
                 axis.plot(100 * getattr(of_seed[name], field), row, 'x' if ran_out else 'o',
                           color=COLOURS['ours' if name == OURS else 'fixed'], alpha=0.8)
         axis.set_xlabel(words)
