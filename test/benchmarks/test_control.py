@@ -75,5 +75,5 @@ def test_windows_that_count():
     limits_w[500:] = 1.0  # windows end before the step or begin 10 s after it
     excesses = window_excesses(limits_w, used_j)
     assert excesses == pytest.approx(np.repeat([0.5, 2.0], [201, 101]))
-    limits_w[100] = math.inf
-    assert len(window_excesses(limits_w, used_j)) == 201 - 101 + 101
+    limits_w[100] = math.inf  # and what follows is a step too: no window fits before the other
+    assert window_excesses(limits_w, used_j) == pytest.approx(np.repeat(2.0, 101))
