@@ -28,7 +28,7 @@ class Watch:
 
     @property
     def text(self) -> str:
-        return self._output.read_text()
+        return self._output.read_text(errors='replace')     # a character may be half written
 
     def wait(self) -> int:
         """The exit code; the rig spins meanwhile."""

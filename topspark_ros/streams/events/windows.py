@@ -10,6 +10,7 @@ from topspark_ros.engine.kernels.compilation import entry_point
 
 from .decoders import EVENT, EventError
 
+LAST_NS = 2**63 - 1  # that a time can be
 MAX_EVENTS = 1_000_000  # a window, unless told otherwise: 16 MB
 
 
@@ -92,8 +93,8 @@ class TimeWindows:
             self._kept += len(events)
 
     def _close(self) -> Window:
-        window = Window(joined(self._parts), self._start, self._start + self._duration,
-                        self._count - self._kept)
+        end = min(self._start + self._duration, LAST_NS)
+        window = Window(joined(self._parts), self._start, end, self._count - self._kept)
         self._parts, self._count, self._kept = [], 0, 0
         return window
 
