@@ -18,7 +18,7 @@ REQUIREMENTS := requirements/python.txt requirements/ros-wheels.txt
 WHEEL_BUILD := -DCMAKE_MODULE_PATH=$(CURDIR)/cmake/wheels -DCMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) -G Ninja
 endif
 INTERFACES := $(if $(EVENT_CAMERA_MSGS),,interfaces/event_camera_msgs)
-PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config $(INTERFACES) \
+PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config gazebo $(INTERFACES) \
 	-type f -not -name '*.pyc')
 
 .PHONY: demo demo-events test bench bench-control reproduce setup clean

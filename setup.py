@@ -15,7 +15,11 @@ setup(
     version=manifest.findtext('version'),
     description=manifest.findtext('description'),
     license=manifest.findtext('license'),
-    packages=find_packages(include=['topspark_ros*'], exclude=['topspark_ros.nodes*']),
+    packages=[*find_packages(include=['topspark_ros*'], exclude=['topspark_ros.nodes*']),
+              'topspark_ros.replay.msg'],
+    # What the messages are made of, for the reading and writing of bags.
+    package_dir={'topspark_ros.replay.msg': 'msg'},
+    package_data={'topspark_ros.replay.msg': ['*.msg']},
     python_requires='>=3.10',
     install_requires=[
         'joblib',
@@ -25,7 +29,7 @@ setup(
         'opencv-python-headless',
         'PyYAML',
         'rich',
-        'rosbags',
+        'rosbags>=0.11,<0.12',    # damaged bags are read through its inner parts
         'scikit-learn',
     ],
     # No rosdep key names it, so package.xml cannot.

@@ -12,8 +12,8 @@ import joblib
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from topspark_ros.cli.report import write_json
 from topspark_ros.methodology.profile import load_profile
+from topspark_ros.replay.archive import write_json
 
 from . import pictures, report
 from .camera import load_images

@@ -77,7 +77,7 @@ class Mission:
             network, tuple(map(str, range(10))), Timesteps(largest, largest), OnlineSettings(),
             ENERGY_TABLES[profile.energy_model])
         self._share = FrameShare()
-        self._setting: Setting = largest, largest, True, 1.0
+        self._setting: Setting = largest, largest, 1.0, 1.0
         self._skipped = self._learned = 0
         self._used_before_j = 0.0  # the learner's last restart
         self._battery = Battery(trace)
@@ -153,7 +153,7 @@ class Mission:
         inference_s = self._inference_s[inference] * load
         self._policy.hear_learner(now_s, LearnerReport(
             time_s=now_s, training_timesteps=training, inference_timesteps=inference,
-            learning=learning, frame_share=share, classified=totals.classified,
+            learning_share=learning, frame_share=share, classified=totals.classified,
             skipped=self._skipped, learned=totals.learned, energy_j=totals.energy_j,
             latency_s=inference_s + OVERHEAD_S * load, inference_s=inference_s))
 

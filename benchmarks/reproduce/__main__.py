@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from topspark_ros.cli.report import write_json
+from topspark_ros.replay.archive import write_json
 from topspark_ros.streams.datasets import DatasetError
 
 from . import disturbances, learning, paper, reductions, report

@@ -43,7 +43,7 @@ def test_only_the_controller_and_small_steps_last_to_the_end(results):
     mission = json.loads((results / 'figures.json').read_text())['missions']['0']
     assert mission[OURS]['ran_out_s'] is None and mission['T = 2']['ran_out_s'] is None
     assert mission['T = 64']['ran_out_s'] < 90
-    assert mission['T = 64']['energy'] == pytest.approx(1.0, abs=0.01)
+    assert mission['T = 64']['energy'] == pytest.approx(1.0, abs=0.02)
     assert mission[OURS]['energy'] <= 1.0
     assert mission['T = 2']['right'] == pytest.approx(
         mission['T = 2']['accuracy'] * mission['T = 2']['processed'])

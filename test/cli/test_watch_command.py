@@ -23,7 +23,7 @@ NAN = math.nan
 
 def learner(**fields) -> msg.LearnerStatus:
     return msg.LearnerStatus(**{
-        'training_timesteps': 8, 'inference_timesteps': 4, 'learning': True, 'frame_share': 1.0,
+        'training_timesteps': 8, 'inference_timesteps': 4, 'learning_share': 1.0, 'frame_share': 1.0,
         'frame_rate': 20.0, 'latency_p50': 0.0042, 'latency_p95': 0.0081,
         'inference_time': 0.0012, 'power_estimated': 5.8e-5, 'power_measured': NAN,
         'frames_classified': 1234, 'recruited_neurons': 312, 'accuracy': 0.955,
@@ -32,7 +32,7 @@ def learner(**fields) -> msg.LearnerStatus:
 
 def controller(**fields) -> msg.ControllerStatus:
     return msg.ControllerStatus(**{
-        'training_timesteps': 8, 'inference_timesteps': 4, 'learning': True, 'frame_share': 1.0,
+        'training_timesteps': 8, 'inference_timesteps': 4, 'learning_share': 1.0, 'frame_share': 1.0,
         'expected_accuracy': 0.973, 'expected_power': 5.5e-5, 'power': 5e-5, 'power_limit': NAN,
         'power_allowed': NAN, 'mission_power': NAN, 'energy_left': NAN, 'time_left': NAN,
         'deadline': NAN, 'min_accuracy': NAN, 'state_of_charge': 0.631, 'frame_rate': 20.0,
@@ -42,7 +42,7 @@ def controller(**fields) -> msg.ControllerStatus:
 
 def decision(**fields) -> msg.TimestepDecision:
     return msg.TimestepDecision(**{
-        'sequence': 12, 'training_timesteps': 8, 'inference_timesteps': 4, 'learning': True,
+        'sequence': 12, 'training_timesteps': 8, 'inference_timesteps': 4, 'learning_share': 1.0,
         'frame_share': 1.0, 'reason': Reason.POWER.value, 'detail': 'allowed are 60 µW'} | fields)
 
 
@@ -75,7 +75,7 @@ def cells(state: Situation, name: str) -> int:
 
 @pytest.mark.parametrize('setting, shown', [
     ({}, 'T 4 in inference T 8 in training learning on all frames'),
-    ({'learning': False, 'frame_share': 0.5},
+    ({'learning_share': 0.0, 'frame_share': 0.5},
      'T 4 in inference T 8 in training learning off 50.0% of frames'),
     ({'frame_share': 0.0}, 'T 4 in inference T 8 in training learning on paused')])
 def test_timesteps_are_those_that_the_learner_applies(setting, shown):
@@ -149,7 +149,7 @@ def test_latency_corrections_and_budgets():
 def test_the_last_decision_comes_first_with_its_reason():
     state = situation(controller=controller())
     state.decisions.extend([decision(), decision(sequence=13, reason=Reason.ENERGY.value,
-                                                 learning=False, detail='[used] up')])
+                                                 learning_share=0.0, detail='[used] up')])
     shown = [' '.join(line.split()[1:]) for line in lines(state) if '#' in line]
     assert shown == ['#13 ENERGY T 4/– [used] up', '#12 POWER T 4/8 allowed are 60 µW']
 

@@ -201,7 +201,8 @@ class Recruiting(Reference):
             imprinted = self._make_room(label if guided else None)
             changed += 0 if imprinted is None else rewritten
         if imprinted is not None:
-            self._imprint(imprinted, unit, label, evidence)
+            parent = self._right(unit, label, None) if guided else first
+            self._imprint(imprinted, parent, unit, label, evidence)
             changed += rewritten
         else:
             right = self._right(unit, label, first) if wrong else first
@@ -281,9 +282,10 @@ class Recruiting(Reference):
         for total in (self.readout, self.attractions):
             total[a] += total[b]
         self.weights[a] /= np.linalg.norm(self.weights[a])
+        self.readout[b] = 0
 
     def _right(self, unit, label, first):
-        """The best match of the class, where it has any."""
+        """The best match of the class; `first` where it has none."""
         own = [j for j in range(self.recruited) if self._strongest(self.readout[j]) == label]
         if not own:
             return first
@@ -293,10 +295,12 @@ class Recruiting(Reference):
             self._compare(best - second, EVIDENCE)
         return own[np.argmax(match)]
 
-    def _imprint(self, j, unit, label, evidence):
+    def _imprint(self, j, parent, unit, label, evidence):
         self.theta[j] = self.theta[: self.recruited].mean() if self.recruited else 0
         self.recruited = max(self.recruited, j + 1)
         self.weights[j] = unit
+        if parent not in (None, j):
+            self._move(j, self.weights[parent], 0.5)
         self.attractions[j] = 1
         self.corrections[j] = 0
         self.readout[j] = 0.15 * evidence

@@ -5,8 +5,14 @@ from collections import deque
 import numpy as np
 
 from topspark_ros.methodology.closed_loop import LearnerReport
+from topspark_ros.methodology.policy import PolicyConfig
 
 STEP_S = 0.5  # a report, a look of the controller, and the frames of that time
+
+
+def any_t(**config):
+    """A configuration that trains at any T, however much accuracy it loses."""
+    return PolicyConfig(**{'max_training_loss': 1.0, **config})
 
 
 class SimulatedLearner:
@@ -14,13 +20,13 @@ class SimulatedLearner:
 
     factor: energy over the profile's, of all T.
     factors: the same of a T besides.
-    learned_share: of the processed frames, 0..1, evenly spread.
+    learned_share: of the frames that are to be learned, 0..1, evenly spread.
     """
 
     def __init__(self, profile, factor=1.0, factors=None, learned_share=1.0):
         self.profile, self.factor, self.factors = profile, factor, factors or {}
         self.learned_share = learned_share
-        self.setting, self.decided = (350, 350, True, 1.0), False
+        self.setting, self.decided = (350, 350, 1.0, 1.0), False
         self._come = self._due = self._due_to_learn = 0.0
         self.restart()
 
@@ -36,7 +42,7 @@ class SimulatedLearner:
     def run(self, rate_hz):
         """The frames of one step; returns what they took, J."""
         before_j = self.energy_j
-        training, inference, learning, share = self.setting
+        training, inference, learning_share, share = self.setting
         self._come += rate_hz * STEP_S
         for _ in range(int(self._come)):
             self._come -= 1.0
@@ -47,8 +53,8 @@ class SimulatedLearner:
             self._due -= 1.0
             self.classified += 1
             energy_j = self.profile.at(inference).inference.energy_j
-            if learning:
-                self._due_to_learn += self.learned_share
+            if learning_share:
+                self._due_to_learn += learning_share * self.learned_share
                 if self._due_to_learn >= 1.0 - 1e-9:
                     self._due_to_learn -= 1.0
                     self.learned += 1
@@ -58,10 +64,10 @@ class SimulatedLearner:
         return self.energy_j - before_j
 
     def report(self, time_s):
-        training, inference, learning, share = self.setting
+        training, inference, learning_share, share = self.setting
         return LearnerReport(
             time_s=time_s, training_timesteps=training, inference_timesteps=inference,
-            learning=learning, frame_share=share, classified=self.classified,
+            learning_share=learning_share, frame_share=share, classified=self.classified,
             skipped=self.skipped, learned=self.learned, energy_j=self.energy_j,
             frame_rate_hz=(self._lately[-1] - self._lately[0]) / (4 * STEP_S),
             decided=self.decided)

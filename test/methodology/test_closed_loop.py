@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from topspark_ros.methodology.closed_loop import MOST_WRONG, ClosedLoop, LearnerReport
-from topspark_ros.methodology.tradeoff import enumerate_candidates
+from topspark_ros.methodology.tradeoff import SHARES, enumerate_candidates
 
 # Other load on the machine is no failure.
 untimed = settings(deadline=None, max_examples=40)
 
 INFERRING = LearnerReport(
-    time_s=0.0, training_timesteps=4, inference_timesteps=64, learning=False, frame_share=1.0,
+    time_s=0.0, training_timesteps=4, inference_timesteps=64, learning_share=0.0, frame_share=1.0,
     classified=0, skipped=0, learned=0, energy_j=0.0)
-LEARNING = replace(INFERRING, training_timesteps=16, learning=True)
+LEARNING = replace(INFERRING, training_timesteps=16, learning_share=1.0)
 
 
 def after(report, seconds=0.5, classified=10, frame_j=0.1, learned=0, skipped=0, **fields):
@@ -87,8 +87,8 @@ def test_fewer_frames_cost_as_much_each(profile):
     paused = replace(INFERRING, inference_timesteps=4, frame_share=0.512)
     loop, _ = told(profile, paused, count=20, frame_j=0.02, skipped=10)
     ratios = loop.energy_ratios()
-    assert loop.energy_ratio((4, 4, False, 1.0)) == pytest.approx(2.0, rel=0.03)
-    assert (ratios[20:] == loop.energy_ratio((4, 4, False, 1.0))).all()
+    assert loop.energy_ratio((4, 4, 0.0, 1.0)) == pytest.approx(2.0, rel=0.03)
+    assert (ratios[20:20 + len(SHARES)] == loop.energy_ratio((4, 4, 0.0, 1.0))).all()
 
 
 def test_ratios_are_bounded(profile):
@@ -131,7 +131,7 @@ def test_metered_energy_is_predicted_as_processor_time(profile):
     loop = ClosedLoop(profile, core_power_w=20.0)
     loop.hear(replace(LEARNING, metered=True), math.nan)
     assert loop.energy_ratios() == pytest.approx(2.0, rel=0.5)
-    assert loop.energy_ratio((64, 64, False, 1.0)) == pytest.approx(2.0)
+    assert loop.energy_ratio((64, 64, 0.0, 1.0)) == pytest.approx(2.0)
     loop, _ = told(profile, replace(LEARNING, metered=True), count=10, loop=loop, learned=10,
                    frame_j=0.32 * 3)
     assert loop.energy_ratio(LEARNING.setting) == pytest.approx(0.32 * 3 / 0.145, rel=0.03)
@@ -146,7 +146,7 @@ def test_another_meter_begins_anew(profile):
     metered = replace(last, metered=True, energy_j=1e6)
     assert loop.hear(metered, 1.0) == 0.0
     assert loop.overdraft_w(1.0) == 0.0 and math.isnan(loop.power_w)
-    assert loop.energy_ratio((64, 64, False, 1.0)) == pytest.approx(1.0)
+    assert loop.energy_ratio((64, 64, 0.0, 1.0)) == pytest.approx(1.0)
     assert loop.hear(after(metered, frame_j=0.2), 1.0) == pytest.approx(2.0)
 
 
@@ -205,7 +205,7 @@ following = st.fixed_dictionaries({
     'seconds': st.sampled_from((0.5, 1.0, -1.0)) | st.floats(-1e6, 1e6), 'classified': counts,
     'skipped': counts, 'learned': counts, 'frame_j': st.floats(0, 1) | st.floats(0, 1e200),
 }, optional={
-    'training_timesteps': timesteps, 'inference_timesteps': timesteps, 'learning': st.booleans(),
+    'training_timesteps': timesteps, 'inference_timesteps': timesteps, 'learning_share': st.floats(),
     'frame_share': st.floats(), 'frame_rate_hz': st.floats(), 'metered': st.booleans(),
     'latency_s': st.floats(), 'inference_s': st.floats()})
 

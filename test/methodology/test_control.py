@@ -21,7 +21,7 @@ from topspark_ros.methodology.tradeoff import enumerate_candidates
 untimed = settings(deadline=None, max_examples=40)
 
 REPORT = LearnerReport(
-    time_s=0.0, training_timesteps=64, inference_timesteps=64, learning=True, frame_share=1.0,
+    time_s=0.0, training_timesteps=64, inference_timesteps=64, learning_share=1.0, frame_share=1.0,
     classified=0, skipped=0, learned=0, energy_j=0.0, frame_rate_hz=10.0, decided=False)
 FULL = BatteryReading(percentage=1.0, voltage_v=10.0, capacity_ah=1.0)
 
@@ -94,9 +94,9 @@ def test_a_controller_before_this_one_is_gone_on_from(profile, limit_w, factor):
 def test_what_is_about_as_good_is_gone_on_with(profile):
     policy = PolicyConfig(deadband=0.04, assumed_state_of_charge=1.0)
     report = replace(REPORT, training_timesteps=16, decided=True)
-    for resumed, expected in ((report, (16, 64, True, 1.0)),
-                              (replace(report, decided=False), (64, 64, True, 1.0)),
-                              (replace(report, training_timesteps=5), (64, 64, True, 1.0))):
+    for resumed, expected in ((report, (16, 64, 1.0, 1.0)),
+                              (replace(report, decided=False), (64, 64, 1.0, 1.0)),
+                              (replace(report, training_timesteps=5), (64, 64, 1.0, 1.0))):
         controller = Controller(profile, ControlSettings(policy=policy))
         controller.hear_learner(0.0, resumed)
         controller.hear_learner(0.5, replace(REPORT, time_s=0.5))  # only the first one counts
@@ -227,7 +227,7 @@ def test_other_settings_count_from_the_next_decision(profile):
     controller.hear_budget(0.0, 'operator', Budget(power_w=0.05))
     assert controller.decide(0.0).frame_share < 1
     controller.reconfigure(ControlSettings(policy=PolicyConfig(min_frame_share=1.0)))
-    assert controller.decide(1.0).setting == (4, 4, False, 1.0)
+    assert controller.decide(1.0).setting == (4, 4, 0.0, 1.0)
 
 
 times = st.sampled_from((0.0, 1.0, 100.0)) | st.floats(-1e9, 1e9)
@@ -239,7 +239,7 @@ budgets = st.builds(
 timesteps = st.sampled_from((4, 16, 64, 350)) | st.integers(0, 10**9)
 reports = st.builds(
     LearnerReport, time_s=st.floats(), training_timesteps=timesteps,
-    inference_timesteps=timesteps, learning=st.booleans(), frame_share=st.floats(),
+    inference_timesteps=timesteps, learning_share=st.floats(), frame_share=st.floats(),
     classified=st.integers(0, 10**9), skipped=st.integers(0, 10**9),
     learned=st.integers(0, 10**9), energy_j=st.floats(0, 1e12), frame_rate_hz=st.floats(),
     metered=st.booleans(), decided=st.booleans(), latency_s=st.floats(), inference_s=st.floats())

@@ -8,12 +8,12 @@ from hypothesis import example, given, settings, strategies as st
 
 from topspark_ros.methodology.budgets import Limits
 from topspark_ros.methodology.policy import Conditions, PolicyConfig, Reason, TimestepPolicy
-from topspark_ros.methodology.tradeoff import SHARES, enumerate_candidates
+from topspark_ros.methodology.tradeoff import LEARNING_SHARES, SHARES, enumerate_candidates
 
 # Other load on the machine is no failure.
 untimed = settings(deadline=None, max_examples=40)
 
-ROWS = 4 * 4 + 4 + len(SHARES)
+ROWS = 4 * 4 * (1 + len(LEARNING_SHARES)) + 4 + len(SHARES)
 
 
 def first(profile, limits, conditions, config=PolicyConfig()):
@@ -40,7 +40,8 @@ any_conditions = st.builds(
 configs = st.builds(
     PolicyConfig, latency_weight=st.floats(0, 2), energy_weight_full=st.floats(0, 2),
     energy_weight_empty=st.floats(0, 2), limit_margin=st.floats(0, 0.9),
-    min_frame_share=st.sampled_from((0.0, 1.0)) | st.floats(0, 1))
+    min_frame_share=st.sampled_from((0.0, 1.0)) | st.floats(0, 1),
+    max_training_loss=st.floats(0, 1))
 
 
 @st.composite
@@ -93,7 +94,7 @@ def test_any_input_gives_a_decision_of_the_profile(profile, config, steps):
 
 
 @untimed
-@given(before=st.tuples(st.integers(), st.integers(), st.booleans(), st.floats()),
+@given(before=st.tuples(st.integers(), st.integers(), st.floats(), st.floats()),
        steps=steps(any_limits, any_conditions))
 def test_same_inputs_same_decisions(profile, before, steps):
     def decisions():
@@ -116,13 +117,13 @@ def test_never_above_a_power_limit_that_can_be_met(profile, columns, config, ste
         infer_j = profile.at(decision.inference_timesteps).inference.energy_j
         train_j = profile.at(decision.training_timesteps).training.energy_j
         processed_hz = conditions.frame_rate_hz * decision.frame_share
-        power_w = processed_hz * (infer_j + decision.learning * share * train_j)
+        power_w = processed_hz * (infer_j + decision.learning_share * share * train_j)
         assert decision.frame_share >= least_share
         least_w = conditions.frame_rate_hz * least_share * smallest.inference.energy_j
         if least_w <= limits.allowed_power_w:
             assert power_w <= limits.allowed_power_w * (1 + 1e-9)
         else:
-            assert decision.setting == (smallest.timesteps, smallest.timesteps, False, least_share)
+            assert decision.setting == (smallest.timesteps, smallest.timesteps, 0.0, least_share)
             assert decision.reason in (Reason.INFEASIBLE, Reason.ENERGY)
 
 
@@ -143,8 +144,8 @@ def test_more_budget_is_never_to_the_worse(profile, columns, config, limits, con
     less = first(profile, limits, conditions, config)
     more = first(profile, lavish, conditions, config)
     assert more.frame_share >= less.frame_share
-    assert more.learning >= less.learning
-    if (more.learning, more.frame_share) == (less.learning, less.frame_share):
+    assert more.learning_share >= less.learning_share
+    if (more.learning_share, more.frame_share) == (less.learning_share, less.frame_share):
         assert more.expected_accuracy >= less.expected_accuracy
 
 
@@ -202,7 +203,8 @@ def test_without_cost_weights_the_most_accurate_that_fits_is_chosen(profile, col
     if decision.frame_share < 1 or decision.reason == Reason.INFEASIBLE:
         return
     candidates = enumerate_candidates(profile, conditions.learned_share)
-    fits = (candidates.learning == decision.learning) \
+    fits = (candidates.learning_share == decision.learning_share) \
+        & (candidates.training_loss <= PolicyConfig().max_training_loss) \
         & (candidates.energy_j * conditions.frame_rate_hz <= limits.allowed_power_w) \
         & (candidates.frame_share == 1) & ~(candidates.latency_s > limits.deadline_s)
     assert decision.expected_accuracy == pytest.approx(candidates.accuracy[fits].max())

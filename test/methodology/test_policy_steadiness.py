@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from learner_simulation import any_t
 
 from topspark_ros.methodology.budgets import Limits
 from topspark_ros.methodology.policy import (
@@ -19,34 +20,34 @@ def changes(decisions):
 
 
 def test_same_object_while_nothing_changes(profile):
-    policy = TimestepPolicy(profile)
+    policy = TimestepPolicy(profile, any_t())
     decision = policy.decide(0, Limits(), FULL)
     assert policy.decide(100, Limits(), replace(FULL, frame_rate_hz=11.0)) is decision
     assert policy.decide(200, Limits(power_w=2), FULL) is not decision
 
 
 def test_dwell_delays_what_no_limit_demands(profile):
-    policy = TimestepPolicy(profile, PolicyConfig(min_dwell_s=5.0))
+    policy = TimestepPolicy(profile, any_t(min_dwell_s=5.0))
     low = policy.decide(0, Limits(power_w=0.5), FULL)
     slower = replace(FULL, frame_rate_hz=1.0)
     assert policy.decide(4.9, Limits(power_w=0.5), slower) is low
-    assert policy.decide(5.0, Limits(power_w=0.5), slower).setting == (64, 64, True, 1.0)
+    assert policy.decide(5.0, Limits(power_w=0.5), slower).setting == (64, 64, 1.0, 1.0)
 
 
 @pytest.mark.parametrize('limits', [
     Limits(), Limits(power_w=9), Limits(mission_power_w=9)], ids=str)
 def test_who_changes_a_budget_waits_less(profile, limits):
-    policy = TimestepPolicy(profile, PolicyConfig(min_dwell_s=5.0))
+    policy = TimestepPolicy(profile, any_t(min_dwell_s=5.0))
     low = policy.decide(0, Limits(power_w=0.5), FULL)
     assert policy.decide(0.9 * DWELL_ASKED_S, limits, FULL) is low
     assert policy.decide(DWELL_ASKED_S, limits, FULL) is not low
-    policy = TimestepPolicy(profile, PolicyConfig(min_dwell_s=0.0))
+    policy = TimestepPolicy(profile, any_t(min_dwell_s=0.0))
     low = policy.decide(0, Limits(power_w=0.5), FULL)
     assert policy.decide(0.0, limits, FULL) is not low
 
 
 def test_the_missions_plan_is_no_changed_budget(profile):
-    policy = TimestepPolicy(profile, PolicyConfig(min_dwell_s=5.0))
+    policy = TimestepPolicy(profile, any_t(min_dwell_s=5.0))
     low = policy.decide(0, Limits(mission_power_w=0.5), FULL)
     assert policy.decide(4.9, Limits(mission_power_w=9), FULL) is low
     assert policy.decide(5.0, Limits(mission_power_w=9), FULL) is not low
@@ -57,15 +58,15 @@ def test_the_missions_plan_is_no_changed_budget(profile):
     Limits(power_w=0), Limits(deadline_s=0.005), Limits(deadline_s=0.0005),
     Limits(min_accuracy=0.96), Limits(energy_j=0)])
 def test_a_violated_limit_breaks_dwell_and_deadband(profile, limits):
-    policy = TimestepPolicy(profile, PolicyConfig(min_dwell_s=1e6, deadband=1e6))
-    assert policy.decide(0, Limits(), FULL).setting == (64, 64, True, 1.0)
+    policy = TimestepPolicy(profile, any_t(min_dwell_s=1e6, deadband=1e6))
+    assert policy.decide(0, Limits(), FULL).setting == (64, 64, 1.0, 1.0)
     decision = policy.decide(0.1, limits, FULL)
-    fresh = TimestepPolicy(profile).decide(0.0, limits, FULL)
+    fresh = TimestepPolicy(profile, any_t()).decide(0.0, limits, FULL)
     assert (decision.setting, decision.reason) == (fresh.setting, fresh.reason)
 
 
 def test_a_clock_that_jumps_back_restarts_the_dwell(profile):
-    policy = TimestepPolicy(profile, PolicyConfig(min_dwell_s=5.0))
+    policy = TimestepPolicy(profile, any_t(min_dwell_s=5.0))
     limits, slower = Limits(power_w=0.5), replace(FULL, frame_rate_hz=1.0)
     low = policy.decide(1000, limits, FULL)
     assert policy.decide(10, limits, slower) is low
@@ -74,7 +75,7 @@ def test_a_clock_that_jumps_back_restarts_the_dwell(profile):
 
 def test_deadband_keeps_what_is_about_as_good(profile):
     def walk(deadband):
-        policy = TimestepPolicy(profile, PolicyConfig(deadband=deadband, min_dwell_s=0))
+        policy = TimestepPolicy(profile, any_t(deadband=deadband, min_dwell_s=0))
         charges = [0.5 + 0.5 * math.sin(step / 5) for step in range(200)]
         return changes([policy.decide(step, Limits(), replace(FULL, state_of_charge=charge))
                         for step, charge in enumerate(charges)])
@@ -84,22 +85,22 @@ def test_deadband_keeps_what_is_about_as_good(profile):
 
 def test_power_limit_is_entered_with_a_margin_and_kept_without(profile):
     limits = Limits(power_w=1.0)
-    policy = TimestepPolicy(profile, PolicyConfig(limit_margin=0.1, min_dwell_s=0, deadband=0))
+    policy = TimestepPolicy(profile, any_t(limit_margin=0.1, min_dwell_s=0, deadband=0))
     # Training and inferring at 16 takes 0.075 J a frame.
     assert policy.decide(0, limits, replace(FULL, frame_rate_hz=13.0)).inference_timesteps != 64
     near = [policy.decide(step, limits, replace(FULL, frame_rate_hz=rate))
             for step, rate in enumerate((11.0, 12.5, 13.2, 12.5, 13.2), 1)]
     assert len({id(decision) for decision in near}) == 1
-    assert near[0].setting == (16, 16, True, 1.0)
+    assert near[0].setting == (16, 16, 1.0, 1.0)
     over = policy.decide(9, limits, replace(FULL, frame_rate_hz=13.5))
-    assert over.setting != (16, 16, True, 1.0)
+    assert over.setting != (16, 16, 1.0, 1.0)
     # Back below the limit is not enough, 12.5 frames/s needs 0.94 W of 0.90 W.
     assert policy.decide(10, limits, replace(FULL, frame_rate_hz=12.5)) is over
 
 
 def test_deadline_is_entered_with_a_margin_and_kept_without(profile):
     limits = Limits(deadline_s=0.011)
-    policy = TimestepPolicy(profile, PolicyConfig(limit_margin=0.1, min_dwell_s=0, deadband=0))
+    policy = TimestepPolicy(profile, any_t(limit_margin=0.1, min_dwell_s=0, deadband=0))
     inferring = [policy.decide(step, limits, replace(FULL, latency_overhead_s=overhead_s))
                  .inference_timesteps
                  for step, overhead_s in enumerate((0.0005, -1.0, 0.0009, 0.0011, 0.0009))]
@@ -112,23 +113,23 @@ def test_deadline_is_entered_with_a_margin_and_kept_without(profile):
 
 
 def test_a_deadline_that_only_fits_without_margin_is_met(profile):
-    decision = TimestepPolicy(profile, PolicyConfig(limit_margin=0.5)).decide(
+    decision = TimestepPolicy(profile, any_t(limit_margin=0.5)).decide(
         0, Limits(deadline_s=0.0015), FULL)
     assert decision.inference_timesteps == 4 and decision.reason == Reason.DEADLINE
 
 
 def test_a_margin_may_cost_a_tier(profile):
-    # Learning at the smallest T takes 0.25 W.
-    decision = TimestepPolicy(profile, PolicyConfig(limit_margin=0.5)).decide(
+    # Learning every frame at the smallest T takes 0.25 W, half of them 0.175 W.
+    decision = TimestepPolicy(profile, any_t(limit_margin=0.5)).decide(
         0, Limits(power_w=0.26), FULL)
-    assert decision.setting == (4, 4, False, 1.0) and decision.reason == Reason.POWER
+    assert decision.setting == (4, 4, 0.125, 1.0) and decision.reason == Reason.POWER
 
 
 # What a setting takes at 10 frames/s: a frame's energy times the rate times the share.
 @pytest.mark.parametrize('taken_w', [2.5, 0.75, 0.25, 0.1, 0.0512])
 def test_no_flapping_when_the_frame_rate_wavers(profile, taken_w):
     def walk(limit_w, margin):
-        policy = TimestepPolicy(profile, PolicyConfig(limit_margin=margin))
+        policy = TimestepPolicy(profile, any_t(limit_margin=margin))
         rates = 10.0 * (1 + 0.024 * np.sin(np.arange(200) * 0.7))
         return changes([policy.decide(0.2 * step, Limits(power_w=limit_w),
                                       replace(FULL, frame_rate_hz=rate))
@@ -142,34 +143,34 @@ def test_no_flapping_when_the_frame_rate_wavers(profile, taken_w):
 # A controller before this one.
 
 def test_resumed_setting_stays_while_it_is_about_as_good(profile):
-    for resumed in ((64, 64, True, 1.0), (16, 64, True, 1.0)):
-        policy = TimestepPolicy(profile, PolicyConfig(deadband=0.04))
+    for resumed in ((64, 64, 1.0, 1.0), (16, 64, 1.0, 1.0)):
+        policy = TimestepPolicy(profile, any_t(deadband=0.04))
         policy.resume(*resumed)
         assert policy.decide(0, Limits(), FULL).setting == resumed
-    policy = TimestepPolicy(profile, PolicyConfig(deadband=0.04))
-    policy.resume(4, 4, True, 1.0)
-    assert policy.decide(0, Limits(), FULL).setting == (64, 64, True, 1.0)
+    policy = TimestepPolicy(profile, any_t(deadband=0.04))
+    policy.resume(4, 4, 1.0, 1.0)
+    assert policy.decide(0, Limits(), FULL).setting == (64, 64, 1.0, 1.0)
 
 
 def test_resumed_setting_needs_no_margin(profile):
-    policy = TimestepPolicy(profile)
-    policy.resume(64, 64, True, 1.0)
-    assert policy.decide(0, Limits(power_w=2.51), FULL).setting == (64, 64, True, 1.0)
-    policy = TimestepPolicy(profile)
-    policy.resume(64, 64, True, 1.0)
-    assert policy.decide(0, Limits(power_w=2.49), FULL).setting == (16, 64, True, 1.0)
+    policy = TimestepPolicy(profile, any_t())
+    policy.resume(64, 64, 1.0, 1.0)
+    assert policy.decide(0, Limits(power_w=2.51), FULL).setting == (64, 64, 1.0, 1.0)
+    policy = TimestepPolicy(profile, any_t())
+    policy.resume(64, 64, 1.0, 1.0)
+    assert policy.decide(0, Limits(power_w=2.49), FULL).setting == (16, 64, 1.0, 1.0)
 
 
 @pytest.mark.parametrize('unknown', [
-    (5, 16, True, 1.0), (16, 16, True, 0.8), (0, 0, False, math.nan)])
+    (5, 16, 1.0, 1.0), (16, 16, 1.0, 0.8), (0, 0, 0.0, math.nan)])
 def test_what_cannot_be_resumed_is_passed_over(profile, unknown):
-    policy = TimestepPolicy(profile)
+    policy = TimestepPolicy(profile, any_t())
     policy.resume(*unknown)
-    assert policy.decide(0, Limits(), FULL).setting == (64, 64, True, 1.0)
+    assert policy.decide(0, Limits(), FULL).setting == (64, 64, 1.0, 1.0)
 
 
 def test_nothing_is_resumed_after_the_first_decision(profile):
-    policy = TimestepPolicy(profile, PolicyConfig(deadband=1.0))
+    policy = TimestepPolicy(profile, any_t(deadband=1.0))
     decision = policy.decide(0, Limits(), FULL)
-    policy.resume(4, 4, True, 1.0)
+    policy.resume(4, 4, 1.0, 1.0)
     assert policy.decide(10, Limits(), FULL) is decision

@@ -26,7 +26,7 @@ def battery(percentage: float = NAN, charge: float = NAN, capacity: float = NAN)
 
 
 def setting(decision: msg.TimestepDecision) -> tuple[int, int, bool, float]:
-    return (decision.training_timesteps, decision.inference_timesteps, decision.learning,
+    return (decision.training_timesteps, decision.inference_timesteps, decision.learning_share,
             decision.frame_share)
 
 
@@ -52,19 +52,19 @@ class Controlled:
     def hear_learner(self, seconds: float = 0.5, rate: float = 20.0, wrong: float = 1.0) -> None:
         """What the learner did in so many seconds, at `wrong` times the energy of the profile."""
         decision = self.decisions[-1] if self.decisions else msg.TimestepDecision(
-            training_timesteps=64, inference_timesteps=64, learning=True, frame_share=1.0)
+            training_timesteps=64, inference_timesteps=64, learning_share=1.0, frame_share=1.0)
         frames = round(seconds * rate)
         processed = round(frames * decision.frame_share)
         self.learner_s += seconds
         self.frames += processed
         self.skipped += frames - processed
-        self.learned += processed * decision.learning
-        frame_j = self.profile.at(decision.inference_timesteps).inference.energy_j
-        if decision.learning:
-            frame_j += self.profile.at(decision.training_timesteps).training.energy_j
-        self.energy_j += processed * frame_j * wrong
+        learned = round(processed * decision.learning_share)
+        self.learned += learned
+        self.energy_j += wrong * (
+            processed * self.profile.at(decision.inference_timesteps).inference.energy_j
+            + learned * self.profile.at(decision.training_timesteps).training.energy_j)
         status = msg.LearnerStatus(
-            decision_sequence=decision.sequence, learning=decision.learning,
+            decision_sequence=decision.sequence, learning_share=decision.learning_share,
             training_timesteps=decision.training_timesteps,
             inference_timesteps=decision.inference_timesteps, frame_share=decision.frame_share,
             frames_classified=self.frames, frames_skipped=self.skipped,
@@ -328,32 +328,36 @@ def test_a_wrong_profile_is_corrected(unlimited):
     unlimited.rig.wait_for(right_again, 'the correction to go')
 
 
-def test_less_and_less_power_switches_learning_off_then_thins_out_frames_then_pauses(unlimited):
-    seen = []
-    for power in (5e-5, 1.4e-5, 4e-6, 0.0):
-        before = unlimited.decisions[-1]
+def test_less_and_less_power_ends_learning_bit_by_bit_then_thins_out_frames_then_pauses(unlimited):
+    free = unlimited.decisions[-1]
+    seen = [free]
+    for power in (*(free.expected_power * 0.7 ** step for step in range(1, 16)), 0.0):
         unlimited.hear_budget(power=power)
-        unlimited.rig.wait_for(lambda: unlimited.decisions[-1] is not before)
+        unlimited.rig.wait_for(lambda: unlimited.decisions[-1].expected_power <= power)
         seen.append(unlimited.decisions[-1])
-    assert [decision.learning for decision in seen] == [True, False, False, False]
-    assert seen[0].frame_share == seen[1].frame_share == 1.0 > seen[2].frame_share > 0.0
-    assert seen[3].frame_share == 0.0 and 'paused' in seen[3].detail
-    assert all(decision.reason == Reason.POWER for decision in seen)
+    shares = [(decision.learning_share, decision.frame_share) for decision in seen]
+    assert shares == sorted(shares, reverse=True)
+    tiers = ['all' if learned == 1.0 else 'some learned' if learned else
+             'none learned' if processed == 1.0 else 'fewer' if processed else 'paused'
+             for learned, processed in shares]
+    assert list(dict.fromkeys(tiers)) == ['all', 'some learned', 'none learned', 'fewer', 'paused']
+    assert all(decision.reason == Reason.POWER for decision in seen[1:])
+    assert 'paused' in seen[-1].detail
 
 
 def test_a_controller_that_starts_again_goes_on_from_the_present_setting(rig, profile):
     first = brought_up(rig, profile)
-    first.hear_budget(power=4e-5)
+    first.hear_budget(power=2e-5)
     held = first.decides(Reason.POWER)
     first.process.kill()
     second = Controlled(rig, profile)
     second.decides(Reason.STARTUP)
     second.decisions.append(held)     # which the learner still applies
     second.hear_learner()
-    rig.wait_for(lambda: second.decisions[-1] is not held)
-    assert setting(second.decisions[-1]) == setting(held)
-    assert second.decisions[-1].sequence > held.sequence
-    assert second.decisions[-1].reason == Reason.POWER     # the budget is latched
+    rig.wait_for(lambda: second.decisions[-1] is not held
+                 and second.decisions[-1].reason == Reason.POWER)     # the budget is latched
+    gone_on = second.decisions[-1]
+    assert setting(gone_on) == setting(held) and gone_on.sequence > held.sequence
 
 
 def test_a_learner_without_an_energy_is_refused(unlimited):

@@ -35,7 +35,6 @@ CAMERA = """
 import sys
 import rclpy
 from event_camera_msgs.msg import EventPacket
-from rclpy.executors import ExternalShutdownException
 from rclpy.serialization import deserialize_message
 from topspark_ros.nodes import qos
 
@@ -43,10 +42,7 @@ rclpy.init()
 node = rclpy.create_node('camera', namespace=sys.argv[1])
 publisher = node.create_publisher(EventPacket, 'events', qos.STATE)
 publisher.publish(deserialize_message(sys.stdin.buffer.read(), EventPacket))
-try:
-    rclpy.spin(node)
-except ExternalShutdownException:
-    pass
+rclpy.spin(node)
 """
 
 
@@ -60,7 +56,7 @@ def camera(namespace: str, packet: bytes, folder: Path):
         process.stdin.close()
         yield process
     finally:
-        process.terminate()
+        process.kill()      # rclpy.spin does not hear of a signal that comes as it begins
         process.wait()
 
 

@@ -21,7 +21,8 @@ from std_srvs.srv import SetBool, Trigger
 from topspark_ros.nodes import qos
 
 LEARNER = 'snn_learner'
-FAST = dict(status_period=0.05, queue_depth=20, training_timesteps=16, inference_timesteps=16)
+FAST = dict(status_period=0.05, queue_depth=20, training_timesteps=16, inference_timesteps=16,
+            label_wait=1.0)      # however late a busy machine lets a label be
 
 
 def start_learner(rig: Rig, **parameters):
@@ -35,10 +36,10 @@ def any_digit(camera: Camera) -> Image:
 
 
 def decide(rig: Rig, sequence: int, training: int = 16, inference: int = 16,
-           learning: bool = True, frame_share: float = 1.0) -> None:
+           learning_share: float = 1.0, frame_share: float = 1.0) -> None:
     rig.publish('timestep_decision', msg.TimestepDecision(
         sequence=sequence, training_timesteps=training, inference_timesteps=inference,
-        learning=learning, frame_share=frame_share), qos.STATE)
+        learning_share=learning_share, frame_share=frame_share), qos.STATE)
 
 
 def concern(rig: Rig) -> tuple[bytes, str] | None:
@@ -75,7 +76,7 @@ def inferring(taught):
 
 def set_learning(taught, on: bool) -> None:
     assert taught.rig.call(SetBool, 'snn_learner/set_learning', SetBool.Request(data=on)).success
-    taught.rig.wait_for(lambda: status_after_now(taught).learning == on)
+    taught.rig.wait_for(lambda: (status_after_now(taught).learning_share > 0) == on)
 
 
 def status_after_now(taught) -> msg.LearnerStatus:
@@ -199,7 +200,7 @@ def test_a_decision_is_applied_to_the_next_frame_and_echoed(taught):
     assert (status.training_timesteps, status.inference_timesteps) == (8, 4)
     assert taught.camera.show(any_digit(taught.camera)).timesteps == 4
 
-    decide(taught.rig, 8, training=32, inference=32, learning=False)
+    decide(taught.rig, 8, training=32, inference=32, learning_share=0.0)
     taught.rig.wait_for(lambda: status_after_now(taught).decision_sequence == 8)
     result = taught.camera.show(any_digit(taught.camera))
     assert result.timesteps == 32 and not result.learning

@@ -54,11 +54,14 @@ def test_a_lifecycle_cycle_keeps_the_weights_and_a_killed_node_resumes(rig, tmp_
     camera.teach(40)
     camera.show(image(camera.next_digit()[0]))      # so the last labelled one is learned
     wait_until_all_is_learned(rig, statuses)
+    learned = last_status(rig, statuses)
+    assert learned.recruited_neurons > 10 and learned.accuracy_window > 10
     assert rig.transit(LEARNER, DEACTIVATE) and rig.state(LEARNER) == 'inactive'
     assert checkpoint.exists()
     assert rig.transit(LEARNER, ACTIVATE)
     kept = last_status(rig, statuses)
-    assert kept.recruited_neurons > 10 and kept.accuracy_window == 40
+    assert kept.recruited_neurons == learned.recruited_neurons
+    assert (kept.accuracy, kept.accuracy_window) == (learned.accuracy, learned.accuracy_window)
     assert kept.frames_classified == kept.labels_received == 0      # counts are new
     assert kept.energy_total_estimated == 0.0
     camera.results.clear()

@@ -16,8 +16,8 @@ from topspark_ros.nodes.managed_node import ManagedNode
 from topspark_ros.nodes.parameters import check, descriptor
 
 CONFIG = Path(__file__).parents[2] / 'config'
-NODES = ('battery_simulator', 'dataset_camera', 'event_simulator', 'power_budget_schedule',
-         'snn_learner', 'timestep_controller')
+NODES = ('battery_simulator', 'dataset_camera', 'event_simulator', 'gazebo_battery', 'patrol',
+         'power_budget_schedule', 'snn_learner', 'timestep_controller')
 
 
 def declaration(node: str) -> dict[str, dataclasses.Field]:
@@ -41,7 +41,8 @@ def test_the_robots_file_lists_the_defaults(node, name, value):
     assert (tuple(value) if isinstance(default, tuple) else value) == default
 
 
-@pytest.mark.parametrize('node, name, value', [*listed('demo.yaml'), *listed('demo_events.yaml')])
+@pytest.mark.parametrize('node, name, value', [
+    *listed('demo.yaml'), *listed('demo_events.yaml'), *listed('gazebo.yaml')])
 def test_the_demos_files_list_accepted_values(node, name, value):
     field = declaration(node)[name]
     assert type(value) is (list if isinstance(field.default, tuple) else type(field.default))

@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 import signal
 import subprocess
+import time
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -20,7 +21,7 @@ class Watch:
 
     def __init__(self, rig, *arguments):
         self._rig = rig
-        self._output = rig.folder / 'watch.txt'
+        self._output = rig.folder / f'watch_{time.monotonic_ns()}.txt'
         with open(self._output, 'wb') as output:
             self.process = subprocess.Popen(
                 ['topspark', 'watch', *arguments], stdout=output, stderr=subprocess.STDOUT,
@@ -58,7 +59,7 @@ def play(rig) -> None:
                               name='elsewhere/snn_learner', message='not of this robot')
     messages = {
         'snn_learner/status': (msg.LearnerStatus(
-            training_timesteps=8, inference_timesteps=4, learning=True, frame_share=1.0,
+            training_timesteps=8, inference_timesteps=4, learning_share=1.0, frame_share=1.0,
             power_measured=math.nan), qos.STATUS),
         'timestep_controller/status': (msg.ControllerStatus(
             power=3e-5, power_limit=6e-5, state_of_charge=0.5), qos.STATUS),

@@ -69,6 +69,17 @@ def test_a_label_may_come_before_its_frame(learner):
     assert learner.learn_due(0.0) == 1 and knows(learner, 0)
 
 
+def test_who_gives_a_label_is_told_which_frame_it_names(learner):
+    assert learner.classify(SECOND, PIXELS[0], 0.0, begin_ns=SECOND // 2).label is None
+    assert learner.add_label(SECOND - 1, NAMES[0]) == SECOND
+    assert learner.add_label(2 * SECOND, NAMES[1]) is None
+    assert learner.classify(2 * SECOND, PIXELS[1], 0.0).label == NAMES[1]
+    assert learner.add_label(0, NAMES[2]) is None
+    assert learner.classify(0, PIXELS[2], 0.0).label == NAMES[2]
+    learner.learn_due(0.0)
+    assert learner.add_label(SECOND, NAMES[0]) is None
+
+
 @pytest.mark.parametrize('stamp_ns', [SECOND // 2, 3 * SECOND // 4, SECOND])
 @pytest.mark.parametrize('early', [False, True])
 def test_a_label_names_the_frame_that_its_stamp_lies_in(learner, stamp_ns, early):
@@ -207,6 +218,15 @@ def test_accuracy_is_unknown_before_the_first_label(learner):
     assert math.isnan(learner.status(1.0).accuracy)
 
 
+def test_a_frame_is_learned_when_it_is_due(learner):
+    for frame in range(100):    # whatever the sum of times is rounded to
+        now_s = 0.37 * frame
+        learner.classify(frame + 1, PIXELS[frame], now_s)
+        due_s = learner.next_due_s()
+        assert learner.learn_due(math.nextafter(due_s, -math.inf)) == 0
+        assert learner.learn_due(due_s) == 1 and due_s == pytest.approx(now_s + WAIT_S)
+
+
 # Learning.
 
 def test_a_frame_without_label_is_learned_when_it_has_waited(learner):
@@ -222,7 +242,7 @@ def test_a_frame_without_label_is_learned_when_it_has_waited(learner):
 def test_with_learning_off_frames_are_scored_but_not_learned(learner):
     teach(learner, 100)
     before, _ = learner.snapshot()
-    learner.set_timesteps(replace(learner.timesteps, learning=False))
+    learner.set_timesteps(replace(learner.timesteps, learning_share=0.0))
     teach(learner, 20, start=100)
     after, _ = learner.snapshot()
     assert same_weights(before, after)
@@ -254,7 +274,7 @@ def test_fewer_timesteps_cost_less_energy(learner):
 
 def test_a_margin_ends_inferences_early_and_saves_energy(learner):
     teach(learner, 150)
-    learner.set_timesteps(Timesteps(16, 64, learning=False))
+    learner.set_timesteps(Timesteps(16, 64, learning_share=0.0))
     def show(frames):
         results = [learner.classify(0, PIXELS[frame], 8.0) for frame in frames]
         return (np.mean([result.timesteps for result in results]),

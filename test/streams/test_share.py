@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topspark_ros.streams.share import FrameShare
+from topspark_ros.streams.share import BORROWED, FrameShare
 
 
 def taken(shares):
@@ -48,3 +50,22 @@ def test_after_a_pause_the_next_frame_is_taken(share, pause, before):
         frames.takes(other)
     assert not any(frames.takes(0.0) for _ in range(pause))
     assert frames.takes(share)
+
+
+@pytest.mark.parametrize('share', [0.1, 0.25, 0.5, 1.0])
+@pytest.mark.parametrize('preferred', [0.0, 0.1, 0.4, 1.0])
+def test_preferred_frames_come_first_and_the_share_holds(share, preferred):
+    random, chosen = np.random.default_rng(0), FrameShare()
+    wanted = random.random(2000) < preferred
+    taken = np.array([chosen.takes(share, bool(want)) for want in wanted])
+    for frames in (50, 500, 2000):
+        assert abs(taken[:frames].sum() - share * frames) <= 1 + BORROWED
+    if 0 < wanted.mean() < share:
+        assert taken[wanted].mean() > 0.9
+    if 0 < preferred < 1 and share < 1:
+        assert taken[wanted].mean() > taken[~wanted].mean()
+
+
+def test_nothing_is_preferred_to_a_share_of_nothing():
+    chosen = FrameShare()
+    assert not any(chosen.takes(0.0, preferred=True) for _ in range(10))

@@ -16,6 +16,7 @@ from rich.console import Console, Group
 from rich.table import Table
 
 from topspark_ros.cli import live_view, report, ros
+from topspark_ros.replay.archive import write_json
 
 SUMMARY = ('Run camera, learner, controller, battery and operator as ROS 2 nodes for a minute and '
            'report what they did.')
@@ -199,7 +200,7 @@ class Demo:
 
     def _conclude(self, situation, course) -> int:
         figures = self._figures(situation, course)
-        report.write_json(self._results / 'demo.json', figures)
+        write_json(self._results / 'demo.json', figures)
         report.draw_course(self._results / 'demo.png', figures['series'],
                            sample=self._variant.sample, accuracy_window=self._accuracy_window,
                            accuracy_bound=self._variant.accuracy_bound)
@@ -225,7 +226,7 @@ class Demo:
                                   self._due(situation))
         sample, bound = self._variant.sample, self._variant.accuracy_bound
         accuracy = _latest(course.accuracy)
-        settings = [(d.training_timesteps, d.inference_timesteps, d.learning)
+        settings = [(d.training_timesteps, d.inference_timesteps, d.learning_share)
                     for d in course.decisions]
         reselections = sum(before != after for before, after in zip(settings, settings[1:]))
         lost = due - len(course.results)

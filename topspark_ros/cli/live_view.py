@@ -91,7 +91,7 @@ def line(situation, hint: str) -> str:
                            _help(situation, hint)])
     setting = learner or controller
     parts = [f'T {setting.inference_timesteps:3d} infer {setting.training_timesteps:3d} train',
-             f'learning {"on" if setting.learning else "off"}, {_part(setting)}']
+             f'learning {_learned(setting)}, {_part(setting)}']
     if learner is not None:
         parts.append(f'accuracy {share(learner.accuracy)}')
         parts.append(f'{quantity(learner.frame_rate, "Hz")}, '
@@ -161,8 +161,13 @@ def _timesteps(setting) -> Text:
     return Text.assemble(
         'T ', (f'{setting.inference_timesteps}', MAIN), ' in inference   T ',
         (f'{setting.training_timesteps}', MAIN), ' in training   learning ',
-        ('on', MAIN) if setting.learning else ('off', HEED), '   ',
+        (_learned(setting), MAIN if setting.learning_share else HEED), '   ',
         (_part(setting), MAIN if setting.frame_share == 1.0 else HEED))
+
+
+def _learned(setting) -> str:
+    return ('on' if setting.learning_share == 1.0 else
+            'off' if setting.learning_share == 0.0 else f'{share(setting.learning_share)} of them')
 
 
 def _part(setting) -> str:
@@ -238,7 +243,7 @@ def _decisions(situation) -> list[tuple]:
     for made in reversed(situation.decisions):
         clock = time.strftime('%H:%M:%S', time.localtime(made.header.stamp.sec))
         reason = REASONS.get(made.reason, str(made.reason))
-        training = made.training_timesteps if made.learning else '–'
+        training = made.training_timesteps if made.learning_share else '–'
         rows.append((f'{clock}  #{made.sequence}', Text(reason, 'bold'),
                      f'T {made.inference_timesteps}/{training}', Text(made.detail)))
     return rows

@@ -6,7 +6,8 @@ import argparse
 import importlib
 import sys
 
-VERBS = ('demo', 'watch', 'profile', 'analyse', 'tradeoff', 'events')
+VERBS = ('demo', 'watch', 'profile', 'analyse', 'tradeoff', 'events', 'make-bag', 'evaluate',
+         'make-world')
 
 
 def main() -> int:
@@ -15,7 +16,8 @@ def main() -> int:
         prog='topspark', description='Spiking perception that learns on the job and fits its '
         'timestep to the battery.')
     verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
-    modules = {name: importlib.import_module(f'topspark_ros.cli.{name}') for name in VERBS}
+    modules = {name: importlib.import_module(f'topspark_ros.cli.{name.replace("-", "_")}')
+               for name in VERBS}
     for name, module in modules.items():
         verb = verbs.add_parser(name, help=module.SUMMARY, description=module.SUMMARY,
                                 formatter_class=argparse.ArgumentDefaultsHelpFormatter)

@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _table(mus: Sequence[float], epsilons: Sequence[float], choose: Choose) -> list[str]:
     lines = [f'{"mu":>6} {"epsilon":>8} {"training T":>11} {"inference T":>12} {"accuracy":>9} '
-             f'{"latency":>10} {"energy":>10} {"power":>10} {"frames":>7}  reason']
+             f'{"latency":>10} {"energy":>10} {"power":>10} {"frames":>7} {"learned":>8}  reason']
     for mu in mus:
         for epsilon in epsilons:
             d = choose(mu, epsilon)
@@ -91,7 +91,8 @@ def _table(mus: Sequence[float], epsilons: Sequence[float], choose: Choose) -> l
                 f'{mu:6g} {epsilon:8g} {d.training_timesteps if d.learning else "off":>11} '
                 f'{d.inference_timesteps:12d} {d.expected_accuracy:9.1%} '
                 f'{d.expected_latency_s * 1e6:7.3g} us {d.expected_energy_j * 1e6:7.3g} uJ '
-                f'{d.expected_power_w * 1e6:7.3g} uW {d.frame_share:7.0%}  {d.reason.name.lower()}')
+                f'{d.expected_power_w * 1e6:7.3g} uW {d.frame_share:7.0%} '
+                f'{d.learning_share:8.1%}  {d.reason.name.lower()}')
     return lines
 
 
@@ -137,7 +138,7 @@ def _draw_pairs(axis, candidates: Candidates, chosen: Sequence[Decision]) -> Non
         return candidates.energy_j[rows] * 1e6, 100 * candidates.accuracy[rows]
 
     front = pareto_front(candidates)
-    axis.plot(*points(candidates.learning), '.', color='0.7', label='all pairs of T')
+    axis.plot(*points(candidates.learning_share == 1.0), '.', color='0.7', label='all pairs of T')
     axis.plot(*points(front), '.-', color='black', label='Pareto front: training / inference T')
     axis.set_xscale('log')
     axis.margins(0.13)

@@ -9,7 +9,7 @@ import numpy as np
 
 from .correction import EnergyCorrection, FrameRate, Overdraft, Smoothed
 from .profile import Profile, ProfilePoint
-from .tradeoff import Candidates, enumerate_candidates
+from .tradeoff import LEARNING_SHARES, SHARES, Candidates, enumerate_candidates
 
 MOST_WRONG = 10.0  # energies and times of a profile, times or divided by this
 MOST_WRONG_METERED = 1e4  # the power of a core is a guess, and knows nothing of the rest
@@ -22,7 +22,7 @@ class LearnerReport:
     """What the learner did; all counts and the energy since it was activated.
 
     time_s: when it said so, s, of any clock.
-    training_timesteps, inference_timesteps, learning, frame_share: its setting.
+    training_timesteps, inference_timesteps, learning_share, frame_share: its setting.
     classified, skipped, learned: frames.
     energy_j: that they took, J.
     frame_rate_hz: frames classified a second, lately, Hz; NaN: unmeasured. Counts only where there
@@ -36,7 +36,7 @@ class LearnerReport:
     time_s: float
     training_timesteps: int
     inference_timesteps: int
-    learning: bool
+    learning_share: float
     frame_share: float
     classified: int
     skipped: int
@@ -49,9 +49,9 @@ class LearnerReport:
     inference_s: float = math.nan
 
     @property
-    def setting(self) -> tuple[int, int, bool, float]:
+    def setting(self) -> tuple[int, int, float, float]:
         """As Decision.setting."""
-        return (self.training_timesteps, self.inference_timesteps, self.learning,
+        return (self.training_timesteps, self.inference_timesteps, self.learning_share,
                 self.frame_share)
 
 
@@ -78,7 +78,8 @@ class ClosedLoop:
         self._latency_ratio = Smoothed(TIME_CONSTANT_S, 1 / MOST_WRONG, MOST_WRONG)
         self._overhead_s = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
         self._power_w = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
-        self._learned_share = Smoothed(LEARNED_FRAMES, 0.0, 1.0)
+        # Few at a time, it may be more than 1 now and then, so that the mean is right.
+        self._learned_share = Smoothed(LEARNED_FRAMES, 0.0, math.inf)
         self._rate = FrameRate(known_hz)
         self._overdraft = Overdraft()
 
@@ -91,8 +92,8 @@ class ClosedLoop:
 
     @property
     def learned_share(self) -> float:
-        """Of the processed frames, while learning is on, 0..1."""
-        return self._learned_share.value
+        """Of the frames that are to be learned, 0..1."""
+        return min(self._learned_share.value, 1.0)
 
     @property
     def power_w(self) -> float:
@@ -118,15 +119,18 @@ class ClosedLoop:
         candidates = self._candidates()
         full = self._energy.ratios
         ratios = np.empty(len(candidates))
+        pairs = len(self._points) ** 2
+        shared = len(full) + len(SHARES)
         ratios[:len(full)] = full
-        ratios[len(full):] = full[len(self._points) ** 2]  # one of fewer frames costs as much
+        ratios[len(full):shared] = full[pairs]  # one of fewer frames costs as much
+        ratios[shared:] = np.tile(full[:pairs], len(LEARNING_SHARES))
         if self._metered:
             known = candidates.energy_j > 0
             ratios[known] *= (candidates.frame_time_s * self._core_power_w)[known] \
                 / candidates.energy_j[known]
         return ratios
 
-    def energy_ratio(self, setting: tuple[int, int, bool, float]) -> float:
+    def energy_ratio(self, setting: tuple[int, int, float, float]) -> float:
         """The same of one setting of the profile, as of Decision.setting."""
         return float(self.energy_ratios()[self._candidates().row(*setting)])
 
@@ -161,16 +165,19 @@ class ClosedLoop:
         self._power_w.measure(energy_j / elapsed_s, elapsed_s)
         if classified == 0 or report.setting[:3] != last.setting[:3]:
             return
-        if report.learning:
-            self._learned_share.measure(learned / classified, classified)
+        learning = report.learning_share > 0.0
+        if learning:
+            due = classified * report.learning_share
+            self._learned_share.measure(learned / due, due)
         training = self._points.get(report.training_timesteps)
         inference = self._points.get(report.inference_timesteps)
-        if inference is None or (training is None and report.learning):
+        if inference is None or (training is None and learning):
             return    # T of the learner's own, before any decision
         predicted_j = classified * self._predicted_j(inference, False)
         if training is not None:
             predicted_j += learned * self._predicted_j(training, True)
-        row = self._candidates().row(*report.setting[:3], 1.0)
+        row = self._profiled.row(report.training_timesteps, report.inference_timesteps,
+                                 float(learning), 1.0)
         if predicted_j > 0.0:
             self._energy.measure(row, energy_j / predicted_j, classified, elapsed_s)
         self._latency_ratio.measure(report.inference_s / inference.inference.latency_s
@@ -183,7 +190,8 @@ class ClosedLoop:
         return phase.latency_s * self._core_power_w if self._metered else phase.energy_j
 
     def _candidates(self) -> Candidates:
-        return replace(self._profiled, learned_share=self._learned_share.get(1.0))
+        learned_share = min(self._learned_share.get(1.0), 1.0)
+        return replace(self._profiled, learned_share=learned_share)
 
 
 def _restarted(last: LearnerReport, report: LearnerReport) -> bool:

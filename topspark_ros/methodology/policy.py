@@ -4,8 +4,8 @@ Limits are applied in a stated order: energy, power (of the budgets and of the m
 deadline, accuracy floor; among what they leave, TopSpark's score decides. The energy weight of the
 score grows as the battery drains.
 
-- No setting fits the power: learning is switched off; then fewer frames are processed, down to
-  none; it comes back the other way. If `min_frame_share` forbids that: INFEASIBLE.
+- No setting fits the power: fewer frames are learned, down to none; then fewer are processed, down
+  to none; it comes back the other way. If `min_frame_share` forbids that: INFEASIBLE.
 - The deadline cannot be met: the quickest setting within the power, INFEASIBLE.
 - The accuracy floor cannot be met: the most accurate setting within power and deadline, ACCURACY.
 - The energy is used up: the fewest frames that are allowed, without learning, ENERGY.
@@ -31,7 +31,8 @@ import numpy as np
 from .budgets import Limits
 from .profile import Profile
 from .ranges import ABOVE_ZERO, FRACTION, FRACTION_BELOW_ONE, FROM_ZERO
-from .tradeoff import Candidates, enumerate_candidates, score_candidates, unbeaten
+from .tradeoff import (LEARNING_SHARES, Candidates, enumerate_candidates, score_candidates,
+                       unbeaten)
 
 
 DWELL_ASKED_S = 0.5  # who changes a budget waits for an answer
@@ -52,6 +53,8 @@ class PolicyConfig:
     limit_margin: a setting is entered only if it leaves this share of the power limit and of the
         deadline free, but is kept up to the limit; 0 to below 1.
     min_frame_share: no less is processed, whatever the power limit, 0..1.
+    max_training_loss: no T is trained at that loses more accuracy by the profile, 0..1. A frame
+        that is classified badly is gone; what is learned badly stays, at whatever T comes next.
 
     Raises RangeError for a value out of its range.
     """
@@ -65,6 +68,7 @@ class PolicyConfig:
     deadband: float = 0.005
     limit_margin: float = 0.05
     min_frame_share: float = 0.0
+    max_training_loss: float = 0.01
 
     def __post_init__(self) -> None:
         for name, accepted in (
@@ -72,7 +76,7 @@ class PolicyConfig:
             ('energy_weight_empty', FROM_ZERO), ('assumed_state_of_charge', FRACTION),
             ('assumed_frame_rate_hz', ABOVE_ZERO), ('min_dwell_s', FROM_ZERO),
             ('deadband', FROM_ZERO), ('limit_margin', FRACTION_BELOW_ONE),
-            ('min_frame_share', FRACTION),
+            ('min_frame_share', FRACTION), ('max_training_loss', FRACTION),
         ):
             accepted.require(name, getattr(self, name))
 
@@ -86,7 +90,7 @@ class Conditions:
     learner_silent: no status of the learner has come for too long, or ever.
     frame_rate_hz: frames that come a second; 0, negative or not finite: unmeasured, and the last
         measured one counts.
-    learned_share: share of the processed frames that is learned, clipped to 0..1; NaN:
+    learned_share: of the frames that were to be learned, that was, clipped to 0..1; NaN:
         unmeasured. While learning is off, or unmeasured, the last one counts, at first 1.
     energy_ratios: energy of a frame as measured over the profile's, an entry for each row of
         Candidates; None: as in the profile.
@@ -125,7 +129,7 @@ class Decision:
     """The setting to use, and what is promised for it at the time of the decision.
 
     training_timesteps, inference_timesteps: T, both of the profile.
-    learning: whether frames are learned.
+    learning_share: of the processed frames that is learned, 0..1; 0: none.
     frame_share: of the frames that is processed, 0..1; 0: paused.
     reason: what decided.
     detail: one sentence with the numbers that decided.
@@ -137,7 +141,7 @@ class Decision:
 
     training_timesteps: int
     inference_timesteps: int
-    learning: bool
+    learning_share: float
     frame_share: float
     reason: Reason
     detail: str
@@ -147,10 +151,14 @@ class Decision:
     expected_power_w: float
 
     @property
-    def setting(self) -> tuple[int, int, bool, float]:
-        """What the learner does: training T, inference T, learning, frame share."""
-        return (self.training_timesteps, self.inference_timesteps, self.learning,
+    def setting(self) -> tuple[int, int, float, float]:
+        """What the learner does: training T, inference T, learning share, frame share."""
+        return (self.training_timesteps, self.inference_timesteps, self.learning_share,
                 self.frame_share)
+
+    @property
+    def learning(self) -> bool:
+        return self.learning_share > 0.0
 
 
 class TimestepPolicy:
@@ -173,7 +181,7 @@ class TimestepPolicy:
         self._heard = False  # the learner, ever
         self._frame_rate_hz = config.assumed_frame_rate_hz
 
-    def resume(self, training_timesteps: int, inference_timesteps: int, learning: bool,
+    def resume(self, training_timesteps: int, inference_timesteps: int, learning_share: float,
                frame_share: float) -> None:
         """Take a setting, of a controller before this one, as the present one.
 
@@ -181,7 +189,7 @@ class TimestepPolicy:
         """
         if self._row < 0:
             row = self._candidates.row(
-                training_timesteps, inference_timesteps, learning, frame_share)
+                training_timesteps, inference_timesteps, learning_share, frame_share)
             self._row = -1 if row is None else row
 
     def decide(self, now_s: float, limits: Limits, conditions: Conditions) -> Decision:
@@ -211,7 +219,7 @@ class TimestepPolicy:
         new = Decision(
             training_timesteps=int(candidates.training_timesteps[row]),
             inference_timesteps=int(candidates.inference_timesteps[row]),
-            learning=bool(candidates.learning[row]),
+            learning_share=float(candidates.learning_share[row]),
             frame_share=float(candidates.frame_share[row]),
             reason=reason,
             detail=_FAULTS.get(reason, '') + self._grounds,
@@ -269,7 +277,8 @@ class TimestepPolicy:
             power_w=power_w,
             latency_s=latency_s,
             margin=config.limit_margin,
-            allowed=(candidates.frame_share >= config.min_frame_share),
+            allowed=((candidates.frame_share >= config.min_frame_share)
+                     & (candidates.training_loss <= config.max_training_loss)),
             frame_rate_hz=self._frame_rate_hz,
             state_of_charge=charge,
             battery_known=battery_known,
@@ -281,7 +290,7 @@ class TimestepPolicy:
         """Whether the present row is about as good as the best."""
         row, candidates = self._row, situation.candidates
         if (row < 0 or cause in _AT_ONCE
-                or candidates.learning[row] != candidates.learning[best]
+                or candidates.learning_share[row] != candidates.learning_share[best]
                 or candidates.frame_share[row] != candidates.frame_share[best]):
             return False
         gain = situation.score[best] - situation.score[row]
@@ -357,8 +366,9 @@ def _best(situation: _Situation, limits: Limits, present: int) -> tuple[int, boo
     candidates = situation.candidates
     enterable = situation.allowed & _fits(
         situation.power_w, limits.allowed_power_w, situation.margin, present)
-    for rows in (candidates.learning, ~candidates.learning & (candidates.frame_share == 1)):
-        rows = rows & enterable
+    for learning_share in (1.0, *LEARNING_SHARES, 0.0):
+        rows = (enterable & (candidates.learning_share == learning_share)
+                & (candidates.frame_share == 1.0))
         if rows.any():
             break
     else:
@@ -440,6 +450,8 @@ def _explain(cause: Reason, situation: _Situation, limits: Limits, row: int) -> 
         power += f', {share:.0%} of them, without learning'
     elif not candidates.learning[row]:
         power += ' without learning'
+    elif candidates.learning_share[row] < 1:
+        power += f', {candidates.learning_share[row]:.3g} of them learned'
     latency = f'latency {situation.latency_s[row]:.3g} s'
     accuracy = f'accuracy {candidates.accuracy[row]:.3f}'
     save = f' less {limits.overdraft_w:.3g} W overdrawn' if limits.overdraft_w > 0 else ''
@@ -475,6 +487,8 @@ def _words(decision: Decision) -> str:
         return 'the pause'
     share = f', {decision.frame_share:.0%} of the frames' if decision.frame_share < 1 else ''
     learning = f'training T {decision.training_timesteps}' if decision.learning else 'no learning'
+    if 0 < decision.learning_share < 1:
+        learning += f' of {decision.learning_share:.3g} of the frames'
     return f'inference T {decision.inference_timesteps}, {learning}{share}'
 
 

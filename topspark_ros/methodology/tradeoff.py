@@ -16,33 +16,37 @@ from .profile import Profile, ProfilePoint
 
 # Steps of a quarter: finer than what a frame more or less makes of a power limit.
 SHARES = tuple(0.8 ** step for step in range(1, 21)) + (0.0,)
+LEARNING_SHARES = 0.5, 0.25, 0.125  # below, and besides, 1 and 0
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Every setting that a profile offers, one a row: n * n pairs of T with learning on, then
-    n without learning, then the smallest T without learning for fewer and fewer frames. The last
-    of the pairs is the reference.
+    """Every setting that a profile offers, one a row: n * n pairs of T with every frame learned,
+    then n without learning, then the smallest T without learning for fewer and fewer frames, then
+    the pairs again for each of LEARNING_SHARES. The last of the first pairs is the reference.
 
-    All arrays have the shape (n * n + n + len(SHARES),).
+    All arrays have the shape (n * n * (1 + len(LEARNING_SHARES)) + n + len(SHARES),).
 
     training_timesteps: int64. Without learning it decides nothing and is the smallest.
     inference_timesteps: int64.
-    learning: bool.
+    learning_share: of the processed frames that is to be learned, 0..1, float64.
     frame_share: of the frames that is processed, 0..1, float64.
     accuracy: expected, of the frames that are processed, 0..1, float64.
     latency_s: processor time of an inference, s, float64.
     inference_j: energy of an inference, J, float64.
+    training_loss: accuracy, 0..1, that training at the largest T or another would have more,
+        float64; 0 without learning.
     training_s, training_j: processor time and energy of learning one frame, 0 without learning,
         s and J, float64.
-    learned_share: of the processed frames that is learned where learning is on, 0..1.
+    learned_share: of the frames that are to be learned, that is, 0..1.
     """
 
     training_timesteps: np.ndarray
     inference_timesteps: np.ndarray
-    learning: np.ndarray
+    learning_share: np.ndarray
     frame_share: np.ndarray
     accuracy: np.ndarray
+    training_loss: np.ndarray
     latency_s: np.ndarray
     inference_j: np.ndarray
     training_s: np.ndarray
@@ -50,24 +54,29 @@ class Candidates:
     learned_share: float
 
     def __len__(self) -> int:
-        return len(self.learning)
+        return len(self.learning_share)
+
+    @property
+    def learning(self) -> np.ndarray:
+        return self.learning_share > 0.0
 
     @property
     def frame_time_s(self) -> np.ndarray:
         """Processor time a processed frame, the mean share of training included, s, float64."""
-        return self.latency_s + self.learned_share * self.training_s
+        return self.latency_s + self.learned_share * self.learning_share * self.training_s
 
     @property
     def energy_j(self) -> np.ndarray:
         """Energy a processed frame, the mean share of training included, J, float64."""
-        return self.inference_j + self.learned_share * self.training_j
+        return self.inference_j + self.learned_share * self.learning_share * self.training_j
 
-    def row(self, training_timesteps: int, inference_timesteps: int, learning: bool,
+    def row(self, training_timesteps: int, inference_timesteps: int, learning_share: float,
             frame_share: float) -> int | None:
         """The row of a setting; None if there is none. Training T counts only with learning."""
         rows = np.flatnonzero(
-            (self.inference_timesteps == inference_timesteps) & (self.learning == learning)
-            & ((self.training_timesteps == training_timesteps) | (not learning))
+            (self.inference_timesteps == inference_timesteps)
+            & (np.abs(self.learning_share - learning_share) < 1e-6)
+            & ((self.training_timesteps == training_timesteps) | (learning_share == 0.0))
             & (np.abs(self.frame_share - frame_share) < 1e-6))
         return int(rows[0]) if len(rows) else None
 
@@ -78,20 +87,27 @@ def enumerate_candidates(profile: Profile, learned_share: float) -> Candidates:
     A learned frame is first classified, so costs both phases.
     """
     smallest = profile.points[0]
+    best = max(point.training.accuracy for point in profile.points)
 
-    def pair(train: ProfilePoint, test: ProfilePoint) -> tuple:
-        return (train.timesteps, test.timesteps, True, 1.0,
+    def pair(train: ProfilePoint, test: ProfilePoint, learning_share: float) -> tuple:
+        return (train.timesteps, test.timesteps, learning_share, 1.0,
                 profile.expected_accuracy(train.timesteps, test.timesteps),
-                test.inference.latency_s, test.inference.energy_j,
+                best - train.training.accuracy, test.inference.latency_s, test.inference.energy_j,
                 train.training.latency_s, train.training.energy_j)
 
     def without_learning(test: ProfilePoint, frame_share: float) -> tuple:
-        return (smallest.timesteps, test.timesteps, False, frame_share, test.inference.accuracy,
+        return (smallest.timesteps, test.timesteps, 0.0, frame_share, test.inference.accuracy, 0.0,
                 test.inference.latency_s, test.inference.energy_j, 0.0, 0.0)
 
-    rows = [pair(train, test) for train in profile.points for test in profile.points]
+    def pairs(learning_share: float) -> list[tuple]:
+        return [pair(train, test, learning_share)
+                for train in profile.points for test in profile.points]
+
+    rows = pairs(1.0)
     rows += [without_learning(test, 1.0) for test in profile.points]
     rows += [without_learning(smallest, share) for share in SHARES]
+    for share in LEARNING_SHARES:
+        rows += pairs(share)
     return Candidates(*map(np.array, zip(*rows)), learned_share=learned_share)
 
 
@@ -101,7 +117,7 @@ def score_candidates(candidates: Candidates, mu: float, epsilon: float) -> np.nd
     mu: weight of the processor time a frame relative to the reference's.
     epsilon: weight of the energy a frame relative to the reference's.
     """
-    reference = np.flatnonzero(candidates.learning)[-1]
+    reference = np.flatnonzero(candidates.learning_share == 1.0)[-1]
     return (
         candidates.accuracy
         - mu * _relative(candidates.frame_time_s, reference)
@@ -110,8 +126,9 @@ def score_candidates(candidates: Candidates, mu: float, epsilon: float) -> np.nd
 
 
 def pareto_front(candidates: Candidates) -> np.ndarray:
-    """The pairs with learning on that no other beats, those of less energy first, as rows."""
-    return unbeaten(np.flatnonzero(candidates.learning), candidates.energy_j,
+    """The pairs that learn every frame and that no other beats, those of less energy first, as
+    rows."""
+    return unbeaten(np.flatnonzero(candidates.learning_share == 1.0), candidates.energy_j,
                     candidates.accuracy)
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Iterator
+import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.exceptions import InvalidHandle
 from sensor_msgs.msg import Image
@@ -17,7 +15,9 @@ from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
 from topspark_ros.nodes.parameters import parameter
 from topspark_ros.streams.datasets import DATASET_NAMES, DatasetError, load_dataset
-from topspark_ros.streams.scenes import SceneRenderer
+from topspark_ros.streams.scenes import show_images
+
+AT_ONCE_NS = 200_000     # a thread that waited for longer between two clocks reads both again
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,6 @@ class DatasetCameraParameters(ManagedParameters):
         False, 'Show nothing until both topics have a subscriber, so that no frame is lost to '
         'nobody.', fixed=True)
     frame_id: str = parameter('camera', 'Frame of the header.', fixed=True)
-
-
-class _View(NamedTuple):
-    index: int            # of the image
-    middle: bool          # of the frames that show it, this is the one that may have a label
-    frame: np.ndarray     # (height, width, 3) uint8, BGR
 
 
 class DatasetCamera(ManagedNode):
@@ -82,9 +76,8 @@ class DatasetCamera(ManagedNode):
 
     def activate(self) -> None:
         p = self.parameters
-        self._random = np.random.default_rng(p.seed)
-        self._views = self._show_images(
-            SceneRenderer(self._dataset.images, p.height, p.width, p.seed))
+        self._views = show_images(self._dataset.images, p.height, p.width, p.frames_per_image,
+                                  p.label_share, p.seed)
         self._frames = self._labels = 0
         self._timer = self.create_timer(1.0 / p.frame_rate, self._show)
         self._active = [self._timer]
@@ -95,15 +88,6 @@ class DatasetCamera(ManagedNode):
     def cleanup(self) -> None:
         self.destroy_lifecycle_publisher(self._image)
         self.destroy_lifecycle_publisher(self._label)
-
-    def _show_images(self, scenes: SceneRenderer) -> Iterator[_View]:
-        """Every image, then every image again in another order, and so on for ever."""
-        count = self.parameters.frames_per_image
-        while True:
-            for index in self._random.permutation(len(self._dataset.labels)):
-                frames = [scenes.render(index)] if count == 1 else scenes.circle(index, count)
-                for number, frame in enumerate(frames):
-                    yield _View(index, number == count // 2, frame)
 
     def _show(self) -> None:
         p = self.parameters
@@ -123,7 +107,7 @@ class DatasetCamera(ManagedNode):
         self._image.publish(image)
         self._frames += 1
 
-        if view.middle and self._random.random() < p.label_share:
+        if view.labelled:
             label = msg.Label(
                 class_id=self._dataset.class_names[self._dataset.labels[view.index]])
             label.header.stamp, label.header.frame_id = stamp, p.frame_id
@@ -135,9 +119,12 @@ class DatasetCamera(ManagedNode):
 
     def _due_stamp(self) -> Time:
         """When the timer was due: a camera exposes on time, however late its frame is taken."""
-        now_ns = self.get_clock().now().nanoseconds
-        return conversions.stamp(
-            now_ns + self._timer.time_until_next_call() - self._timer.timer_period_ns)
+        took_ns = math.inf
+        while took_ns > AT_ONCE_NS:
+            now_ns = self.get_clock().now().nanoseconds
+            until_ns = self._timer.time_until_next_call()
+            took_ns = self.get_clock().now().nanoseconds - now_ns
+        return conversions.stamp(now_ns + until_ns - self._timer.timer_period_ns)
 
     def report(self) -> diagnostics.Report:
         done = self._frames == self.parameters.frames

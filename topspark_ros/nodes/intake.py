@@ -9,7 +9,6 @@ import time
 from collections import deque
 from typing import Callable, NamedTuple, Protocol
 
-import numpy as np
 import rclpy.event_handler
 from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import CompressedImage, Image
@@ -19,9 +18,9 @@ from topspark_ros.nodes import conversions, qos
 from topspark_ros.nodes.managed_node import ManagedNode
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.perception.online import Sample
+from topspark_ros.perception.samples import ImageSamples, push_packet
 from topspark_ros.streams.events import EventError, EventSettings, EventStream
 from topspark_ros.streams.images import ImageError
-from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.share import FrameShare
 from topspark_ros.streams.slot import LatestSlot
 
@@ -71,13 +70,11 @@ class Intake(Protocol):
 class ImageIntake:
     """Frames of a camera: the latest ones."""
 
-    def __init__(self, node: ManagedNode, compressed: bool, queue_depth: int, size: int,
-                 share: Share):
+    def __init__(self, node: ManagedNode, compressed: bool, queue_depth: int, share: Share):
         self._node = node
-        self._size = size
+        self._samples = ImageSamples()
         self._share, self._frames = share, FrameShare()
         self._slot = LatestSlot(queue_depth)
-        self._last_stamp_ns = 0
         self._lost = 0
         self.received = self.rejected = self.skipped = 0
         events = rclpy.event_handler.SubscriptionEventCallbacks(message_lost=self._on_lost)
@@ -97,13 +94,13 @@ class ImageIntake:
             return None
         message, received_s = taken
         try:
-            gray = conversions.gray_image(message, self._last_stamp_ns)
+            sample = self._samples.take(message)
         except ImageError as error:
             self.rejected += 1
             self._node.diagnostics.reject(self.topic, error)
             return None
-        stamp_ns = self._last_stamp_ns = conversions.stamp_ns(message.header.stamp)
-        return Frame(centre_object(gray, self._size), message.header, stamp_ns, received_s)
+        return Frame(sample, message.header, conversions.stamp_ns(message.header.stamp),
+                     received_s)
 
     def values(self) -> dict[str, object]:
         return {}
@@ -172,12 +169,8 @@ class EventIntake:
         self._packets.destroy()
 
     def _push(self, packet: EventPacket) -> None:
-        stamp_ns = (conversions.stamp_ns(packet.header.stamp)
-                    or self._node.get_clock().now().nanoseconds)
         try:
-            finished = self._stream.push(
-                packet.encoding, packet.width, packet.height, packet.seq, packet.time_base,
-                stamp_ns, np.frombuffer(packet.events, np.uint8))
+            finished = push_packet(self._stream, packet, self._node.get_clock().now().nanoseconds)
         except EventError as error:
             self._node.diagnostics.reject(self.topic, error)
             return

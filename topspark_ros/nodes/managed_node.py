@@ -12,14 +12,17 @@ import os
 import signal
 import threading
 import traceback
-from typing import Callable, ClassVar
+from typing import Any, Callable, ClassVar
 
 import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.duration import Duration
 from rclpy.exceptions import ParameterException
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
-from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import (
+    LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn,
+)
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
@@ -30,6 +33,8 @@ from topspark_ros.nodes import diagnostics
 from topspark_ros.nodes.parameters import ParameterServer, parameter
 
 RCLError = rclpy_implementation.RCLError      # rclpy exports it nowhere else
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+RECEIPT_TIMEOUT = Duration(seconds=1.0)
 
 
 class NodeFault(Exception):
@@ -120,6 +125,13 @@ class ManagedNode(LifecycleNodeMixin, Node):
                 self.destroy_service(entity)
         entities.clear()
 
+    def publish_last(self, publisher: LifecyclePublisher, message: Any) -> None:
+        """Publish, and wait until it has been received: the process may be about to end, and with
+        it what is still on its way."""
+        publisher.publish(message)
+        if not publisher.wait_for_all_acked(RECEIPT_TIMEOUT):
+            self.get_logger().warning(f'{publisher.topic_name}: no receipt of the last message')
+
     def _start(self) -> None:
         self._autostart.cancel()
         try:
@@ -208,7 +220,7 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     ending, end = os.pipe()
     os.set_blocking(end, False)
     signal.set_wakeup_fd(end)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, lambda *_: None)
     try:
         node = node_class()
@@ -231,6 +243,8 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     spinning = threading.Thread(target=spin, name='executor')
     spinning.start()
     os.read(ending, 1)
+    for number in SIGNALS:     # asked again it ends as well; Python takes handlers away at its end
+        signal.signal(number, signal.SIG_IGN)
     stopped.set_result(None)
     spinning.join()
     executor.shutdown()      # waits for callbacks that still run

@@ -22,6 +22,7 @@ from sensor_msgs.msg import BatteryState
 from topspark_ros import msg
 from topspark_ros.methodology.policy import Reason
 from topspark_ros.nodes import conversions, qos
+from topspark_ros.replay.results import Decided
 
 HARDWARE_ID = 'topspark'    # of our nodes in /diagnostics
 KEPT_DECISIONS = 5
@@ -186,18 +187,6 @@ class Result:
     energy_j: float
 
 
-@dataclass(frozen=True)
-class Decided:
-    time_s: float
-    sequence: int
-    training_timesteps: int
-    inference_timesteps: int
-    learning: bool
-    frame_share: float
-    reason: str
-    detail: str
-
-
 @dataclass
 class Course:
     """Time series; times in s on the observer's clock."""
@@ -269,7 +258,7 @@ class Recorder(Observer):
         super()._on_decision(message)
         self.course.decisions.append(Decided(
             self.elapsed_s, message.sequence, message.training_timesteps,
-            message.inference_timesteps, message.learning, message.frame_share,
+            message.inference_timesteps, message.learning_share, message.frame_share,
             Reason(message.reason).name, message.detail))
 
     def _on_battery(self, message: BatteryState) -> None:

@@ -1,38 +1,21 @@
-"""ROS parameters from one declaration: a frozen dataclass whose fields carry everything.
+"""A node's parameters as ROS sees them: what `perception.parameters` declares, with descriptors.
 
-    @dataclass(frozen=True)
-    class CameraParameters:
-        frame_rate: float = parameter(20.0, 'Frames published a second.', unit='Hz', low=0.1, high=240)
-        dataset: str = parameter('digits', 'Images to show.', choices=('digits', 'mnist'), fixed=True)
-
-The default, the description, the accepted range and whether a running node takes
-a change (`fixed=False`) stand once; the descriptors that `ros2 param describe`
-shows, the checks, and the typed object that the node reads all follow from them.
+The descriptors that `ros2 param describe` shows, the checks, and the typed object that the node
+reads all follow from the declaration.
 """
 from __future__ import annotations
 
 import dataclasses
-import math
-from typing import Any, Callable, Generic, TypeVar
+from typing import Callable, Generic, TypeVar
 
 from rcl_interfaces.msg import (FloatingPointRange, IntegerRange, ParameterDescriptor,
                                 SetParametersResult)
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from topspark_ros.perception.parameters import check, parameter  # noqa: F401  (for the nodes)
+
 Parameters = TypeVar('Parameters')
-
-
-def parameter(default: Any, description: str, *, unit: str = '', low: float | None = None,
-              high: float | None = None, choices: tuple[str, ...] = (), fixed: bool = False) -> Any:
-    """Declare one parameter as a dataclass field.
-
-    `low` and `high` bound a number, or each number of a list, inclusively.
-    `fixed` parameters are taken when the node starts and refused afterwards.
-    """
-    metadata = dict(description=description, unit=unit, low=low, high=high, choices=choices,
-                    fixed=fixed)
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
@@ -51,20 +34,6 @@ def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
             message.floating_point_range = [FloatingPointRange(
                 from_value=float(meta['low']), to_value=float(meta['high']), step=0.0)]
     return message
-
-
-def check(field: dataclasses.Field, value: Any) -> None:
-    """Raise ValueError, naming field, value and what is accepted, when `value` does not fit."""
-    meta = field.metadata
-    if meta['choices'] and value not in meta['choices']:
-        raise ValueError(f'{field.name}: {value!r} is not one of {", ".join(meta["choices"])}')
-    if meta['low'] is None:
-        return
-    for number in value if isinstance(value, (list, tuple)) else (value,):
-        if not meta['low'] <= number <= meta['high'] and not (
-                isinstance(field.default, tuple) and math.isnan(number)):
-            raise ValueError(f'{field.name}: {number!r} is outside '
-                             f'{meta["low"]} to {meta["high"]} {meta["unit"]}'.rstrip())
 
 
 class ParameterServer(Generic[Parameters]):

@@ -3,12 +3,11 @@
 network, and learns it online."""
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
 import traceback
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -16,105 +15,28 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros import msg
-from topspark_ros.engine import (MAX_TIMESTEPS, CheckpointError, EngineError, NetworkConfig,
-                                 create_network, load_checkpoint, save_checkpoint, warm_up)
-from topspark_ros.engine.configuration import RULES
+from topspark_ros.engine import (CheckpointError, EngineError, create_network, load_checkpoint,
+                                 save_checkpoint, warm_up)
 from topspark_ros.methodology.energy import ENERGY_TABLES
-from topspark_ros.methodology.meters import METERS, MeterSettings
+from topspark_ros.methodology.meters import MeterSettings
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.intake import EventIntake, Frame, ImageIntake, Intake
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
 from topspark_ros.nodes.metering import Metering
-from topspark_ros.nodes.parameters import parameter
-from topspark_ros.perception.online import Margins, OnlineLearner, OnlineSettings, Timesteps
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.perception.messages import status_fields
+from topspark_ros.perception.online import Margins, OnlineLearner
+from topspark_ros.perception.parameters import ParameterError
+from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
 from topspark_ros.streams import events
 
-GRID = 28      # cells a side of the network's input
 IDLE_S = 0.5   # the worker looks up at least this often
-MARGIN = ('ends as soon as one class leads by this much: a share of all evidence with the '
-          'recruiting rule, output spikes with the others; inf: never. At the T of a profile, '
-          'the margin that `topspark profile --max-loss` found for it counts instead.')
 
 
 @dataclass(frozen=True)
-class SnnLearnerParameters(ManagedParameters):
-    """Parameters of the learner."""
-
-    input: str = parameter('image', 'Type of the input topic.',
-                           choices=('image', 'compressed', 'events'), fixed=True)
-    queue_depth: int = parameter(
-        1, 'Frames, or windows of events, that may wait while one is in work. 1: always the '
-        'latest, lowest latency; more bridges short delays without losing a frame.', low=1,
-        high=1000, fixed=True)
-    event_window: float = parameter(
-        0.08, 'Length of a window of events, sensor time.', unit='s', low=0.001, high=10.0,
-        fixed=True)
-    event_window_count: int = parameter(
-        0, 'Events of a window, however long they take; 0: windows of event_window.', low=0,
-        high=1_000_000, fixed=True)
-    event_least_count: int = parameter(
-        100, 'A window of event_window with fewer events is left out: nothing moves.', low=1,
-        high=1_000_000, fixed=True)
-    event_region: tuple[int, ...] = parameter(
-        (0, 0, 0, 0), 'Left, top, width and height of the part of the sensor that is looked at; '
-        'width 0: all of it.', unit='px', low=0, high=65535, fixed=True)
-    event_centring: bool = parameter(
-        True, 'What moves most is centred and scaled; false: the region as it is.', fixed=True)
-    event_by_polarity: bool = parameter(
-        False, 'Brighter and darker events go to inputs of their own, twice as many.', fixed=True)
-    event_max_rate: float = parameter(
-        5e6, 'Events above this rate are thinned out.', unit='Hz', low=1.0, high=1e10, fixed=True)
-    event_hot_pixel_rate: float = parameter(
-        100.0, 'Events of a pixel above which it is stuck, if those around it send far fewer.',
-        unit='Hz', low=0.001, high=1e10, fixed=True)
-    rule: str = parameter('recruiting', 'Learning rule of the network.', choices=RULES, fixed=True)
-    neurons: int = parameter(400, 'Excitatory neurons.', low=1, high=100_000, fixed=True)
-    max_input_rate: float = parameter(
-        2.0, 'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
-        '63.75 Hz for a full pixel of a digit).',
-        unit='spikes/step', low=0.01, high=1000.0, fixed=True)
-    seed: int = parameter(0, 'Seed of weights and spike phases.', low=0, high=2**31 - 1,
-                          fixed=True)
-    training_timesteps: int = parameter(
-        64, 'T of a learning presentation until a decision comes.', unit='steps', low=1,
-        high=MAX_TIMESTEPS)
-    inference_timesteps: int = parameter(
-        64, 'T of an inference until a decision comes.', unit='steps', low=1, high=MAX_TIMESTEPS)
-    training_margin: float = parameter(
-        math.inf, f'A learning presentation {MARGIN}', low=0.001, high=math.inf)
-    inference_margin: float = parameter(
-        math.inf, f'An inference {MARGIN}', low=0.001, high=math.inf)
-    profile_file: str = parameter(
-        '', 'Profile whose T are the only ones accepted in decisions, with their margins; empty: '
-        'any T.', fixed=True)
-    label_wait: float = parameter(
-        0.15, 'A frame without a label is learned as unlabelled after this time.', unit='s',
-        low=0.0, high=10.0, fixed=True)
-    accuracy_window: int = parameter(
-        200, 'Labelled frames behind the prequential accuracy.', low=1, high=100_000, fixed=True)
-    energy_model: str = parameter(
-        'loihi', 'Table of energies per operation for the estimates.',
-        choices=tuple(ENERGY_TABLES), fixed=True)
-    meter: str = parameter(
-        'estimated', 'What measures the power; auto: the best that can be read of hwmon, rapl and '
-        'processor.', choices=METERS, fixed=True)
-    core_power: float = parameter(
-        10.0, 'What one busy core draws, for the meter processor.', unit='W', low=0.0, high=1000.0,
-        fixed=True)
-    base_power: float = parameter(
-        0.0, 'Drawn without perception, subtracted from what rapl, hwmon and battery measure.',
-        unit='W', low=0.0, high=1e5, fixed=True)
-    meter_channel: str = parameter(
-        '', 'Label of the rail of the meter hwmon; empty: the only one, or the one with CPU in it.',
-        fixed=True)
-    status_period: float = parameter(0.5, 'Time between two status messages.', unit='s', low=0.05,
-                                     high=60.0, fixed=True)
-    checkpoint_file: str = parameter(
-        '', 'Weights: read when configured, if there; written periodically and when deactivated. '
-        'Empty: none.', fixed=True)
-    checkpoint_period: float = parameter(30.0, 'Time between two periodic checkpoints.', unit='s',
-                                         low=1.0, high=86_400.0, fixed=True)
+class Parameters(ManagedParameters, SnnLearnerParameters):
+    """Those of every node, and the learner's."""
 
 
 class SnnLearner(ManagedNode):
@@ -153,7 +75,7 @@ class SnnLearner(ManagedNode):
         * ~/set_learning (std_srvs/SetBool): false infers only, whatever decisions say
     """
 
-    Parameters = SnnLearnerParameters
+    Parameters = Parameters
     THREADS = 2
 
     def __init__(self, **node_options):
@@ -166,30 +88,27 @@ class SnnLearner(ManagedNode):
     def configure(self) -> None:
         p = self.parameters
         try:
-            inputs = GRID * GRID * (1 + (p.input == 'events' and p.event_by_polarity))
-            self._config = NetworkConfig(inputs=inputs, neurons=p.neurons, rule=p.rule,
-                                         max_input_rate=p.max_input_rate, seed=p.seed)
-            self._profile_margins = self._read_profile(p.profile_file)
+            self._config = p.network_config()
+            if p.input == 'events':
+                self._event_settings = p.event_settings()
+            margins = self._read_profile(p.profile_file)
             network, class_names = create_network(self._config), ()
             if p.checkpoint_file and Path(p.checkpoint_file).exists():
                 network, class_names = load_checkpoint(p.checkpoint_file, self._config)
                 self.get_logger().info(
                     f'resumed from {p.checkpoint_file}: {network.recruited_neurons} neurons, '
                     f'{len(class_names)} classes')
-        except (EngineError, ProfileError) as error:
+        except (EngineError, ParameterError, ProfileError) as error:
             raise NodeFault(str(error)) from None
         began_s = time.perf_counter()
         warm_up(network)
         if p.input == 'events':
-            self._event_settings = self._read_event_settings(p)
             events.warm_up(self._event_settings)
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
-        self._decided = Timesteps(p.training_timesteps, p.inference_timesteps)
-        self._learning_allowed = True
-        self._learner = OnlineLearner(
-            network, class_names, self._decided,
-            OnlineSettings(p.label_wait, p.accuracy_window), ENERGY_TABLES[p.energy_model])
-        self._apply_timesteps()
+        learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(),
+                                ENERGY_TABLES[p.energy_model])
+        self._steering = Steering(learner, p, margins)
+        self._learner = learner
         self._saved_s: float | None = None
 
         self._classification = self.create_lifecycle_publisher(
@@ -216,30 +135,10 @@ class SnnLearner(ManagedNode):
         than this one."""
         if not path:
             return {}
-        profile, config = load_profile(path), self._config
-        measured_and_own = {
-            name: (getattr(profile, name), getattr(config, name))
-            for name in ('rule', 'neurons', 'coding', 'max_input_rate')
-        } | {
-            'inference_spikes': (profile.inference_spikes, config.neuron.inference_spikes)}
-        for name, (measured, own) in measured_and_own.items():
-            if measured != own:
-                self.get_logger().warning(
-                    f'{path}: measured with {name} {measured}, this network has {own}: what '
-                    'decisions expect will be off')
-        return {point.timesteps: Margins(point.training.margin, point.inference.margin)
-                for point in profile.points}
-
-    def _read_event_settings(self, p: SnnLearnerParameters) -> events.EventSettings:
-        if len(p.event_region) != 4:
-            raise NodeFault(f'event_region: {list(p.event_region)}; accepted: left, top, width '
-                            'and height, pixels')
-        return events.EventSettings(
-            window_ns=round(p.event_window * 1e9), window_events=p.event_window_count,
-            least_events=p.event_least_count,
-            region=p.event_region if p.event_region[2] else None,
-            by_polarity=p.event_by_polarity, centring=p.event_centring, size=GRID,
-            max_rate_hz=p.event_max_rate, hot_pixel_rate_hz=p.event_hot_pixel_rate)
+        profile = load_profile(path)
+        for mismatch in profile_mismatches(profile, self._config):
+            self.get_logger().warning(f'{path}: {mismatch}')
+        return profile_margins(profile)
 
     def activate(self) -> None:
         p = self.parameters
@@ -282,12 +181,12 @@ class SnnLearner(ManagedNode):
 
     # Input ---------------------------------------------------------------------------------
 
-    def _make_intake(self, p: SnnLearnerParameters) -> Intake:
+    def _make_intake(self, p: Parameters) -> Intake:
         def share() -> float:
-            return self._decided.frame_share
+            return self._steering.decided.frame_share
 
         if p.input != 'events':
-            return ImageIntake(self, p.input == 'compressed', p.queue_depth, GRID, share)
+            return ImageIntake(self, p.input == 'compressed', p.queue_depth, share)
         return EventIntake(self, self._event_settings, p.queue_depth, share)
 
     def _on_label(self, message: msg.Label) -> None:
@@ -298,33 +197,18 @@ class SnnLearner(ManagedNode):
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
         try:
-            decided = conversions.timesteps_from(message, tuple(self._profile_margins),
-                                                 MAX_TIMESTEPS)
+            decided = self._steering.decide(message)
         except ValueError as error:
             self.diagnostics.reject('timestep_decision', error)
             return
-        self._decided = decided
-        self._apply_timesteps()
         self.get_logger().info(
             f'decision {message.sequence}: training T {decided.training}, inference T '
-            f'{decided.inference}, learning {"on" if decided.learning else "off"}, frame share '
+            f'{decided.inference}, learning share {decided.learning_share:g}, frame share '
             f'{decided.frame_share:g}: {message.detail}')
 
-    def _apply_timesteps(self) -> None:
-        d, p = self._decided, self.parameters
-        own = Margins(p.training_margin, p.inference_margin)
-        self._learner.set_timesteps(
-            replace(d, learning=d.learning and self._learning_allowed),
-            Margins(self._profile_margins.get(d.training, own).training,
-                    self._profile_margins.get(d.inference, own).inference))
-
-    def parameters_changed(self, parameters: SnnLearnerParameters) -> None:
-        if self._learner is None:
-            return
-        if self._decided.sequence == 0:
-            self._decided = Timesteps(parameters.training_timesteps,
-                                      parameters.inference_timesteps)
-        self._apply_timesteps()
+    def parameters_changed(self, parameters: Parameters) -> None:
+        if self._learner is not None:
+            self._steering.reconfigure(parameters)
 
     # Work, in a thread of its own ----------------------------------------------------------
 
@@ -359,11 +243,11 @@ class SnnLearner(ManagedNode):
 
     def _publish_status(self) -> None:
         status, measured = self._learner.status(time.monotonic()), self._metering.read()
-        self._status.publish(conversions.status_message(
-            status, self.get_clock().now().to_msg(), received=self._intake.received,
-            dropped=self._intake.dropped, rejected=self._intake.rejected,
-            skipped=self._intake.skipped, energy_model=self.parameters.energy_model,
-            measured=measured, meter=self._metering.name))
+        self._status.publish(conversions.status_message(status_fields(
+            status, received=self._intake.received, dropped=self._intake.dropped,
+            rejected=self._intake.rejected, skipped=self._intake.skipped,
+            energy_model=self.parameters.energy_model, measured=measured,
+            meter=self._metering.name), self.get_clock().now().to_msg()))
 
     def report(self) -> diagnostics.Report:
         now_s = time.monotonic()
@@ -445,8 +329,7 @@ class SnnLearner(ManagedNode):
         return response
 
     def _on_set_learning(self, request, response: SetBool.Response) -> SetBool.Response:
-        self._learning_allowed = request.data
-        self._apply_timesteps()
+        self._steering.allow_learning(request.data)
         response.success, response.message = True, 'learning' if request.data else 'inferring'
         return response
 

@@ -24,6 +24,7 @@ import numpy as np
 from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts, SpikeTrain
 from topspark_ros.methodology.energy import EnergyTable, estimate_energy_j
 from topspark_ros.perception.activity import Activity, ActivityWindow
+from topspark_ros.streams.share import FrameShare
 
 MAX_WAITING = 256     # frames or labels kept for each other; older ones are let go and counted
 
@@ -44,9 +45,13 @@ class Timesteps:
 
     training: int
     inference: int
-    learning: bool = True
+    learning_share: float = 1.0     # 0..1, of the classified frames that is learned; 0: none
     sequence: int = 0     # of the decision; 0: nobody decided, these are the defaults
     frame_share: float = 1.0     # 0..1, processed; the caller leaves out the other frames
+
+    @property
+    def learning(self) -> bool:
+        return self.learning_share > 0.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,7 @@ class Classification:
     timesteps: int            # taken; fewer than set after an early exit
     learning: bool
     energy_j: float           # estimated, this inference
+    label: str | None         # that was there before the frame
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ class OnlineLearner:
         self._class_names = _names(network, class_names)
         self._timesteps = timesteps
         self._margins = Margins()
+        self._share = FrameShare()     # of the frames, learned
         self._energy_table = energy_table
         self._waiting: OrderedDict[int, _Waiting] = OrderedDict()       # by stamp, oldest first
         self._early_labels: OrderedDict[int, str] = OrderedDict()       # by stamp
@@ -180,23 +187,24 @@ class OnlineLearner:
             energy_j = self._spend(response.counts)
             self._classified += 1
             self._activity.inference(now_s, response.counts, energy_j, inference_s)
-            self._enqueue(stamp_ns, stamp_ns if begin_ns is None else begin_ns, sample, name,
-                          now_s)
+            label = self._enqueue(stamp_ns, stamp_ns if begin_ns is None else begin_ns, sample,
+                                  name, now_s)
             return Classification(
                 name, math.nan if name is None else float(response.scores[response.predicted]),
-                tuple(self._class_names[:response.scores.size]), response.scores, response.timesteps,
-                timesteps.learning, energy_j)
+                tuple(self._class_names[:response.scores.size]), response.scores,
+                response.timesteps, timesteps.learning, energy_j, label)
 
     def record_latency(self, latency_s: float) -> None:
         """Latency of the frame that was classified last, as its consumer saw it."""
         with self._lock:
             self._activity.latency(latency_s)
 
-    def add_label(self, stamp_ns: int, class_name: str) -> None:
+    def add_label(self, stamp_ns: int, class_name: str) -> int | None:
         """Teach the frame with this stamp; stamp 0: the next frame that is classified.
 
-        A name never heard before becomes a new class. Raises ValueError for an empty name and
-        for more classes than the network can tell apart.
+        Returns the stamp of the frame if it waits; None: it has not come, or waits no more. A
+        name never heard before becomes a new class. Raises ValueError for an empty name and for
+        more classes than the network can tell apart.
         """
         if not class_name.strip():
             raise ValueError('class_id: empty; accepted: any name that is not empty')
@@ -206,8 +214,9 @@ class OnlineLearner:
             if stamp_ns == 0:
                 self._labels_unmatched += self._label_for_next is not None
                 self._label_for_next = class_name
-            elif (frame := self._waiting_at(stamp_ns)) is not None:
-                frame.label = class_name
+            elif (frame_ns := self._waiting_at(stamp_ns)) is not None:
+                self._waiting[frame_ns].label = class_name
+                return frame_ns
             elif self._waiting and stamp_ns < next(iter(self._waiting.values())).begin_ns:
                 self._labels_unmatched += 1      # its frame was learned already, or never came
             else:
@@ -215,6 +224,7 @@ class OnlineLearner:
                 while len(self._early_labels) > MAX_WAITING:
                     self._early_labels.popitem(last=False)
                     self._labels_unmatched += 1
+            return None
 
     def learn_due(self, now_s: float) -> int:
         """Learn every frame that has its label or has waited long enough; returns how many."""
@@ -230,7 +240,7 @@ class OnlineLearner:
         with self._lock:
             if not self._waiting:
                 return None
-            return next(iter(self._waiting.values())).since_s + self.settings.label_wait_s
+            return self._due_s(next(iter(self._waiting.values())))
 
     def status(self, now_s: float) -> OnlineStatus:
         with self._lock:
@@ -242,7 +252,8 @@ class OnlineLearner:
     # ---------------------------------------------------------------------------------------
 
     def _enqueue(self, stamp_ns: int, begin_ns: int, sample: Sample, predicted: str | None,
-                 now_s: float) -> None:
+                 now_s: float) -> str | None:
+        """Returns the label that has come before it."""
         if stamp_ns == 0:
             self._unstamped += 1
             stamp_ns = begin_ns = -self._unstamped
@@ -260,22 +271,28 @@ class OnlineLearner:
         self._waiting[stamp_ns] = frame
         while len(self._waiting) > MAX_WAITING:
             self._learn(self._waiting.popitem(last=False)[1], now_s)
+        return frame.label
 
-    def _waiting_at(self, stamp_ns: int) -> _Waiting | None:
-        """The frame within which a moment lies."""
+    def _waiting_at(self, stamp_ns: int) -> int | None:
+        """Stamp of the frame within which a moment lies."""
         for end_ns, frame in self._waiting.items():
             if frame.begin_ns <= stamp_ns <= end_ns:
-                return frame
+                return end_ns
         return None
 
     def _overdue(self, frame: _Waiting, now_s: float) -> bool:
         # A clock that was set back must not make frames wait for ever.
-        return not 0.0 <= now_s - frame.since_s < self.settings.label_wait_s
+        return not frame.since_s <= now_s < self._due_s(frame)
+
+    def _due_s(self, frame: _Waiting) -> float:
+        return frame.since_s + self.settings.label_wait_s
 
     def _learn(self, frame: _Waiting, now_s: float) -> None:
+        mistaken = frame.label is not None and frame.predicted != frame.label
         if frame.label is not None:
-            self._hits.append(frame.predicted == frame.label)
-        if not self._timesteps.learning:
+            self._hits.append(not mistaken)
+        # Where not all can be learned, there is most to learn from a mistake.
+        if not self._share.takes(self._timesteps.learning_share, preferred=mistaken):
             return
         label = None if frame.label is None else self._class_index(frame.label)
         timesteps = self._timesteps.training

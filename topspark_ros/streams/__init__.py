@@ -1,7 +1,7 @@
 """Everything between a sensor and the network: images, objects, slots, datasets, scenes.
 
-Event cameras have their own package, `events`, and `event_bags` reads their recordings: they bring
-Numba and the readers of bags, so they are imported where they are needed.
+Event cameras have their own package, `events`; `bags` reads recordings, and `event_bags` those of
+event cameras: they bring Numba and the readers of bags, so they are imported where they are needed.
 """
 
 from .datasets import DATASET_NAMES, Dataset, DatasetError, load_dataset

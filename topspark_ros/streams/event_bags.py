@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader, ReaderError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
-EVENT_TYPES = ('event_camera_msgs/msg/EventPacket', 'event_array_msgs/msg/EventArray')
+from .bags import STORAGE_SUFFIXES, Bag, BagError, Topic
 
-STORAGE_SUFFIXES = ('.mcap', '.db3')
+EVENT_TYPES = ('event_camera_msgs/msg/EventPacket', 'event_array_msgs/msg/EventArray')
 
 _DEFINITION = f"""
 std_msgs/Header header
@@ -37,10 +35,6 @@ MSG: builtin_interfaces/Time
 int32 sec
 uint32 nanosec
 """
-
-
-class EventBagError(ValueError):
-    """A bag that cannot be read, or holds no such topic: one line that says what is there."""
 
 
 class EventPacket(NamedTuple):
@@ -73,14 +67,13 @@ def event_topics(path: str | Path, topic: str | None = None) -> dict[str, int]:
     path: as of `read_packets`.
     topic: only this one; None: all.
 
-    Raises EventBagError: no such bag, a broken one, or no such topic.
+    Raises BagError: no such bag, a broken one, or no such topic.
     """
-    path = Path(path)
-    with _reading(path) as reader:
+    with _whole_bag(path) as bag:
         packets = Counter()
-        for connection in _connections(path, reader, topic):
-            packets[connection.topic] += connection.msgcount
-        return dict(sorted(packets.items()))
+        for each in _topics(bag, topic):
+            packets[each.name] += each.messages
+        return dict(packets)
 
 
 def read_packets(path: str | Path, topic: str | None = None) -> Iterator[EventPacket]:
@@ -89,62 +82,45 @@ def read_packets(path: str | Path, topic: str | None = None) -> Iterator[EventPa
     path: the bag's folder, or one storage file of it (.mcap or .db3).
     topic: None: the only one with event packets.
 
-    Raises EventBagError, when the first packet is asked for: no such bag, a broken one, no such
-    topic, or several and none named.
+    Raises BagError, when the first packet is asked for: no such bag, a broken one, no such
+    topic, or several and none named; or when the last one was read: some were lost.
     """
-    path = Path(path)
-    with _reading(path) as reader:
-        connections = _connections(path, reader, topic)
-        if len({connection.topic for connection in connections}) > 1:
-            raise _no_such_topic(path, reader, topic)
-        for connection, recorded, data in reader.messages(connections):
-            message = _typestore().deserialize_cdr(data, connection.msgtype)
+    with _whole_bag(path) as bag:
+        topics = _topics(bag, topic)
+        if len({each.name for each in topics}) > 1:
+            raise _no_such_topic(bag, topic)
+        for recorded in bag.messages(topics):
+            message = bag.deserialize(recorded)
             yield EventPacket(message.encoding, message.width, message.height, message.seq,
-                              message.time_base, message.events, recorded)
+                              message.time_base, message.events, recorded.recorded_ns)
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[Reader]:
-    """An open reader; whatever it fails with becomes one line."""
-    try:
-        with _open(path) as reader:
-            yield reader
-    except EventBagError:
-        raise
-    except Exception as error:  # broken bytes break the reader in many ways
-        reason = ' '.join(str(error).split()).rstrip('.') or type(error).__name__
-        raise EventBagError(f'{path}: {reason}, accepted is a whole rosbag2 recording '
-                            f'(its folder, or a {" or ".join(STORAGE_SUFFIXES)} file)') from None
+def _whole_bag(path: str | Path) -> Iterator[Bag]:
+    """An open bag; BagError, before or after it was read, if anything of it is lost."""
+    with Bag(path, _typestore()) as bag:
+        _require_whole(bag)
+        yield bag
+        _require_whole(bag)
 
 
-def _open(path: Path) -> Reader:
-    """A reader, not yet entered; of the only storage file where the folder's metadata is no use."""
-    reader = Reader(path)
-    if path.is_dir():
-        try:
-            with reader:
-                pass
-        except ReaderError:
-            files = [file for file in path.iterdir() if file.suffix in STORAGE_SUFFIXES]
-            if len(files) == 1:
-                return Reader(files[0])
-    return reader
+def _require_whole(bag: Bag) -> None:
+    if bag.lost:
+        raise BagError(f'{bag.path}: {bag.lost[0]}; accepted is a whole recording')
 
 
-def _connections(path: Path, reader: Reader, topic: str | None) -> list[Connection]:
-    """The connections with event packets, of one topic or of all."""
-    events = [connection for connection in reader.connections
-              if connection.msgtype in EVENT_TYPES and topic in (None, connection.topic)]
+def _topics(bag: Bag, topic: str | None) -> list[Topic]:
+    """Those with event packets, of one name or of all."""
+    events = [each for each in bag.topics
+              if each.type in EVENT_TYPES and topic in (None, each.name)]
     if not events:
-        raise _no_such_topic(path, reader, topic)
+        raise _no_such_topic(bag, topic)
     return events
 
 
-def _no_such_topic(path: Path, reader: Reader, topic: str | None) -> EventBagError:
-    there = ', '.join(sorted(f'{connection.topic} ({connection.msgtype})'
-                             for connection in reader.connections)) or 'no topic at all'
-    return EventBagError(f'{path}: topic is {topic!r}, accepted is one with {EVENT_TYPES[0]}; '
-                         f'the bag holds {there}')
+def _no_such_topic(bag: Bag, topic: str | None) -> BagError:
+    return BagError(f'{bag.path}: topic is {topic!r}, accepted is one with {EVENT_TYPES[0]}; '
+                    f'{bag.there()}')
 
 
 @lru_cache(maxsize=1)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .bags import BagError
 from .errors import DatasetError
-from .event_bags import EventBagError, is_event_bag, read_packets
+from .event_bags import is_event_bag, read_packets
 from .events import EventDecoder, EventError, EventGrid, TimeWindows, count_image
 from .images import ImageError, decode_compressed
 from .objects import centre_object
@@ -109,8 +110,8 @@ def _read_bag(path: Path) -> Iterator[np.ndarray]:
                 image = count_image(window, grid)
                 if image.any():
                     yield _scaled(image)
-    except (EventBagError, EventError) as error:
-        message = str(error) if isinstance(error, EventBagError) else f'{path}: {error}'
+    except (BagError, EventError) as error:
+        message = str(error) if isinstance(error, BagError) else f'{path}: {error}'
         raise DatasetError(message) from None
 
 

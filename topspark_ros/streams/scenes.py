@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -119,6 +120,42 @@ class SceneRenderer:
         smooth = cv2.copyMakeBorder(smooth, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
         middle = (self._width - 1) / 2 - left + 1, (self._height - 1) / 2 - top + 1
         return cv2.getRectSubPix(smooth, (self._width, self._height), middle)
+
+
+class View(NamedTuple):
+    """A frame of a camera in front of which images are shown.
+
+    index: of the image.
+    labelled: whether the label is given, of the frame in the middle of those that show an image.
+    frame: (height, width, 3) uint8, BGR.
+    """
+
+    index: int
+    labelled: bool
+    frame: np.ndarray
+
+
+def show_images(
+    images: np.ndarray, height: int, width: int, frames_per_image: int, label_share: float,
+    seed: int,
+) -> Iterator[View]:
+    """Every image in random order, then every image again in another order, and so on for ever.
+
+    images, height, width: as of SceneRenderer.
+    frames_per_image: 1: each image stands still at a place of its own; more: it goes round a small
+        circle once. The frame in the middle is number frames_per_image // 2, from 0.
+    label_share: of the images, 0..1, that are labelled.
+    seed: of the order, the scenes and the choice of labels.
+    """
+    random = np.random.default_rng(seed)
+    scenes = SceneRenderer(images, height, width, seed)
+    while True:
+        for index in random.permutation(len(images)):
+            frames = ([scenes.render(index)] if frames_per_image == 1
+                      else scenes.circle(index, frames_per_image))
+            for number, frame in enumerate(frames):
+                labelled = number == frames_per_image // 2 and random.random() < label_share
+                yield View(index, labelled, frame)
 
 
 def camera_views(

@@ -16,6 +16,7 @@ from .compilation import allocating, kernel
 from .readout import strongest
 
 REPULSION = 0.04  # step
+INHERITANCE = 0.5  # of a neuron's first weights, from the one that it splits off
 LEAST_ATTRACTION = 0.02  # step of a neuron with much experience
 # Outside, a scale is taken into the stored weights: float32 is finite.
 LEAST_SCALE, MOST_SCALE = 1e-6, 1e6
@@ -124,23 +125,31 @@ def repel(state, j, sample):
 
 
 @kernel
-def imprint(state, j, sample):
-    """Make neuron j stand for this very sample, without votes so far."""
+def imprint(state, j, sample, parent):
+    """Make neuron j, which has no votes, stand for a sample.
+
+    It splits off another neuron, its parent (-1: none): what the few spikes of one presentation
+    leave out, it inherits.
+    """
     in_use = sample.match.size
-    state.weights[:, j] = 0
+    inherited = INHERITANCE if parent >= 0 else 0.0
+    part = (1.0 - inherited) / sample.norm
+    source = parent if parent >= 0 else j
+    kept = np.float32(inherited * state.scale[source])
     squares = 0.0
-    for a in range(sample.count):
-        i = sample.active[a]
-        state.weights[i, j] = sample.trace[i] / sample.norm
-        squares += np.float64(state.weights[i, j]) ** 2
-    set_scale(state, j, squares)
+    for i in range(state.weights.shape[0]):
+        weight = kept * state.weights[i, source] + np.float32(part) * sample.trace[i]
+        state.weights[i, j] = weight
+        squares += np.float64(weight) ** 2
+    norm = np.sqrt(squares)
     for other in range(in_use):
-        state.affinity[j, other] = min(sample.match[other], np.float32(1))
+        overlap = (1.0 - inherited) * sample.match[other]
+        overlap += inherited * state.affinity[source, other]
+        state.affinity[j, other] = min(np.float32(overlap / norm), np.float32(1))
+    set_scale(state, j, squares)
     mirror_affinity(state.affinity, j, in_use)
     state.attractions[j] = 1
     state.theta[j] = state.theta[:in_use].sum() / max(in_use, 1)
-    state.votes[j] = 0
-    state.corrections[j] = 0
 
 
 @kernel
@@ -192,6 +201,8 @@ def merge(state, a, b, sample):
         state.corrections[a, c] = (
             part_a * state.corrections[a, c] + part_b * state.corrections[b, c]
         )
+    state.votes[b] = 0
+    state.corrections[b] = 0
 
 
 @allocating

@@ -286,7 +286,8 @@ def learn(model, state, sample, response, spikes, label, predicted, evidence, sc
         if imprinted >= 0:
             changed += rewritten  # of the neuron that was merged
     if imprinted >= 0:
-        prototypes.imprint(state, imprinted, sample)
+        parent = best_of_class(state, sample.match, label) if guided else winner
+        prototypes.imprint(state, imprinted, sample, parent if parent != imprinted else -1)
         give_votes(state.votes[imprinted], label, evidence)
         state.recruited[0] = max(in_use, imprinted + 1)
         changed += rewritten

@@ -1,0 +1,163 @@
+"""`topspark evaluate`: a report of a bag, a comparison of two, and one line for what is refused."""
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from topspark_ros.cli.main import main
+from topspark_ros.engine import load_checkpoint
+from topspark_ros.replay.archive import read_runs
+from topspark_ros.replay.recording import RecordingSettings, record
+
+PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    path = tmp_path_factory.mktemp('bags') / 'digits'
+    record(path, RecordingSettings(width=96, height=72, rate_hz=10, frames=40,
+                                   budget=((2.0, 1e-6),)))
+    return path
+
+
+@pytest.fixture
+def config(tmp_path):
+    """The nodes' parameters, small."""
+    path = tmp_path / 'small.yaml'
+    path.write_text(yaml.safe_dump({
+        '/**/snn_learner': {'ros__parameters': {
+            'neurons': 30, 'training_timesteps': 8, 'inference_timesteps': 8,
+            'autostart': False}},
+        '/**/timestep_controller': {'ros__parameters': {'deadband': 0.25}}}))
+    return path
+
+
+@pytest.fixture
+def evaluate(monkeypatch, capsys, tmp_path):
+    """Run it; (exit code, standard output, standard error)."""
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', ['topspark', 'evaluate', *map(str, arguments)])
+        return main(), *capsys.readouterr()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv('COLUMNS', '80')
+    return run
+
+
+def rows(printed: str) -> dict[str, list[str]]:
+    cells = ([cell.strip() for cell in line.strip('│').split('│')]
+             for line in printed.splitlines() if line.startswith('│'))
+    return {name: rest for name, *rest in cells}
+
+
+def test_a_report_of_one_run(evaluate, bag, config, tmp_path):
+    code, printed, error = evaluate(bag, '--config', config, '--seed', 4)
+    assert (code, error) == (0, '')
+    assert rows(printed)['T = 8'][0] == '40'
+    assert 'results/evaluation/README.md written' in printed and 'lost' not in printed
+    (run,) = read_runs(tmp_path / 'results' / 'evaluation')
+    assert run.settings['seed'] == 4 and run.settings['neurons'] == 30
+    assert set(run.frames['timesteps']) == {8} and run.counts['classified'] == 40
+
+
+def test_a_sweep_with_the_controller(evaluate, bag, config, tmp_path):
+    code, printed, error = evaluate(
+        bag, '--config', config, '--timesteps', '2,16/4', '--controller', '--profile', PROFILE,
+        '--output', tmp_path / 'report', '--jobs', 2)
+    assert code == 0
+    assert 'measured with neurons 400, this network has 30' in error and error.count('\n') == 1
+    assert list(rows(printed)) == ['T = 2', 'T = 16/4', 'controller']
+    two, pair, controlled = read_runs(tmp_path / 'report')
+    assert set(two.frames['timesteps']) == {2} and set(pair.frames['timesteps']) == {4}
+    assert set(pair.status['training_timesteps']) == {16} and not pair.decisions
+    assert controlled.decisions and controlled.settings['controller.deadband'] == 0.25
+    assert controlled.settings['controller.profile_file'] == str(PROFILE)
+    assert controlled.status['power_limit_w'][-1] == 1e-6
+
+
+def test_a_named_topic_counts_more_than_the_input_of_the_parameters(evaluate, bag, tmp_path):
+    events = tmp_path / 'events.yaml'
+    events.write_text('snn_learner: {ros__parameters: {input: events, neurons: 30}}')
+    code, _, error = evaluate(bag, '--config', events)
+    assert code == 2 and 'no topic to classify, accepted is one with event_camera_msgs' in error
+    assert evaluate(bag, '--config', events, '--topic', '/image', '--duration', 1)[0] == 0
+
+
+def test_weights_go_on(evaluate, bag, config, tmp_path):
+    arguments = (bag, '--config', config)
+    weights = tmp_path / 'half.topspark'
+    assert evaluate(*arguments, '--duration', 2, '--save-weights', weights)[0] == 0
+    network, class_names = load_checkpoint(weights)
+    assert network.recruited_neurons > 5 and class_names
+    assert evaluate(*arguments, '--start', 2, '--no-learning', '--weights', weights,
+                    '--output', 'second')[0] == 0
+    (run,) = read_runs(tmp_path / 'second')
+    assert len(run.frames) == 20 and run.class_names[:len(class_names)] == class_names
+    assert run.counts['learned'] == 0
+    assert set(run.status['recruited_neurons']) == {network.recruited_neurons}
+
+
+def test_weights_of_the_parameters_are_read_but_not_written(evaluate, bag, config, tmp_path):
+    checkpoint = tmp_path / 'robot.topspark'
+    robots = tmp_path / 'robot.yaml'
+    content = yaml.safe_load(config.read_text())
+    content['/**/snn_learner']['ros__parameters']['checkpoint_file'] = str(checkpoint)
+    robots.write_text(yaml.safe_dump(content))
+    assert evaluate(bag, '--config', robots)[0] == 0 and not checkpoint.exists()
+    evaluate(bag, '--config', config, '--save-weights', checkpoint)
+    before = checkpoint.read_bytes()
+    assert evaluate(bag, '--config', robots)[0] == 0 and checkpoint.read_bytes() == before
+    (run,) = read_runs(tmp_path / 'results' / 'evaluation')
+    assert run.settings['weights'] == str(checkpoint) and run.status['recruited_neurons'][0] > 5
+
+
+def test_what_is_lost_is_told(evaluate, bag, config, tmp_path):
+    (file,) = bag.glob('*.mcap')
+    cut = tmp_path / 'cut.mcap'
+    cut.write_bytes(file.read_bytes()[:file.stat().st_size // 2])
+    code, printed, _ = evaluate(cut, '--config', config)
+    assert code == 0 and 'lost: cut.mcap: damaged (File end magic is invalid)' in printed
+
+
+def test_two_reports_side_by_side(evaluate, bag, config, tmp_path):
+    for seed in (1, 2):
+        evaluate(bag, '--config', config, '--seed', seed, '--output', tmp_path / f'seed {seed}')
+    both = tmp_path / 'seed 1', tmp_path / 'seed 2'
+    code, printed, _ = evaluate('--compare', *both)
+    assert (code, printed) == (0, 'results/comparison/README.md written\n')
+    assert '| `seed` | 1 | 2 |' in (tmp_path / 'results/comparison/README.md').read_text()
+    assert json.loads((tmp_path / 'results/comparison/comparison.json').read_text())['pairs']
+
+
+@pytest.mark.parametrize('arguments, complaint', [
+    ((), 'accepted is either a BAG or --compare A B'),
+    (('{bag}', '--compare', 'a', 'b'), 'accepted is either a BAG or --compare A B'),
+    (('none',), 'none: File does not exist, accepted is a whole rosbag2 recording (its folder, or '
+     'a .mcap or .db3 file)'),
+    (('{bag}', '--timesteps', '2,few'), "--timesteps is '2,few', accepted are whole numbers or "
+     'training/inference, comma-separated, such as 4,16,64/16'),
+    (('{bag}', '--timesteps', '0'), 'training_timesteps: 0 is outside 1 to 10000 steps'),
+    (('{bag}', '--seed', '-1'), 'seed: -1 is outside 0 to 2147483647'),
+    (('{bag}', '--jobs', '0'), 'jobs is 0, accepted is 1 or more, or -1'),
+    (('{bag}', '--start', '-1'), 'start is -1 s, accepted is 0 or more'),
+    (('{bag}', '--weights', 'none'), 'none cannot be read: No such file or directory'),
+    (('{bag}', '--labels', 'none'), 'none: No such file or directory, accepted is a CSV file with '
+     'stamp,class_id'),
+    (('{bag}', '--profile', 'none'), 'none: '),
+    (('{bag}', '--config', 'none'), 'none: No such file or directory, accepted is a file of ROS '
+     'parameters'),
+    (('{bag}', '--output', '/proc/none'), '--output is /proc/none, accepted is a folder that can '
+     'be written: '),
+    (('{bag}', '--timesteps', '2,4', '--save-weights', 'w'), '--save-weights is w, accepted is, '
+     'for one run, a file in a folder that can be written'),
+    (('{bag}', '--label-topic', '/image'), "{bag}: label topic is '/image', accepted is one with "
+     'topspark_ros/msg/Label, std_msgs/msg/String; the bag holds /battery_state ('),
+    (('--compare', 'a', 'b'), 'a/report.json: No such file or directory'),
+])
+def test_what_is_refused_is_one_line(evaluate, bag, arguments, complaint):
+    code, printed, error = evaluate(*(each.format(bag=bag) for each in arguments))
+    assert (code, printed) == (2, '') and error.count('\n') == 1
+    assert error.startswith(f'topspark evaluate: {complaint.format(bag=bag)}')

@@ -1,0 +1,1 @@
+"""Its place is what counts: pytest puts this folder on the path, and `bag_player` is found."""

@@ -1,0 +1,98 @@
+"""Learner and controller in one process with one executor, and the arguments of `ros2 run`."""
+from __future__ import annotations
+
+import math
+import subprocess
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rig import Camera, image, msg
+
+from ament_index_python.packages import get_package_prefix
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.parameter import Parameter
+
+from topspark_ros.engine import load_checkpoint
+from topspark_ros.methodology.policy import Reason
+from topspark_ros.nodes import qos
+from topspark_ros.nodes.snn_learner import SnnLearner
+from topspark_ros.nodes.timestep_controller import TimestepController
+
+LEARNER, CONTROLLER = 'snn_learner', 'timestep_controller'
+
+
+@contextmanager
+def composed(*nodes):
+    """What a user's program does with nodes of this package."""
+    executor = MultiThreadedExecutor(num_threads=3)
+    for node in nodes:
+        executor.add_node(node)
+    spinning = threading.Thread(target=executor.spin)
+    spinning.start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        spinning.join()
+        for node in nodes:
+            node.stop(node.state)
+            node.destroy_node()
+
+
+def test_learner_and_controller_in_one_process(rig, tmp_path):
+    checkpoint = tmp_path / 'weights.topspark'
+    learner = SnnLearner(namespace=rig.namespace, parameter_overrides=[
+        Parameter('checkpoint_file', value=str(checkpoint)),
+        Parameter('status_period', value=0.05)])
+    controller = TimestepController(namespace=rig.namespace)
+    with composed(learner, controller):
+        rig.wait_until_active(LEARNER)
+        rig.wait_until_active(CONTROLLER)
+        statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
+        decisions = rig.collect(msg.TimestepDecision, 'timestep_decision', qos.DECISIONS)
+        camera = Camera(rig)
+        camera.meet(lambda: image(camera.next_digit()[0]))
+        camera.teach(20)
+        rig.wait_for(lambda: decisions and statuses[-1].decision_sequence > 0, 'a decision applied')
+
+        before = statuses[-1]
+        rig.publish('power_budget', msg.PowerBudget(
+            power=0.1 * before.power_estimated, energy=math.nan, duration=math.nan,
+            deadline=math.nan, min_accuracy=math.nan, lifetime=math.nan), qos.STATE)
+
+        def limited() -> bool:
+            camera.send(image(camera.next_digit()[0]))     # it spends while it sees
+            return (decisions[-1].reason == Reason.POWER
+                    and statuses[-1].decision_sequence == decisions[-1].sequence)
+        rig.wait_for(limited, 'the budget is kept')
+        assert ((statuses[-1].inference_timesteps, statuses[-1].training_timesteps)
+                < (before.inference_timesteps, before.training_timesteps))
+    network, names = load_checkpoint(checkpoint)
+    assert network.recruited_neurons >= before.recruited_neurons > 0 and names
+
+
+@pytest.fixture
+def looking_elsewhere(rig, tmp_path):
+    """A learner as `ros2 run` starts it, with each kind of ROS argument."""
+    parameters = tmp_path / 'parameters.yaml'
+    parameters.write_text('/**/snn_learner:\n  ros__parameters: {neurons: 150}\n')
+    program = Path(get_package_prefix('topspark_ros')) / 'lib' / 'topspark_ros' / LEARNER
+    process = subprocess.Popen(
+        [program, '--ros-args', '-r', f'__ns:={rig.namespace}', '-r', 'image:=eye/image',
+         '--params-file', parameters, '-p', f'checkpoint_file:={tmp_path}/weights.topspark'],
+        cwd=tmp_path)
+    yield process
+    process.terminate()
+    assert process.wait() == 0
+
+
+def test_an_executable_takes_the_arguments_of_ros(rig, tmp_path, looking_elsewhere):
+    rig.wait_until_active(LEARNER)
+    camera = Camera(rig, 'eye/image')
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    looking_elsewhere.terminate()
+    assert looking_elsewhere.wait() == 0
+    assert load_checkpoint(tmp_path / 'weights.topspark').network.config.neurons == 150

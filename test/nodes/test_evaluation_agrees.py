@@ -1,0 +1,60 @@
+"""The learner that hears a bag message by message does what the evaluation of the bag says."""
+from __future__ import annotations
+
+import numpy as np
+
+from rig import Camera, image, msg
+
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
+from std_srvs.srv import Trigger
+
+from topspark_ros.nodes import qos
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.replay.definitions import typestore
+from topspark_ros.replay.evaluation import evaluate
+from topspark_ros.replay.recording import IMAGE, RecordingSettings, record
+from topspark_ros.replay.results import NONE
+from topspark_ros.replay.settings import EvaluationSettings
+from topspark_ros.streams.bags import Bag
+
+# The longest wait: no frame is learned before its label has come over DDS.
+PARAMETERS = dict(neurons=60, training_timesteps=32, inference_timesteps=8, label_wait=10.0,
+                  inference_margin=0.6)
+
+
+def test_the_node_and_the_evaluation_agree_frame_by_frame(rig, tmp_path):
+    path = tmp_path / 'bag'
+    record(path, RecordingSettings(width=96, height=72, frames=50, label_share=1.0))
+    run = evaluate(path, EvaluationSettings('T', SnnLearnerParameters(**PARAMETERS)))
+
+    rig.start('snn_learner', **PARAMETERS, status_period=0.05, queue_depth=20)
+    rig.wait_until_active('snn_learner')
+    statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
+    camera = Camera(rig)
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    camera.teach(1)
+    rig.wait_for(lambda: statuses and statuses[-1].labels_received == 1)
+    assert rig.call(Trigger, 'snn_learner/reset_weights').success
+
+    labels, results = 1, []
+    with Bag(path, typestore()) as bag:
+        for recorded in bag.messages([topic for topic in bag.topics
+                                      if topic.name in ('/image', '/label')]):
+            if recorded.topic == IMAGE.name:
+                frame = deserialize_message(recorded.data, Image)
+                rig.publish('image', frame, qos.sensor(10))
+                results.append(rig.wait_for(lambda: camera.result(frame.header.stamp)))
+            else:
+                label = deserialize_message(recorded.data, msg.Label)
+                rig.publish('label', label, qos.LABEL)
+                labels += 1
+                rig.wait_for(lambda: statuses[-1].labels_received == labels)
+
+    frames = run.frames
+    assert [result.class_id for result in results] == [
+        '' if index == NONE else run.class_names[index] for index in frames['predicted']]
+    np.testing.assert_array_equal([result.score for result in results], frames['score'])
+    np.testing.assert_array_equal([result.energy for result in results], frames['energy_j'])
+    assert [result.timesteps for result in results] == frames['timesteps'].tolist()
+    assert min(frames['timesteps']) < 8 and (frames['predicted'] == frames['label']).sum() > 10

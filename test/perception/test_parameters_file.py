@@ -1,0 +1,109 @@
+"""Parameters without ROS: files as the nodes read them, and what follows of them."""
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from topspark_ros.engine import RULES
+from topspark_ros.perception.controller_parameters import TimestepControllerParameters
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.perception.online import Margins, Timesteps
+from topspark_ros.perception.parameters import ParameterError, checked, read_parameters
+
+CONFIG = Path(__file__).parents[2] / 'config'
+DECLARATIONS = {'snn_learner': SnnLearnerParameters,
+                'timestep_controller': TimestepControllerParameters}
+
+
+def written(tmp_path, text: str) -> Path:
+    path = tmp_path / 'parameters.yaml'
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize('node', DECLARATIONS)
+@pytest.mark.parametrize('file', ['topspark.yaml', 'demo.yaml', 'demo_events.yaml'])
+def test_the_shipped_files_are_read(node, file):
+    given = read_parameters(CONFIG / file, node, DECLARATIONS[node])
+    assert given
+    parameters = DECLARATIONS[node](**given)
+    if file == 'topspark.yaml':
+        assert parameters == DECLARATIONS[node]()
+
+
+@pytest.mark.parametrize('entry', ['/**/snn_learner', 'snn_learner', '/snn_learner',
+                                   '/robot1/snn_learner', '/**'])
+def test_every_form_of_an_entry(tmp_path, entry):
+    path = written(tmp_path, f'{entry}: {{ros__parameters: {{neurons: 7, label_wait: 1e-1, '
+                   'event_region: [1, 2, 3, 4], inference_margin: .inf, use_sim_time: true}}\n'
+                   'other: {ros__parameters: {neurons: 9}}\n')
+    assert read_parameters(path, 'snn_learner', SnnLearnerParameters) == {
+        'neurons': 7, 'label_wait': 0.1, 'event_region': (1, 2, 3, 4),
+        'inference_margin': math.inf}
+
+
+def test_what_is_for_the_node_counts_more_than_what_is_for_all(tmp_path):
+    path = written(tmp_path, 'snn_learner: {ros__parameters: {neurons: 7}}\n'
+                   '/**: {ros__parameters: {neurons: 9, seed: 3, min_dwell: 1.0}}')
+    assert read_parameters(path, 'snn_learner', SnnLearnerParameters) == {'neurons': 7, 'seed': 3}
+    assert read_parameters(path, 'timestep_controller', TimestepControllerParameters) == {
+        'min_dwell': 1.0}
+
+
+@pytest.mark.parametrize('text, complaint', [
+    ('neurons: 7', 'no ROS parameters, accepted is YAML such as /**/snn_learner: '
+     '{ros__parameters: {name: value}}'),
+    ('- 1', 'no ROS parameters, accepted is YAML such as /**/snn_learner: '
+     '{ros__parameters: {name: value}}'),
+    ('a: [', 'no ROS parameters, accepted is YAML such as /**/snn_learner: '
+     '{ros__parameters: {name: value}}'),
+    ('/a/snn_learner: {ros__parameters: {seed: 1}}\n/b/snn_learner: {ros__parameters: {seed: 2}}',
+     '/a/snn_learner, /b/snn_learner are all for snn_learner, accepted is one'),
+    ('snn_learner: {ros__parameters: {neurons: 0}}', 'neurons: 0 is outside 1 to 100000'),
+    ('snn_learner: {ros__parameters: {neurons: 1.5}}', 'neurons: 1.5 is float, accepted is int'),
+    ('snn_learner: {ros__parameters: {neurons: true}}', 'neurons: True is bool, accepted is int'),
+    ('snn_learner: {ros__parameters: {label_wait: 1}}', 'label_wait: 1 is int, accepted is float'),
+    ('snn_learner: {ros__parameters: {label_wait: long}}',
+     "label_wait: 'long' is str, accepted is float"),
+    ('snn_learner: {ros__parameters: {event_region: [0, 0.5]}}',
+     'event_region: [0, 0.5] is list, accepted is a list of int'),
+    ('snn_learner: {ros__parameters: {rule: hebb}}',
+     "rule: 'hebb' is not one of " + ', '.join(RULES)),
+])
+def test_what_is_refused_is_one_line(tmp_path, text, complaint):
+    path = written(tmp_path, text)
+    with pytest.raises(ParameterError) as error:
+        read_parameters(path, 'snn_learner', SnnLearnerParameters)
+    assert str(error.value) == f'{path}: {complaint}'
+
+
+def test_a_name_that_is_not_declared_is_refused(tmp_path):
+    path = written(tmp_path, 'snn_learner: {ros__parameters: {neuron: 7}}')
+    with pytest.raises(ParameterError, match='neuron: no such parameter, accepted: input, '):
+        read_parameters(path, 'snn_learner', SnnLearnerParameters)
+    with pytest.raises(ParameterError, match='none.yaml: No such file'):
+        read_parameters(tmp_path / 'none.yaml', 'snn_learner', SnnLearnerParameters)
+
+
+def test_what_follows_of_the_learners():
+    p = SnnLearnerParameters(**checked(SnnLearnerParameters, dict(
+        input='events', event_by_polarity=True, event_region=[1, 2, 30, 40], neurons=5, seed=9,
+        training_timesteps=8, inference_timesteps=4, training_margin=0.5)))
+    config, settings = p.network_config(), p.event_settings()
+    assert (config.inputs, config.neurons, config.seed) == (2 * 28 * 28, 5, 9)
+    assert settings.region == (1, 2, 30, 40) and settings.window_ns == 80_000_000
+    assert p.timesteps() == Timesteps(8, 4) and p.margins() == Margins(0.5, math.inf)
+    assert SnnLearnerParameters().event_settings().region is None
+    assert SnnLearnerParameters(event_by_polarity=True).network_config().inputs == 28 * 28
+    with pytest.raises(ParameterError, match=r'event_region: \[1, 2\]; accepted: left, top'):
+        SnnLearnerParameters(event_region=(1, 2)).event_settings()
+
+
+def test_what_follows_of_the_controllers():
+    settings = TimestepControllerParameters(
+        voltage_curve=(9.0, 12.0), min_dwell=7.0, learner_timeout=4.0).control_settings()
+    assert settings.battery.voltage_curve == (9.0, 12.0) and settings.policy.min_dwell_s == 7.0
+    assert settings.learner_timeout_s == 4.0
+    assert TimestepControllerParameters().control_settings().battery.voltage_curve == ()

@@ -1,0 +1,159 @@
+"""What sets T: parameters, then decisions, and the messages that the controller hears."""
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from topspark_ros.engine import NetworkConfig, create_network
+from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.methodology.profile import load_profile
+from topspark_ros.perception.controller_parameters import TimestepControllerParameters
+from topspark_ros.perception.controlling import MessageController
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.perception.messages import (
+    budget_age_s, decision_fields, learner_report, status_fields,
+)
+from topspark_ros.perception.online import Margins, OnlineLearner, OnlineSettings, Timesteps
+from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
+
+PROFILE = load_profile(Path(__file__).parents[2] / 'config' / 'profile_digits.yaml')
+PARAMETERS = SnnLearnerParameters(training_timesteps=32, inference_timesteps=16,
+                                  inference_margin=0.5)
+NAN = math.nan
+
+
+def new_learner() -> OnlineLearner:
+    return OnlineLearner(create_network(NetworkConfig(inputs=4, neurons=2)), (), Timesteps(1, 1),
+                         OnlineSettings(), ENERGY_TABLES['loihi'])
+
+
+def message(**fields) -> SimpleNamespace:
+    return SimpleNamespace(**{'sequence': 1, 'training_timesteps': 8, 'inference_timesteps': 4,
+                              'learning_share': 1.0, 'frame_share': 1.0, **fields})
+
+
+def test_parameters_count_until_a_decision_comes():
+    learner = new_learner()
+    steering = Steering(learner, PARAMETERS, {})
+    assert learner.timesteps == steering.decided == Timesteps(32, 16)
+    changed = SnnLearnerParameters(training_timesteps=2, inference_timesteps=2)
+    steering.reconfigure(changed)
+    assert learner.timesteps == Timesteps(2, 2)
+    assert steering.decide(message(frame_share=0.5)) == learner.timesteps == Timesteps(
+        8, 4, True, 1, 0.5)
+    steering.reconfigure(PARAMETERS)
+    assert learner.timesteps == Timesteps(8, 4, True, 1, 0.5)
+
+
+def test_learning_that_is_not_allowed_stays_off():
+    learner = new_learner()
+    steering = Steering(learner, PARAMETERS, {})
+    steering.allow_learning(False)
+    assert not learner.timesteps.learning
+    steering.decide(message())
+    assert not learner.timesteps.learning and steering.decided.learning
+    steering.allow_learning(True)
+    assert learner.timesteps.learning
+    steering.decide(message(learning_share=0.0))
+    assert not learner.timesteps.learning
+
+
+@pytest.mark.parametrize('fields, complaint', [
+    (dict(inference_timesteps=3), "inference_timesteps: 3; accepted: one of the profile's 4, 8"),
+    (dict(frame_share=NAN), 'frame_share: nan; accepted: 0 to 1')])
+def test_a_decision_that_is_refused_changes_nothing(fields, complaint):
+    learner = new_learner()
+    steering = Steering(learner, PARAMETERS, {4: Margins(), 8: Margins()})
+    with pytest.raises(ValueError) as error:
+        steering.decide(message(**fields))
+    assert str(error.value) == complaint
+    assert learner.timesteps == steering.decided == Timesteps(32, 16)
+
+
+def test_a_profile_tells_margins_and_where_it_does_not_fit():
+    margins = profile_margins(PROFILE)
+    assert tuple(margins) == PROFILE.timesteps
+    point = PROFILE.points[0]
+    assert margins[point.timesteps] == Margins(point.training.margin, point.inference.margin)
+    config = SnnLearnerParameters(neurons=PROFILE.neurons, rule=PROFILE.rule,
+                                  max_input_rate=PROFILE.max_input_rate).network_config()
+    assert profile_mismatches(PROFILE, config) == []
+    (mismatch,) = profile_mismatches(PROFILE, SnnLearnerParameters(neurons=7).network_config())
+    assert mismatch == (f'measured with neurons {PROFILE.neurons}, this network has 7: what '
+                        'decisions expect will be off')
+
+
+# The controller.
+
+def stamped(time_ns: int) -> SimpleNamespace:
+    return SimpleNamespace(stamp=SimpleNamespace(sec=time_ns // 10**9, nanosec=time_ns % 10**9))
+
+
+def status(now_s: float, sequence: int = 0) -> SimpleNamespace:
+    learner = new_learner()
+    learner.set_timesteps(Timesteps(16, 8, sequence=sequence))
+    return SimpleNamespace(header=stamped(round(now_s * 1e9)), **status_fields(
+        learner.status(now_s), received=0, dropped=0, rejected=0, skipped=0,
+        energy_model='loihi'))
+
+
+def budget(power: float, stamp_ns: int = 0) -> SimpleNamespace:
+    return SimpleNamespace(header=stamped(stamp_ns), source='operator', power=power, energy=NAN,
+                           duration=NAN, deadline=NAN, min_accuracy=NAN, lifetime=5.0)
+
+
+@pytest.fixture
+def controller():
+    return MessageController(PROFILE, TimestepControllerParameters().control_settings())
+
+
+def test_decisions_are_numbered(controller):
+    assert not controller.decide(0.0) and controller.decision is None    # nothing heard yet
+    controller.hear_learner(0.1, status(0.1))
+    assert controller.decide(0.1) and controller.sequence == 1
+    assert not controller.decide(0.2)
+    first = controller.decision
+    controller.hear_budget(0.3, budget(1e-7), 3 * 10**8)
+    assert controller.decide(0.3) and controller.sequence == 2
+    assert controller.decision.setting != first.setting
+    fields = decision_fields(controller.decision, controller.sequence)
+    learner = new_learner()
+    assert Steering(learner, PARAMETERS, profile_margins(PROFILE)).decide(
+        SimpleNamespace(**fields)) == learner.timesteps
+    assert learner.timesteps.sequence == 2
+
+
+def test_numbers_go_on_from_those_that_the_learner_knows(controller):
+    controller.hear_learner(0.0, status(0.0, sequence=41))
+    budget_set_ns = 10**9
+    controller.hear_budget(0.0, budget(1e-7, budget_set_ns), budget_set_ns)
+    assert controller.decide(0.0) and controller.sequence == 42
+
+
+def test_a_budget_lapses_by_its_own_stamp(controller):
+    controller.hear_learner(0.0, status(0.0))
+    controller.hear_budget(0.0, budget(1e-7, 10**9), 4 * 10**9)
+    assert controller.status(0.0).limits.strictest_power_w == 1e-7
+    assert math.isnan(controller.status(2.1).limits.strictest_power_w)
+    assert budget_age_s(budget(1.0, 10**9), 4 * 10**9) == 3.0
+    assert budget_age_s(budget(1.0), 4 * 10**9) == 0.0
+
+
+@pytest.mark.parametrize('energy', [-1.0, NAN, math.inf])
+def test_an_energy_that_is_none_is_refused(controller, energy):
+    broken = status(0.0, sequence=7)
+    broken.energy_total_estimated = energy
+    with pytest.raises(ValueError, match='energy_total_estimated: .*; accepted: a finite number'):
+        controller.hear_learner(0.0, broken)
+    assert controller.sequence == 0
+    metered = status(0.0)
+    metered.meter, metered.energy_total_measured = 'rapl', 2.0
+    assert learner_report(metered).metered and learner_report(metered).energy_j == 2.0
+
+
+def test_a_budget_that_is_none_is_refused(controller):
+    with pytest.raises(ValueError, match='power is -1.0, accepted is a finite number from 0'):
+        controller.hear_budget(0.0, budget(-1.0), 0)

@@ -1,0 +1,225 @@
+"""`topspark evaluate`: what learner and controller would have done over a recording."""
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from topspark_ros.cli import live_view, ros
+from topspark_ros.methodology.profile import load_profile
+from topspark_ros.perception.controller_parameters import TimestepControllerParameters
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.perception.parameters import checked, read_parameters
+from topspark_ros.perception.steering import profile_mismatches
+from topspark_ros.replay.archive import real_time_factor
+from topspark_ros.replay.definitions import typestore
+from topspark_ros.replay.evaluation import evaluate_all
+from topspark_ros.replay.figures import ACCURACY_WINDOW, figures
+from topspark_ros.replay.report import compare_reports, write_report
+from topspark_ros.replay.results import Evaluation
+from topspark_ros.replay.settings import EvaluationSettings
+from topspark_ros.replay.topics import TopicNames, find_topics
+from topspark_ros.streams.bags import Bag
+
+SUMMARY = ('Run learner and controller over a recording as they would have run on the robot, '
+           'repeatably, and write a report; or compare two reports.')
+RESULTS = Path('results')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    # Without a default of their own, the help does not say that it is None.
+    parser.set_defaults(
+        compare=None, output=None, config=None, profile='', timesteps='', seed=None,
+        controller=False, topic='', label_topic='', battery_topic='', budget_topic='', labels=None,
+        no_learning=False, weights=None, save_weights=None, duration=float('inf'))
+
+    def option(name: str, **details) -> None:
+        parser.add_argument(name, default=argparse.SUPPRESS, **details)
+
+    parser.add_argument('bag', type=Path, nargs='?', metavar='BAG',    # its default is not shown
+                        help='folder of a rosbag2 recording, or its .mcap or .db3 file'
+                        '%(default).0s')
+    option('--compare', type=Path, nargs=2, metavar=('A', 'B'),
+           help='put the reports in two folders side by side, without a BAG')
+    option('--output', type=Path, metavar='DIR',
+           help=f'folder of the report (default: {RESULTS}/evaluation, or comparison)')
+    option('--config', type=Path, metavar='YAML',
+           help="ROS parameters of the nodes, as config/topspark.yaml (default: the nodes' own)")
+    option('--timesteps', metavar='T,...',
+           help='fixed T, one run each, comma-separated, or training/inference such as 64/8 '
+           '(default: as parameters say)')
+    option('--controller', action='store_true',
+           help='a run with the controller in the loop, with the battery and budgets of the bag')
+    option('--profile', metavar='YAML',
+           help='file of `topspark profile`: what the controller reads, and the margins at each T '
+           '(default: as parameters say; for the controller the shipped one)')
+    for name, what in (('topic', 'to classify'), ('label-topic', 'of labels, topspark_ros/Label, '
+                        'or std_msgs/String for the next frame'),
+                       ('battery-topic', 'of sensor_msgs/BatteryState'),
+                       ('budget-topic', 'of topspark_ros/PowerBudget')):
+        option(f'--{name}', metavar='NAME', help=f'{what} (default: the only one)')
+    option('--labels', type=Path, metavar='CSV',
+           help='labels with the columns stamp,class_id instead of a topic; a stamp is in s with a '
+           'decimal point, or in ns')
+    option('--no-learning', action='store_true', help='classify only')
+    option('--weights', type=Path, metavar='FILE',
+           help='to begin with (default: the checkpoint_file of the parameters if it is there)')
+    option('--save-weights', type=Path, metavar='FILE', help='what has been learned, of one run')
+    option('--seed', type=int, help='of weights and spikes (default: as parameters say)')
+    parser.add_argument('--start', type=float, default=0.0, metavar='S',
+                        help='time of the bag to begin at')
+    option('--duration', type=float, metavar='S', help='of the bag (default: to its end)')
+    parser.add_argument('--jobs', type=int, default=1,
+                        help='runs at the same time, in processes; -1: one a core')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if (arguments.bag is None) == (arguments.compare is None):
+        raise ValueError('accepted is either a BAG or --compare A B')
+    if arguments.compare is not None:
+        folder = arguments.output or RESULTS / 'comparison'
+        with _writing(folder):
+            print(f'{compare_reports(folder, *arguments.compare)} written')
+        return 0
+    runs = _runs(arguments)
+    if arguments.save_weights is not None and (
+            len(runs) > 1 or not os.access(arguments.save_weights.absolute().parent, os.W_OK)):
+        raise ValueError(f'--save-weights is {arguments.save_weights}, accepted is, for one run, '
+                         'a file in a folder that can be written')
+    with Bag(arguments.bag, typestore()) as bag:
+        messages = find_topics(bag, runs[0].topics, runs[0].kind).input.messages
+    folder = arguments.output or RESULTS / 'evaluation'
+    with _writing(folder):    # before there is any work
+        folder.mkdir(parents=True, exist_ok=True)
+    for mismatch in dict.fromkeys(_mismatches(runs)):
+        print(f'topspark evaluate: {mismatch}', file=sys.stderr)
+    console = Console(highlight=False)
+    evaluations = _evaluate(arguments.bag, runs, arguments.jobs, messages, console)
+    with _writing(folder):
+        page = write_report(folder, evaluations)
+    console.print(_table(arguments.bag.name, evaluations))
+    for line in dict.fromkeys(line for each in evaluations for line in each.lost):
+        print(f'lost: {line}')
+    print(f'{page} written')
+    return 0
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ValueError(f'--output is {folder}, accepted is a folder that can be written: '
+                         f'{error.strerror}') from None
+
+
+def _runs(arguments: argparse.Namespace) -> list[EvaluationSettings]:
+    """Those that were asked for."""
+    learner = {} if arguments.config is None else read_parameters(
+        arguments.config, 'snn_learner', SnnLearnerParameters)
+    controller = {} if arguments.config is None else read_parameters(
+        arguments.config, 'timestep_controller', TimestepControllerParameters)
+    kind = '' if arguments.topic else learner.get('input', '')
+    if arguments.seed is not None:
+        learner |= checked(SnnLearnerParameters, {'seed': arguments.seed})
+    if arguments.profile:
+        learner['profile_file'] = controller['profile_file'] = arguments.profile
+    parameters = SnnLearnerParameters(**learner)
+    checkpoint = Path(parameters.checkpoint_file)
+    common = EvaluationSettings(
+        '', kind=kind, labels=arguments.labels, learning=not arguments.no_learning,
+        topics=TopicNames(arguments.topic, arguments.label_topic, arguments.battery_topic,
+                          arguments.budget_topic),
+        weights=arguments.weights or (checkpoint if checkpoint.is_file() else None),
+        save_weights=arguments.save_weights, start_s=arguments.start,
+        duration_s=arguments.duration)
+    own = parameters.training_timesteps, parameters.inference_timesteps
+    pairs = _pairs(arguments.timesteps) or ([] if arguments.controller else [own])
+    runs = [
+        replace(common, name=f'T = {pair[0]}' if pair[0] == pair[1] else f'T = {pair[0]}/{pair[1]}',
+                learner=replace(parameters, **checked(SnnLearnerParameters, dict(zip(
+                    ('training_timesteps', 'inference_timesteps'), pair)))))
+        for pair in dict.fromkeys(pairs)]
+    if arguments.controller:
+        controller.setdefault('profile_file', '')
+        controller['profile_file'] = controller['profile_file'] or _shipped_profile()
+        runs.append(replace(
+            common, name='controller',
+            learner=replace(parameters, profile_file=(parameters.profile_file
+                                                      or controller['profile_file'])),
+            controller=TimestepControllerParameters(**controller)))
+    return runs
+
+
+def _pairs(text: str) -> list[tuple[int, int]]:
+    """(training T, inference T) of each run."""
+    pairs = []
+    for part in text.split(',') if text else ():
+        values = part.split('/')
+        if len(values) > 2 or not all(value.strip().isdecimal() for value in values):
+            raise ValueError(f'--timesteps is {text!r}, accepted are whole numbers or '
+                             'training/inference, comma-separated, such as 4,16,64/16')
+        pairs.append((int(values[0]), int(values[-1])))
+    return pairs
+
+
+def _shipped_profile() -> str:
+    try:
+        return str(ros.configuration('profile_digits.yaml'))
+    except (ValueError, LookupError):
+        raise ValueError('--profile is not given, accepted is a file of `topspark profile` where '
+                         'the package is not installed with ROS 2') from None
+
+
+def _mismatches(runs: Sequence[EvaluationSettings]) -> Iterator[str]:
+    """What a profile was measured otherwise."""
+    for settings in runs:
+        path = settings.learner.profile_file
+        if path:
+            for mismatch in profile_mismatches(load_profile(path),
+                                               settings.learner.network_config()):
+                yield f'{path}: {mismatch}'
+
+
+def _evaluate(path: Path, runs: Sequence[EvaluationSettings], jobs: int, messages: int,
+              console: Console) -> list[Evaluation]:
+    """messages: of the input topic."""
+    with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
+                  TextColumn('{task.fields[speed]}'), TimeRemainingColumn(), console=console,
+                  transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task('messages', total=messages * len(runs), speed='')
+        began_s = time.perf_counter()
+        done: dict[int, tuple[int, float]] = {}
+
+        def report(number: int, count: int, bag_s: float) -> None:
+            done[number] = count, bag_s
+            count, bag_s = map(sum, zip(*done.values()))
+            passed_s = time.perf_counter() - began_s
+            progress.update(task, completed=count, speed=(
+                f'{count / passed_s:.0f}/s, {bag_s / passed_s:.1f} x real time'))
+
+        return evaluate_all(path, runs, jobs, report)
+
+
+def _table(title: str, evaluations: Sequence[Evaluation]) -> Table:
+    table = Table(title=Text(title))
+    table.add_column('run', no_wrap=True)
+    for name in ('frames', 'accuracy', f'last {ACCURACY_WINDOW}', 'a frame', 'power', 'real time'):
+        table.add_column(name, justify='right')
+    for run in evaluations:
+        of = figures(run)
+        table.add_row(
+            Text(run.name), f'{of.frames:,}', live_view.share(of.accuracy),
+            live_view.share(of.late_accuracy), live_view.quantity(of.frame_j, 'J'),
+            live_view.quantity(of.power_w, 'W'), f'{real_time_factor(run):.1f} x')
+    return table

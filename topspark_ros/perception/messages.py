@@ -1,0 +1,139 @@
+"""What messages say, by their fields: those that ROS delivers and those that bags hold."""
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from topspark_ros.methodology.battery import BatteryReading
+from topspark_ros.methodology.budgets import Budget
+from topspark_ros.methodology.closed_loop import LearnerReport
+from topspark_ros.methodology.policy import Decision
+from topspark_ros.methodology.ranges import RangeError
+from topspark_ros.perception.activity import Measured
+from topspark_ros.perception.online import OnlineStatus, Timesteps
+from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
+
+Message = Any     # of the type that each function names
+
+
+def stamp_ns(stamp: Message) -> int:
+    """builtin_interfaces/Time."""
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def gray_image(message: Message, last_stamp_ns: int) -> np.ndarray:
+    """A camera's frame, sensor_msgs/Image or CompressedImage, (height, width) uint8.
+
+    last_stamp_ns: of the frame before. Raises ImageError for a frame that cannot be read and for
+        one with this stamp, but for 0: no stamp.
+    """
+    if last_stamp_ns != 0 and stamp_ns(message.header.stamp) == last_stamp_ns:
+        raise ImageError('header.stamp: the same as of the frame before; accepted: each frame once')
+    if hasattr(message, 'format'):
+        return decode_compressed(message.format, message.data)
+    return to_gray(message.encoding, message.height, message.width, message.step,
+                   message.is_bigendian, message.data)
+
+
+def battery_reading(message: Message) -> BatteryReading:
+    """sensor_msgs/BatteryState."""
+    return BatteryReading(
+        percentage=message.percentage, voltage_v=message.voltage, current_a=message.current,
+        charge_ah=message.charge, capacity_ah=message.capacity,
+        design_capacity_ah=message.design_capacity)
+
+
+_BUDGET_FIELDS = {
+    'power_w': 'power', 'energy_j': 'energy', 'duration_s': 'duration', 'deadline_s': 'deadline',
+    'min_accuracy': 'min_accuracy', 'lifetime_s': 'lifetime'}
+
+
+def budget_from(message: Message) -> Budget:
+    """The limits of a PowerBudget; ValueError, naming its field, if one is not acceptable."""
+    try:
+        return Budget(**{limit: getattr(message, field)
+                         for limit, field in _BUDGET_FIELDS.items()})
+    except RangeError as error:
+        limit, rest = str(error).split(' ', 1)
+        raise ValueError(f'{_BUDGET_FIELDS[limit]} {rest}') from None
+
+
+def budget_age_s(message: Message, now_ns: int) -> float:
+    """How long ago a PowerBudget was set, s; without a stamp it is set now."""
+    set_ns = stamp_ns(message.header.stamp)
+    return (now_ns - set_ns) * 1e-9 if set_ns else 0.0
+
+
+def timesteps_from(decision: Message, accepted: tuple[int, ...], greatest: int) -> Timesteps:
+    """A TimestepDecision as the learner applies it; ValueError naming a field that is refused.
+
+    accepted: the T of a profile; empty: 1 to `greatest`.
+    """
+    for field in ('training_timesteps', 'inference_timesteps'):
+        value = getattr(decision, field)
+        if accepted and value not in accepted:
+            raise ValueError(f'{field}: {value}; accepted: one of the profile\'s '
+                             f'{", ".join(map(str, accepted))}')
+        if not 1 <= value <= greatest:
+            raise ValueError(f'{field}: {value}; accepted: 1 to {greatest}')
+    for field in ('learning_share', 'frame_share'):
+        value = getattr(decision, field)
+        if not 0.0 <= value <= 1.0:
+            raise ValueError(f'{field}: {value:g}; accepted: 0 to 1')
+    return Timesteps(decision.training_timesteps, decision.inference_timesteps,
+                     decision.learning_share, decision.sequence, decision.frame_share)
+
+
+def decision_fields(decision: Decision, sequence: int) -> dict[str, Any]:
+    """Of a TimestepDecision, but for its header."""
+    return dict(
+        sequence=sequence, training_timesteps=decision.training_timesteps,
+        inference_timesteps=decision.inference_timesteps, learning_share=decision.learning_share,
+        frame_share=decision.frame_share, reason=int(decision.reason), detail=decision.detail,
+        expected_accuracy=decision.expected_accuracy,
+        expected_latency=decision.expected_latency_s, expected_energy=decision.expected_energy_j,
+        expected_power=decision.expected_power_w)
+
+
+def status_fields(status: OnlineStatus, *, received: int, dropped: int, rejected: int,
+                  skipped: int, energy_model: str, measured: Measured = Measured(),
+                  meter: str = '') -> dict[str, Any]:
+    """Of a LearnerStatus, but for its header. received, dropped, rejected, skipped: frames."""
+    timesteps, totals, activity = status.timesteps, status.totals, status.activity
+    return dict(
+        decision_sequence=timesteps.sequence,
+        training_timesteps=timesteps.training, inference_timesteps=timesteps.inference,
+        learning_share=timesteps.learning_share, frame_share=timesteps.frame_share,
+        frame_rate=activity.frame_rate_hz, learned_share=activity.learned_share,
+        latency_p50=activity.latency_p50_s, latency_p95=activity.latency_p95_s,
+        inference_time=activity.inference_s, energy_estimated=activity.energy_j,
+        power_estimated=activity.power_w, energy_total_estimated=totals.energy_j,
+        energy_measured=measured.energy_j, power_measured=measured.power_w,
+        energy_total_measured=measured.total_j, frames_received=received,
+        frames_classified=totals.classified, frames_dropped=dropped, frames_rejected=rejected,
+        frames_skipped=skipped, frames_learned=totals.learned,
+        labels_received=totals.labels, labels_unmatched=totals.labels_unmatched,
+        mean_input_spikes=activity.input_spikes, mean_output_spikes=activity.output_spikes,
+        synaptic_operations=activity.synaptic_operations,
+        recruited_neurons=status.recruited_neurons, labelled_neurons=status.labelled_neurons,
+        accuracy=status.accuracy, accuracy_window=status.accuracy_frames,
+        energy_model=energy_model, meter=meter)
+
+
+def learner_report(message: Message) -> LearnerReport:
+    """What the controller learns of a LearnerStatus; ValueError for an energy that is none."""
+    field = 'energy_total_measured' if message.meter else 'energy_total_estimated'
+    energy_j = getattr(message, field)
+    if not 0.0 <= energy_j < math.inf:
+        raise ValueError(f'{field}: {energy_j:g}; accepted: a finite number from 0')
+    return LearnerReport(
+        time_s=stamp_ns(message.header.stamp) * 1e-9,
+        training_timesteps=message.training_timesteps,
+        inference_timesteps=message.inference_timesteps, learning_share=message.learning_share,
+        frame_share=message.frame_share, classified=message.frames_classified,
+        skipped=message.frames_skipped, learned=message.frames_learned, energy_j=energy_j,
+        frame_rate_hz=message.frame_rate,
+        metered=bool(message.meter), decided=message.decision_sequence > 0,
+        latency_s=message.latency_p95, inference_s=message.inference_time)

@@ -1,0 +1,120 @@
+"""Parameters from one declaration: a frozen dataclass whose fields carry everything.
+
+    @dataclass(frozen=True)
+    class CameraParameters:
+        frame_rate: float = parameter(20.0, 'Frames a second.', unit='Hz', low=0.1, high=240)
+        dataset: str = parameter('digits', 'Images.', choices=('digits', 'mnist'), fixed=True)
+
+The default, the description, the accepted range and whether a running node takes
+a change (`fixed=False`) stand once. A node declares them to ROS; an evaluation reads the same
+file of ROS parameters.
+"""
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ANY_NODE = '/**'
+OF_ROS = ('autostart', 'use_sim_time', 'qos_overrides')     # a node's, whatever it computes
+
+
+class ParameterError(ValueError):
+    """A parameter was refused: one line with its name, the value and what is accepted."""
+
+
+def parameter(default: Any, description: str, *, unit: str = '', low: float | None = None,
+              high: float | None = None, choices: tuple[str, ...] = (), fixed: bool = False) -> Any:
+    """Declare one parameter as a dataclass field.
+
+    `low` and `high` bound a number, or each number of a list, inclusively.
+    `fixed` parameters are taken when the node starts and refused afterwards.
+    """
+    metadata = dict(description=description, unit=unit, low=low, high=high, choices=choices,
+                    fixed=fixed)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def check(field: dataclasses.Field, value: Any) -> None:
+    """Raise ParameterError, naming field, value and what is accepted, when `value` does not fit."""
+    meta = field.metadata
+    if meta['choices'] and value not in meta['choices']:
+        raise ParameterError(f'{field.name}: {value!r} is not one of {", ".join(meta["choices"])}')
+    if meta['low'] is None:
+        return
+    for number in value if isinstance(value, (list, tuple)) else (value,):
+        if not meta['low'] <= number <= meta['high'] and not (
+                isinstance(field.default, tuple) and math.isnan(number)):
+            raise ParameterError(f'{field.name}: {number!r} is outside '
+                                 f'{meta["low"]} to {meta["high"]} {meta["unit"]}'.rstrip())
+
+
+def checked(declaration: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Values by name as the fields of a declaration take them.
+
+    Raises ParameterError for a name that is not declared, another type, or a value out of range.
+    """
+    fields = {field.name: field for field in dataclasses.fields(declaration)}
+    result = {}
+    for name, value in values.items():
+        if name not in fields:
+            raise ParameterError(f'{name}: no such parameter, accepted: {", ".join(fields)}')
+        result[name] = _typed(fields[name], value)
+        check(fields[name], result[name])
+    return result
+
+
+def read_parameters(path: Path, node: str, declaration: type) -> dict[str, Any]:
+    """What a file of ROS parameters sets for one node, checked.
+
+    Entries are `/**/NODE`, `NODE` or `/NAMESPACE/NODE`, which count more than `/**`, for all nodes;
+    there, names of other nodes' parameters are passed over.
+
+    Raises ParameterError naming the file for one that cannot be read, several entries for the node,
+    and what `checked` refuses.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ParameterError(f'{path}: {error.strerror}, accepted is a file of ROS parameters'
+                             ) from None
+    except (yaml.YAMLError, UnicodeError):
+        content = None
+    entries = {key: entry.get('ros__parameters') for key, entry in content.items()
+               if isinstance(entry, dict)} if isinstance(content, dict) else {}
+    if not any(isinstance(entry, dict) for entry in entries.values()):
+        raise ParameterError(f'{path}: no ROS parameters, accepted is YAML such as /**/{node}: '
+                             '{ros__parameters: {name: value}}')
+    own = [key for key in entries if str(key).rpartition('/')[2] == node]
+    if len(own) > 1:
+        raise ParameterError(f'{path}: {", ".join(own)} are all for {node}, accepted is one')
+    known = {field.name for field in dataclasses.fields(declaration)}
+    shared = {name: value for name, value in (entries.get(ANY_NODE) or {}).items()
+              if name in known}
+    given = {name: value for key in own for name, value in (entries[key] or {}).items()
+             if name not in OF_ROS}
+    try:
+        return checked(declaration, shared | given)
+    except ParameterError as error:
+        raise ParameterError(f'{path}: {error}') from None
+
+
+def _typed(field: dataclasses.Field, value: Any) -> Any:
+    kind = type(field.default)
+    if kind is float and isinstance(value, str):    # ROS takes 1e-3 for a number, YAML 1.1 does not
+        try:
+            value = float(value)
+        except ValueError:
+            pass
+    if kind is tuple and type(value) is list and {type(item) for item in value} <= {
+            type(field.default[0])}:
+        return tuple(value)
+    if type(value) is not kind:
+        accepted = (f'a list of {type(field.default[0]).__name__}' if kind is tuple
+                    else kind.__name__)
+        raise ParameterError(f'{field.name}: {value!r} is {type(value).__name__}, accepted is '
+                             f'{accepted}')
+    return value

@@ -1,0 +1,1 @@
+"""Recordings: datasets written as bags, bags evaluated as the nodes would, and reports of it."""

@@ -1,0 +1,60 @@
+"""Labels out of a table: which class a moment shows."""
+from __future__ import annotations
+
+import csv
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import NamedTuple
+
+COLUMNS = ('stamp', 'class_id')
+_ACCEPTED_STAMP = 'seconds with a decimal point, or whole nanoseconds, above 0'
+
+
+class LabelError(ValueError):
+    """A table was refused: one line with file, line and what is accepted."""
+
+
+class StampedLabel(NamedTuple):
+    """stamp_ns: of the frame, or within the window of events."""
+
+    stamp_ns: int
+    class_id: str
+
+
+def read_labels(path: Path) -> list[StampedLabel]:
+    """The labels of a CSV file with the columns `stamp` and `class_id`, by stamp.
+
+    A stamp is in seconds with a decimal point (1735689600.05), or whole nanoseconds. Other columns
+    are passed over. Raises LabelError.
+    """
+    try:
+        with open(path, newline='', encoding='utf-8-sig') as file:
+            table = csv.DictReader(file, strict=True)
+            if not set(COLUMNS) <= set(table.fieldnames or ()):
+                raise LabelError(f'{path}: line 1: columns are '
+                                 f'{",".join(table.fieldnames or ()) or "none"}, accepted is a '
+                                 f'header with {",".join(COLUMNS)}')
+            labels = [_label(path, table.line_num, row) for row in table]
+    except OSError as error:
+        raise LabelError(f'{path}: {error.strerror}, accepted is a CSV file with '
+                         f'{",".join(COLUMNS)}') from None
+    except (csv.Error, UnicodeError) as error:
+        raise LabelError(f'{path}: {error}, accepted is a CSV file with {",".join(COLUMNS)}'
+                         ) from None
+    if not labels:
+        raise LabelError(f'{path}: 0 labels, accepted is 1 or more')
+    return sorted(labels, key=lambda label: label.stamp_ns)
+
+
+def _label(path: Path, line: int, row: dict[str, str | None]) -> StampedLabel:
+    stamp, class_id = ((row[column] or '').strip() for column in COLUMNS)
+    try:
+        stamp_ns = int(Decimal(stamp).scaleb(9) if '.' in stamp else stamp)
+    except (ValueError, InvalidOperation, OverflowError):
+        stamp_ns = 0
+    if not 0 < stamp_ns < 2**63:
+        raise LabelError(f'{path}: line {line}: stamp is {stamp!r}, accepted is {_ACCEPTED_STAMP}')
+    if not class_id:
+        raise LabelError(f'{path}: line {line}: class_id is empty, accepted is any name that is '
+                         'not')
+    return StampedLabel(stamp_ns, class_id)

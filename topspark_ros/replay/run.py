@@ -1,0 +1,369 @@
+"""One run over a bag: the pipeline of the nodes on the clock of the recording."""
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+
+from topspark_ros.engine import (
+    Network, create_network, load_checkpoint, save_checkpoint, warm_up,
+)
+from topspark_ros.methodology.battery import BatteryError
+from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.methodology.profile import load_profile
+from topspark_ros.perception.controlling import MessageController
+from topspark_ros.perception.messages import Message, decision_fields, stamp_ns, status_fields
+from topspark_ros.perception.online import OnlineLearner, OnlineStatus, Sample
+from topspark_ros.perception.samples import ImageSamples, push_packet
+from topspark_ros.perception.steering import Steering, profile_margins
+from topspark_ros.replay.labels import read_labels
+from topspark_ros.replay.results import FRAMES, NONE, STATUS, Decided, Evaluation
+from topspark_ros.replay.settings import EvaluationError, EvaluationSettings, told
+from topspark_ros.replay.topics import LABEL, find_topics
+from topspark_ros.streams import events
+from topspark_ros.streams.bags import Bag, BagError, Recorded
+from topspark_ros.streams.events import EventError, EventStream
+from topspark_ros.streams.images import ImageError
+from topspark_ros.streams.share import FrameShare
+
+Progress = Callable[[int, float], object]    # of messages and the time of the bag, s
+
+
+class _Frame(NamedTuple):
+    """A row of FRAMES, with names of classes in the place of their indices."""
+
+    time_s: float
+    stamp_ns: int
+    taken: bool = False
+    label: str | None = None
+    predicted: str | None = None
+    score: float = 0.0
+    timesteps: int = 0
+    learning: bool = False
+    energy_j: float = 0.0
+
+
+class Run:
+    """Made, it has read and compiled what it needs. Times are of the bag, s since its beginning.
+
+    progress: as of `evaluate`.
+
+    Raises what `evaluate` does.
+    """
+
+    def __init__(self, bag: Bag, settings: EvaluationSettings, progress: Progress):
+        self._bag, self._settings, self._progress = bag, settings, progress
+        self._topics = find_topics(bag, settings.topics, settings.kind)
+        p = replace(settings.learner, input=self._topics.kind)
+        self._learner_parameters = p
+        self._begin_ns = bag.begin_ns + round(settings.start_s * 1e9)
+        if self._begin_ns > bag.end_ns:
+            raise EvaluationError(f'{bag.path}: start is {settings.start_s:g} s, accepted is 0 to '
+                                  f'{(bag.end_ns - bag.begin_ns) * 1e-9:g}')
+        self._end_ns = min(bag.end_ns + 1, self._begin_ns + round(
+            min(settings.duration_s, 1e9) * 1e9))
+        self._now_ns = self._begin_ns
+
+        network, class_names = create_network(p.network_config()), ()
+        if settings.weights is not None:
+            network, class_names = load_checkpoint(settings.weights, network.config)
+        warm_up(network)
+        margins = profile_margins(load_profile(p.profile_file)) if p.profile_file else {}
+        self._learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(),
+                                      ENERGY_TABLES[p.energy_model])
+        self._steering = Steering(self._learner, p, margins)
+        self._steering.allow_learning(settings.learning)
+        self._share = FrameShare()
+        self._images = ImageSamples()
+        if self._topics.kind == 'events':
+            events.warm_up(p.event_settings())
+            self._events = EventStream(p.event_settings())
+        self._labels = iter(() if settings.labels is None else read_labels(settings.labels))
+        self._next_label = next(self._labels, None)
+
+        self._frames: list[_Frame] = []
+        self._rows: dict[int, int] = {}       # of the frames, by stamp
+        self._status: list[tuple] = []
+        self._decisions: list[Decided] = []
+        self._counts = Counter()
+        self._refused: dict[tuple[str, str], tuple[str, int]] = {}    # by topic and field
+        c = settings.controller
+        self._controller, self._looks = None, itertools.repeat(math.inf)
+        if c is not None:
+            profile = load_profile(c.profile_file)
+            self._inference_s = {point.timesteps: point.inference.latency_s
+                                 for point in profile.points}
+            self._controller = MessageController(profile, c.control_settings())
+            self._looks = self._periods(c.control_period)
+        self._statuses = self._periods(p.status_period)
+        self._next_status_s, self._next_look_s = next(self._statuses), next(self._looks)
+
+    def run(self) -> Evaluation:
+        """Once only; took_s is unknown."""
+        topics = self._topics
+        read = {topics.input.name:
+                self._on_packet if topics.kind == 'events' else self._on_image}
+        if topics.label is not None and self._settings.labels is None:
+            read[topics.label.name] = self._on_label
+        if self._controller is not None:
+            self._hear_latched()
+            for topic, hear in ((topics.battery, self._on_battery),
+                                (topics.budget, self._on_budget)):
+                if topic is not None:
+                    read[topic.name] = hear
+        wanted = [topic for topic in (topics.input, topics.label, topics.battery, topics.budget)
+                  if topic is not None and topic.name in read]
+        for recorded in self._bag.messages(wanted, self._begin_ns, self._end_ns):
+            self._now_ns = recorded.recorded_ns
+            now_s = self._time_s(self._now_ns)
+            self._advance(now_s)
+            self._hear(recorded, read[recorded.topic], now_s)
+            self._learner.learn_due(now_s)
+            if recorded.topic == topics.input.name:
+                self._counts['messages'] += 1
+                self._progress(self._counts['messages'],
+                               now_s - self._time_s(self._begin_ns))
+        self._finish(self._time_s(self._end_ns - 1))
+        return self._evaluation()
+
+    # The clock -----------------------------------------------------------------------------
+
+    def _time_s(self, recorded_ns: int) -> float:
+        return (recorded_ns - self._bag.begin_ns) * 1e-9
+
+    def _periods(self, period_s: float) -> Iterator[float]:
+        """Times at which something is due that a timer does."""
+        begin_s = self._time_s(self._begin_ns)
+        return (begin_s + number * period_s for number in itertools.count(1))
+
+    def _advance(self, until_s: float) -> None:
+        """Do what is due by then, in order."""
+        while True:
+            due_s = self._learner.next_due_s()
+            learning_s = math.inf if due_s is None else due_s
+            now_s = min(learning_s, self._next_status_s, self._next_look_s)
+            if now_s > until_s:
+                return
+            if learning_s == now_s:
+                self._learner.learn_due(now_s)
+            elif self._next_status_s == now_s:
+                self._next_status_s = next(self._statuses)
+                self._report(now_s)
+            else:
+                self._next_look_s = next(self._looks)
+                self._decide(now_s)
+
+    def _finish(self, end_s: float) -> None:
+        """What still waits is learned, and counted in a last status."""
+        self._advance(end_s)
+        while (due_s := self._learner.next_due_s()) is not None:
+            end_s = max(end_s, due_s)
+            self._learner.learn_due(due_s)
+        if not self._status or self._status[-1][0] < end_s:
+            self._note_status(end_s, self._learner.status(end_s))
+        self._take_labels(2**63)
+
+    # Messages ------------------------------------------------------------------------------
+
+    def _hear(self, recorded: Recorded, handle: Callable[[float, Message], None],
+              now_s: float) -> None:
+        try:
+            message = self._bag.deserialize(recorded)
+        except BagError as error:
+            self._refuse(recorded.topic, error)
+            return
+        handle(now_s, message)
+
+    def _refuse(self, topic: str, error: ValueError) -> None:
+        """Counted, and told once of each field."""
+        self._counts['refused'] += 1
+        kind = topic, str(error).split()[0]
+        line, times = self._refused.get(kind, (f'{topic}: {error}', 0))
+        self._refused[kind] = line, times + 1
+
+    def _on_image(self, now_s: float, message: Message) -> None:
+        stamp = stamp_ns(message.header.stamp)
+        self._counts['received'] += 1
+        if not self._is_taken(now_s, stamp):
+            return
+        try:
+            sample = self._images.take(message)
+        except ImageError as error:
+            self._counts['rejected'] += 1
+            self._refuse(self._topics.input.name, error)
+            return
+        self._classify(now_s, stamp, sample, stamp)
+
+    def _on_packet(self, now_s: float, message: Message) -> None:
+        try:
+            windows = push_packet(self._events, message, self._now_ns)
+        except EventError as error:
+            self._refuse(self._topics.input.name, error)
+            return
+        for seen in windows:
+            self._counts['received'] += 1
+            if self._is_taken(now_s, seen.stamp_ns):
+                self._classify(now_s, seen.stamp_ns, seen.view(), seen.begin_ns)
+
+    def _is_taken(self, now_s: float, stamp: int) -> bool:
+        """Whether a frame belongs to the share that is processed."""
+        taken = self._share.takes(self._steering.decided.frame_share)
+        if not taken:
+            self._counts['skipped'] += 1
+            self._frames.append(_Frame(now_s, stamp))
+        return taken
+
+    def _classify(self, now_s: float, stamp: int, sample: Sample, begin: int) -> None:
+        self._take_labels(stamp)
+        # What a label has come for is learned before the next frame is classified.
+        self._learner.learn_due(now_s)
+        result = self._learner.classify(stamp, sample, now_s, begin)
+        self._rows[stamp] = len(self._frames)
+        self._counts['named'] += result.label is not None
+        self._frames.append(_Frame(
+            now_s, stamp, True, result.label, result.class_name, result.score, result.timesteps,
+            result.learning, result.energy_j))
+
+    def _take_labels(self, until: int) -> None:
+        """From the table: those that may name a frame with this stamp, and older ones."""
+        while self._next_label is not None and self._next_label.stamp_ns <= until:
+            self._teach(str(self._settings.labels), *self._next_label)
+            self._next_label = next(self._labels, None)
+
+    def _on_label(self, now_s: float, message: Message) -> None:
+        stamp, class_id = ((stamp_ns(message.header.stamp), message.class_id)
+                           if self._topics.label.type == LABEL else (0, message.data))
+        self._teach(self._topics.label.name, stamp, class_id)
+
+    def _teach(self, source: str, stamp: int, class_id: str) -> None:
+        try:
+            named = self._learner.add_label(stamp, class_id)
+        except ValueError as error:
+            self._refuse(source, error)
+            return
+        if named is not None:
+            self._counts['named'] += 1
+            row = self._rows[named]
+            self._frames[row] = self._frames[row]._replace(label=class_id)
+
+    # The controller ------------------------------------------------------------------------
+
+    def _hear_latched(self) -> None:
+        """Budgets are latched: what was set before the beginning is in force."""
+        if self._topics.budget is not None:
+            for recorded in self._bag.messages([self._topics.budget], None, self._begin_ns):
+                self._hear(recorded, self._on_budget, self._time_s(self._begin_ns))
+
+    def _on_battery(self, now_s: float, message: Message) -> None:
+        self._counts['battery states'] += 1
+        try:
+            self._controller.hear_battery(now_s, message)
+        except BatteryError as error:
+            self._refuse(self._topics.battery.name, error)
+
+    def _on_budget(self, now_s: float, message: Message) -> None:
+        self._counts['budgets'] += 1
+        try:
+            self._controller.hear_budget(now_s, message, self._now_ns)
+        except ValueError as error:
+            self._refuse(self._topics.budget.name, error)
+            return
+        self._decide(now_s)     # a new limit is not to wait for the next look
+
+    def _decide(self, now_s: float) -> None:
+        controller = self._controller
+        if not controller.decide(now_s):
+            return
+        decision, sequence = controller.decision, controller.sequence
+        try:
+            self._steering.decide(SimpleNamespace(**decision_fields(decision, sequence)))
+        except ValueError as error:
+            self._refuse('timestep_decision', error)
+            return
+        self._decisions.append(Decided(
+            now_s, sequence, decision.training_timesteps, decision.inference_timesteps,
+            decision.learning_share, decision.frame_share, decision.reason.name, decision.detail))
+
+    def _report(self, now_s: float) -> None:
+        """The learner's status; the controller hears it."""
+        status = self._learner.status(now_s)
+        if self._controller is not None:
+            counts = self._counts
+            fields = status_fields(
+                self._timed(status), received=counts['received'], dropped=0,
+                rejected=counts['rejected'], skipped=counts['skipped'],
+                energy_model=self._learner_parameters.energy_model)
+            stamp = SimpleNamespace(sec=0, nanosec=round(now_s * 1e9))
+            self._controller.hear_learner(now_s, SimpleNamespace(
+                header=SimpleNamespace(stamp=stamp), **fields))
+        self._note_status(now_s, status)
+
+    def _timed(self, status: OnlineStatus) -> OnlineStatus:
+        """With the inference time of the profile: a measured one differs from run to run."""
+        inference_s = self._inference_s.get(status.timesteps.inference, math.nan)
+        return replace(status, activity=replace(
+            status.activity, inference_s=inference_s, latency_p50_s=inference_s,
+            latency_p95_s=inference_s))
+
+    def _note_status(self, now_s: float, status: OnlineStatus) -> None:
+        power_limit_w = mission_power_w = state_of_charge = math.nan
+        if self._controller is not None:
+            known = self._controller.status(now_s)
+            power_limit_w = known.limits.strictest_power_w
+            mission_power_w = known.limits.mission_power_w
+            state_of_charge = known.state_of_charge
+        timesteps, activity = status.timesteps, status.activity
+        self._status.append((
+            now_s, timesteps.training, timesteps.inference, timesteps.learning_share,
+            timesteps.frame_share, activity.frame_rate_hz, activity.power_w,
+            status.totals.energy_j, status.accuracy, status.recruited_neurons, power_limit_w,
+            mission_power_w, state_of_charge))
+
+    # The result ----------------------------------------------------------------------------
+
+    def _evaluation(self) -> Evaluation:
+        settings, totals = self._settings, self._learner.totals
+        network, class_names = self._learner.snapshot()
+        if settings.save_weights is not None:
+            save_checkpoint(settings.save_weights, network, class_names)
+        index = {None: NONE} | {name: number for number, name in enumerate(class_names)}
+        frames = [frame._replace(label=index[frame.label], predicted=index[frame.predicted])
+                  for frame in self._frames]
+        counts = self._counts
+        return Evaluation(
+            name=settings.name, settings=told(settings, self._bag.path, self._topics),
+            class_names=class_names, frames=np.array(frames, FRAMES),
+            status=np.array(self._status, STATUS), decisions=tuple(self._decisions),
+            receptive_fields=_receptive_fields(network),
+            lost=(*self._bag.lost, *(line if times == 1 else f'{line} (refused {times} times)'
+                                     for line, times in self._refused.values())),
+            counts={
+                'messages': counts['messages'], 'frames': counts['received'],
+                'classified': totals.classified, 'left out': counts['skipped'],
+                'rejected': counts['rejected'], 'learned': totals.learned,
+                'labels': totals.labels, 'labels of no frame': totals.labels - counts['named'],
+                'battery states': counts['battery states'], 'budgets': counts['budgets'],
+                'decisions': len(self._decisions), 'refused': counts['refused'],
+            } | self._event_counts(),
+            bag_s=(self._end_ns - 1 - self._begin_ns) * 1e-9, took_s=math.nan)
+
+
+    def _event_counts(self) -> dict[str, int]:
+        if self._topics.kind != 'events':
+            return {}
+        return {f'events: {name.replace("_", " ")}': count
+                for name, count in self._events.counts._asdict().items()}
+
+
+def _receptive_fields(network: Network) -> np.ndarray:
+    """Of the neurons in use, (neurons, inputs) float32, those with most experience first."""
+    state, fields = network.state(), network.receptive_fields()
+    used = (state['attractions'] if 'attractions' in state
+            else state['responses'].sum(axis=1))[:len(fields)]
+    return fields[np.argsort(-used, kind='stable')]
