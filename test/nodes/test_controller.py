@@ -331,7 +331,8 @@ def test_a_wrong_profile_is_corrected(unlimited):
 def test_less_and_less_power_ends_learning_bit_by_bit_then_thins_out_frames_then_pauses(unlimited):
     free = unlimited.decisions[-1]
     seen = [free]
-    for power in (*(free.expected_power * 0.7 ** step for step in range(1, 16)), 0.0):
+    # Fine steps: without learning, all frames at the least T cost only 12 % less than with some.
+    for power in (*(free.expected_power * 0.92 ** step for step in range(1, 64)), 0.0):
         unlimited.hear_budget(power=power)
         unlimited.rig.wait_for(lambda: unlimited.decisions[-1].expected_power <= power)
         seen.append(unlimited.decisions[-1])

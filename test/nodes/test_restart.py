@@ -7,10 +7,10 @@ from rig import Camera, image, msg
 
 from std_srvs.srv import Trigger
 
-from topspark_ros.methodology.policy import Reason
 from topspark_ros.nodes import qos
 
 LEARNER, CONTROLLER = 'snn_learner', 'timestep_controller'
+LIMIT_W = 2e-5
 
 
 class Life:
@@ -30,7 +30,8 @@ class Life:
         def kept() -> bool:
             self.camera.send(image(self.camera.next_digit()[0]))     # it spends while it sees
             return (self.camera.results and self.decisions
-                    and self.decisions[-1].reason == Reason.POWER
+                    and self.controller[-1].power_limit == LIMIT_W
+                    and self.decisions[-1].expected_power <= LIMIT_W
                     and self.statuses[-1].decision_sequence == self.decisions[-1].sequence)
         self._rig.wait_for(kept, 'the limit is kept')
 
@@ -44,9 +45,8 @@ def test_killed_together_they_go_on_with_weights_and_budget(rig, tmp_path):
     first = Life(rig, checkpoint)
     first.camera.meet(lambda: image(first.camera.next_digit()[0]))
     first.camera.teach(20)
-    limit_w = 0.3 * rig.wait_for(lambda: first.statuses[-1].power_estimated, 'a power')
     rig.publish('power_budget', msg.PowerBudget(
-        source='operator', power=limit_w, energy=math.nan, duration=math.nan, deadline=math.nan,
+        source='operator', power=LIMIT_W, energy=math.nan, duration=math.nan, deadline=math.nan,
         min_accuracy=math.nan, lifetime=math.nan), qos.STATE)
     first.wait_until_it_keeps_the_limit()
     neurons = first.statuses[-1].recruited_neurons
@@ -59,5 +59,4 @@ def test_killed_together_they_go_on_with_weights_and_budget(rig, tmp_path):
     assert second.statuses[0].frames_classified == 0
     second.wait_until_it_keeps_the_limit()
     assert second.camera.results[0].class_ids == first.camera.results[-1].class_ids
-    rig.wait_for(lambda: second.controller[-1].power_limit == limit_w, 'the budget of before')
     assert list(second.controller[-1].budget_sources) == ['operator']
