@@ -32,6 +32,7 @@ NEVER = 2.0**20  # steps, more than any presentation has
 CHUNK = 64  # steps that are encoded at once, at most: the bits of a word of Bernoulli trials
 ALL = np.uint64(2**64 - 1)
 ONE, ZERO = np.uint64(1), np.uint64(0)
+LAST_DAY = np.uint64(CHUNK - 1)
 # The place of the only set bit of a word, by a perfect hash (Leiserson, Prokop and Randall 1998).
 DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 DE_BRUIJN_SHIFT = np.uint64(58)
@@ -44,7 +45,8 @@ class Encoded(NamedTuple):
     """One sample, one entry for every active input, and its spikes in some steps."""
 
     active: np.ndarray  # (inputs + 1,) int32, the inputs that may spike, ascending
-    probability: np.ndarray  # (inputs,) float64, expected spikes a step
+    probability: np.ndarray  # (inputs + 1,) float64, expected spikes a step
+    phase: np.ndarray  # (inputs + 1,) float64, see spike_phases
     interval: np.ndarray  # (inputs,) uint64, 2**-32 steps; BERNOULLI: digits of the probability
     pending: np.ndarray  # (inputs,) uint64, time of the next spike; BERNOULLI: trials to come
     undecided: np.ndarray  # (inputs,) uint64, BERNOULLI: trials whose outcome is still open
@@ -68,9 +70,14 @@ def spike_phases(inputs):
 
 
 @kernel
-def active_inputs(pixels, active):
-    """Fill `active` with the inputs of non-zero intensity; how many they are."""
-    count = 0
+def find_active(encoded, pixels, phases):
+    """List the inputs of non-zero intensity, with it in the place of their probability.
+
+    Returns how many they are. What later loops need is laid out without gaps, for those to run
+    many at a time. Indices are unsigned, for signed ones may be negative and count from the end.
+    """
+    active, intensity, phase = encoded.active, encoded.probability, encoded.phase
+    count = ZERO
     whole = pixels.size - pixels.size % BLOCK
     for first in range(0, whole, BLOCK):
         total = np.float32(0)
@@ -79,11 +86,30 @@ def active_inputs(pixels, active):
         if total > 0:
             for i in range(first, first + BLOCK):
                 active[count] = i
-                count += pixels[i] > 0
+                intensity[count] = pixels[i]
+                phase[count] = phases[i]
+                count += np.uint64(pixels[i] > 0)
     for i in range(whole, pixels.size):
         active[count] = i
-        count += pixels[i] > 0
-    return count
+        intensity[count] = pixels[i]
+        phase[count] = phases[i]
+        count += np.uint64(pixels[i] > 0)
+    return np.int64(count)
+
+
+@kernel
+def norm(values):
+    """L2. Four sums in turns: each addition waits for the one before it."""
+    a = b = c = d = 0.0
+    whole = values.size - values.size % 4
+    for i in range(0, whole, 4):
+        a += values[i] ** 2
+        b += values[i + 1] ** 2
+        c += values[i + 2] ** 2
+        d += values[i + 3] ** 2
+    for i in range(whole, values.size):
+        a += values[i] ** 2
+    return np.sqrt((a + b) + (c + d))
 
 
 @allocating
@@ -91,7 +117,8 @@ def encoded_of(inputs):
     """Memory for encoded samples."""
     return Encoded(
         np.empty(inputs + 1, np.int32),
-        np.empty(inputs, np.float64),
+        np.empty(inputs + 1),
+        np.empty(inputs + 1),
         np.empty(inputs, np.uint64),
         np.empty(inputs, np.uint64),
         np.empty(inputs, np.uint64),
@@ -106,16 +133,15 @@ def encoded_of(inputs):
 @kernel
 def prepare(encoded, coding, normalisation, pixels, rate, timesteps, phases):
     """Encode a sample, pixels (inputs,) float32; its number of active inputs."""
-    count = active_inputs(pixels, encoded.active)
-    squares = 0.0
+    count = find_active(encoded, pixels, phases)
+    probability = encoded.probability[:count]
     brightest = 0.0
+    if coding == FIRST_SPIKE:
+        for x in probability:
+            brightest = max(brightest, x)
+    scale = rate / (WHITE if normalisation == FULL_SCALE else norm(probability))
     for a in range(count):
-        x = np.float64(pixels[encoded.active[a]])
-        squares += x * x
-        brightest = max(brightest, x)
-    scale = rate / (WHITE if normalisation == FULL_SCALE else np.sqrt(squares))
-    for a in range(count):
-        encoded.probability[a] = min(1.0, scale * pixels[encoded.active[a]])
+        probability[a] = min(1.0, scale * probability[a])
     if coding == FIRST_SPIKE:  # one spike, the brighter the earlier (Thorpe et al. 2001)
         for a in range(count):
             delay = (1.0 - pixels[encoded.active[a]] / brightest) * timesteps
@@ -123,12 +149,12 @@ def prepare(encoded, coding, normalisation, pixels, rate, timesteps, phases):
             encoded.pending[a] = np.uint64(min(delay, timesteps - 1.0) * STEP)
     elif coding == BERNOULLI:
         for a in range(count):
-            encoded.interval[a] = np.uint64(encoded.probability[a] * STEP)
+            encoded.interval[a] = np.uint64(probability[a] * STEP)
     elif coding == STRATIFIED:  # evenly spaced spikes, the first in the first interval
         for a in range(count):
-            interval = min(1.0 / encoded.probability[a], NEVER) * STEP
-            encoded.interval[a] = np.uint64(interval)
-            encoded.pending[a] = np.uint64(phases[encoded.active[a]] * interval)
+            interval = min(1.0 / probability[a], NEVER) * STEP
+            encoded.interval[a] = np.int64(interval)
+            encoded.pending[a] = np.int64(encoded.phase[a] * interval)
     return count
 
 
@@ -160,14 +186,14 @@ def bernoulli_trials(digits, count, trials, undecided, generator):
 
 @kernel
 def enter(encoded, coding, a):
-    """Enter the next spike of entry a into the calendar, if there is any."""
+    """Enter the next spike of entry a, uint64, into the calendar, if there is any."""
     due = encoded.pending[a]
     if coding == BERNOULLI:
         if due == ZERO:
             return
-        day = PLACE_OF_BIT[((due & (~due + ONE)) * DE_BRUIJN) >> DE_BRUIJN_SHIFT]
+        day = np.uint64(PLACE_OF_BIT[((due & (~due + ONE)) * DE_BRUIJN) >> DE_BRUIJN_SHIFT])
     else:
-        day = np.int64(due >> FIXED_POINT) % CHUNK
+        day = due >> FIXED_POINT & LAST_DAY
     encoded.following[a] = encoded.head[day]
     encoded.head[day] = a
 
@@ -191,24 +217,24 @@ def find_spikes(coding, encoded, count, first, last, generator):
             bernoulli_trials(interval, count, pending, encoded.undecided, generator)
         head[:] = -1
         for a in range(count - 1, -1, -1):
-            enter(encoded, coding, a)
-    spikes = 0
+            enter(encoded, coding, np.uint64(a))
+    spikes = ZERO
     for step in range(first, last):
         start[step - first] = spikes
-        day = step % CHUNK
-        a, head[day] = head[day], -1
-        while a >= 0:
-            after = following[a]
+        day = np.uint64(step) & LAST_DAY
+        waiting, head[day] = head[day], -1
+        while waiting >= 0:
+            a = np.uint64(waiting)
+            waiting = following[a]
             if coding == BERNOULLI:
                 source[spikes] = active[a]
-                spikes += 1
+                spikes += ONE
                 pending[a] &= pending[a] - ONE  # without its lowest bit
-            elif np.int64(pending[a] >> FIXED_POINT) == step:  # not in a later round
+            elif pending[a] >> FIXED_POINT == np.uint64(step):  # not in a later round
                 source[spikes] = active[a]
-                spikes += 1
+                spikes += ONE
                 pending[a] += interval[a]
             enter(encoded, coding, a)
-            a = after
     start[last - first] = spikes
 
 

@@ -125,7 +125,6 @@ def advance(
 
     Input of step first + k are the spikes source[start[k]:start[k + 1]], or `charge` if `graded`.
     Returns the step after the last one, and how many neurons reached their threshold in that.
-    One call for many steps: the arrays of a tuple are not free to hand over.
     """
     filtered = synaptic_decay > 0
     share = 1 - synaptic_decay

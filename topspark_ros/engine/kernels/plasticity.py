@@ -116,12 +116,12 @@ def forget(traces, firing):
 
 
 @kernel
-def count_output_spike(count, neurons, number, j):
-    """Note an output spike of neuron j in the arrays of Firing."""
-    if count[j] == 0:
-        neurons[number[0]] = j
-        number[0] += 1
-    count[j] += 1
+def count_output_spike(firing, j):
+    """Note an output spike of neuron j."""
+    if firing.count[j] == 0:
+        firing.neurons[firing.number[0]] = j
+        firing.number[0] += 1
+    firing.count[j] += 1
 
 
 @kernel
@@ -131,12 +131,9 @@ def trace_growth(rule, t):
 
 
 @kernel
-def remember(x, squares, inputs, number, sources, begin, end, amounts, growth):
-    """Let sources[begin:end] leave their amounts (none given: 1) in the traces.
-
-    x ... number: the arrays of Traces one by one, which this innermost loop gets for nothing.
-    """
-    known = number[0]
+def remember(traces, sources, begin, end, amounts, growth):
+    """Let sources[begin:end] leave their amounts (none given: 1) in the traces."""
+    x, inputs, known = traces.x, traces.inputs, traces.number[0]
     added = 0.0
     for k in range(begin, end):
         i = sources[k]
@@ -146,8 +143,8 @@ def remember(x, squares, inputs, number, sources, begin, end, amounts, growth):
         amount = growth * amounts[k] if amounts.size > 0 else growth
         added += amount * (2.0 * before + amount)
         x[i] = before + amount
-    squares[0] += added
-    number[0] = known
+    traces.squares[0] += added
+    traces.number[0] = known
 
 
 @kernel
@@ -299,8 +296,7 @@ def after_presentation(rule, state, firing, timesteps):
         scale = state.scale
         for j in range(scale.size):
             scale[j] *= decay
-            if scale[j] < LEAST_SCALE:  # a call that hands over the state is not free
-                bound_scale(state, j)
+            bound_scale(state, j)
     elif rule == TRIPLET:
         for k in range(firing.number[0]):
             normalise(state, firing.neurons[k])

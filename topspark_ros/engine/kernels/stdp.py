@@ -281,7 +281,6 @@ def leave_traces(model, state, traces, firing, encoded, count, source, start, fi
     """
     changed = 0
     growth = 1.0
-    x, squares, known, number = traces.x, traces.squares, traces.inputs, traces.number
     if model.coding == GRADED:
         source, amounts = encoded.active, encoded.probability
     else:
@@ -291,7 +290,7 @@ def leave_traces(model, state, traces, firing, encoded, count, source, start, fi
         begin, end = 0, count
         if model.coding != GRADED:
             begin, end = start[step - first], start[step - first + 1]
-        plasticity.remember(x, squares, known, number, source, begin, end, amounts, growth)
+        plasticity.remember(traces, source, begin, end, amounts, growth)
         if model.rule == TRIPLET:
             for k in range(begin, end):
                 amount = amounts[k] if amounts.size > 0 else 1.0
@@ -471,7 +470,7 @@ def present(
         for k in range(spikes):
             j = dynamics.spiking[k]
             gather_evidence(state.responses, j, scores)
-            plasticity.count_output_spike(firing.count, firing.neurons, firing.number, j)
+            plasticity.count_output_spike(firing, j)
             if output_spikes < raster.shape[0]:
                 raster[output_spikes, 0] = t - 1
                 raster[output_spikes, 1] = j
