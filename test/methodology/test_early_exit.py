@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 
 from topspark_ros.engine import NetworkConfig
 from topspark_ros.methodology.early_exit import (
-    FOLDS, RECRUITING_MARGINS, STDP_MARGINS, calibrate_margin, calibrate_training_margin, fold,
-    loss_bound,
+    FIRST_SPIKE, FOLDS, RECRUITING_MARGINS, STDP_MARGINS, calibrate_margin,
+    calibrate_training_margin, fold, loss_bound,
 )
 from topspark_ros.methodology.experiments import (
     Data, ExperimentError, Setting, measure, run_experiments, train,
@@ -94,6 +94,11 @@ def calibrate(script, max_loss=MAX_LOSS):
 def test_the_search_ends_with_the_first_refused_margin():
     margin, asked = calibrate({3.0: (900, 12), 2.5: (897, 9), 2.0: (890, 7), 1.5: (900, 5)})
     assert margin == 2.5 and asked == [math.inf, 3.0, 2.5, 2.0]
+
+
+def test_learning_until_the_first_spike_is_found_where_margins_in_between_lose_more(parts):
+    setting = Setting(replace(CONFIGS['pairwise'], max_input_rate=6.0), 16, 16)
+    assert calibrate_training_margin([setting], parts, FOLDS, 0.03) == FIRST_SPIKE
 
 
 def test_a_margin_that_ends_no_presentation_is_of_no_use():

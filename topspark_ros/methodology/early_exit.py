@@ -5,11 +5,14 @@ costs more accuracy. Here the least margin of a fixed grid is found whose loss o
 samples, which the networks have not learned, is small enough with confidence.
 
 The margins are tried in falling order and the first refused one ends the search (fixed sequence
-testing), so that trying many does not make it likelier that one of them passes by luck.
+testing), so that trying many does not make it likelier that one of them passes by luck. Only
+FIRST_SPIKE comes before them in training under STDP: what a presentation's later output spikes
+teach may be worth less than none of it, so that margins in between lose more.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -17,13 +20,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from topspark_ros.engine import InferenceNetwork
+from topspark_ros.engine import InferenceNetwork, NetworkConfig
 
 from .experiments import Data, ExperimentError, Setting, train
 
 # Falling, in what Network.infer takes: shares of all evidence, and output spikes.
 RECRUITING_MARGINS = (0.98, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
-STDP_MARGINS = (3.0, 2.5, 2.0, 1.5, 1.25, 1.0, 0.8, 0.6, 0.4)
+STDP_MARGINS = (3.0, 2.5, 2.0, 1.5, 1.25, 1.0, 0.8, 0.6, 0.4, 0.3)
+FIRST_SPIKE = 0.5  # of STDP: reached with the first output spike of a neuron that is sure
 
 FOLDS = 5
 
@@ -58,7 +62,7 @@ def calibrate_margin(
             float(np.mean([each.timesteps.mean() for each in responses])),
         )
 
-    return _least_margin(networks[0].config.rule, attempt, max_loss)
+    return _least_margin(attempt, _falling(networks[0].config), max_loss)
 
 
 def calibrate_training_margin(
@@ -74,13 +78,20 @@ def calibrate_training_margin(
         and not at another, and a network in use is run at any of them.
     max_loss: of accuracy against training without early stop; as of `calibrate_margin`.
     """
+    @functools.cache
     def attempt(margin: float) -> _Attempt:
         stopped = [replace(setting, training_margin=margin) for setting in settings]
         right, steps = zip(*(_train_and_test(stopped, fold(data, number), number)
                              for number in range(folds)))
         return _Attempt(np.concatenate(right, axis=1), float(np.mean(steps)))
 
-    return _least_margin(settings[0].config.rule, attempt, max_loss)
+    config = settings[0].config
+    margin = math.inf
+    if config.rule != 'recruiting':
+        margin = _least_margin(attempt, (FIRST_SPIKE,), max_loss)
+    if margin == math.inf:
+        margin = _least_margin(attempt, _falling(config), max_loss)
+    return margin
 
 
 def loss_bound(without: np.ndarray, right: np.ndarray) -> float:
@@ -120,11 +131,17 @@ def _train_and_test(settings: Sequence[Setting], data: Data, seed: int) -> _Atte
     ]), training.timesteps)
 
 
-def _least_margin(rule: str, attempt: Callable[[float], _Attempt], max_loss: float) -> float:
+def _falling(config: NetworkConfig) -> tuple[float, ...]:
+    return RECRUITING_MARGINS if config.rule == 'recruiting' else STDP_MARGINS
+
+
+def _least_margin(
+    attempt: Callable[[float], _Attempt], margins: Sequence[float], max_loss: float
+) -> float:
     if not 0 < max_loss < 1:
         raise ExperimentError(f'max_loss is {max_loss}, accepted is a fraction above 0, below 1')
     without, least = attempt(math.inf), math.inf
-    for margin in RECRUITING_MARGINS if rule == 'recruiting' else STDP_MARGINS:
+    for margin in margins:
         tried = attempt(margin)
         if max(map(loss_bound, without.right, tried.right)) > max_loss:
             break
