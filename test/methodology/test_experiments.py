@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from topspark_ros.engine import NetworkConfig, OperationCounts, create_network
+from topspark_ros.engine import NetworkConfig, NeuronConfig, OperationCounts, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES, estimate_energy_j
 from topspark_ros.methodology.experiments import (
-    Data, ExperimentError, Pass, Setting, run_experiments,
+    Data, ExperimentError, Pass, Setting, run_experiments, train,
 )
 
 CONFIG = NetworkConfig(inputs=64, neurons=40)
@@ -52,6 +52,14 @@ def test_settings_that_train_alike_share_a_network(digits):
 ])
 def test_settings_that_train_otherwise_do_not(change):
     assert replace(SETTING, **change).training_key != SETTING.training_key
+
+
+def test_without_enhancement_the_gain_is_the_one_that_settles_at_the_full_timestep(digits):
+    config = NetworkConfig(inputs=64, neurons=40, rule='pairwise')
+    plain = replace(config, neuron=NeuronConfig(enhancement=False))
+    gains = [train(Setting(each, timesteps, timesteps), digits, seed=3)[0].state()['gain']
+             for each, timesteps in ((plain, 16), (plain, 350), (config, 350))]
+    assert gains[0] == gains[1] == gains[2] != create_network(config).state()['gain']
 
 
 def timeless(each: Pass) -> Pass:

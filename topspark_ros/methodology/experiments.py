@@ -15,6 +15,7 @@ from topspark_ros.engine import (
     MAX_TIMESTEPS, InferenceNetwork, Network, NetworkConfig, OperationCounts, Responses,
     create_network, warm_up,
 )
+from topspark_ros.engine.kernels.encoding import FULL_TIMESTEPS
 
 from .energy import EnergyTable, estimate_energy_j
 
@@ -161,11 +162,21 @@ def reconfigured(network: Network, config: NetworkConfig) -> Network:
 
 
 def train(setting: Setting, data: Data, seed: int) -> tuple[Network, Pass]:
-    """A network that has learned every training sample once, in the order of the seed."""
+    """A network that has learned every training sample once, in the order of the seed.
+
+    Without parameter enhancement the thresholds' gain is the one that settles where the same
+    samples are learned at T0, as in a network that was tuned there before T was cut.
+    """
     network = create_network(replace(setting.config, seed=seed))
     warm_up(network)
     order = np.random.default_rng(seed).permutation(len(data.training_labels))
     pixels, labels = data.training_pixels[order], data.training_labels[order]
+    neuron = setting.config.neuron
+    if not neuron.enhancement:
+        tuned = create_network(
+            replace(network.config, neuron=replace(neuron, enhancement=True)))
+        tuned.learn_many(pixels, FULL_TIMESTEPS, labels)
+        network.restore(network.state() | {'gain': tuned.state()['gain']})
     return network, _timed(
         lambda: network.learn_many(
             pixels, setting.training_timesteps, labels, setting.training_margin),
