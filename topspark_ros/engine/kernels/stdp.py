@@ -42,7 +42,7 @@ INPUT_PER_OUTPUT = 70.0  # input spikes worth one output spike
 STEPS_PER_OUTPUT = 4.0  # timesteps worth one output spike
 GAIN_WINDOW = 250  # samples between two corrections of the gain
 RESPONSE_RATE = 0.01  # of the running mean of a class's responses
-FIRST_CHUNK = 2  # steps encoded at first where the presentation may end early, then twice as many
+SHORT_CHUNK = 2  # steps encoded at once where the presentation may end early
 INHIBITORY_REFRACTORY = 2  # steps (Diehl and Cook 2015)
 
 
@@ -406,7 +406,7 @@ def present(
     last = timesteps if coding == GIVEN or coding == GRADED else 0
     while t < timesteps:
         if t == last:
-            chunk = CHUNK if margin == np.inf else min(max(t, FIRST_CHUNK), CHUNK)
+            chunk = CHUNK if margin == np.inf else SHORT_CHUNK
             first, last = t, min(t + chunk, timesteps)
             encoding.find_spikes(coding, encoded, count, t, last, generator)
         stop = last
