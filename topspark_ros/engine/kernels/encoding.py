@@ -153,7 +153,7 @@ def prepare(encoded, coding, normalisation, pixels, rate, timesteps, phases):
     elif coding == STRATIFIED:  # evenly spaced spikes, the first in the first interval
         for a in range(count):
             interval = min(1.0 / probability[a], NEVER) * STEP
-            encoded.interval[a] = np.int64(interval)
+            encoded.interval[a] = np.int64(interval)  # signed: vectors convert to no other
             encoded.pending[a] = np.int64(encoded.phase[a] * interval)
     return count
 
