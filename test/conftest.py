@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-RERUNS = 2
+RERUNS = 3
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
