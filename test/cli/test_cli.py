@@ -12,9 +12,6 @@ import yaml
 from ament_index_python.packages import get_package_share_directory
 
 
-OVER_DDS = pytest.mark.flaky(reruns=3)     # as in conftest.py; best effort may lose a frame
-
-
 def topspark(*arguments) -> subprocess.CompletedProcess:
     return subprocess.run(['topspark', *map(str, arguments)], capture_output=True, text=True,
                           timeout=120)
@@ -36,7 +33,7 @@ def short_demo(folder, name: str, frames: int, *arguments) -> tuple[dict, int]:
     return json.loads((folder / 'demo.json').read_text()), ended.returncode
 
 
-@OVER_DDS
+@pytest.mark.dds
 def test_a_short_demo_reports_every_frame_and_says_what_it_did_not_reach(tmp_path):
     figures, code = short_demo(tmp_path, 'demo', 40)
     assert figures['summary']['frames published'] == 40
@@ -47,7 +44,7 @@ def test_a_short_demo_reports_every_frame_and_says_what_it_did_not_reach(tmp_pat
     assert not verdict['accuracy reached 90%'] and code == 1
 
 
-@OVER_DDS
+@pytest.mark.dds
 def test_a_short_demo_with_events_reports_every_window(tmp_path):
     figures, code = short_demo(tmp_path, 'demo_events', 160, '--events')
     summary, verdict = figures['summary'], figures['verdict']
