@@ -14,7 +14,7 @@ from .compiled import compiled
 
 bernoulli_trials = compiled(encoding.bernoulli_trials)
 
-TIME = 1e-6  # steps that are resolved
+ROUNDING = 1e-5  # what two ways to compute the same gain may differ by
 
 # Input spikes of a presentation, at most in a step, of a digit for each spike of unit norm.
 RATES = {'l2': (200.0, 9.0, 11.4), 'full_scale': (22.3125, 1.0, 102.0)}
@@ -27,7 +27,7 @@ class Input(NamedTuple):
     spikes: np.ndarray  # (timesteps,), spikes in each step; graded: values
     expected: float  # spikes of a typical sample, D
     black: bool
-    closest: float = math.inf  # of a spike to another step, see reference.py
+    closest: float = math.inf  # of a gain to another one, see reference.py
     generators: list[int] = []  # states of the generator, one after each 64 steps, if it is used
 
 
@@ -64,17 +64,15 @@ def encode(
 
 
 def stratified(charge: np.ndarray, p: np.ndarray) -> float:
-    """Evenly spaced spikes, the first of them somewhere in the first interval."""
-    phases = encoding.spike_phases(len(p))
-    closest = math.inf
-    for i in np.flatnonzero(p):
-        time = phases[i] / p[i]
-        while time < len(charge):
-            charge[int(time), i] += 1
-            closest = min(closest, abs(time - round(time)))
-            time += 1 / p[i]
-        closest = min(closest, time - len(charge))
-    return closest / TIME
+    """Every input gains p a step, in multiples of 2**-30, and spikes whenever it is full."""
+    gain = np.rint(p * 2**30).astype(int)
+    phase = encoding.spike_phases(len(p))[: len(p)].astype(int)
+    for step in range(len(charge)):
+        phase += gain
+        charge[step] = phase >= 2**30
+        phase -= 2**30 * (phase >= 2**30)
+    rounded_away = np.abs(p * 2**30 - gain)
+    return (0.5 - rounded_away).min() / ROUNDING
 
 
 def bernoulli(charge: np.ndarray, p: np.ndarray, generator: np.ndarray) -> list[int]:

@@ -4,8 +4,13 @@ Every encoder but FIRST_SPIKE expects of input i the same number of spikes a ste
 
     p_i = min(1, rate x_i / norm),    norm = ||x||_2 or the full scale, 255.
 
-They share one small interface: `prepare` finds the active inputs, `find_spikes` lists their spikes
-in some steps, step by step, and `count_spikes` gives the number of each input's alone.
+They share one small interface: `prepare` makes the sample ready, `find_spikes` lists the spikes in
+some steps, step by step, and `count_spikes` gives the number of each input's alone.
+
+A STRATIFIED input is an integrator: it starts from a charge of its own, gains p_i a step, and at
+1 spikes and keeps the rest. Charges are multiples of 2**-PHASE_BITS, so that their sums are exact
+and the two ways to find the spikes agree: where many are due, all inputs are charged step by step,
+many at a time; where few are, the steps in between are skipped by a calendar.
 """
 
 from __future__ import annotations
@@ -14,10 +19,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from . import vectors
 from .compilation import allocating, kernel
 from .randomness import GOLDEN_GAMMA, mixed
+from .vectors import LANES, PHASE_BITS, PHASE_ONE, SQUARES
 
 STRATIFIED, BERNOULLI, GRADED, FIRST_SPIKE, GIVEN = range(5)
+STEP_BY_STEP = 5  # STRATIFIED, of a sample with many spikes
 L2_NORM, FULL_SCALE = range(2)
 
 FULL_TIMESTEPS = 350  # T0: of Diehl and Cook (2015), and of the parameters without enhancement
@@ -27,7 +35,9 @@ BLOCK = 8  # pixels that are passed over together if they are black
 # Times are 32.32 fixed-point numbers of steps: their sums are exact.
 FIXED_POINT = np.uint64(32)
 STEP = 2.0**32
-NEVER = 2.0**20  # steps, more than any presentation has
+NEVER = np.uint64(2**20 << 32)  # steps, more than any presentation has
+
+FEW = 32  # inputs for each spike of a step, from which on silent steps are worth skipping
 
 CHUNK = 64  # steps that are encoded at once, at most: the bits of a word of Bernoulli trials
 ALL = np.uint64(2**64 - 1)
@@ -42,11 +52,16 @@ for _place in range(64):
 
 
 class Encoded(NamedTuple):
-    """One sample, one entry for every active input, and its spikes in some steps."""
+    """One sample and its spikes in some steps.
 
+    Entries are one for every active input, (inputs + 1,) or (inputs,); phase and increment, of
+    STRATIFIED, one for every input and zeros up to a multiple of LANES.
+    """
+
+    phase: np.ndarray  # int32, what an input has gained since its last spike
+    increment: np.ndarray  # int32, what it gains a step
     active: np.ndarray  # (inputs + 1,) int32, the inputs that may spike, ascending
-    probability: np.ndarray  # (inputs + 1,) float64, expected spikes a step
-    phase: np.ndarray  # (inputs + 1,) float64, see spike_phases
+    probability: np.ndarray  # (inputs + 1,) float64, expected spikes a step; not of STRATIFIED
     interval: np.ndarray  # (inputs,) uint64, 2**-32 steps; BERNOULLI: digits of the probability
     pending: np.ndarray  # (inputs,) uint64, time of the next spike; BERNOULLI: trials to come
     undecided: np.ndarray  # (inputs,) uint64, BERNOULLI: trials whose outcome is still open
@@ -58,7 +73,7 @@ class Encoded(NamedTuple):
 
 
 def spike_phases(inputs):
-    """The share of an interval before an input's first spike, (inputs,) float64 in (0, 1).
+    """The phase that each input of a sample starts with, int32, zeros up to a multiple of LANES.
 
     Multiples of the golden ratio: neighbouring inputs of one rate spike at evenly spread times,
     and of neighbours too faint to spike in every presentation an even share does. The phases
@@ -66,58 +81,51 @@ def spike_phases(inputs):
     noise, which at few spikes costs most of the accuracy.
     """
     multiples = np.arange(1, inputs + 1, dtype=np.uint64) * GOLDEN_GAMMA
-    return 1.0 - ((multiples >> FIXED_POINT).astype(np.float64) + 0.5) / STEP
+    phases = (multiples >> np.uint64(64 - PHASE_BITS)).astype(np.int32)
+    return np.pad(phases, (0, -inputs % LANES))
 
 
 @kernel
-def find_active(encoded, pixels, phases):
-    """List the inputs of non-zero intensity, with it in the place of their probability.
+def find_active(encoded, values):
+    """List the inputs of non-zero value; how many they are.
 
-    Returns how many they are. What later loops need is laid out without gaps, for those to run
-    many at a time. Indices are unsigned, for signed ones may be negative and count from the end.
+    An index is unsigned, for signed ones may be negative and count from the end.
     """
-    active, intensity, phase = encoded.active, encoded.probability, encoded.phase
+    active = encoded.active
     count = ZERO
-    whole = pixels.size - pixels.size % BLOCK
+    whole = values.size - values.size % BLOCK
     for first in range(0, whole, BLOCK):
-        total = np.float32(0)
-        for i in range(first, first + BLOCK):
-            total += pixels[i]
+        total = values[first]
+        for i in range(first + 1, first + BLOCK):
+            total += values[i]
         if total > 0:
             for i in range(first, first + BLOCK):
                 active[count] = i
-                intensity[count] = pixels[i]
-                phase[count] = phases[i]
-                count += np.uint64(pixels[i] > 0)
-    for i in range(whole, pixels.size):
+                count += np.uint64(values[i] > 0)
+    for i in range(whole, values.size):
         active[count] = i
-        intensity[count] = pixels[i]
-        phase[count] = phases[i]
-        count += np.uint64(pixels[i] > 0)
+        count += np.uint64(values[i] > 0)
     return np.int64(count)
 
 
 @kernel
-def norm(values):
-    """L2. Four sums in turns: each addition waits for the one before it."""
-    a = b = c = d = 0.0
-    whole = values.size - values.size % 4
-    for i in range(0, whole, 4):
-        a += values[i] ** 2
-        b += values[i + 1] ** 2
-        c += values[i + 2] ** 2
-        d += values[i + 3] ** 2
-    for i in range(whole, values.size):
-        a += values[i] ** 2
-    return np.sqrt((a + b) + (c + d))
+def norm(pixels):
+    """L2."""
+    whole = pixels.size - pixels.size % SQUARES
+    squares = vectors.sum_of_squares(pixels, whole)
+    for i in range(whole, pixels.size):
+        squares += np.float64(pixels[i]) ** 2
+    return np.sqrt(squares)
 
 
 @allocating
 def encoded_of(inputs):
     """Memory for encoded samples."""
+    padded = inputs + -inputs % LANES
     return Encoded(
+        np.zeros(padded, np.int32),
+        np.zeros(padded, np.int32),
         np.empty(inputs + 1, np.int32),
-        np.empty(inputs + 1),
         np.empty(inputs + 1),
         np.empty(inputs, np.uint64),
         np.empty(inputs, np.uint64),
@@ -131,31 +139,60 @@ def encoded_of(inputs):
 
 
 @kernel
-def prepare(encoded, coding, normalisation, pixels, rate, timesteps, phases):
-    """Encode a sample, pixels (inputs,) float32; its number of active inputs."""
-    count = find_active(encoded, pixels, phases)
-    probability = encoded.probability[:count]
+def prepare(encoded, coding, normalisation, pixels, rate, timesteps, phases, listing):
+    """Encode a sample, pixels (inputs,) float32, whose spikes are to be listed or only counted.
+
+    Returns the coding that the other two functions are to be called with, and the number of
+    entries, 0 if there is no input.
+    """
+    length = WHITE
+    if normalisation == L2_NORM:
+        length = norm(pixels)
+        if length == 0:
+            return coding, 0
+    scale = rate / length
+    if coding == STRATIFIED:
+        return prepare_phases(encoded, pixels, scale, phases, listing)
+    count = find_active(encoded, pixels)
     brightest = 0.0
-    if coding == FIRST_SPIKE:
-        for x in probability:
-            brightest = max(brightest, x)
-    scale = rate / (WHITE if normalisation == FULL_SCALE else norm(probability))
     for a in range(count):
-        probability[a] = min(1.0, scale * probability[a])
+        x = np.float64(pixels[encoded.active[a]])
+        encoded.probability[a] = min(1.0, scale * x)
+        brightest = max(brightest, x)
     if coding == FIRST_SPIKE:  # one spike, the brighter the earlier (Thorpe et al. 2001)
         for a in range(count):
             delay = (1.0 - pixels[encoded.active[a]] / brightest) * timesteps
-            encoded.interval[a] = np.uint64(NEVER * STEP)
+            encoded.interval[a] = NEVER
             encoded.pending[a] = np.uint64(min(delay, timesteps - 1.0) * STEP)
     elif coding == BERNOULLI:
         for a in range(count):
-            encoded.interval[a] = np.uint64(probability[a] * STEP)
-    elif coding == STRATIFIED:  # evenly spaced spikes, the first in the first interval
-        for a in range(count):
-            interval = min(1.0 / probability[a], NEVER) * STEP
-            encoded.interval[a] = np.int64(interval)  # signed: vectors convert to no other
-            encoded.pending[a] = np.int64(encoded.phase[a] * interval)
-    return count
+            encoded.interval[a] = np.uint64(encoded.probability[a] * STEP)
+    return coding, count
+
+
+@kernel
+def prepare_phases(encoded, pixels, scale, phases, listing):
+    """`prepare` for STRATIFIED."""
+    inputs = pixels.size
+    increment = encoded.increment
+    a_step = 0
+    for i in range(inputs):
+        increment[i] = np.int32(min(1.0, scale * pixels[i]) * PHASE_ONE + 0.5)
+        a_step += increment[i]
+    if a_step == 0:
+        return STRATIFIED, 0
+    if not listing or a_step * FEW > inputs * PHASE_ONE:
+        for i in range(phases.size):
+            encoded.phase[i] = phases[i]
+        return STEP_BY_STEP, inputs
+    count = find_active(encoded, increment[:inputs])
+    for a in range(count):
+        i = encoded.active[a]
+        interval = STEP * PHASE_ONE / increment[i]
+        first = PHASE_ONE - 0.5 - phases[i]  # half a unit off every phase: never a tie
+        encoded.interval[a] = np.int64(interval)  # signed: vectors convert to no other
+        encoded.pending[a] = np.int64(first / PHASE_ONE * interval)
+    return STRATIFIED, count
 
 
 @kernel
@@ -205,10 +242,33 @@ def find_spikes(coding, encoded, count, first, last, generator):
     The inputs that spike in step first + k are source[start[k]:start[k + 1]], each once for every
     spike. To be called for adjoining ranges of steps from 0 on, which end at each multiple of
     CHUNK; their order does not depend on where else they end.
-
-    By a calendar queue (Brown 1988): an entry waits in the list of the day, a step modulo CHUNK,
-    on which it spikes next.
     """
+    if coding == STEP_BY_STEP:
+        charge_inputs(encoded, last - first)
+    else:
+        keep_calendar(coding, encoded, count, first, last, generator)
+
+
+@kernel
+def charge_inputs(encoded, steps):
+    """`find_spikes` for STEP_BY_STEP."""
+    start, source = encoded.start, encoded.source
+    spikes = ZERO
+    for step in range(steps):
+        start[step] = spikes
+        for first in range(0, encoded.phase.size, LANES):
+            due = vectors.accumulate(encoded.phase, encoded.increment, first)
+            while due:
+                source[spikes] = np.uint64(first) + vectors.lowest_bit(due)
+                spikes += ONE
+                due &= due - ONE
+    start[steps] = spikes
+
+
+@kernel
+def keep_calendar(coding, encoded, count, first, last, generator):
+    """`find_spikes` by a calendar queue (Brown 1988): an entry waits in the list of the day, a
+    step modulo CHUNK, on which it spikes next."""
     active, pending, interval = encoded.active, encoded.pending, encoded.interval
     head, following, start, source = (
         encoded.head, encoded.following, encoded.start, encoded.source)
@@ -239,7 +299,7 @@ def find_spikes(coding, encoded, count, first, last, generator):
 
 
 class Tally(NamedTuple):
-    """Spike counts, (inputs,) each."""
+    """Spike counts, (inputs,) or, of entries, (inputs + 1,)."""
 
     trace: np.ndarray  # float32, spikes of each input so far (GRADED: its charge)
     inputs: np.ndarray  # int32, the inputs that spiked in the latest steps, each once
@@ -252,8 +312,8 @@ def tally_of(inputs):
     """Memory for the counts of a presentation."""
     return Tally(
         np.zeros(inputs, np.float32),
-        np.empty(inputs, np.int32),
-        np.empty(inputs, np.float32),
+        np.empty(inputs + 1, np.int32),
+        np.empty(inputs + 1, np.float32),
         np.zeros(inputs, np.float32),
     )
 
@@ -282,17 +342,25 @@ def count_spikes(coding, encoded, count, first, last, generator, start, source, 
             tally.inputs[a] = encoded.active[a]
             tally.amounts[a] = (last - first) * encoded.probability[a]
         listed, spikes = count, count * (last - first)
-    elif coding == STRATIFIED or coding == FIRST_SPIKE:
-        end = np.uint64(last) << FIXED_POINT
+    elif coding == STEP_BY_STEP:
+        entry = ZERO
+        for i in range(count):
+            total = encoded.phase[i] + (last - first) * np.int64(encoded.increment[i])
+            encoded.phase[i] = total & (PHASE_ONE - 1)
+            number = total >> PHASE_BITS
+            tally.inputs[entry] = i
+            tally.amounts[entry] = number
+            entry += np.uint64(number > 0)
+            spikes += number
+        listed = np.int64(entry)
+    elif coding == FIRST_SPIKE:
         for a in range(count):
-            due = encoded.pending[a]
-            if due < end:
-                number = (end - ONE - due) // encoded.interval[a] + ONE
-                encoded.pending[a] = due + number * encoded.interval[a]
+            if encoded.pending[a] >> FIXED_POINT < np.uint64(last):
+                encoded.pending[a] = NEVER
                 tally.inputs[listed] = encoded.active[a]
-                tally.amounts[listed] = number
+                tally.amounts[listed] = 1
                 listed += 1
-                spikes += np.int64(number)
+        spikes = listed
     else:
         if coding == GIVEN:
             listed = tally_listed(tally, 0, source[start[first] : start[last]])

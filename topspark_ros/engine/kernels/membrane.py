@@ -7,77 +7,24 @@ turns into its real weights: so integration never multiplies by it.
 from __future__ import annotations
 
 import numpy as np
-from numba import types
-from numba.extending import overload
 
 from .compilation import kernel
+from .vectors import MOST_ROWS, sum_rows
 
-
-MOST_ROWS = 256  # of int8 whose sum surely fits 16 bits
-
-
+@kernel
 def integrate(potential, decay, weights, source, begin, end, sums):
     """v <- decay v + the weights of the inputs source[begin:end].
 
     potential: (neurons,) float32. weights: (inputs, neurons) float32 or int8. sums: (neurons,)
-    int16, for int8. Several rows at a time: adding them then costs little more than reading them.
+    float32, memory.
     """
-
-
-@overload(integrate, jit_options={'error_model': 'numpy'})
-def _integrate(potential, decay, weights, source, begin, end, sums):
-    return integrate_int8 if weights.dtype is types.int8 else integrate_float32
-
-
-def integrate_float32(potential, decay, weights, source, begin, end, sums):
-    while end - begin >= 8:
-        a, b = np.uint64(source[begin]), np.uint64(source[begin + 1])
-        c, d = np.uint64(source[begin + 2]), np.uint64(source[begin + 3])
-        e, f = np.uint64(source[begin + 4]), np.uint64(source[begin + 5])
-        g, h = np.uint64(source[begin + 6]), np.uint64(source[begin + 7])
-        for j in range(potential.size):
-            rows = (weights[a, j] + weights[b, j]) + (weights[c, j] + weights[d, j])
-            more = (weights[e, j] + weights[f, j]) + (weights[g, j] + weights[h, j])
-            potential[j] = decay * potential[j] + (rows + more)
-        decay = np.float32(1)
-        begin += 8
-    while end - begin >= 4:
-        a, b = np.uint64(source[begin]), np.uint64(source[begin + 1])
-        c, d = np.uint64(source[begin + 2]), np.uint64(source[begin + 3])
-        for j in range(potential.size):
-            rows = (weights[a, j] + weights[b, j]) + (weights[c, j] + weights[d, j])
-            potential[j] = decay * potential[j] + rows
-        decay = np.float32(1)
-        begin += 4
-    while begin < end:
-        a = np.uint64(source[begin])
-        for j in range(potential.size):
-            potential[j] = decay * potential[j] + weights[a, j]
-        decay = np.float32(1)
-        begin += 1
-
-
-def integrate_int8(potential, decay, weights, source, begin, end, sums):
-    # Rows are added in 16 bits first: twice as many of them fit a register.
     while begin < end:
         stop = min(begin + MOST_ROWS, end)
-        sums[:] = 0
-        while stop - begin >= 4:
-            a, b = np.uint64(source[begin]), np.uint64(source[begin + 1])
-            c, d = np.uint64(source[begin + 2]), np.uint64(source[begin + 3])
-            for j in range(sums.size):
-                first = np.int16(weights[a, j] + weights[b, j])
-                second = np.int16(weights[c, j] + weights[d, j])
-                sums[j] = np.int16(sums[j] + np.int16(first + second))
-            begin += 4
-        while begin < stop:
-            a = np.uint64(source[begin])
-            for j in range(sums.size):
-                sums[j] = np.int16(sums[j] + weights[a, j])
-            begin += 1
+        sum_rows(weights, source, begin, stop, sums)
         for j in range(potential.size):
-            potential[j] = decay * potential[j] + np.float32(sums[j])
+            potential[j] = decay * potential[j] + sums[j]
         decay = np.float32(1)
+        begin = stop
 
 
 @kernel

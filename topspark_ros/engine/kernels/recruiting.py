@@ -332,8 +332,8 @@ def present(
     response, evidence = memory.response, memory.evidence
     potential, match = memory.potential[:in_use], memory.match[:in_use]
     drive = memory.drive[:in_use]
-    count = encoding.prepare(
-        encoded, model.coding, model.normalisation, pixels, rate, timesteps, phases
+    coding, count = encoding.prepare(
+        encoded, model.coding, model.normalisation, pixels, rate, timesteps, phases, False
     )
     potential[:] = 0
     active_count = 0
@@ -344,7 +344,7 @@ def present(
     while steps < timesteps:
         first, steps = steps, min(steps + chunk, timesteps)
         listed, spikes = encoding.count_spikes(
-            model.coding, encoded, count, first, steps, generator, start, source, tally
+            coding, encoded, count, first, steps, generator, start, source, tally
         )
         input_spikes += spikes
         membrane.charge_by(potential, state.weights, tally.inputs, tally.amounts, listed)

@@ -107,7 +107,7 @@ class Dynamics(NamedTuple):
     current: np.ndarray  # (neurons,) float32, synaptic
     threshold: np.ndarray  # (neurons,) float32
     charge: np.ndarray  # (neurons,) float32, input of every step, GRADED
-    sums: np.ndarray  # (neurons,) int16, see membrane.integrate
+    sums: np.ndarray  # (neurons,) float32, memory of membrane.integrate
     held_until: np.ndarray  # (neurons,) int32, step in which the refractory period is over
     last_held: np.ndarray  # (1,) int32, the latest of them
     inhibiting: np.ndarray  # (neurons,) int32, inhibitory neurons that spike in the next step,
@@ -125,7 +125,7 @@ def dynamics_of(neurons):
         np.zeros(neurons, np.float32),
         np.empty(neurons, np.float32),
         np.empty(neurons, np.float32),
-        np.empty(neurons, np.int16),
+        np.empty(neurons, np.float32),
         np.empty(neurons, np.int32),
         np.empty(1, np.int32),
         np.empty(neurons, np.int32),
@@ -367,8 +367,8 @@ def present(
     if not learning and model.coding == BERNOULLI:  # not even the generator's state changes
         generator = encoded.generator
         seed_from(generator, state.generator[0], pixels)
-    count = encoding.prepare(
-        encoded, coding, model.normalisation, pixels, rate, timesteps, phases
+    coding, count = encoding.prepare(
+        encoded, coding, model.normalisation, pixels, rate, timesteps, phases, True
     )
     reference = timesteps if model.enhancement else FULL_TIMESTEPS
     if coding == GIVEN:

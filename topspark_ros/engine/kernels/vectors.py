@@ -1,0 +1,178 @@
+"""Vector instructions that the compiler does not find by itself in a loop.
+
+Written in LLVM's own vectors, which it maps to those of any processor. So results do not depend
+on the processor: each lane adds in the order that is written here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core.cgutils import get_item_pointer
+from numba.extending import intrinsic
+
+from .compilation import kernel
+
+LANES = 64
+SQUARES = 16  # lanes
+MOST_ROWS = 256  # of int8 whose sum surely fits 16 bits
+PHASE_BITS = 30
+PHASE_ONE = 2**PHASE_BITS
+
+INDEX = ir.IntType(64)
+
+
+def _lanes(context, builder, array_type, array, indices, vector):
+    """A pointer to the elements of an array from some index on, as a vector."""
+    view = context.make_array(array_type)(context, builder, array)
+    pointer = get_item_pointer(context, builder, array_type, view, indices)
+    return builder.bitcast(pointer, vector.as_pointer())
+
+
+def _load(builder, pointer):
+    vector = builder.load(pointer)
+    vector.align = 1
+    return vector
+
+
+def _store(builder, vector, pointer):
+    builder.store(vector, pointer).align = 1
+
+
+def _loop(builder, first, stop, step, total, add):
+    """total <- add(total, index) for every step-th index from first to before stop, which is a
+    whole number of steps away."""
+    entry = builder.block
+    body, after = builder.append_basic_block('body'), builder.append_basic_block('after')
+    builder.cbranch(builder.icmp_signed('<', first, stop), body, after)
+    builder.position_at_end(body)
+    index, so_far = builder.phi(INDEX), builder.phi(total.type)
+    more = add(so_far, index)
+    following = builder.add(index, INDEX(step))
+    for phi, before, now in ((index, first, following), (so_far, total, more)):
+        phi.add_incoming(before, entry)
+        phi.add_incoming(now, builder.block)
+    builder.cbranch(builder.icmp_signed('<', following, stop), body, after)
+    builder.position_at_end(after)
+    result = builder.phi(total.type)
+    result.add_incoming(total, entry)
+    result.add_incoming(more, body)
+    return result
+
+
+@intrinsic
+def _sum_lanes(typing_context, weights, column, source, begin, end, sums):
+    """sums[column : column + LANES] = the same columns of rows source[begin:end] added up."""
+    signature = types.void(weights, types.intp, source, types.intp, types.intp, sums)
+    whole = weights.dtype is types.int8
+    real = ir.VectorType(ir.FloatType(), LANES)
+    stored = ir.VectorType(ir.IntType(8), LANES) if whole else real
+    summed = ir.VectorType(ir.IntType(16), LANES) if whole else real
+
+    def generate(context, builder, signature, arguments):
+        weights, column, source, begin, end, sums = arguments
+        plus = builder.add if whole else builder.fadd
+        sources = context.make_array(signature.args[2])(context, builder, source).data
+
+        def row(spike):
+            place = builder.zext(builder.load(builder.gep(sources, [spike])), INDEX)
+            return _load(builder, _lanes(
+                context, builder, signature.args[0], weights, [place, column], stored))
+
+        def widened(vector):
+            return builder.zext(vector, summed) if whole else vector
+
+        def add_four(total, spike):
+            a, b, c, d = (row(builder.add(spike, INDEX(k))) for k in range(4))
+            # Two of 0 to 127 fit 8 bits.
+            return plus(total, plus(widened(plus(a, b)), widened(plus(c, d))))
+
+        def add_one(total, spike):
+            return plus(total, widened(row(spike)))
+
+        rest = builder.and_(builder.sub(end, begin), INDEX(3))
+        middle = builder.sub(end, rest)
+        total = ir.Constant(summed, [0 if whole else 0.0] * LANES)
+        total = _loop(builder, begin, middle, 4, total, add_four)
+        total = _loop(builder, middle, end, 1, total, add_one)
+        if whole:
+            total = builder.sitofp(total, real)
+        _store(builder, total, _lanes(
+            context, builder, signature.args[5], sums, [column], real))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@kernel
+def sum_rows(weights, source, begin, end, sums):
+    """sums = the rows source[begin:end] of the weights, added up.
+
+    weights: (inputs, neurons) float32, or int8 of 0 to 127 and at most MOST_ROWS spikes then.
+    source: int32. sums: (neurons,) float32. Each column's sum stays in a register throughout.
+    """
+    neurons = sums.size
+    if neurons < LANES:
+        sums[:] = 0
+        for k in range(begin, end):
+            i = np.uint64(source[k])
+            for j in range(neurons):
+                sums[j] += np.float32(weights[i, j])
+        return
+    for column in range(0, neurons - LANES, LANES):
+        _sum_lanes(weights, column, source, begin, end, sums)
+    _sum_lanes(weights, neurons - LANES, source, begin, end, sums)  # some of them once more
+
+
+@intrinsic
+def sum_of_squares(typing_context, values, number):
+    """Of the first values, float64; values: float32, number: a multiple of SQUARES."""
+    real, wide = (ir.VectorType(kind, SQUARES) for kind in (ir.FloatType(), ir.DoubleType()))
+
+    def generate(context, builder, signature, arguments):
+        values, number = arguments
+
+        def add_squares(total, first):
+            some = builder.fpext(_load(builder, _lanes(
+                context, builder, signature.args[0], values, [first], real)), wide)
+            return builder.fadd(total, builder.fmul(some, some))
+
+        sums = ir.Constant(wide, [0.0] * SQUARES)
+        sums = _loop(builder, INDEX(0), number, SQUARES, sums, add_squares)
+        parts = [builder.extract_element(sums, ir.IntType(32)(k)) for k in range(SQUARES)]
+        while len(parts) > 1:
+            parts = [builder.fadd(a, b) for a, b in zip(parts[::2], parts[1::2])]
+        return parts[0]
+
+    return types.float64(values, types.intp), generate
+
+
+@intrinsic
+def accumulate(typing_context, phase, increment, first):
+    """phase[first : first + LANES] += increment, modulo PHASE_ONE; a word with a bit for each that
+    reached PHASE_ONE. Both int32."""
+    signature = types.uint64(phase, increment, types.intp)
+    vector = ir.VectorType(ir.IntType(32), LANES)
+
+    def generate(context, builder, signature, arguments):
+        phase, increment = (
+            _lanes(context, builder, array_type, array, [arguments[2]], vector)
+            for array_type, array in zip(signature.args, arguments[:2]))
+        total = builder.add(_load(builder, phase), _load(builder, increment))
+        rest = ir.Constant(vector, [PHASE_ONE - 1] * LANES)
+        _store(builder, builder.and_(total, rest), phase)
+        one = ir.Constant(vector, [PHASE_ONE] * LANES)
+        return builder.bitcast(builder.icmp_signed('>=', total, one), ir.IntType(LANES))
+
+    return signature, generate
+
+
+@intrinsic
+def lowest_bit(typing_context, word):
+    """The place of the lowest bit that is set in a word, uint64, other than 0."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
