@@ -75,6 +75,7 @@ class Setting:
     config: its seed is replaced by that of the run.
     training_timesteps, inference_timesteps: T, steps.
     training_margin, inference_margin: of early exit, as in Network.learn and Network.infer.
+    quantised: whether an int8 copy is tested in the place of the network itself.
 
     Raises ExperimentError for a T that no network takes.
     """
@@ -84,6 +85,7 @@ class Setting:
     inference_timesteps: int
     training_margin: float = math.inf
     inference_margin: float = math.inf
+    quantised: bool = False
 
     def __post_init__(self) -> None:
         for name in ('training_timesteps', 'inference_timesteps'):
@@ -145,8 +147,9 @@ def run_experiments(settings: Sequence[Setting], data: Data, seed: int) -> list[
     network, training = train(settings[0], data, seed)
     return [
         Outcome(training, measure(
-            reconfigured(network, replace(setting.config, seed=seed)), data.test_pixels,
-            data.test_labels, setting.inference_timesteps, setting.inference_margin,
+            for_inference(network, replace(setting, config=replace(setting.config, seed=seed))),
+            data.test_pixels, data.test_labels, setting.inference_timesteps,
+            setting.inference_margin,
         ))
         for setting in settings
     ]
@@ -159,6 +162,12 @@ def reconfigured(network: Network, config: NetworkConfig) -> Network:
     twin = create_network(config)
     twin.restore(network.state())
     return twin
+
+
+def for_inference(network: Network, setting: Setting) -> InferenceNetwork:
+    """What a setting tests of a network that has learned by it."""
+    twin = reconfigured(network, setting.config)
+    return twin.quantised() if setting.quantised else twin
 
 
 def train(setting: Setting, data: Data, seed: int) -> tuple[Network, Pass]:
