@@ -9,7 +9,7 @@ import pytest
 from topspark_ros.engine import NetworkConfig, NeuronConfig, OperationCounts, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES, estimate_energy_j
 from topspark_ros.methodology.experiments import (
-    Data, ExperimentError, Pass, Setting, run_experiments, train,
+    Data, ExperimentError, Pass, Setting, for_inference, run_experiments, train,
 )
 
 CONFIG = NetworkConfig(inputs=64, neurons=40)
@@ -35,7 +35,7 @@ def test_an_experiment_is_a_pass_of_learning_and_one_of_inference(digits):
 
 def test_settings_that_train_alike_share_a_network(digits):
     settings = [SETTING, replace(SETTING, inference_timesteps=2),
-                replace(SETTING, inference_margin=0.2)]
+                replace(SETTING, inference_margin=0.2), replace(SETTING, quantised=True)]
     assert len({setting.training_key for setting in settings}) == 1
     together = run_experiments(settings, digits, seed=0)
     for setting, outcome in zip(settings, together):
@@ -44,6 +44,15 @@ def test_settings_that_train_alike_share_a_network(digits):
         assert timeless(alone.training) == timeless(outcome.training)
     steps = [outcome.inference.timesteps for outcome in together]
     assert steps[:2] == [8, 2] and 1 <= steps[2] < 8
+
+
+def test_a_quantised_setting_tests_the_int8_copy(digits):
+    setting = replace(SETTING, quantised=True)
+    network, _ = train(setting, digits, seed=0)
+    scores = for_inference(network, setting).infer_many(digits.test_pixels, 8).scores
+    copied = network.quantised().infer_many(digits.test_pixels, 8).scores
+    assert (scores == copied).all()
+    assert (scores != network.infer_many(digits.test_pixels, 8).scores).any()
 
 
 @pytest.mark.parametrize('change', [

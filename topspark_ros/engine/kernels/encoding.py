@@ -37,18 +37,14 @@ FIXED_POINT = np.uint64(32)
 STEP = 2.0**32
 NEVER = np.uint64(2**20 << 32)  # steps, more than any presentation has
 
-FEW = 32  # inputs for each spike of a step, from which on silent steps are worth skipping
+FEW = 32  # inputs to a spike a step: with fewer spikes, a calendar is the faster way to find them
+
+SPARE = 8  # spikes that are listed at a time, whether there are so many or not
 
 CHUNK = 64  # steps that are encoded at once, at most: the bits of a word of Bernoulli trials
 ALL = np.uint64(2**64 - 1)
 ONE, ZERO = np.uint64(1), np.uint64(0)
 LAST_DAY = np.uint64(CHUNK - 1)
-# The place of the only set bit of a word, by a perfect hash (Leiserson, Prokop and Randall 1998).
-DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
-DE_BRUIJN_SHIFT = np.uint64(58)
-PLACE_OF_BIT = np.zeros(64, np.int64)
-for _place in range(64):
-    PLACE_OF_BIT[(int(DE_BRUIJN) << _place & 2**64 - 1) >> 58] = _place
 
 
 class Encoded(NamedTuple):
@@ -69,7 +65,7 @@ class Encoded(NamedTuple):
     head: np.ndarray  # (CHUNK,) int32, calendar: the first entry of each day,
     following: np.ndarray  # (inputs,) int32, and the one after each; -1 for none
     start: np.ndarray  # (CHUNK + 1,) int32, where the spikes of each step start,
-    source: np.ndarray  # (inputs * CHUNK,) int32, and the inputs that they come from
+    source: np.ndarray  # (inputs * CHUNK + SPARE,) int32, and the inputs that they come from
 
 
 def spike_phases(inputs):
@@ -134,7 +130,7 @@ def encoded_of(inputs):
         np.empty(CHUNK, np.int32),
         np.empty(inputs, np.int32),
         np.empty(CHUNK + 1, np.int32),
-        np.empty(inputs * CHUNK, np.int32),
+        np.empty(inputs * CHUNK + SPARE, np.int32),
     )
 
 
@@ -182,7 +178,7 @@ def prepare_phases(encoded, pixels, scale, phases, listing):
     if a_step == 0:
         return STRATIFIED, 0
     if not listing or a_step * FEW > inputs * PHASE_ONE:
-        for i in range(phases.size):
+        for i in range(phases.size):  # (a slice would count references)
             encoded.phase[i] = phases[i]
         return STEP_BY_STEP, inputs
     count = find_active(encoded, increment[:inputs])
@@ -228,7 +224,7 @@ def enter(encoded, coding, a):
     if coding == BERNOULLI:
         if due == ZERO:
             return
-        day = np.uint64(PLACE_OF_BIT[((due & (~due + ONE)) * DE_BRUIJN) >> DE_BRUIJN_SHIFT])
+        day = vectors.lowest_bit(due)
     else:
         day = due >> FIXED_POINT & LAST_DAY
     encoded.following[a] = encoded.head[day]
@@ -258,10 +254,13 @@ def charge_inputs(encoded, steps):
         start[step] = spikes
         for first in range(0, encoded.phase.size, LANES):
             due = vectors.accumulate(encoded.phase, encoded.increment, first)
-            while due:
-                source[spikes] = np.uint64(first) + vectors.lowest_bit(due)
-                spikes += ONE
-                due &= due - ONE
+            end = spikes + vectors.set_bits(due)
+            while spikes < end:
+                for k in range(SPARE):  # to guess wrongly at the last one would take longer
+                    source[spikes + np.uint64(k)] = np.uint64(first) + vectors.lowest_bit(due)
+                    due &= due - ONE
+                spikes += np.uint64(SPARE)
+            spikes = end
     start[steps] = spikes
 
 

@@ -170,9 +170,19 @@ def accumulate(typing_context, phase, increment, first):
 
 @intrinsic
 def lowest_bit(typing_context, word):
-    """The place of the lowest bit that is set in a word, uint64, other than 0."""
+    """The place of the lowest bit that is set in a word, uint64; 64 if none is."""
 
     def generate(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def set_bits(typing_context, word):
+    """How many bits are set in a word, uint64."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
 
     return types.uint64(types.uint64), generate
