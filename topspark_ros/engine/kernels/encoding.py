@@ -365,7 +365,7 @@ def count_spikes(coding, encoded, count, first, last, generator, start, source, 
             listed = tally_listed(tally, 0, source[start[first] : start[last]])
         while coding == BERNOULLI and first < last:
             until = min(first - first % CHUNK + CHUNK, last)
-            find_spikes(coding, encoded, count, first, until, generator)
+            keep_calendar(coding, encoded, count, first, until, generator)
             some = encoded.source[: encoded.start[until - first]]
             listed = tally_listed(tally, listed, some)
             first = until

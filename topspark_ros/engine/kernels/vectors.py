@@ -120,9 +120,8 @@ def sum_rows(weights, source, begin, end, sums):
             for j in range(neurons):
                 sums[j] += np.float32(weights[i, j])
         return
-    for column in range(0, neurons - LANES, LANES):
-        _sum_lanes(weights, column, source, begin, end, sums)
-    _sum_lanes(weights, neurons - LANES, source, begin, end, sums)  # some of them once more
+    for column in range(0, neurons, LANES):  # at the end some once more
+        _sum_lanes(weights, min(column, neurons - LANES), source, begin, end, sums)
 
 
 @intrinsic
