@@ -416,3 +416,17 @@ def test_timestep_changes_between_any_two_samples(digits, rule, coding):
             response, alone = network.infer(sample, timesteps), fresh.infer(sample, timesteps)
             assert response.counts == alone.counts
             np.testing.assert_array_equal(response.scores, alone.scores)
+
+
+def test_weights_start_at_a_cache_line():
+    network = create_network(NetworkConfig(neurons=33, rule='pairwise'))
+    networks = [network]
+    for _ in range(3):  # memory comes in multiples of 16 bytes, so by chance one in four would do
+        networks.append(create_network(network.config))
+        networks[-1].restore(network.state())
+        networks.append(networks[-1].quantised())
+    for each in networks:
+        assert each._state.weights.ctypes.data % 64 == 0
+        assert each._state.weights.flags.c_contiguous
+    network.reset()
+    assert network._state.weights.ctypes.data % 64 == 0
