@@ -54,7 +54,7 @@ def draw_reductions(path: Path, rows: list[dict]) -> None:
     """Ratios to the baseline, for each row of the section on fewer timesteps."""
     figure, axes = plt.subplots(1, 3, figsize=(13, 5), sharey=True, layout='constrained')
     names = [f'{row["rule"]}, {row["dataset"].split("_")[0]}, N = {row["neurons"]} '
-             f'({-row["loss"]:+.1f})' for row in rows]
+             f'({0 - round(row["loss"], 1):+.1f})' for row in rows]
     for axis, (what, title, paper) in zip(axes, (
         ('steps', 'fewer timesteps', 3.9), ('energy', 'less energy (estimated)', 3.4),
         ('time', 'less processor time', 3.9),
