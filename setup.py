@@ -23,6 +23,7 @@ setup(
     python_requires='>=3.10',
     install_requires=[
         'joblib',
+        'llvmlite',
         'matplotlib',
         'numba',
         'numpy>=1.26',

@@ -9,6 +9,7 @@ import numpy as np
 
 from topspark_ros.engine import Network, NetworkConfig, create_network
 from topspark_ros.engine.kernels.compilation import entry_point
+from topspark_ros.engine.network import aligned
 from topspark_ros.streams.datasets import load_dataset
 
 ROUNDS = 10
@@ -66,7 +67,7 @@ def fastest(
 
 @entry_point
 def add_active_rows(weights, source, bounds, potential):
-    """The floor of any event-driven simulation: one row of weights added for an input spike."""
+    """The floor of simulation spike by spike: one row of weights added for an input spike."""
     for sample in range(bounds.size - 1):
         potential[:] = 0
         for spike in range(bounds[sample], bounds[sample + 1]):
@@ -82,6 +83,6 @@ def floor_task(pixels: np.ndarray, neurons: int, timesteps: int) -> Callable[[],
               for image in pixels]
     bounds = np.cumsum([0, *(len(one) for one in spikes)])
     source = np.concatenate(spikes).astype(np.int32)
-    weights = rng.random((pixels.shape[1], neurons), np.float32)
+    weights = aligned(rng.random((pixels.shape[1], neurons), np.float32))
     potential = np.zeros(neurons, np.float32)
     return lambda: add_active_rows(weights, source, bounds, potential)

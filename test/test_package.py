@@ -97,7 +97,8 @@ def test_every_imported_package_is_declared():
                for match in re.findall(r'^\s*(?:from|import) (\w+)', path.read_text(),
                                        re.MULTILINE)}
     keys = {'cv2': 'python3-opencv', 'rosbags': 'python3-rosbags-pip',
-            'sklearn': 'python3-sklearn', 'yaml': 'python3-yaml'}
+            'sklearn': 'python3-sklearn', 'yaml': 'python3-yaml',
+            'llvmlite': 'python3-numba'}    # which brings it
     optional = {'dask'}    # has no rosdep key: setup.py's extra
     third_party = imports - set(sys.stdlib_module_names) - {'topspark_ros'} - optional
     missing = {name for name in third_party
