@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,7 +13,7 @@ from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.scenes import camera_views
 
 from .common import Advance, Plan, Section, in_parallel, load, spread
-from .learning import RECRUITING, TIMESTEPS
+from .learning import TIMESTEPS, recruiting
 
 SAMPLES, TESTS = 1200, 400
 SHIFTS = (0, 2, 4)  # pixels
@@ -87,13 +86,14 @@ def views(pixels: np.ndarray, disturbance: Disturbance, seed: int) -> np.ndarray
 def disturbed_accuracies(neurons: int, data: Data, seed: int) -> dict[str, float]:
     """A network that learned undisturbed camera frames, tested on disturbed ones."""
     order = np.random.default_rng(seed).permutation(len(data.training_labels))[:SAMPLES]
-    network = create_network(replace(RECRUITING, neurons=neurons, seed=seed))
-    network.learn_many(views(data.training_pixels[order], DISTURBANCES['none'], seed), TIMESTEPS,
+    network = create_network(recruiting(data.name, neurons, seed=seed))
+    timesteps = TIMESTEPS[data.name]
+    network.learn_many(views(data.training_pixels[order], DISTURBANCES['none'], seed), timesteps,
                        data.training_labels[order])
     labels = data.test_labels[:TESTS]
     return {
         name: measure(network, views(data.test_pixels[:TESTS], disturbance, seed + 1000), labels,
-                      TIMESTEPS).accuracy
+                      timesteps).accuracy
         for name, disturbance in DISTURBANCES.items()
     }
 
@@ -102,15 +102,16 @@ def shifted_accuracies(neurons: int, data: Data, seed: int) -> dict[str, float]:
     """Images shifted in the grid at random, as they are and after centring."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.training_labels))[:SAMPLES]
+    timesteps = TIMESTEPS[data.name]
     accuracies = {}
     for shift in SHIFTS:
         train, test = (shifted(pixels, shift, rng) for pixels in (
             data.training_pixels[order], data.test_pixels[:TESTS]))
         for name, prepare in (('raw', lambda pixels: pixels), ('centred', centred)):
-            network = create_network(replace(RECRUITING, neurons=neurons, seed=seed))
-            network.learn_many(prepare(train), TIMESTEPS, data.training_labels[order])
+            network = create_network(recruiting(data.name, neurons, seed=seed))
+            network.learn_many(prepare(train), timesteps, data.training_labels[order])
             accuracies[f'shifted by up to {shift} pixels, {name}'] = measure(
-                network, prepare(test), data.test_labels[:TESTS], TIMESTEPS).accuracy
+                network, prepare(test), data.test_labels[:TESTS], timesteps).accuracy
     return accuracies
 
 
@@ -136,8 +137,8 @@ def change_midway(neurons: int, data: Data, seed: int) -> dict[str, float]:
         views(data.training_pixels[order[:half]], DISTURBANCES['none'], seed),
         views(data.training_pixels[order[half:]], blackboard, seed)])
     labels = data.training_labels[order]
-    network = create_network(replace(RECRUITING, neurons=neurons, seed=seed))
-    right = network.learn_many(seen, TIMESTEPS, labels).predicted == labels
+    network = create_network(recruiting(data.name, neurons, seed=seed))
+    right = network.learn_many(seen, TIMESTEPS[data.name], labels).predicted == labels
     figures = {'background changes: 100 frames before': right[half - 100:half].mean()}
     for start in CHANGE_WINDOWS:
         part = right[half + start:half + start + 100]

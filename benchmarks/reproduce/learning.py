@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 
@@ -13,7 +14,9 @@ from topspark_ros.streams.datasets import load_dataset
 
 from .common import Advance, Claim, Plan, Section, enlarged, in_parallel, load, spread
 
-TIMESTEPS = 16
+# T and input rate of the recruiting rule, chosen by folds of the training images.
+TIMESTEPS = {'digits': 16, 'mnist': 8, 'fashion_mnist': 8}
+RATES = {'digits': 9.0, 'mnist': 18.0, 'fashion_mnist': 25.0}
 RECRUITING = NetworkConfig(max_input_rate=9.0)
 PAIRWISE = NetworkConfig(
     rule='pairwise', max_input_rate=4.0, neuron=NeuronConfig(inference_spikes=8.0))
@@ -34,9 +37,14 @@ FEW = {(1.0, 'frames 401-600'): (92, 96.5), (1.0, 'last 200 frames'): (95, 98.5)
 GUIDANCE = {True: 'labels guide learning', False: 'labels for the read-out only'}
 
 
+def recruiting(dataset: str, neurons: int, **options) -> NetworkConfig:
+    return NetworkConfig(neurons=neurons, max_input_rate=RATES[dataset], **options)
+
+
 def static_accuracy(neurons: int, supervised: bool, data: Data, seed: int) -> float:
-    config = replace(RECRUITING, neurons=neurons, supervised=supervised)
-    outcome, = run_experiments([Setting(config, TIMESTEPS, TIMESTEPS)], data, seed)
+    config = recruiting(data.name, neurons, supervised=supervised)
+    timesteps = TIMESTEPS[data.name]
+    outcome, = run_experiments([Setting(config, timesteps, timesteps)], data, seed)
     return outcome.inference.accuracy
 
 
@@ -44,10 +52,10 @@ def incremental_accuracy(neurons: int, supervised: bool, data: Data, seed: int) 
     """On all classes, after those have come one after another, once."""
     order = np.random.default_rng(seed).permutation(len(data.training_labels))
     order = order[np.argsort(data.training_labels[order], kind='stable')]
-    network = create_network(
-        replace(RECRUITING, neurons=neurons, supervised=supervised, seed=seed))
-    network.learn_many(data.training_pixels[order], TIMESTEPS, data.training_labels[order])
-    return _tested(network, TIMESTEPS, data)
+    network = create_network(recruiting(data.name, neurons, supervised=supervised, seed=seed))
+    timesteps = TIMESTEPS[data.name]
+    network.learn_many(data.training_pixels[order], timesteps, data.training_labels[order])
+    return _tested(network, timesteps, data)
 
 
 def first_frames(neurons: int, labelled: float, seed: int) -> np.ndarray:
@@ -61,8 +69,8 @@ def first_frames(neurons: int, labelled: float, seed: int) -> np.ndarray:
     pixels = enlarged(digits.images.reshape(len(order), -1)[order])
     truth = digits.labels[order]
     labels = np.where(rng.random(len(truth)) < labelled, truth, -1)
-    network = create_network(replace(RECRUITING, neurons=neurons, seed=seed))
-    return network.learn_many(pixels, TIMESTEPS, labels).predicted == truth
+    network = create_network(recruiting('digits', neurons, seed=seed))
+    return network.learn_many(pixels, TIMESTEPS['digits'], labels).predicted == truth
 
 
 def switching_losses(base: NetworkConfig, neurons: int, data: Data, seed: int) -> list[float]:
@@ -82,6 +90,11 @@ def switching_losses(base: NetworkConfig, neurons: int, data: Data, seed: int) -
         constant.learn_many(pixels, timesteps, labels)
         losses.append(_tested(constant, timesteps, data) - _tested(switched, timesteps, data))
     return losses
+
+
+def _presented(datasets: Iterable[str]) -> str:
+    return ', '.join(f'{name} with T = {TIMESTEPS[name]} at rate {RATES[name]:g}'
+                     for name in datasets)
 
 
 def _tested(network, timesteps: int, data: Data) -> float:
@@ -119,7 +132,7 @@ def _static(plan: Plan, data: dict[str, Data], advance: Advance) -> Section:
                       for guided, name in product((True, False), plan.datasets)),
             '%', 0, 0))
     return Section(
-        'Accuracy, recruiting rule', f'One pass over the training samples, T = {TIMESTEPS}.',
+        'Accuracy, recruiting rule', f'One pass over the training samples; {_presented(data)}.',
         claims,
         [dict(neurons=neurons, labels=GUIDANCE[guided], dataset=name, accuracy=spread(values))
          for (neurons, guided, name), values in accuracies.items()])
@@ -134,8 +147,8 @@ def _by_class(plan: Plan, data: dict[str, Data], neurons: int, advance: Advance)
     accuracies = {case: [next(results) for _ in plan.seeds] for case in cases}
     return Section(
         'Classes that arrive one after another, recruiting rule',
-        f'All samples of one class, then of the next; one pass, N = {neurons}, '
-        f'T = {TIMESTEPS}; tested on all classes at the end.',
+        f'All samples of one class, then of the next; one pass, N = {neurons}; '
+        f'{_presented(data)}; tested on all classes at the end.',
         [Claim(f'class by class, {GUIDANCE[guided]}, {name}, worst seed', 100 * min(values), '%',
                *INCREMENTAL.get((guided, name), ()))
          for (guided, name), values in accuracies.items()],
@@ -156,7 +169,7 @@ def _few_frames(
     return Section(
         'Learning from nothing, digits',
         f'Each of 1,797 digits is classified, then learned, once; N = {neurons}, '
-        f'T = {TIMESTEPS}, recruiting rule.',
+        f'recruiting rule; {_presented(["digits"])}.',
         [Claim(f'{share:.0%} of the frames labelled, {name}, worst of {len(FEW_SEEDS)} seeds',
                100 * in_windows[share, name].min(), '%', *promised[share, name])
          for share, name in FEW],

@@ -103,6 +103,8 @@ class Recruiting(Reference):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
         self.corrections = np.zeros((config.neurons, 0))  # one column per class
+        self.fast_corrections = np.zeros((config.neurons, 0))
+        self.corrected = np.zeros(config.neurons, int)
         self.attractions = np.zeros(config.neurons, int)
         self.recruited = self.frames = 0
         self.mean = self.variance = 0.0  # of the first spiker's match
@@ -118,9 +120,9 @@ class Recruiting(Reference):
         return w @ w.T
 
     def _present(self, encoded, timesteps, learning, label, margin):
-        self.corrections = np.pad(
-            self.corrections, ((0, 0), (0, len(self.class_frames) - self.corrections.shape[1]))
-        )
+        new = ((0, 0), (0, len(self.class_frames) - self.corrections.shape[1]))
+        self.corrections = np.pad(self.corrections, new)
+        self.fast_corrections = np.pad(self.fast_corrections, new)
         m = self.recruited
         v, n = np.zeros(m), np.zeros(self.config.inputs)
         order, current = [], np.zeros(0)
@@ -143,7 +145,7 @@ class Recruiting(Reference):
                 self.generator[0] = encoded.generators[t // 64]
             if n.any():
                 changed = self._plasticity(
-                    n / np.linalg.norm(n), order, current, evidence, scores, predicted, label
+                    n / np.linalg.norm(n), order, current, evidence, predicted, label
                 )
         spent = int(encoded.spikes[: t + 1].sum())
         counts = (spent, len(order), spent * m, m * (t + 1), changed)
@@ -174,11 +176,14 @@ class Recruiting(Reference):
             evidence += omega / 1.65 * self.readout[j] / (self.readout[j].sum() + 2)
         if not speaking:
             return evidence, np.zeros(len(evidence))
-        scores = np.exp(4 * (evidence + current @ self.corrections[order]))
-        scores[self.class_frames == 0] = 0
-        return evidence, scores / scores.sum()
+        return evidence, self._scores(evidence, current @ self.corrections[order])
 
-    def _plasticity(self, unit, order, current, evidence, scores, predicted, label):
+    def _scores(self, evidence, correction):
+        scores = np.exp(4 * (evidence + correction))
+        scores[self.class_frames == 0] = 0
+        return scores / scores.sum()
+
+    def _plasticity(self, unit, order, current, evidence, predicted, label):
         """Returns the number of weights changed."""
         m, neurons = self.recruited, self.config.neurons
         first = int(order[0]) if len(order) else None
@@ -186,7 +191,7 @@ class Recruiting(Reference):
         changed, rewritten = 0, len(unit) + m
         if label is not None:
             self.class_frames[label] += 1
-            changed = self._correct(order, current, scores, label)
+            changed = self._correct(order, current, evidence, label)
         novel = self._is_novel(first, unit, guided)
         self.frames += 1
         wrong = False
@@ -217,18 +222,23 @@ class Recruiting(Reference):
             self.readout[first, label] += 1
         return changed
 
-    def _correct(self, order, current, scores, label):
-        """The delta rule; returns the number of weights changed."""
-        rate = 0.2 * self.alternation
+    def _correct(self, order, current, evidence, label):
+        """The delta rule and its running mean; returns the number of weights changed."""
+        rate = 0.4 * self.alternation
         differs = self.last_label is not None and label != self.last_label
         self.alternation += 0.01 * (differs - self.alternation)
         self.last_label = label
-        if rate == 0 or not scores.any():
+        if rate == 0 or not evidence.any():
             return 0
         seen = self.class_frames > 0
+        scores = self._scores(evidence, current @ self.fast_corrections[order])
         error = np.where(seen, (np.arange(len(scores)) == label) - scores, 0)
-        self.corrections[order] += rate * np.outer(current, error)
-        return len(order) * int(seen.sum())
+        self.fast_corrections[order] += rate * np.outer(current, error)
+        self.corrected[order] += 1
+        share = np.maximum(2 / (2 + self.corrected[order]), 0.01)[:, np.newaxis]
+        self.corrections[order] += share * np.where(
+            seen, self.fast_corrections[order] - self.corrections[order], 0)
+        return 2 * len(order) * int(seen.sum())
 
     def _is_novel(self, first, unit, guided):
         """Whether the first spiker matches unusually badly; keeps what is usual up to date."""
@@ -239,7 +249,7 @@ class Recruiting(Reference):
         high, low = (1, -2) if guided else (3, 0)
         z = high + (low - high) * self.recruited / self.config.neurons
         if full and not guided:
-            z = -2
+            z = -1.5
         difference = self.weights[first] @ unit - self.mean
         if not novel:
             novel = bool(difference < z * math.sqrt(self.variance))
@@ -277,9 +287,9 @@ class Recruiting(Reference):
 
     def _merge(self, a, b):
         share = self.attractions[a] / (self.attractions[a] + self.attractions[b])
-        for mean in (self.weights, self.theta, self.corrections):
+        for mean in (self.weights, self.theta, self.corrections, self.fast_corrections):
             mean[a] = share * mean[a] + (1 - share) * mean[b]
-        for total in (self.readout, self.attractions):
+        for total in (self.readout, self.attractions, self.corrected):
             total[a] += total[b]
         self.weights[a] /= np.linalg.norm(self.weights[a])
         self.readout[b] = 0
@@ -302,7 +312,9 @@ class Recruiting(Reference):
         if parent not in (None, j):
             self._move(j, self.weights[parent], 0.5)
         self.attractions[j] = 1
-        self.corrections[j] = 0
+        for inherited in (self.corrections, self.fast_corrections):
+            inherited[j] = 0 if parent in (None, j) else inherited[parent]
+        self.corrected[j] = 0
         self.readout[j] = 0.15 * evidence
         if label is not None:
             self.readout[j] = np.arange(len(evidence)) == label

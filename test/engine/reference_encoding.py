@@ -42,7 +42,8 @@ def encode(
         return Input(charge, charge.sum(axis=1), expected, not charge.any())
     x = sample.astype(float)
     preserved, most, spread = RATES[config.normalisation]
-    rate = min(config.max_input_rate, most, preserved / full)
+    limit = most if config.max_input_rate == np.inf else config.max_input_rate
+    rate = min(limit, preserved / full)
     expected = rate * full * spread
     if config.coding == 'first_spike':
         expected = 0.19 * config.inputs

@@ -141,7 +141,7 @@ def test_smallest_network(rule):
 def test_rate_preserves_the_number_of_spikes_up_to_its_limits():
     assert input_rate(350) * 350 == pytest.approx(200)
     assert input_rate(50) * 50 == pytest.approx(200)
-    assert input_rate(4) == 9.0
+    assert input_rate(4) == 9.0 and input_rate(4, 20.0) == 20.0
     assert input_rate(50, 0.57) == 0.57
     assert input_rate(1000, 0.57) == pytest.approx(0.2)
 

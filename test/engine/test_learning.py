@@ -109,7 +109,8 @@ def test_without_supervision_labels_never_change_weights(digits):
         network = create_network(NetworkConfig(neurons=40, supervised=False))
         network.learn_many(digits.pixels, 16, labels)
         states.append(network.state())
-        for name in ('votes', 'corrections', 'class_frames', 'last_label', 'alternation'):
+        for name in ('votes', 'corrections', 'fast_corrections', 'corrected', 'class_frames',
+                     'last_label', 'alternation'):
             states[-1].pop(name)
     assert same_state(states[0], states[1]) and same_state(states[0], states[2])
 

@@ -218,7 +218,7 @@ def test_restore_accepts_signed_corrections_and_nothing_else_out_of_range(digits
     network = create_network(NetworkConfig(neurons=30))
     network.learn_many(digits.pixels[:100], 16, 2 * np.array(digits.labels[:100]))
     state = network.state()
-    assert (state['corrections'] < 0).any()
+    assert (state['corrections'] < 0).any() and (state['fast_corrections'] < 0).any()
     network.restore(state)
     state['affinity'][0, 1] = -0.1
     with pytest.raises(EngineError, match='state affinity is negative'):
@@ -278,7 +278,7 @@ def test_counts(trained, digits):
     assert len(after) > in_use or (after != before).any()
     assert counts.synaptic_updates > 0
     if trained.config.rule == 'recruiting':  # affinities and the read-out, too
-        corrected = counts.output_spikes * np.count_nonzero(trained.state()['class_frames'])
+        corrected = 2 * counts.output_spikes * np.count_nonzero(trained.state()['class_frames'])
         assert counts.synaptic_updates - corrected in ((784 + in_use), 2 * (784 + in_use))
     elif trained.config.rule != 'triplet':  # which also changes weights one by one
         assert counts.synaptic_updates % 784 == 0

@@ -29,7 +29,7 @@ from .factory import create_network
 from .network import Network
 
 MAGIC = b'topspark network'
-VERSION = 3
+VERSION = 4
 DIGEST_SIZE = hashlib.sha256().digest_size
 ABANDONED_AFTER = 3600.0  # seconds; no writer that lives takes as long
 

@@ -21,8 +21,8 @@ class Normalisation(NamedTuple):
 
     preserved_spikes: that a sample of unit norm may expect in one presentation: 350 steps at
         63.75 Hz for a full pixel (Diehl and Cook 2015).
-    saturated_rate: spikes a step of a sample of unit norm above which most pixels of a digit or
-        a garment already spike at every step.
+    saturated_rate: spikes a step of a sample of unit norm above which most pixels of a digit
+        already spike at every step.
     spread: input spikes of a digit for each spike of a sample of unit norm.
     """
 
@@ -125,7 +125,8 @@ class NetworkConfig:
         limit if that is lower: then fewer timesteps mean fewer spikes, less energy and less
         accuracy. The default, 0.57, is what 63.75 Hz for a full pixel (Diehl and Cook 2015)
         comes to on handwritten digits, some 6.5 spikes a step of all pixels together; math.inf
-        does not limit.
+        limits where most pixels of a digit spike at every step, 9. A higher one, up to 25, levels
+        what is bright: it suits filled shapes, and takes shading from blurred strokes.
     seed: of the initial weights (STDP), of the chance that neurons are merged (recruiting)
         and of Bernoulli spikes, 0 to 2**63 - 1.
     coding: how pixels become spikes. 'stratified': evenly spaced spikes. 'bernoulli': a trial a
@@ -194,11 +195,11 @@ def input_rate(
     """Expected spikes a step of a unit-norm sample presented for `timesteps` steps.
 
     The rate rises as the timestep shrinks, so that the number of spikes is preserved, until it
-    meets the limit: of the sample itself (a pixel spikes at most once a step) or of the
-    configuration.
+    meets the limit: of the configuration, or without one the saturated rate.
     """
     norm = NORMALISATIONS[normalisation]
-    return min(float(max_input_rate), norm.saturated_rate, norm.preserved_spikes / timesteps)
+    limit = norm.saturated_rate if max_input_rate == math.inf else float(max_input_rate)
+    return min(limit, norm.preserved_spikes / timesteps)
 
 
 def require_integer(name: str, value: object, low: int, high: int) -> int:

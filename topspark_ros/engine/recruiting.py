@@ -34,8 +34,8 @@ class RecruitingNetwork(Network):
     what comes of it. Unless the network is `supervised`, labels do nothing else.
     """
 
-    _per_class = ('votes', 'corrections', 'class_frames')
-    _signed = ('corrections',)
+    _per_class = ('votes', 'corrections', 'fast_corrections', 'class_frames')
+    _signed = ('corrections', 'fast_corrections')
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config, present_recruiting, (config.supervised,))
@@ -62,6 +62,8 @@ class RecruitingNetwork(Network):
             affinity=np.zeros((neurons, neurons), np.float32),
             votes=np.zeros((neurons, 0), np.float32),
             corrections=np.zeros((neurons, 0), np.float32),
+            fast_corrections=np.zeros((neurons, 0), np.float32),
+            corrected=np.zeros(neurons, np.int64),
             theta=np.zeros(neurons, np.float32),
             attractions=np.zeros(neurons, np.int64),
             class_frames=np.zeros(0, np.int64),

@@ -29,7 +29,9 @@ class RecruitingState(NamedTuple):
     scale: np.ndarray  # (neurons,) float64, 1 / L2 norm of the stored weights, 0 if not in use
     affinity: np.ndarray  # (neurons, neurons) float32, 0 to 1, symmetric, [:M, :M] in use
     votes: np.ndarray  # (neurons, classes) float32, labels of the samples a neuron stands for
-    corrections: np.ndarray  # (neurons, classes) float32, of the read-out by its errors
+    corrections: np.ndarray  # (neurons, classes) float32, of the read-out: the running mean of
+    fast_corrections: np.ndarray  # (neurons, classes) float32, which every error moves
+    corrected: np.ndarray  # (neurons,) int64, how often a neuron's were moved
     theta: np.ndarray  # (neurons,) float32, adaptive threshold as a fraction of the trace's norm
     attractions: np.ndarray  # (neurons,) int64, samples averaged in a neuron's weights
     class_frames: np.ndarray  # (classes,) int64, labelled frames seen
@@ -129,7 +131,7 @@ def imprint(state, j, sample, parent):
     """Make neuron j, which has no votes, stand for a sample.
 
     It splits off another neuron, its parent (-1: none): what the few spikes of one presentation
-    leave out, it inherits.
+    leave out, it inherits, and all corrections.
     """
     in_use = sample.match.size
     inherited = INHERITANCE if parent >= 0 else 0.0
@@ -148,6 +150,10 @@ def imprint(state, j, sample, parent):
         state.affinity[j, other] = min(np.float32(overlap / norm), np.float32(1))
     set_scale(state, j, squares)
     mirror_affinity(state.affinity, j, in_use)
+    for c in range(state.votes.shape[1]):
+        state.corrections[j, c] = state.corrections[parent, c] if parent >= 0 else 0
+        state.fast_corrections[j, c] = state.fast_corrections[parent, c] if parent >= 0 else 0
+    state.corrected[j] = 0
     state.attractions[j] = 1
     state.theta[j] = state.theta[:in_use].sum() / max(in_use, 1)
 
@@ -198,11 +204,10 @@ def merge(state, a, b, sample):
     state.attractions[a] += state.attractions[b]
     for c in range(state.votes.shape[1]):
         state.votes[a, c] += state.votes[b, c]
-        state.corrections[a, c] = (
-            part_a * state.corrections[a, c] + part_b * state.corrections[b, c]
-        )
+        for mean in (state.corrections, state.fast_corrections):
+            mean[a, c] = part_a * mean[a, c] + part_b * mean[b, c]
+    state.corrected[a] += state.corrected[b]
     state.votes[b] = 0
-    state.corrections[b] = 0
 
 
 @allocating

@@ -8,7 +8,8 @@ the order of float32 additions is the only difference.
 The read-out adds two things, s_c = sum_r omega_r votes_rc / (sum_c votes_rc + DOUBT)
 + sum_r a_r corrections_rc, r the spikes in their order: evidence, the labels of the samples that
 the first three neurons with any stand for, omega = 1, 0.45, 0.2 over their sum; and corrections,
-which labelled samples learn by the delta rule (Widrow and Hoff 1960). a_r is the current that
+which labelled samples learn by the delta rule (Widrow and Hoff 1960), at a rate so high that one
+pass suffices: the read-out takes their running mean (Polyak and Juditsky 1992). a_r is the current that
 spike r has brought by the time that the ramp ends, when the next neuron would have spiked: its
 lead over that one, with |a| = 1. Scores are the softmax of SHARPNESS s over the classes seen.
 """
@@ -30,7 +31,8 @@ OUTPUT_SPIKES = 12
 EVIDENCE = np.array([1.0, 0.45, 0.2]) / 1.65  # weight of the first spikes' votes
 DOUBT = 2.0  # votes that a neuron must outweigh before its evidence counts in full
 SHARPNESS = 4.0  # of the softmax
-CORRECTION_RATE = 0.2
+CORRECTION_RATE = 0.4
+LEAST_CONSOLIDATION = 0.01  # rate of the corrections' running mean, after many
 ALTERNATION_RATE = 0.01  # of the running share of labels that differ from the last one
 NOVEL_AT_FIRST = 10  # frames, before there is a mean match to compare with
 MATCH_RATE = 0.005  # of the running mean and variance
@@ -38,7 +40,7 @@ ERROR_RATE = 1.0 / 30.0  # of the running error rate
 # Standard deviations from the mean match below which a frame is novel: (empty pool, full pool).
 NOVELTY_LABELLED = (1.0, -2.0)
 NOVELTY_UNLABELLED = (3.0, 0.0)
-NOVELTY_FULL = -2.0  # of an unlabelled frame where only merging makes room
+NOVELTY_FULL = -1.5  # of an unlabelled frame where only merging makes room
 FAIR_SHARE = 0.6  # of neurons / classes, below which a class may always have one more
 HOMEOSTASIS = 1e-3  # threshold increment per attraction without guidance
 GUESSED_VOTE = 0.15  # weight of the network's own evidence when it labels a recruit
@@ -73,6 +75,7 @@ class Memory(NamedTuple):
     response: Response
     lifted: np.ndarray  # (neurons,) float32, see Sample
     evidence: np.ndarray  # (classes,) float32
+    fast_scores: np.ndarray  # (classes,) float32, memory of correct
 
 
 @allocating
@@ -91,6 +94,7 @@ def memory_of(inputs, neurons, classes):
             np.empty(OUTPUT_SPIKES),
         ),
         np.empty(neurons, np.float32),
+        np.empty(classes, np.float32),
         np.empty(classes, np.float32),
     )
 
@@ -127,26 +131,32 @@ def spike_in_order(drive, response):
 @kernel
 def read_out(state, response, spikes, evidence, scores):
     """Fill `evidence` and `scores`; zeros if no neuron that spiked speaks for any class."""
-    votes, corrections = state.votes, state.corrections
     evidence[:] = 0
     scores[:] = 0
     speaking = 0
     for r in range(spikes):
+        votes = state.votes[response.spiking[r]]
+        total = np.float64(0)
+        for c in range(votes.size):
+            total += votes[c]
+        if total > 0:
+            for c in range(votes.size):
+                evidence[c] += EVIDENCE[speaking] / (total + DOUBT) * votes[c]
+            speaking += 1
+            if speaking == EVIDENCE.size:
+                break
+    if speaking > 0:
+        find_scores(state, state.corrections, response, spikes, evidence, scores)
+
+
+@kernel
+def find_scores(state, corrections, response, spikes, evidence, scores):
+    """The scores that come of evidence and corrections."""
+    scores[:] = 0
+    for r in range(spikes):
         j = response.spiking[r]
         for c in range(scores.size):
             scores[c] += response.current[r] * corrections[j, c]
-        if speaking == EVIDENCE.size:
-            continue
-        total = np.float64(0)
-        for c in range(scores.size):
-            total += votes[j, c]
-        if total > 0:
-            for c in range(scores.size):
-                evidence[c] += EVIDENCE[speaking] / (total + DOUBT) * votes[j, c]
-            speaking += 1
-    if speaking == 0:
-        scores[:] = 0
-        return
     most = np.float32(-np.inf)
     for c in range(scores.size):
         if state.class_frames[c] > 0:
@@ -162,27 +172,36 @@ def read_out(state, response, spikes, evidence, scores):
 
 
 @kernel
-def correct(state, response, spikes, label, scores):
+def correct(state, response, spikes, label, evidence, scores):
     """The delta rule on the read-out; the number of its weights changed.
 
     Labels that come in blocks, one class after the other, say nothing of how a class differs from
     the earlier ones: by them the read-out would forget. The rate is therefore the share of labels
     that differ from the one before.
+
+    scores: memory. Left with what the fast corrections made of the evidence.
     """
     last = state.last_label[0] - 1
     differs = 1.0 if last >= 0 and last != label else 0.0
     rate = CORRECTION_RATE * state.alternation[0]
     state.alternation[0] += ALTERNATION_RATE * (differs - state.alternation[0])
     state.last_label[0] = label + 1
-    if rate == 0 or strongest(scores) < 0:
+    if rate == 0 or strongest(evidence) < 0:
         return 0
+    fast, mean = state.fast_corrections, state.corrections
+    find_scores(state, fast, response, spikes, evidence, scores)
     changed = 0
-    for c in range(scores.size):
-        if state.class_frames[c] > 0:
-            error = (1.0 if c == label else 0.0) - scores[c]
-            for r in range(spikes):
-                state.corrections[response.spiking[r], c] += rate * response.current[r] * error
-            changed += spikes
+    for r in range(spikes):
+        j = response.spiking[r]
+        state.corrected[j] += 1
+        # Twice the plain mean's rate: the first corrections were of a network that knew little.
+        share = max(2.0 / (2.0 + state.corrected[j]), LEAST_CONSOLIDATION)
+        for c in range(scores.size):
+            if state.class_frames[c] > 0:
+                error = (1.0 if c == label else 0.0) - scores[c]
+                fast[j, c] += rate * response.current[r] * error
+                mean[j, c] += share * (fast[j, c] - mean[j, c])
+                changed += 2
     return changed
 
 
@@ -257,16 +276,17 @@ def give_votes(votes, label, evidence):
 
 
 @kernel
-def learn(model, state, sample, response, spikes, label, predicted, evidence, scores):
+def learn(model, state, sample, memory, spikes, label, predicted):
     """Plasticity after one presentation; returns the number of weights changed."""
     neurons = state.votes.shape[0]
     inputs = state.weights.shape[0]
+    response, evidence = memory.response, memory.evidence
     winner = response.spiking[0] if spikes > 0 else -1
     guided = model.supervised and label >= 0
     changed = 0
     if label >= 0:
         state.class_frames[label] += 1
-        changed += correct(state, response, spikes, label, scores)
+        changed += correct(state, response, spikes, label, evidence, memory.fast_scores)
     novel = is_novel(state, sample.match, winner, guided)
     state.frames[0] += 1
     wrong = False
@@ -371,9 +391,7 @@ def present(
     if learning and norm > 0:
         lifted = memory.lifted[:in_use]
         sample = Sample(active, active_count, tally.trace, norm, match, lifted)
-        changed = learn(
-            model, state, sample, response, output_spikes, label, predicted, evidence, scores
-        )
+        changed = learn(model, state, sample, memory, output_spikes, label, predicted)
     for a in range(active_count):
         tally.trace[active[a]] = 0
     return (
@@ -384,10 +402,10 @@ def present(
 
 @entry_point
 def present_recruiting(
-    numbers, weights, scale, affinity, votes, corrections, theta, attractions, class_frames,
-    recruited, frames, match_mean, match_variance, error_rate, last_label, alternation,
-    generator, phases, pixels, start, source,
-    rate, expected, timesteps, learning, labels, margin, scores, outcomes, raster,
+    numbers, weights, scale, affinity, votes, corrections, fast_corrections, corrected, theta,
+    attractions, class_frames, recruited, frames, match_mean, match_variance, error_rate,
+    last_label, alternation, generator, phases, pixels, start, source, rate, expected,
+    timesteps, learning, labels, margin, scores, outcomes, raster,
 ):
     """Present samples one after the other; arguments and results as of stdp.present_stdp.
 
@@ -396,9 +414,9 @@ def present_recruiting(
     """
     model = Model(int(numbers[0]), int(numbers[1]), numbers[2] > 0)
     state = RecruitingState(
-        weights, scale, affinity, votes, corrections, theta, attractions, class_frames,
-        recruited, frames, match_mean, match_variance, error_rate, last_label, alternation,
-        generator,
+        weights, scale, affinity, votes, corrections, fast_corrections, corrected, theta,
+        attractions, class_frames, recruited, frames, match_mean, match_variance, error_rate,
+        last_label, alternation, generator,
     )
     memory = memory_of(weights.shape[0], weights.shape[1], scores.shape[1])
     for sample in range(pixels.shape[0]):
