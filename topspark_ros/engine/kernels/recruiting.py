@@ -9,9 +9,10 @@ The read-out adds two things, s_c = sum_r omega_r votes_rc / (sum_c votes_rc + D
 + sum_r a_r corrections_rc, r the spikes in their order: evidence, the labels of the samples that
 the first three neurons with any stand for, omega = 1, 0.45, 0.2 over their sum; and corrections,
 which labelled samples learn by the delta rule (Widrow and Hoff 1960), at a rate so high that one
-pass suffices: the read-out takes their running mean (Polyak and Juditsky 1992). a_r is the current that
-spike r has brought by the time that the ramp ends, when the next neuron would have spiked: its
-lead over that one, with |a| = 1. Scores are the softmax of SHARPNESS s over the classes seen.
+pass over the samples is enough, for the read-out takes their running mean (Polyak and Juditsky
+1992). a_r is the current that spike r has brought by the time that the ramp ends, when the next
+neuron would have spiked: its lead over that one, with |a| = 1. Scores are the softmax of
+SHARPNESS s over the classes seen.
 """
 
 from __future__ import annotations
