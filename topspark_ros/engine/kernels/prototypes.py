@@ -29,8 +29,8 @@ class RecruitingState(NamedTuple):
     scale: np.ndarray  # (neurons,) float64, 1 / L2 norm of the stored weights, 0 if not in use
     affinity: np.ndarray  # (neurons, neurons) float32, 0 to 1, symmetric, [:M, :M] in use
     votes: np.ndarray  # (neurons, classes) float32, labels of the samples a neuron stands for
-    corrections: np.ndarray  # (neurons, classes) float32, of the read-out: the running mean of
-    fast_corrections: np.ndarray  # (neurons, classes) float32, which every error moves
+    corrections: np.ndarray  # (neurons, classes) float32, of the read-out, means of the fast ones
+    fast_corrections: np.ndarray  # (neurons, classes) float32, moved by every error
     corrected: np.ndarray  # (neurons,) int64, how often a neuron's were moved
     theta: np.ndarray  # (neurons,) float32, adaptive threshold as a fraction of the trace's norm
     attractions: np.ndarray  # (neurons,) int64, samples averaged in a neuron's weights
