@@ -2,8 +2,8 @@
 
 For each rule, dataset and size: the baseline at T = 350 is the best of all that is tried by
 cross-validation on the training part; ours has the best trade-off of accuracy and energy there, by
-the score accuracy - epsilon energy, as in the paper, of what loses at most LOSS, and no more by
-chance. The best of many is in part the luckiest, so other networks decide among the best. Most of
+the score accuracy - epsilon energy, as in the paper, of what loses at most LOSS, by an estimate
+with its standard errors. The best of many is in part the luckiest, so other networks decide among the best. Most of
 ours learns until the first output spike only, and nearly all exits early in inference. Then both
 learn all training samples and are tested on the test part, which nothing was chosen by.
 """
@@ -33,6 +33,7 @@ FINAL_SEEDS = range(2 * FOLDS, 6 * FOLDS)
 FINALISTS = 30
 EPSILON = 0.3  # of the score: accuracy that all the energy of the baseline is worth
 LOSS = 0.01  # of accuracy, at most
+STANDARD_ERRORS = 2  # by which the estimate of a loss has to stay below: 97.7 % confidence
 ENERGY = {'mnist': (10, 20), 'fashion_mnist': (3.5, 6)}  # bound and aim
 TIMED_SAMPLES = 300
 TABLE = ENERGY_TABLES['loihi']
@@ -153,10 +154,10 @@ def _accuracy(outcomes: list[Outcome]) -> float:
 
 
 def _likely_loss(outcomes: list[Outcome], baseline: list[Outcome], networks: int) -> float:
-    """Accuracy that so many networks lose on average, one standard error included."""
+    """Accuracy that so many networks lose on average, by the estimate and its errors at most."""
     losses = [theirs.inference.accuracy - ours.inference.accuracy
               for ours, theirs in zip(outcomes, baseline)]
-    return float(np.mean(losses) + np.std(losses, ddof=1) / math.sqrt(networks))
+    return float(np.mean(losses) + STANDARD_ERRORS * np.std(losses, ddof=1) / math.sqrt(networks))
 
 
 def _score(outcomes: list[Outcome], baseline: list[Outcome]) -> float:
