@@ -249,7 +249,7 @@ class Recruiting(Reference):
         high, low = (1, -2) if guided else (3, 0)
         z = high + (low - high) * self.recruited / self.config.neurons
         if full and not guided:
-            z = -1.5
+            z = -2 if self.config.supervised else -1.5
         difference = self.weights[first] @ unit - self.mean
         if not novel:
             novel = bool(difference < z * math.sqrt(self.variance))

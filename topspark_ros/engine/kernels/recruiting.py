@@ -41,7 +41,8 @@ ERROR_RATE = 1.0 / 30.0  # of the running error rate
 # Standard deviations from the mean match below which a frame is novel: (empty pool, full pool).
 NOVELTY_LABELLED = (1.0, -2.0)
 NOVELTY_UNLABELLED = (3.0, 0.0)
-NOVELTY_FULL = -1.5  # of an unlabelled frame where only merging makes room
+# The same of an unlabelled frame where only merging makes room: among labelled ones, without any.
+NOVELTY_FULL = (-2.0, -1.5)
 FAIR_SHARE = 0.6  # of neurons / classes, below which a class may always have one more
 HOMEOSTASIS = 1e-3  # threshold increment per attraction without guidance
 GUESSED_VOTE = 0.15  # weight of the network's own evidence when it labels a recruit
@@ -207,7 +208,7 @@ def correct(state, response, spikes, label, evidence, scores):
 
 
 @kernel
-def is_novel(state, match, winner, guided):
+def is_novel(model, state, match, winner, guided):
     """Whether the first spiker matches unusually badly; keeps what is usual up to date."""
     if winner < 0:
         return True
@@ -215,7 +216,8 @@ def is_novel(state, match, winner, guided):
     high, low = NOVELTY_LABELLED if guided else NOVELTY_UNLABELLED
     z = high + (low - high) * share
     if share == 1 and not guided:
-        z = NOVELTY_FULL
+        among_labelled, without_any = NOVELTY_FULL
+        z = among_labelled if model.supervised else without_any
     difference = match[winner] - state.match_mean[0]
     novel = difference < z * np.sqrt(state.match_variance[0])
     rate = max(1.0 / state.frames[0], MATCH_RATE)
@@ -288,7 +290,7 @@ def learn(model, state, sample, memory, spikes, label, predicted):
     if label >= 0:
         state.class_frames[label] += 1
         changed += correct(state, response, spikes, label, evidence, memory.fast_scores)
-    novel = is_novel(state, sample.match, winner, guided)
+    novel = is_novel(model, state, sample.match, winner, guided)
     state.frames[0] += 1
     wrong = False
     if guided:
