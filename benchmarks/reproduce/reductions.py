@@ -3,9 +3,10 @@
 For each rule, dataset and size: the baseline at T = 350 is the best of all that is tried by
 cross-validation on the training part; ours has the best trade-off of accuracy and energy there, by
 the score accuracy - epsilon energy, as in the paper, of what loses at most LOSS, by an estimate
-with its standard errors. The best of many is in part the luckiest, so other networks decide among the best. Most of
-ours learns until the first output spike only, and nearly all exits early in inference. Then both
-learn all training samples and are tested on the test part, which nothing was chosen by.
+with its standard errors. The best of many is in part the luckiest, so other networks decide among
+the best. Most of ours learns until the first output spike only, and nearly all exits early in
+inference. Then both learn all training samples and are tested on the test part, which nothing was
+chosen by.
 """
 
 from __future__ import annotations

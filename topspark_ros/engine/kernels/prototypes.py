@@ -150,9 +150,9 @@ def imprint(state, j, sample, parent):
         state.affinity[j, other] = min(np.float32(overlap / norm), np.float32(1))
     set_scale(state, j, squares)
     mirror_affinity(state.affinity, j, in_use)
-    for c in range(state.votes.shape[1]):
-        state.corrections[j, c] = state.corrections[parent, c] if parent >= 0 else 0
-        state.fast_corrections[j, c] = state.fast_corrections[parent, c] if parent >= 0 else 0
+    for corrections in (state.corrections, state.fast_corrections):
+        for c in range(state.votes.shape[1]):
+            corrections[j, c] = corrections[parent, c] if parent >= 0 else 0
     state.corrected[j] = 0
     state.attractions[j] = 1
     state.theta[j] = state.theta[:in_use].sum() / max(in_use, 1)
