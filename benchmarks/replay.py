@@ -11,16 +11,15 @@ from __future__ import annotations
 import argparse
 import array
 import os
-import signal
-import subprocess
+import tempfile
 import time
 from itertools import count
 from pathlib import Path
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from event_camera_msgs.msg import EventPacket
 
+from benchmarks.processes import Robot
 from topspark_ros.cli import ros
 from topspark_ros.nodes import qos
 from topspark_ros.streams.datasets import DATA_VARIABLE
@@ -28,7 +27,6 @@ from topspark_ros.streams.event_bags import read_packets
 
 BAGS = ('test_data_evt3_trigger', 'libcaer_first_half', 'test_events_2')
 LEARNER = 'snn_learner'
-START_TIMEOUT_S = 120.0
 SETTLE_S = 3.0    # for the last diagnostics, which come once a second
 
 
@@ -53,30 +51,14 @@ def main() -> None:
 def replay(bag: Path, seconds: float, speed: float) -> list[str]:
     """One row of the table."""
     messages, offsets_s = recorded(bag)
-    namespace = f'/replay_{os.getpid()}_{time.monotonic_ns()}'
-    node = rclpy.create_node('player', namespace=namespace)
-    health: dict[str, str] = {}
-
-    def on_diagnostics(array_message: DiagnosticArray) -> None:
-        for status in array_message.status:
-            if status.name == f'{namespace}/{LEARNER}'.lstrip('/'):
-                health.update({value.key: value.value for value in status.values})
-
-    node.create_subscription(DiagnosticArray, '/diagnostics', on_diagnostics, 100)
-    publisher = node.create_publisher(EventPacket, 'events', qos.EVENTS)
-    process = subprocess.Popen([
-        ros.executable(LEARNER), '--ros-args', '-r', f'__ns:={namespace}', '--log-level', 'warn',
-        '-p', 'input:=events', '-p', 'queue_depth:=20', '-p', 'training_timesteps:=16',
-        '-p', 'inference_timesteps:=16'])
-    try:
-        end_s = time.monotonic() + START_TIMEOUT_S
-        while publisher.get_subscription_count() == 0:
-            if time.monotonic() > end_s:
-                raise SystemExit(f'{LEARNER} did not subscribe within {START_TIMEOUT_S:g} s')
-            rclpy.spin_once(node, timeout_sec=0.1)
+    with tempfile.TemporaryDirectory() as folder, Robot(Path(folder)) as robot:
+        publisher = robot.node.create_publisher(EventPacket, 'events', qos.EVENTS)
+        robot.start(LEARNER, input='events', queue_depth=20, training_timesteps=16,
+                    inference_timesteps=16)
+        robot.wait_for(publisher.get_subscription_count, f'a subscription of {LEARNER}')
         # The first packet compiles, or loads, the decoder of its encoding.
         send(publisher, messages[0], 0)
-        spin(node, SETTLE_S)
+        robot.spin(SETTLE_S)
 
         sent = 1
         begin_s = time.monotonic()
@@ -87,22 +69,19 @@ def replay(bag: Path, seconds: float, speed: float) -> list[str]:
             for message, offset_s in zip(messages, offsets_s):
                 due_s = begin_s + (number * round_s + offset_s) / speed
                 while (wait_s := due_s - time.monotonic()) > 0:
-                    rclpy.spin_once(node, timeout_sec=wait_s)
+                    robot.spin(wait_s)
                 send(publisher, message, sent)
                 sent += 1
         took_s = time.monotonic() - begin_s
-        spin(node, SETTLE_S)
+        robot.spin(SETTLE_S)
         payload = sum(len(message.events) for message in messages) / len(messages) * sent
+        health = robot.health[LEARNER].values
         return [
             f'{bag.name}, {messages[0].encoding}, {messages[0].width} x {messages[0].height}',
             f'{sent / took_s:.0f}', f'{payload / took_s / 1e6:.1f}',
             f"{int(health['events: events']) / took_s / 1e6:.2f}", str(sent),
             health['events: packets'], health['events: lost packets'], health['frames dropped'],
         ]
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-        node.destroy_node()
 
 
 def recorded(bag: Path) -> tuple[list[EventPacket], list[float]]:
@@ -123,12 +102,6 @@ def send(publisher, message: EventPacket, seq: int) -> None:
     message.header.stamp.sec, message.header.stamp.nanosec = divmod(now, 10**9)
     message.seq = seq
     publisher.publish(message)
-
-
-def spin(node, duration_s: float) -> None:
-    end_s = time.monotonic() + duration_s
-    while (left_s := end_s - time.monotonic()) > 0:
-        rclpy.spin_once(node, timeout_sec=left_s)
 
 
 if __name__ == '__main__':
