@@ -19,12 +19,16 @@ from topspark_ros.nodes.managed_node import ManagedNode
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.perception.online import Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
+from topspark_ros.streams.backlog import Backlog
 from topspark_ros.streams.events import EventError, EventSettings, EventStream
 from topspark_ros.streams.images import ImageError
 from topspark_ros.streams.share import FrameShare
 from topspark_ros.streams.slot import LatestSlot
 
 POLL_S = 0.002    # between two looks for packets: a driver sends up to 1000 a second
+TURN_S = 0.1      # of decoding, after which what is finished is classified, and labels are heeded
+LEAST_PATIENCE_S = 1.0       # that a packet may wait at least: a machine stalls now and then
+MAX_WAITING_BYTES = 1 << 27  # of packets
 
 Share = Callable[[], float]     # of the frames that is to be processed now, 0..1
 
@@ -126,9 +130,11 @@ class ImageIntake:
 class EventIntake:
     """Windows of an event camera.
 
-    Packets are decoded as they come, since later ones build on them; a learner that falls behind
-    drops whole windows, the oldest first. A packet that is refused is no frame: it is counted in
-    the diagnostics alone.
+    Packets are decoded in their order, since later ones build on them. A learner that falls behind
+    drops whole windows, the oldest first; where decoding itself is too slow, packets are discarded
+    before it (:class:`Backlog`), and the windows begin anew. What became of packets is told in the
+    diagnostics alone: one that is refused or discarded is no frame.
+
     """
 
     def __init__(self, node: ManagedNode, settings: EventSettings, queue_depth: int,
@@ -136,6 +142,9 @@ class EventIntake:
         self._node = node
         self._share, self._frames = share, FrameShare()
         self._stream = EventStream(settings)
+        patience_s = max(LEAST_PATIENCE_S, queue_depth * settings.window_ns * 1e-9)
+        self._waiting: Backlog[tuple[EventPacket, float]] = Backlog(patience_s, MAX_WAITING_BYTES)
+        self._discarded = self._lost = 0     # packets: before they were decoded, on their way
         self._windows: deque[Frame] = deque()
         self._queue_depth = queue_depth
         self._closed = False
@@ -144,36 +153,54 @@ class EventIntake:
         self.topic = self._packets.topic
 
     def take(self, timeout_s: float) -> Frame | None:
-        until_s = time.monotonic() + timeout_s
+        began_s = now_s = time.monotonic()
         while not self._closed:
-            for packet in self._packets.take():
-                self._push(packet)
-            if self._windows:
+            self._collect(now_s)
+            if self._waiting and now_s - began_s < TURN_S:
+                self._decode(*self._waiting.take(now_s))
+            elif self._windows:
                 seen, header, received_s = self._windows.popleft()
                 return Frame(seen.view(), header, seen.begin_ns, received_s)
-            if time.monotonic() >= until_s:
+            elif self._waiting or now_s - began_s >= timeout_s:
                 break
-            time.sleep(POLL_S)
+            else:
+                time.sleep(POLL_S)
+            now_s = time.monotonic()
         return None
 
     def values(self) -> dict[str, object]:
+        counts = self._stream.counts._replace(lost_packets=self._lost)
         return {f'events: {name.replace("_", " ")}': value
-                for name, value in self._stream.counts._asdict().items()}
+                for name, value in counts._asdict().items()} | {
+                    'events: discarded packets': self._waiting.discarded}
 
     def close(self) -> None:
         self._closed = True
-        self.dropped += len(self._windows)
-        self._windows.clear()
 
     def destroy(self) -> None:
         self._packets.destroy()
+        self.dropped += len(self._windows)
+        self._windows.clear()
 
-    def _push(self, packet: EventPacket) -> None:
+    def _collect(self, now_s: float) -> None:
+        for packet in self._packets.take():
+            self._waiting.put((packet, now_s), len(packet.events), now_s)
+            if self._closed:
+                return
+
+    def _decode(self, packet: EventPacket, received_s: float) -> None:
+        lost = self._stream.counts.lost_packets
         try:
             finished = push_packet(self._stream, packet, self._node.get_clock().now().nanoseconds)
         except EventError as error:
             self._node.diagnostics.reject(self.topic, error)
             return
+        # What was discarded here is missing for the decoder as if it had been lost on its way.
+        missing = self._stream.counts.lost_packets - lost
+        self._lost += max(0, missing - (self._waiting.discarded - self._discarded))
+        self._discarded = self._waiting.discarded
+        if finished:
+            self._waiting.succeed()
         for seen in finished:
             self.received += 1
             if not self._frames.takes(self._share()):
@@ -181,7 +208,7 @@ class EventIntake:
                 continue
             header = Header(stamp=conversions.stamp(seen.stamp_ns),
                             frame_id=packet.header.frame_id)
-            self._windows.append((seen, header, time.monotonic()))
+            self._windows.append((seen, header, received_s))
             if len(self._windows) > self._queue_depth:
                 self._windows.popleft()
                 self.dropped += 1

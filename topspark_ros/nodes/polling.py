@@ -35,15 +35,19 @@ class PolledSubscription(Generic[Message]):
 
     def __init__(self, node: Node, message_type: type[Message], topic: str, profile: QoSProfile):
         self._node = node
-        self._type = message_type
+        self._type, self._depth = message_type, profile.depth
         self._subscription = node.create_subscription(
             message_type, topic, lambda message: None, profile, callback_group=_Unscheduled())
         self.topic = self._subscription.topic
 
     def take(self) -> Iterator[Message]:
-        """The messages that have come since, oldest first."""
+        """The messages that have come since, oldest first: no more than the queue holds, so that
+        it ends however fast they come."""
         handle = self._subscription.handle
-        while (taken := handle.take_message(self._type, False)) is not None:
+        for _ in range(self._depth):
+            taken = handle.take_message(self._type, False)
+            if taken is None:
+                return
             yield taken[0]
 
     def destroy(self) -> None:
