@@ -57,7 +57,7 @@ def test_every_room_is_known():
 
 @pytest.mark.parametrize('path', MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_arrows_point_one_way(path):
-    accepted = ARROWS.get(room(path), set()) | {room(path), 'msg'}
+    accepted = ARROWS.get(room(path), set()) | {room(path), 'msg', 'errors'}
     wrong = [f'{path}:{line}: {name}' for line, name in imported(path)
              if is_of(name, 'topspark_ros') and name != 'topspark_ros'
              and name.split('.')[1] not in accepted]
@@ -112,3 +112,17 @@ def test_what_needs_ros_says_that_it_is_missing(verb):
                          "from topspark_ros.cli.main import main\nsys.exit(main())")
     assert result.returncode == 2
     assert result.stderr.startswith(f'topspark {verb}: ROS 2 is not there')
+
+
+def test_every_error_of_ours_has_one_base():
+    """By which the command tells what was refused from a fault of the program."""
+    foreign = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and path != PACKAGE / 'errors.py':
+                bases = {ast.unparse(base) for base in node.bases}
+                if bases & {'Exception', 'ValueError', 'RuntimeError', 'OSError'}:
+                    foreign.append(f'{path}:{node.lineno}: {node.name}')
+            if isinstance(node, ast.Raise) and ast.unparse(node)[6:].startswith('ValueError('):
+                foreign.append(f'{path}:{node.lineno}: {ast.unparse(node)}')
+    assert not foreign

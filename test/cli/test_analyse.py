@@ -112,4 +112,4 @@ def test_an_output_that_cannot_be_written(analyse, tmp_path):
     (tmp_path / 'file').write_text('')
     code, _, error = analyse(*SMALL, '--output', tmp_path / 'file')
     assert code == 2 and error.count('\n') == 1
-    assert error.startswith(f'topspark analyse: store is {tmp_path}/file/cells, accepted is')
+    assert error.startswith(f'topspark analyse: --output is {tmp_path}/file, accepted is')

@@ -152,7 +152,7 @@ def test_two_reports_side_by_side(evaluate, bag, config, tmp_path):
     (('{bag}', '--output', '/proc/none'), '--output is /proc/none, accepted is a folder that can '
      'be written: '),
     (('{bag}', '--timesteps', '2,4', '--save-weights', 'w'), '--save-weights is w, accepted is, '
-     'for one run, a file in a folder that can be written'),
+     'for one run, a file: there are 2 runs'),
     (('{bag}', '--label-topic', '/image'), "{bag}: label topic is '/image', accepted is one with "
      'topspark_ros/msg/Label, std_msgs/msg/String; the bag holds /battery_state ('),
     (('--compare', 'a', 'b'), 'a/report.json: No such file or directory'),

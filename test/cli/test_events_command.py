@@ -246,8 +246,8 @@ def test_bags_that_are_none(events, tmp_path):
     (('--window', 'nan'), '--window is nan, accepted is above 0 up to 60 s'),
     (('--topic', '/other'), '{bag}: topic is \'/other\', accepted is one with '
      f'{EVENT_TYPES[0]}; the bag holds {TOPIC} ({EVENT_TYPES[0]})'),
-    (('--output', '/nowhere/picture.png'), '--output is /nowhere/picture.png, accepted is a file '
-     'that can be written: No such file or directory'),
+    (('--output', '/nowhere/picture.png'), '--output is /nowhere/picture.png, accepted is a '
+     '.png, .pdf, .svg file in a folder that can be written'),
 ])
 def test_what_is_refused_is_one_line(events, tmp_path, arguments, message):
     bag = write_bag(tmp_path / 'bag', (TOPIC, [(0, 0, 0, mono((0, 1, 1, 1)))]))

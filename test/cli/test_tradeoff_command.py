@@ -98,5 +98,5 @@ def test_a_file_that_is_no_profile_or_a_picture_that_cannot_be_written(tradeoff,
     nowhere = tmp_path / 'nowhere' / 'picture.png'
     code, _, complaint = tradeoff('--output', nowhere)
     assert code == 2
-    assert complaint == (f'topspark tradeoff: --output is {nowhere}, accepted is a file that can '
-                         'be written: No such file or directory\n')
+    assert complaint == (f'topspark tradeoff: --output is {nowhere}, accepted is a .png, '
+                         '.pdf, .svg file in a folder that can be written\n')

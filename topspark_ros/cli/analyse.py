@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from topspark_ros.cli import pictures
-from topspark_ros.cli.arguments import comma_separated
+from topspark_ros.cli.arguments import UsageError, comma_separated, writing
 from topspark_ros.engine import CODINGS, RULES, NetworkConfig
 from topspark_ros.methodology.analysis import (
     Grid, Summary, reductions, sensitivities, summarise, table,
@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     timesteps = _integers('--timesteps', arguments.timesteps)
     if arguments.seeds < 1:
-        raise ValueError(f'--seeds is {arguments.seeds}, accepted is 1 or more')
+        raise UsageError(f'--seeds is {arguments.seeds}, accepted is 1 or more')
     neurons = _integers('--neurons', arguments.neurons)
     rules = _names('--rules', arguments.rules, RULES)
     encoders = _names('--encoders', arguments.encoders, CODINGS)
@@ -75,6 +75,8 @@ def run(arguments: argparse.Namespace) -> int:
     grid = Grid(data.training_pixels.shape[1], rules, neurons, encoders, timesteps,
                 arguments.max_input_rate)
     energy = ENERGY_TABLES[arguments.energy_model]
+    with writing('--output', arguments.output, 'folder'):    # before there is any work
+        arguments.output.mkdir(parents=True, exist_ok=True)
     with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                   TimeRemainingColumn()) as progress:
         networks = progress.add_task('networks', total=None)
@@ -82,12 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
             grid.cells(range(arguments.seeds)), data, arguments.output / 'cells',
             lambda finished, total: progress.update(networks, completed=finished, total=total),
             jobs=arguments.jobs, scheduler=arguments.scheduler))
-    try:
+    with writing('--output', arguments.output, 'folder'):
         _write_table(arguments.output / 'table.csv', table(summaries, data, energy))
         pictures.draw_analysis(arguments.output, grid, summaries, data, energy)
-    except OSError as error:
-        raise ValueError(f'--output is {arguments.output}, accepted is a folder that can be '
-                         f'written: {error}') from None
     print('\n'.join(_recommendation(grid, summaries, energy)))
     print(f'table and pictures are in {arguments.output}')
     return 0
@@ -100,7 +99,7 @@ def load_data(name: str, part: str, samples: int | None = None) -> Data:
     part: 'test', or 'validation' for a fifth of the training samples.
     samples: so many of the training samples.
 
-    Raises DatasetError, and ValueError for a number of samples that are not there.
+    Raises DatasetError, and UsageError for a number of samples that are not there.
     """
     training, test = (load_dataset(name, split) for split in ('train', 'test'))
     data = Data(
@@ -112,7 +111,7 @@ def load_data(name: str, part: str, samples: int | None = None) -> Data:
     if samples is None:
         return data
     if not 1 <= samples <= len(data.training_labels):
-        raise ValueError(f'--samples is {samples}, accepted is 1 to {len(data.training_labels)}')
+        raise UsageError(f'--samples is {samples}, accepted is 1 to {len(data.training_labels)}')
     return replace(data, training_pixels=data.training_pixels[:samples],
                    training_labels=data.training_labels[:samples])
 
@@ -126,7 +125,7 @@ def _names(option: str, text: str, accepted: Sequence[str]) -> tuple[str, ...]:
     """Comma-separated names, each once."""
     names = tuple(dict.fromkeys(text.split(',')))
     if not set(names) <= set(accepted):
-        raise ValueError(f'{option} is {text!r}, accepted are {", ".join(accepted)}, '
+        raise UsageError(f'{option} is {text!r}, accepted are {", ".join(accepted)}, '
                          'comma-separated')
     return names
 

@@ -11,11 +11,14 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-import yaml
 from rich.console import Console, Group
 from rich.table import Table
 
 from topspark_ros.cli import live_view, report, ros
+from topspark_ros.cli.arguments import writing
+from topspark_ros.errors import TopsparkError
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.perception.parameters import read_parameters
 from topspark_ros.replay.archive import write_json
 
 SUMMARY = ('Run camera, learner, controller, battery and operator as ROS 2 nodes for a minute and '
@@ -64,23 +67,28 @@ def run(arguments: argparse.Namespace) -> int:
     variant = EVENTS if arguments.events else IMAGES
     parameters = arguments.parameters or ros.configuration(f'{variant.name}.yaml')
     results = arguments.results or Path('results') / variant.name
-    with open(parameters, encoding='utf-8') as file:
-        configured = yaml.safe_load(file)
-    camera, learner = (configured[f'/**/{node}']['ros__parameters']
-                       for node in ('dataset_camera', 'snn_learner'))
-    results.mkdir(parents=True, exist_ok=True)
+    from topspark_ros.nodes.dataset_camera import DatasetCameraParameters
+
+    camera = DatasetCameraParameters(**read_parameters(
+        parameters, 'dataset_camera', DatasetCameraParameters))
+    learner = SnnLearnerParameters(**read_parameters(
+        parameters, 'snn_learner', SnnLearnerParameters))
+    if not camera.frames:
+        raise DemoFault(f'{parameters}: dataset_camera shows frames for ever, accepted is 1 or more')
+    with writing('--results', results, 'folder'):
+        results.mkdir(parents=True, exist_ok=True)
 
     ros.keep_local()
-    duration_s = camera['frames'] / camera['frame_rate']
-    window_s = learner['event_window'] if arguments.events else 0.0
+    duration_s = camera.frames / camera.frame_rate
+    window_s = learner.event_window if arguments.events else 0.0
     # The namespace keeps it apart from other runs.
     return Demo(variant, parameters, results, namespace=f'/demo_{os.getpid()}',
                 duration_s=duration_s, window_s=window_s,
-                expected=round(duration_s / window_s) if window_s else camera['frames'],
-                accuracy_window=learner['accuracy_window']).run()
+                expected=round(duration_s / window_s) if window_s else camera.frames,
+                accuracy_window=learner.accuracy_window).run()
 
 
-class DemoFault(ValueError):
+class DemoFault(TopsparkError):
     """The run could not be brought to its end."""
 
 

@@ -2,11 +2,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from topspark_ros.cli import live_view, ros
+from topspark_ros.cli.arguments import UsageError, check_output, writing
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
@@ -85,42 +84,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     if (arguments.bag is None) == (arguments.compare is None):
-        raise ValueError('accepted is either a BAG or --compare A B')
+        raise UsageError('accepted is either a BAG or --compare A B')
     if arguments.compare is not None:
         folder = arguments.output or RESULTS / 'comparison'
-        with _writing(folder):
+        with writing('--output', folder, 'folder'):
             print(f'{compare_reports(folder, *arguments.compare)} written')
         return 0
     runs = _runs(arguments)
-    if arguments.save_weights is not None and (
-            len(runs) > 1 or not os.access(arguments.save_weights.absolute().parent, os.W_OK)):
-        raise ValueError(f'--save-weights is {arguments.save_weights}, accepted is, for one run, '
-                         'a file in a folder that can be written')
+    if arguments.save_weights is not None:
+        check_output('--save-weights', arguments.save_weights)
+        if len(runs) > 1:
+            raise UsageError(f'--save-weights is {arguments.save_weights}, accepted is, for one '
+                             f'run, a file: there are {len(runs)} runs')
     with Bag(arguments.bag, typestore()) as bag:
         messages = find_topics(bag, runs[0].topics, runs[0].kind).input.messages
     folder = arguments.output or RESULTS / 'evaluation'
-    with _writing(folder):    # before there is any work
+    with writing('--output', folder, 'folder'):    # before there is any work
         folder.mkdir(parents=True, exist_ok=True)
     for mismatch in dict.fromkeys(_mismatches(runs)):
         print(f'topspark evaluate: {mismatch}', file=sys.stderr)
     console = Console(highlight=False)
     evaluations = _evaluate(arguments.bag, runs, arguments.jobs, messages, console)
-    with _writing(folder):
+    with writing('--output', folder, 'folder'):
         page = write_report(folder, evaluations)
     console.print(_table(arguments.bag.name, evaluations))
     for line in dict.fromkeys(line for each in evaluations for line in each.lost):
         print(f'lost: {line}')
     print(f'{page} written')
     return 0
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise ValueError(f'--output is {folder}, accepted is a folder that can be written: '
-                         f'{error.strerror}') from None
 
 
 def _runs(arguments: argparse.Namespace) -> list[EvaluationSettings]:
@@ -167,7 +158,7 @@ def _pairs(text: str) -> list[tuple[int, int]]:
     for part in text.split(',') if text else ():
         values = part.split('/')
         if len(values) > 2 or not all(value.strip().isdecimal() for value in values):
-            raise ValueError(f'--timesteps is {text!r}, accepted are whole numbers or '
+            raise UsageError(f'--timesteps is {text!r}, accepted are whole numbers or '
                              'training/inference, comma-separated, such as 4,16,64/16')
         pairs.append((int(values[0]), int(values[-1])))
     return pairs
@@ -176,8 +167,8 @@ def _pairs(text: str) -> list[tuple[int, int]]:
 def _shipped_profile() -> str:
     try:
         return str(ros.configuration('profile_digits.yaml'))
-    except (ValueError, LookupError):
-        raise ValueError('--profile is not given, accepted is a file of `topspark profile` where '
+    except UsageError:
+        raise UsageError('--profile is not given, accepted is a file of `topspark profile` where '
                          'the package is not installed with ROS 2') from None
 
 

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from topspark_ros.cli import live_view, pictures
+from topspark_ros.cli.arguments import PICTURES, UsageError, check_output, writing
 from topspark_ros.streams.event_bags import EventPacket, event_topics, read_packets
 from topspark_ros.streams.events import (
     DecoderCounts, EventDecoder, EventError, Window, hot_pixels, window_picture,
@@ -48,8 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     if not 0 < arguments.window <= LONGEST_WINDOW_S:
-        raise ValueError(f'--window is {arguments.window}, accepted is above 0 up to '
+        raise UsageError(f'--window is {arguments.window}, accepted is above 0 up to '
                          f'{LONGEST_WINDOW_S:g} s')
+    check_output('--output', arguments.output, PICTURES)
     window_ns = max(1, round(arguments.window * 1e9))
     topics = event_topics(arguments.bag, arguments.topic)
     cameras = []
@@ -63,17 +65,14 @@ def run(arguments: argparse.Namespace) -> int:
                 arguments.bag, topic, total, window_ns,
                 lambda count, task=packets: progress.update(task, completed=count))
     if not cameras:
-        raise ValueError(f'{arguments.bag}: 0 packets in {", ".join(topics)}, accepted is 1 or '
+        raise UsageError(f'{arguments.bag}: 0 packets in {", ".join(topics)}, accepted is 1 or '
                          'more')
     console.print(_table(arguments.bag.name, cameras))
     for topic in sorted(topics.keys() - {camera.name for camera in cameras}):
         print(f'{topic}: no packets')
-    try:
+    with writing('--output', arguments.output, 'file'):
         pictures.draw_events(arguments.output, [camera.course() for camera in cameras],
                              SHOTS, arguments.window)
-    except OSError as error:
-        raise ValueError(f'--output is {arguments.output}, accepted is a file that can be '
-                         f'written: {error.strerror}') from None
     print(f'{arguments.output} written')
     return 0
 
@@ -93,7 +92,7 @@ def read_cameras(path: Path, topic: str, packets: int, window_ns: int,
             if kind not in cameras:
                 cameras[kind] = Camera(topic, *kind, window_ns, places)
         except EventError as error:
-            raise ValueError(f'{path}: {topic}: {error}') from None
+            raise UsageError(f'{path}: {topic}: {error}') from None
         cameras[kind].add(place, packet)
         if place % PROGRESS_STEP == 0:
             report(place)

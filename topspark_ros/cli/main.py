@@ -4,32 +4,72 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from topspark_ros.errors import TopsparkError
 
 VERBS = ('demo', 'watch', 'profile', 'analyse', 'tradeoff', 'events', 'make-bag', 'evaluate',
          'make-world')
+FIRST = ('To begin with: `topspark demo`, a minute of the whole system, where ROS 2 is sourced;\n'
+         'without ROS `topspark make-bag day`, then `topspark evaluate day`.')
+REFUSED, INTERRUPTED = 2, 130    # exit codes
 
 
-def main() -> int:
-    """Run one verb; each is a module beside this one with `SUMMARY`, `add_arguments`, `run`."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Run one verb, and return the exit code.
+
+    words: of the command line; None: those of this process.
+
+    What was raised on purpose is one line, anything else keeps its traceback.
+    """
+    try:
+        arguments = command_line().parse_args(words)
+        if arguments.verb is None:
+            command_line().print_help(sys.stderr)
+            return REFUSED
+        return verb_module(arguments.verb).run(arguments)
+    except TopsparkError as error:
+        return _told(arguments.verb, str(error), REFUSED)
+    except OSError as error:
+        if not _is_named(error, arguments):
+            raise
+        return _told(arguments.verb, f'{error.filename}: {error.strerror}', REFUSED)
+    except KeyboardInterrupt:
+        return _told(None, 'interrupted', INTERRUPTED)
+
+
+def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='topspark', description='Spiking perception that learns on the job and fits its '
-        'timestep to the battery.')
-    verbs = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
-    modules = {name: importlib.import_module(f'topspark_ros.cli.{name.replace("-", "_")}')
-               for name in VERBS}
-    for name, module in modules.items():
+        'timestep to the battery.', epilog=FIRST,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = parser.add_subparsers(dest='verb', metavar='VERB')
+    for name in VERBS:
+        module = verb_module(name)
         verb = verbs.add_parser(name, help=module.SUMMARY, description=module.SUMMARY,
                                 formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         module.add_arguments(verb)
-    arguments = parser.parse_args()
-    try:
-        return modules[arguments.verb].run(arguments)
-    except ValueError as error:      # every room's errors are: one line, for the user
-        print(f'topspark {arguments.verb}: {error}', file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    return parser
+
+
+def verb_module(name: str):
+    """The module beside this one with `SUMMARY`, `add_arguments` and `run`."""
+    return importlib.import_module(f'topspark_ros.cli.{name.replace("-", "_")}')
+
+
+def _is_named(error: OSError, arguments: argparse.Namespace) -> bool:
+    """Whether a file that failed is one that the arguments name, or in a folder that they name."""
+    named = [value for value in vars(arguments).values() if isinstance(value, Path)]
+    return isinstance(error.filename, (str, os.PathLike)) and any(
+        Path(error.filename).absolute().is_relative_to(path.absolute()) for path in named)
+
+
+def _told(verb: str | None, line: str, code: int) -> int:
+    print(f'topspark {verb}: {line}' if verb else f'topspark: {line}', file=sys.stderr)
+    return code
 
 
 if __name__ == '__main__':

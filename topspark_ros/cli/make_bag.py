@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from topspark_ros.cli.arguments import UsageError
 from topspark_ros.replay.recording import (
     COMPRESSIONS, IMAGES, STORAGES, RecordedTopic, RecordingSettings, record,
 )
@@ -89,7 +90,7 @@ def _battery(text: str) -> tuple[float, float]:
     try:
         start, end = map(float, text.split(':'))
     except ValueError:
-        raise ValueError(f'--battery is {text!r}, accepted is START:END, such as 0.9:0.6'
+        raise UsageError(f'--battery is {text!r}, accepted is START:END, such as 0.9:0.6'
                          ) from None
     return start, end
 
@@ -101,7 +102,7 @@ def _budget(text: str) -> tuple[tuple[float, float], ...]:
         return tuple((float(time_s), math.nan if power_w == 'none' else float(power_w))
                      for time_s, power_w in steps)
     except ValueError:
-        raise ValueError(f'--budget is {text!r}, accepted are steps S:W, comma-separated, such as '
+        raise UsageError(f'--budget is {text!r}, accepted are steps S:W, comma-separated, such as '
                          '0:none,20:4e-5') from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from topspark_ros.cli.arguments import UsageError, writing
 from topspark_ros.replay.world_picture import draw_world
 from topspark_ros.replay.worlds import (
     LEAST_PANELS, MOST_PANELS, PANELS_FILE, WORLD_FILE, make_world,
@@ -28,14 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.seed < 0:
-        raise ValueError(f'--seed is {arguments.seed}, accepted is 0 or more')
+        raise UsageError(f'--seed is {arguments.seed}, accepted is 0 or more')
     dataset = load_dataset(arguments.dataset)
-    try:
+    with writing('OUTPUT', arguments.output, 'folder'):
         gallery = make_world(dataset, arguments.panels, arguments.seed, arguments.output)
         draw_world(arguments.output / PICTURE_FILE, arguments.output, gallery)
-    except OSError as error:
-        raise ValueError(f'OUTPUT is {arguments.output}, accepted is a folder that can be '
-                         f'written: {error.strerror}') from None
     classes = len({panel.class_name for panel in gallery.panels})
     print(f'{arguments.output} written: {WORLD_FILE}, {PANELS_FILE} and {PICTURE_FILE}, '
           f'{arguments.panels} panels of {classes} classes around a path of radius '

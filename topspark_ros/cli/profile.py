@@ -2,12 +2,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from topspark_ros.cli.arguments import comma_separated
+from topspark_ros.cli.arguments import UsageError, check_output, comma_separated, writing
 from topspark_ros.engine import (
     CODINGS, RULES, NetworkConfig, NeuronConfig, save_checkpoint,
 )
@@ -61,9 +60,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     timesteps = comma_separated('--timesteps', arguments.timesteps)
     weights = arguments.output.with_suffix(WEIGHTS_SUFFIX)
-    if not os.access(arguments.output.parent, os.W_OK) or weights == arguments.output:
-        raise ValueError(f'--output is {arguments.output}, accepted is a file in a folder that '
-                         f'can be written, with another suffix than {WEIGHTS_SUFFIX}')
+    check_output('--output', arguments.output)
+    if weights == arguments.output:
+        raise UsageError(f'--output is {arguments.output}, accepted is a file with another suffix '
+                         f'than {WEIGHTS_SUFFIX}')
     with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                   TimeRemainingColumn()) as progress:
         data, class_names = _load(arguments, progress)
@@ -77,7 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
             ENERGY_TABLES[arguments.energy_model],
             lambda finished, total: progress.update(networks, completed=finished, total=total),
             max_loss=arguments.max_loss, jobs=arguments.jobs)
-    save_profile(profile, arguments.output)
+    with writing('--output', arguments.output, 'file'):
+        save_profile(profile, arguments.output)
     print(f'{arguments.output} written:')
     print('\n'.join(_table(profile)))
     if not arguments.no_weights:
@@ -94,7 +95,7 @@ def _load(arguments: argparse.Namespace, progress: Progress) -> tuple[Data, tupl
     training, test = (load_dataset(arguments.dataset, split) for split in ('train', 'test'))
     samples = len(training.labels) if arguments.samples is None else arguments.samples
     if not 1 <= samples <= len(training.labels):
-        raise ValueError(f'--samples is {samples}, accepted is 1 to {len(training.labels)}')
+        raise UsageError(f'--samples is {samples}, accepted is 1 to {len(training.labels)}')
     parts = training.images[:samples], test.images
     name = Path(arguments.dataset).name
     if arguments.dataset in DATASET_NAMES:

@@ -4,15 +4,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from topspark_ros.cli.arguments import UsageError
+
 
 def installed() -> Path:
-    """The prefix that the package is installed in; ValueError where there is no ROS 2."""
+    """The prefix that the package is installed in; UsageError where there is no ROS 2."""
     try:
         from ament_index_python.packages import get_package_prefix
-    except ImportError:
-        raise ValueError('ROS 2 is not there; source it and the built package, or env.bash of '
+        return Path(get_package_prefix('topspark_ros'))
+    except (ImportError, LookupError):
+        raise UsageError('ROS 2 is not there; source it and the built package, or env.bash of '
                          'the checkout') from None
-    return Path(get_package_prefix('topspark_ros'))
 
 
 def executable(node: str) -> Path:

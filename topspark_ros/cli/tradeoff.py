@@ -13,7 +13,9 @@ import matplotlib.pyplot as plt    # noqa: E402  (after the backend is chosen)
 import numpy as np    # noqa: E402
 from matplotlib.ticker import LogLocator    # noqa: E402
 
-from topspark_ros.cli.arguments import comma_separated    # noqa: E402
+from topspark_ros.cli.arguments import (    # noqa: E402
+    PICTURES, UsageError, check_output, comma_separated, writing,
+)
 from topspark_ros.methodology.budgets import Budget, Limits    # noqa: E402
 from topspark_ros.methodology.policy import (    # noqa: E402
     Conditions, Decision, PolicyConfig, TimestepPolicy,
@@ -52,11 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    check_output('--output', arguments.output, PICTURES)
     profile = load_profile(arguments.profile)
     mus = comma_separated('--mu', arguments.mu, float)
     epsilons = comma_separated('--epsilon', arguments.epsilon, float)
     if not 0 <= arguments.learned_share <= 1:
-        raise ValueError(f'--learned-share is {arguments.learned_share}, accepted is 0 to 1')
+        raise UsageError(f'--learned-share is {arguments.learned_share}, accepted is 0 to 1')
     budget = Budget(power_w=arguments.power, deadline_s=arguments.deadline,
                     min_accuracy=arguments.min_accuracy)
     limits = Limits(power_w=budget.power_w, deadline_s=budget.deadline_s,
@@ -71,12 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
         return TimestepPolicy(profile, config).decide(0.0, limits, conditions)
 
     print('\n'.join(_table(mus, epsilons, choose)))
-    try:
+    with writing('--output', arguments.output, 'file'):
         _draw(arguments.output, profile, enumerate_candidates(profile, arguments.learned_share),
               mus, epsilons, choose, budget.power_w / arguments.rate, budget.min_accuracy)
-    except OSError as error:
-        raise ValueError(f'--output is {arguments.output}, accepted is a file that can be '
-                         f'written: {error.strerror}') from None
     print(f'{arguments.output} written')
     return 0
 

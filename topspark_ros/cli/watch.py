@@ -9,6 +9,7 @@ import time
 from rich.console import Console
 
 from topspark_ros.cli import live_view, ros
+from topspark_ros.cli.arguments import UsageError
 
 SUMMARY = ('Show live what the perception of a running robot does: T, accuracy, power against '
            'budget, battery, and why. It changes nothing.')
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.duration is not None and not arguments.duration > 0.0:
-        raise ValueError(f'--duration is {arguments.duration}, accepted is above 0')
+        raise UsageError(f'--duration is {arguments.duration}, accepted is above 0')
     ros.installed()
     from rclpy.exceptions import NameValidationException
     from rclpy.validate_namespace import validate_namespace
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             validate(name)
         except NameValidationException as error:
-            raise ValueError(f'{option} is {name!r}, accepted is a ROS name: '
+            raise UsageError(f'{option} is {name!r}, accepted is a ROS name: '
                              f'{str(error).splitlines()[0].rstrip(":")}') from None
     try:
         with observing(lambda: Observer(namespace, battery_topic)) as observer:

@@ -1,7 +1,9 @@
 """What the engine raises."""
 
+from topspark_ros.errors import TopsparkError
 
-class EngineError(ValueError):
+
+class EngineError(TopsparkError):
     """A configuration or an input was refused; nothing has changed."""
 
 

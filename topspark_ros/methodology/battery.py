@@ -25,6 +25,8 @@ from numbers import Real
 
 import numpy as np
 
+from topspark_ros.errors import TopsparkError
+
 from .correction import Smoothed
 from .ranges import ABOVE_ZERO, FRACTION, RangeError
 
@@ -36,7 +38,7 @@ SAG_TIME_CONSTANT_S = 30.0  # voltage sags under load, that is no discharge
 _SECONDS_AN_HOUR = 3600.0
 
 
-class BatteryError(ValueError):
+class BatteryError(TopsparkError):
     """A reading or a setting was refused: one line with field, value and what is accepted."""
 
 

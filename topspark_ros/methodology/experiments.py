@@ -16,11 +16,12 @@ from topspark_ros.engine import (
     create_network, warm_up,
 )
 from topspark_ros.engine.kernels.encoding import FULL_TIMESTEPS
+from topspark_ros.errors import TopsparkError
 
 from .energy import EnergyTable, estimate_energy_j
 
 
-class ExperimentError(ValueError):
+class ExperimentError(TopsparkError):
     """Data or a setting was refused: one line with field, value and what is accepted."""
 
 

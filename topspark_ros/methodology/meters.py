@@ -25,6 +25,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from topspark_ros.errors import TopsparkError
+
 from .ranges import FROM_ZERO
 
 # What a meter is chosen by. 'estimated': none.
@@ -37,7 +39,7 @@ _BATTERY_GAP_S = 10.0
 _Clock = Callable[[], 'tuple[float, float]']
 
 
-class MeterError(ValueError):
+class MeterError(TopsparkError):
     """A meter cannot be read: one line with the meter, the file and what is accepted."""
 
 

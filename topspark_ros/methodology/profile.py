@@ -14,8 +14,10 @@ from pathlib import Path
 
 import yaml
 
+from topspark_ros.errors import TopsparkError
 
-class ProfileError(ValueError):
+
+class ProfileError(TopsparkError):
     """A profile was refused: one line with the file, field, value and what is accepted."""
 
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 
+from topspark_ros.errors import TopsparkError
 
-class RangeError(ValueError):
+
+class RangeError(TopsparkError):
     """A value was refused: one line with its name, the value and what is accepted."""
 
 

@@ -22,6 +22,7 @@ import joblib
 
 from topspark_ros import engine
 from topspark_ros.engine import OperationCounts
+from topspark_ros.errors import TopsparkError
 
 from . import experiments
 from .experiments import Data, Outcome, Pass, Setting, run_experiments
@@ -29,7 +30,7 @@ from .experiments import Data, Outcome, Pass, Setting, run_experiments
 CLUSTER_TIMEOUT_S = 10.0  # for a scheduler to answer and to have a worker
 
 
-class SweepError(ValueError):
+class SweepError(TopsparkError):
     """A sweep cannot be run: one line with field, value and what is accepted."""
 
 

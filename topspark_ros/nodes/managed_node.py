@@ -29,6 +29,7 @@ from rclpy.subscription import Subscription
 from rclpy.task import Future
 from rclpy.timer import Timer
 
+from topspark_ros.errors import TopsparkError
 from topspark_ros.nodes import diagnostics
 from topspark_ros.nodes.parameters import ParameterServer, parameter
 
@@ -37,7 +38,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RECEIPT_TIMEOUT = Duration(seconds=1.0)
 
 
-class NodeFault(Exception):
+class NodeFault(TopsparkError):
     """An expected fault: its message is the one line that a user sees."""
 
 

@@ -31,12 +31,12 @@ class MessageController:
         self._controller.hear_battery(now_s, battery_reading(message))
 
     def hear_budget(self, now_s: float, message: Message, now_ns: int) -> None:
-        """ValueError for a PowerBudget that is refused. now_ns: on the clock of its stamp."""
+        """MessageError for a PowerBudget that is refused. now_ns: on the clock of its stamp."""
         self._controller.hear_budget(now_s, message.source, budget_from(message),
                                      budget_age_s(message, now_ns))
 
     def hear_learner(self, now_s: float, message: Message) -> None:
-        """ValueError for a LearnerStatus that is refused."""
+        """MessageError for a LearnerStatus that is refused."""
         report = learner_report(message)
         self.meter = message.meter
         # A controller before this one may have numbered decisions that the learner knows.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.battery import BatteryReading
 from topspark_ros.methodology.budgets import Budget
 from topspark_ros.methodology.closed_loop import LearnerReport
@@ -16,6 +17,10 @@ from topspark_ros.perception.online import OnlineStatus, Timesteps
 from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
 
 Message = Any     # of the type that each function names
+
+
+class MessageError(TopsparkError):
+    """A field of a message was refused: one line with its name, the value and what is accepted."""
 
 
 def stamp_ns(stamp: Message) -> int:
@@ -51,13 +56,13 @@ _BUDGET_FIELDS = {
 
 
 def budget_from(message: Message) -> Budget:
-    """The limits of a PowerBudget; ValueError, naming its field, if one is not acceptable."""
+    """The limits of a PowerBudget; MessageError, naming its field, if one is not acceptable."""
     try:
         return Budget(**{limit: getattr(message, field)
                          for limit, field in _BUDGET_FIELDS.items()})
     except RangeError as error:
         limit, rest = str(error).split(' ', 1)
-        raise ValueError(f'{_BUDGET_FIELDS[limit]} {rest}') from None
+        raise MessageError(f'{_BUDGET_FIELDS[limit]} {rest}') from None
 
 
 def budget_age_s(message: Message, now_ns: int) -> float:
@@ -67,21 +72,21 @@ def budget_age_s(message: Message, now_ns: int) -> float:
 
 
 def timesteps_from(decision: Message, accepted: tuple[int, ...], greatest: int) -> Timesteps:
-    """A TimestepDecision as the learner applies it; ValueError naming a field that is refused.
+    """A TimestepDecision as the learner applies it; MessageError naming a field that is refused.
 
     accepted: the T of a profile; empty: 1 to `greatest`.
     """
     for field in ('training_timesteps', 'inference_timesteps'):
         value = getattr(decision, field)
         if accepted and value not in accepted:
-            raise ValueError(f'{field}: {value}; accepted: one of the profile\'s '
+            raise MessageError(f'{field}: {value}; accepted: one of the profile\'s '
                              f'{", ".join(map(str, accepted))}')
         if not 1 <= value <= greatest:
-            raise ValueError(f'{field}: {value}; accepted: 1 to {greatest}')
+            raise MessageError(f'{field}: {value}; accepted: 1 to {greatest}')
     for field in ('learning_share', 'frame_share'):
         value = getattr(decision, field)
         if not 0.0 <= value <= 1.0:
-            raise ValueError(f'{field}: {value:g}; accepted: 0 to 1')
+            raise MessageError(f'{field}: {value:g}; accepted: 0 to 1')
     return Timesteps(decision.training_timesteps, decision.inference_timesteps,
                      decision.learning_share, decision.sequence, decision.frame_share)
 
@@ -123,11 +128,11 @@ def status_fields(status: OnlineStatus, *, received: int, dropped: int, rejected
 
 
 def learner_report(message: Message) -> LearnerReport:
-    """What the controller learns of a LearnerStatus; ValueError for an energy that is none."""
+    """What the controller learns of a LearnerStatus; MessageError for an energy that is none."""
     field = 'energy_total_measured' if message.meter else 'energy_total_estimated'
     energy_j = getattr(message, field)
     if not 0.0 <= energy_j < math.inf:
-        raise ValueError(f'{field}: {energy_j:g}; accepted: a finite number from 0')
+        raise MessageError(f'{field}: {energy_j:g}; accepted: a finite number from 0')
     return LearnerReport(
         time_s=stamp_ns(message.header.stamp) * 1e-9,
         training_timesteps=message.training_timesteps,

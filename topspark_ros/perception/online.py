@@ -22,11 +22,16 @@ from typing import Protocol, Sequence, Union
 import numpy as np
 
 from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts, SpikeTrain
+from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.energy import EnergyTable, estimate_energy_j
 from topspark_ros.perception.activity import Activity, ActivityWindow
 from topspark_ros.streams.share import FrameShare
 
 MAX_WAITING = 256     # frames or labels kept for each other; older ones are let go and counted
+
+
+class LabelError(TopsparkError):
+    """A label was refused: one line with what is wrong and what is accepted."""
 
 
 class SpikingSample(Protocol):
@@ -203,11 +208,11 @@ class OnlineLearner:
         """Teach the frame with this stamp; stamp 0: the next frame that is classified.
 
         Returns the stamp of the frame if it waits; None: it has not come, or waits no more. A
-        name never heard before becomes a new class. Raises ValueError for an empty name and for
+        name never heard before becomes a new class. Raises LabelError for an empty name and for
         more classes than the network can tell apart.
         """
         if not class_name.strip():
-            raise ValueError('class_id: empty; accepted: any name that is not empty')
+            raise LabelError('class_id: empty; accepted: any name that is not empty')
         with self._lock:
             self._class_index(class_name)
             self._labels += 1
@@ -304,7 +309,7 @@ class OnlineLearner:
     def _class_index(self, name: str) -> int:
         if name not in self._class_names:
             if len(self._class_names) == MAX_CLASSES:
-                raise ValueError(f'class_id: {name!r} would be class number {MAX_CLASSES + 1}; '
+                raise LabelError(f'class_id: {name!r} would be class number {MAX_CLASSES + 1}; '
                                  f'accepted: at most {MAX_CLASSES} classes')
             self._class_names.append(name)
         return self._class_names.index(name)

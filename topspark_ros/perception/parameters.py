@@ -18,11 +18,13 @@ from typing import Any
 
 import yaml
 
+from topspark_ros.errors import TopsparkError
+
 ANY_NODE = '/**'
 OF_ROS = ('autostart', 'use_sim_time', 'qos_overrides')     # a node's, whatever it computes
 
 
-class ParameterError(ValueError):
+class ParameterError(TopsparkError):
     """A parameter was refused: one line with its name, the value and what is accepted."""
 
 

@@ -29,7 +29,7 @@ class Steering:
         self._apply()
 
     def decide(self, message: Message) -> Timesteps:
-        """Apply a TimestepDecision; ValueError, with nothing changed, for one that is refused."""
+        """Apply a TimestepDecision; MessageError, with nothing changed, for one that is refused."""
         self.decided = timesteps_from(message, tuple(self._profile_margins), MAX_TIMESTEPS)
         self._apply()
         return self.decided

@@ -17,6 +17,7 @@ from pathlib import Path
 import numba
 import numpy as np
 
+from topspark_ros.errors import TopsparkError
 from topspark_ros.replay.figures import confusion, figures
 from topspark_ros.replay.results import FRAMES, NONE, STATUS, Decided, Evaluation
 
@@ -26,7 +27,7 @@ DECISIONS = {field.name: {'bool': lambda text: bool(int(text)), 'int': int, 'flo
                           'str': str}[field.type] for field in fields(Decided)}
 
 
-class ReportError(ValueError):
+class ReportError(TopsparkError):
     """A folder was refused: one line with the file and what is accepted."""
 
 

@@ -6,12 +6,10 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NamedTuple
 
+from topspark_ros.perception.online import LabelError
+
 COLUMNS = ('stamp', 'class_id')
 _ACCEPTED_STAMP = 'seconds with a decimal point, or whole nanoseconds, above 0'
-
-
-class LabelError(ValueError):
-    """A table was refused: one line with file, line and what is accepted."""
 
 
 class StampedLabel(NamedTuple):
@@ -25,7 +23,7 @@ def read_labels(path: Path) -> list[StampedLabel]:
     """The labels of a CSV file with the columns `stamp` and `class_id`, by stamp.
 
     A stamp is in seconds with a decimal point (1735689600.05), or whole nanoseconds. Other columns
-    are passed over. Raises LabelError.
+    are passed over. Raises LabelError naming the file, and the line if it is one line's fault.
     """
     try:
         with open(path, newline='', encoding='utf-8-sig') as file:

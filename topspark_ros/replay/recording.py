@@ -21,6 +21,7 @@ from rosbags.rosbag2 import (
     CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError,
 )
 
+from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.budgets import Budget
 from topspark_ros.methodology.ranges import RangeError
 from topspark_ros.streams.datasets import Dataset, load_dataset
@@ -43,7 +44,7 @@ _SECONDS_AN_HOUR = 3600.0
 _NEVER = QosTime(9_223_372_036, 854_775_807)
 
 
-class RecordingError(ValueError):
+class RecordingError(TopsparkError):
     """A recording that cannot be made: one line with the value and what is accepted."""
 
 

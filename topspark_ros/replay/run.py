@@ -14,12 +14,15 @@ import numpy as np
 from topspark_ros.engine import (
     Network, create_network, load_checkpoint, save_checkpoint, warm_up,
 )
+from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.battery import BatteryError
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controlling import MessageController
-from topspark_ros.perception.messages import Message, decision_fields, stamp_ns, status_fields
-from topspark_ros.perception.online import OnlineLearner, OnlineStatus, Sample
+from topspark_ros.perception.messages import (
+    Message, MessageError, decision_fields, stamp_ns, status_fields,
+)
+from topspark_ros.perception.online import LabelError, OnlineLearner, OnlineStatus, Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
 from topspark_ros.perception.steering import Steering, profile_margins
 from topspark_ros.replay.labels import read_labels
@@ -180,7 +183,7 @@ class Run:
             return
         handle(now_s, message)
 
-    def _refuse(self, topic: str, error: ValueError) -> None:
+    def _refuse(self, topic: str, error: TopsparkError) -> None:
         """Counted, and told once of each field."""
         self._counts['refused'] += 1
         kind = topic, str(error).split()[0]
@@ -244,7 +247,7 @@ class Run:
     def _teach(self, source: str, stamp: int, class_id: str) -> None:
         try:
             named = self._learner.add_label(stamp, class_id)
-        except ValueError as error:
+        except LabelError as error:
             self._refuse(source, error)
             return
         if named is not None:
@@ -271,7 +274,7 @@ class Run:
         self._counts['budgets'] += 1
         try:
             self._controller.hear_budget(now_s, message, self._now_ns)
-        except ValueError as error:
+        except MessageError as error:
             self._refuse(self._topics.budget.name, error)
             return
         self._decide(now_s)     # a new limit is not to wait for the next look
@@ -283,7 +286,7 @@ class Run:
         decision, sequence = controller.decision, controller.sequence
         try:
             self._steering.decide(SimpleNamespace(**decision_fields(decision, sequence)))
-        except ValueError as error:
+        except MessageError as error:
             self._refuse('timestep_decision', error)
             return
         self._decisions.append(Decided(

@@ -5,6 +5,7 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from topspark_ros.errors import TopsparkError
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.replay.topics import TopicNames, Topics
@@ -15,7 +16,7 @@ LIVE = {'queue_depth', 'meter', 'core_power', 'base_power', 'meter_channel', 'ch
         'checkpoint_period'}
 
 
-class EvaluationError(ValueError):
+class EvaluationError(TopsparkError):
     """Settings were refused: one line with the value and what is accepted."""
 
 

@@ -19,7 +19,9 @@ import cv2
 import numpy as np
 
 from topspark_ros.streams.datasets import Dataset, DatasetError
-from topspark_ros.streams.panels import CameraPose, CircularPath, Gallery, Panel, save_gallery
+from topspark_ros.streams.panels import (
+    CameraPose, CircularPath, Gallery, Panel, PanelsError, save_gallery,
+)
 
 WORLD_FILE = 'world.sdf'
 PANELS_FILE = 'panels.yaml'
@@ -63,10 +65,11 @@ def make_world(dataset: Dataset, panels: int, seed: int, folder: Path) -> Galler
     panels: LEAST_PANELS to MOST_PANELS.
     folder: made if it is not there; files of another world in it are replaced.
 
-    Raises DatasetError if the dataset has too few images for so many panels.
+    Raises PanelsError for another number of panels, DatasetError if the dataset has too few images
+    for so many.
     """
     if not LEAST_PANELS <= panels <= MOST_PANELS:
-        raise ValueError(f'panels is {panels}, accepted is {LEAST_PANELS} to {MOST_PANELS}')
+        raise PanelsError(f'panels is {panels}, accepted is {LEAST_PANELS} to {MOST_PANELS}')
     random = np.random.default_rng(seed)
     chosen = _choose(dataset.labels, panels, random)
     gallery = _arrange([dataset.class_names[label] for label in dataset.labels[chosen]])

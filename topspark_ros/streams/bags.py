@@ -22,6 +22,8 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from topspark_ros.errors import TopsparkError
+
 from .damaged_bags import DamagedSqlite, UnindexedMcap
 
 STORAGE_SUFFIXES = ('.mcap', '.db3')
@@ -32,7 +34,7 @@ _ACCEPTED = (f'accepted is a whole rosbag2 recording (its folder, or a '
              f'{" or ".join(STORAGE_SUFFIXES)} file)')
 
 
-class BagError(ValueError):
+class BagError(TopsparkError):
     """A bag that cannot be read, or lacks what is asked for: one line that says what is there."""
 
 

@@ -8,6 +8,8 @@ from typing import Union
 import cv2
 import numpy as np
 
+from topspark_ros.errors import TopsparkError
+
 # Encoding -> bytes a pixel and the OpenCV conversion to grey (None: grey already).
 _FORMATS = {
     'mono8': (1, None),
@@ -23,7 +25,7 @@ ENCODINGS = tuple(_FORMATS)
 Buffer = Union[bytes, bytearray, memoryview, array, np.ndarray]
 
 
-class ImageError(ValueError):
+class ImageError(TopsparkError):
     """An image was refused: one line with field, value and what is accepted."""
 
 

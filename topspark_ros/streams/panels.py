@@ -11,11 +11,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import yaml
 
+from topspark_ros.errors import TopsparkError
+
 Part = TypeVar('Part')
 
 
-class PanelsError(ValueError):
-    """A panels file was refused: one line with the file, field, value and what is accepted."""
+class PanelsError(TopsparkError):
+    """Panels were refused: one line with the file, field, value and what is accepted."""
 
 
 @dataclass(frozen=True)

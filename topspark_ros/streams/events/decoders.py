@@ -12,6 +12,8 @@ from typing import NamedTuple, Union
 
 import numpy as np
 
+from topspark_ros.errors import TopsparkError
+
 from . import kernels
 
 # x, y: pixels; p: polarity, 1 = brighter; t: sensor time, ns. 16 bytes.
@@ -26,7 +28,7 @@ MAX_LOSS = 1 << 31    # packets; a larger step of `seq` is a restart
 Buffer = Union[bytes, bytearray, memoryview, array, np.ndarray]
 
 
-class EventError(ValueError):
+class EventError(TopsparkError):
     """What was asked for is refused: one line with field, value and what is accepted."""
 
 
