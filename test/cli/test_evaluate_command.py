@@ -100,6 +100,16 @@ def test_weights_go_on(evaluate, bag, config, tmp_path):
     assert set(run.status['recruited_neurons']) == {network.recruited_neurons}
 
 
+def test_a_robot_that_does_not_learn_does_not_learn_here(evaluate, bag, config, tmp_path):
+    content = yaml.safe_load(config.read_text())
+    content['/**/snn_learner']['ros__parameters']['learning'] = False
+    config.write_text(yaml.safe_dump(content))
+    assert evaluate(bag, '--config', config, '--duration', 1)[0] == 0
+    (run,) = read_runs(tmp_path / 'results' / 'evaluation')
+    assert run.counts['classified'] > 5 and run.counts['learned'] == 0
+    assert run.settings['learning'] is False
+
+
 def test_weights_of_the_parameters_are_read_but_not_written(evaluate, bag, config, tmp_path):
     checkpoint = tmp_path / 'robot.topspark'
     robots = tmp_path / 'robot.yaml'

@@ -19,6 +19,7 @@ from topspark_ros.engine import (
     EngineError,
     NetworkConfig,
     NeuronConfig,
+    check_writable,
     create_network,
     load_checkpoint,
     save_checkpoint,
@@ -199,3 +200,30 @@ def test_a_killed_writer_leaves_a_file_that_loads(tmp_path):
         os.utime(file, (0, 0))
     save_checkpoint(path, load_checkpoint(path).network)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_path_that_can_be_written(tmp_path, saved):
+    check_writable(tmp_path / 'new' / 'folder' / 'w')
+    check_writable(saved)
+    assert [path.name for path in tmp_path.rglob('*')] in (
+        ['new', 'digits.topspark', 'folder'], ['digits.topspark', 'new', 'folder'])
+
+
+@pytest.mark.parametrize('path, complaint', [
+    ('', ' is a folder, accepted is a file'),
+    ('file/w', 'file is no folder'), ('file/deeper/w', 'file is no folder'),
+    ('/proc/none/w', ' cannot be written: '), ('/sys/w', ' cannot be written: '),
+    ('n' * 300, ' cannot be written: File name too long')])
+def test_a_path_that_cannot_be_written_is_known_beforehand(tmp_path, path, complaint):
+    (tmp_path / 'file').touch()
+    with pytest.raises(CheckpointError) as error:
+        check_writable(tmp_path / path)
+    assert str(error.value).startswith(str(tmp_path / path)) and complaint in str(error.value)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may write everywhere')
+@pytest.mark.parametrize('of_folder', [True, False])
+def test_what_is_read_only_cannot_be_written(tmp_path, saved, of_folder):
+    (tmp_path if of_folder else saved).chmod(0o555)
+    with pytest.raises(CheckpointError, match='cannot be written'):
+        check_writable(saved)

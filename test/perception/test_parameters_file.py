@@ -107,3 +107,24 @@ def test_what_follows_of_the_controllers():
     assert settings.battery.voltage_curve == (9.0, 12.0) and settings.policy.min_dwell_s == 7.0
     assert settings.learner_timeout_s == 4.0
     assert TimestepControllerParameters().control_settings().battery.voltage_curve == ()
+
+
+def test_paths_are_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', '/home/robot')
+    monkeypatch.setenv('ROBOT', 'left')
+    path = written(tmp_path, 'snn_learner: {ros__parameters: {checkpoint_file: ~/$ROBOT.topspark, '
+                   "profile_file: '${ROBOT}/profile.yaml'}}")
+    assert read_parameters(path, 'snn_learner', SnnLearnerParameters) == {
+        'checkpoint_file': '/home/robot/left.topspark', 'profile_file': 'left/profile.yaml'}
+
+
+@pytest.mark.parametrize('value, unknown', [
+    ('$NO_SUCH_VARIABLE/w', '$NO_SUCH_VARIABLE'), ('a/${NO_SUCH}', '${NO_SUCH}'),
+    ('~nobody-of-this-name/w', '~nobody-of-this-name')])
+@pytest.mark.parametrize('declaration, name', [
+    (SnnLearnerParameters, 'checkpoint_file'), (SnnLearnerParameters, 'profile_file'),
+    (TimestepControllerParameters, 'profile_file')])
+def test_a_path_that_names_what_is_not_there_is_refused(declaration, name, value, unknown):
+    with pytest.raises(ParameterError) as error:
+        checked(declaration, {name: value})
+    assert str(error.value).startswith(f'{name}: {value!r}: {unknown} is not known here; accepted:')

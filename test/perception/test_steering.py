@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,12 +51,11 @@ def test_parameters_count_until_a_decision_comes():
 
 def test_learning_that_is_not_allowed_stays_off():
     learner = new_learner()
-    steering = Steering(learner, PARAMETERS, {})
-    steering.allow_learning(False)
+    steering = Steering(learner, replace(PARAMETERS, learning=False), {})
     assert not learner.timesteps.learning
     steering.decide(message())
     assert not learner.timesteps.learning and steering.decided.learning
-    steering.allow_learning(True)
+    steering.reconfigure(PARAMETERS)
     assert learner.timesteps.learning
     steering.decide(message(learning_share=0.0))
     assert not learner.timesteps.learning

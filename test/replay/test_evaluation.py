@@ -215,10 +215,13 @@ def test_a_share_of_the_frames_is_left_out(digits_bag, rewritten):
 
 
 def test_without_learning_weights_stay_as_they_were(digits_bag):
-    run = evaluate(digits_bag, replace(FIXED, learning=False))
+    inferring = replace(LEARNER, learning=False)
+    run = evaluate(digits_bag, replace(FIXED, learner=inferring))
     assert not run.frames['learning'].any() and run.counts['learned'] == 0
     assert run.status['recruited_neurons'].max() == 0 and run.receptive_fields.shape == (0, 784)
-    assert not evaluate(digits_bag, replace(CONTROLLED, learning=False)).status['learning_share'].any()
+    controlled = evaluate(digits_bag, replace(CONTROLLED, learner=replace(
+        inferring, profile_file=PROFILE)))
+    assert not controlled.status['learning_share'].any() and len(controlled.decisions) > 1
 
 
 def test_a_bag_in_two_halves_is_the_bag(digits_bag, fixed, tmp_path):

@@ -123,12 +123,14 @@ def _runs(arguments: argparse.Namespace) -> list[EvaluationSettings]:
     kind = '' if arguments.topic else learner.get('input', '')
     if arguments.seed is not None:
         learner |= checked(SnnLearnerParameters, {'seed': arguments.seed})
+    if arguments.no_learning:
+        learner['learning'] = False
     if arguments.profile:
         learner['profile_file'] = controller['profile_file'] = arguments.profile
     parameters = SnnLearnerParameters(**learner)
     checkpoint = Path(parameters.checkpoint_file)
     common = EvaluationSettings(
-        '', kind=kind, labels=arguments.labels, learning=not arguments.no_learning,
+        '', kind=kind, labels=arguments.labels,
         topics=TopicNames(arguments.topic, arguments.label_topic, arguments.battery_topic,
                           arguments.budget_topic),
         weights=arguments.weights or (checkpoint if checkpoint.is_file() else None),

@@ -6,7 +6,7 @@
     response = network.learn(pixels, timesteps=16, label=7)
 """
 
-from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .checkpoint import Checkpoint, check_writable, load_checkpoint, save_checkpoint
 from .configuration import (
     CODINGS,
     MAX_CLASSES,
@@ -46,6 +46,7 @@ __all__ = [
     'Response',
     'Responses',
     'SpikeTrain',
+    'check_writable',
     'compilations',
     'create_network',
     'input_rate',

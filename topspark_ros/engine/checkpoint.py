@@ -53,8 +53,7 @@ def save_checkpoint(
     """
     path = Path(path)
     content = _encode(network, class_names)
-    # The name is new every time: two writers of one path never share a temporary file.
-    temporary = path.with_name(f'.{path.name}.{secrets.token_hex(8)}.tmp')
+    temporary = _temporary(path)
     try:
         _remove_abandoned(path)
         try:
@@ -72,6 +71,30 @@ def save_checkpoint(
             os.fsync(directory)
         finally:
             os.close(directory)
+    except OSError as error:
+        raise CheckpointError(f'{path} cannot be written: {error.strerror}') from error
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Find out whether `save_checkpoint` can write to `path`, by writing beside it.
+
+    Folders that are missing are made.
+
+    Raises CheckpointError naming `path` and what is wrong.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise CheckpointError(f'{path} is a folder, accepted is a file')
+        if path.exists() and not os.access(path, os.W_OK):
+            raise CheckpointError(f'{path} cannot be written: it is read-only')
+        for folder in path.parents:
+            if folder.exists() and not folder.is_dir():
+                raise CheckpointError(f'{path} cannot be written: {folder} is no folder')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(path)
+        temporary.touch(exist_ok=False)
+        temporary.unlink()
     except OSError as error:
         raise CheckpointError(f'{path} cannot be written: {error.strerror}') from error
 
@@ -156,6 +179,11 @@ def _decode(content: bytes, expected: NetworkConfig | None) -> Checkpoint:
     network = create_network(config)
     network.restore(arrays)
     return Checkpoint(network, class_names)
+
+
+def _temporary(path: Path) -> Path:
+    """A name that is new every time: two writers of one path never share a temporary file."""
+    return path.with_name(f'.{path.name}.{secrets.token_hex(8)}.tmp')
 
 
 def _remove_abandoned(path: Path) -> None:

@@ -13,7 +13,7 @@ from rcl_interfaces.msg import (FloatingPointRange, IntegerRange, ParameterDescr
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from topspark_ros.perception.parameters import check, parameter  # noqa: F401  (for the nodes)
+from topspark_ros.perception.parameters import accept, parameter  # noqa: F401  (for the nodes)
 
 Parameters = TypeVar('Parameters')
 
@@ -62,9 +62,7 @@ class ParameterServer(Generic[Parameters]):
             field = self._fields.get(change.name)
             if field is None:       # use_sim_time and the like are not ours
                 continue
-            check(field, change.value)
-            values[change.name] = (tuple(change.value) if isinstance(field.default, tuple)
-                                   else change.value)
+            values[change.name] = accept(field, change.value)
         if hasattr(self, 'values'):
             return dataclasses.replace(self.values, **values)
         return self._declaration(**values)

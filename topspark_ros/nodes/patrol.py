@@ -28,7 +28,8 @@ class PatrolParameters(ManagedParameters):
     """Parameters of the patrol."""
 
     panels_file: str = parameter(
-        '', 'panels.yaml of a world of `topspark make-world`: path, camera and panels.', fixed=True)
+        '', 'panels.yaml of a world of `topspark make-world`: path, camera and panels.', fixed=True,
+        path=True)
     speed: float = parameter(0.4, 'Along the path.', unit='m/s', low=0.0, high=5.0)
     laps: int = parameter(0, 'Laps to drive, then stop; 0: for ever.', low=0, high=2**31 - 1)
     label_share: float = parameter(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
@@ -72,7 +73,7 @@ class SnnLearner(ManagedNode):
     Services:
         * ~/save_weights, ~/load_weights (std_srvs/Trigger): to and from checkpoint_file
         * ~/reset_weights (std_srvs/Trigger): back to the untrained network
-        * ~/set_learning (std_srvs/SetBool): false infers only, whatever decisions say
+        * ~/set_learning (std_srvs/SetBool): sets the parameter `learning`
     """
 
     Parameters = Parameters
@@ -329,8 +330,9 @@ class SnnLearner(ManagedNode):
         return response
 
     def _on_set_learning(self, request, response: SetBool.Response) -> SetBool.Response:
-        self._steering.allow_learning(request.data)
-        response.success, response.message = True, 'learning' if request.data else 'inferring'
+        result, = self.set_parameters([Parameter('learning', value=request.data)])
+        response.success = result.successful
+        response.message = result.reason or ('learning' if request.data else 'inferring')
         return response
 
 

@@ -17,7 +17,7 @@ class TimestepControllerParameters:
 
     profile_file: str = parameter(
         '', 'Profile: accuracy, latency and energy at each T. Empty: the one that is shipped for '
-        'handwritten digits.', fixed=True)
+        'handwritten digits.', fixed=True, path=True)
     control_period: float = parameter(
         0.5, 'Time between two looks at the situation; a new budget is looked at when it comes.',
         unit='s', low=0.01, high=10.0, fixed=True)

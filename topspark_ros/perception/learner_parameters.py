@@ -56,6 +56,8 @@ class SnnLearnerParameters:
         unit='spikes/step', low=0.01, high=1000.0, fixed=True)
     seed: int = parameter(0, 'Seed of weights and spike phases.', low=0, high=2**31 - 1,
                           fixed=True)
+    learning: bool = parameter(
+        True, 'false: frames are classified only, whatever decisions say.')
     training_timesteps: int = parameter(
         64, 'T of a learning presentation until a decision comes.', unit='steps', low=1,
         high=MAX_TIMESTEPS)
@@ -67,7 +69,7 @@ class SnnLearnerParameters:
         math.inf, f'An inference {MARGIN}', low=0.001, high=math.inf)
     profile_file: str = parameter(
         '', 'Profile whose T are the only ones accepted in decisions, with their margins; empty: '
-        'any T.', fixed=True)
+        'any T.', fixed=True, path=True)
     label_wait: float = parameter(
         0.15, 'A frame without a label is learned as unlabelled after this time.', unit='s',
         low=0.0, high=10.0, fixed=True)
@@ -92,7 +94,7 @@ class SnnLearnerParameters:
                                      high=60.0, fixed=True)
     checkpoint_file: str = parameter(
         '', 'Weights: read when configured, if there; written periodically and when deactivated. '
-        'Empty: none.', fixed=True)
+        'Empty: none.', fixed=True, path=True)
     checkpoint_period: float = parameter(30.0, 'Time between two periodic checkpoints.', unit='s',
                                          low=1.0, high=86_400.0, fixed=True)
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,25 +25,56 @@ from topspark_ros.errors import TopsparkError
 ANY_NODE = '/**'
 OF_ROS = ('autostart', 'use_sim_time', 'qos_overrides')     # a node's, whatever it computes
 
+VARIABLE = re.compile(r'\$(\w+|\{[^}]*\})')     # as os.path.expandvars leaves it
+UNKNOWN_USER = re.compile('~[^/]*')
+
 
 class ParameterError(TopsparkError):
     """A parameter was refused: one line with its name, the value and what is accepted."""
 
 
 def parameter(default: Any, description: str, *, unit: str = '', low: float | None = None,
-              high: float | None = None, choices: tuple[str, ...] = (), fixed: bool = False) -> Any:
+              high: float | None = None, choices: tuple[str, ...] = (), fixed: bool = False,
+              path: bool = False) -> Any:
     """Declare one parameter as a dataclass field.
 
     `low` and `high` bound a number, or each number of a list, inclusively.
     `fixed` parameters are taken when the node starts and refused afterwards.
+    `path`: of a file or a folder, which may begin with ~ and name environment variables.
     """
     metadata = dict(description=description, unit=unit, low=low, high=high, choices=choices,
-                    fixed=fixed)
+                    fixed=fixed, path=path)
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def check(field: dataclasses.Field, value: Any) -> None:
-    """Raise ParameterError, naming field, value and what is accepted, when `value` does not fit."""
+def accept(field: dataclasses.Field, value: Any) -> Any:
+    """The value as the frozen dataclass holds it: lists as tuples, paths expanded.
+
+    Raises ParameterError, naming field, value and what is accepted, when it does not fit.
+    """
+    _check(field, value)
+    if field.metadata['path']:
+        try:
+            return expanded(value)
+        except ParameterError as error:
+            raise ParameterError(f'{field.name}: {error}') from None
+    return tuple(value) if isinstance(field.default, tuple) else value
+
+
+def expanded(path: str) -> str:
+    """A path with its ~ and environment variables replaced.
+
+    Raises ParameterError for a variable that is not set and a user that does not exist.
+    """
+    result = os.path.expanduser(os.path.expandvars(path))
+    unknown = UNKNOWN_USER.match(result) or VARIABLE.search(result)
+    if unknown:
+        raise ParameterError(f'{path!r}: {unknown.group()} is not known here; accepted: a path, ~ '
+                             'for a home, and environment variables that are set')
+    return result
+
+
+def _check(field: dataclasses.Field, value: Any) -> None:
     meta = field.metadata
     if meta['choices'] and value not in meta['choices']:
         raise ParameterError(f'{field.name}: {value!r} is not one of {", ".join(meta["choices"])}')
@@ -64,8 +97,7 @@ def checked(declaration: type, values: dict[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if name not in fields:
             raise ParameterError(f'{name}: no such parameter, accepted: {", ".join(fields)}')
-        result[name] = _typed(fields[name], value)
-        check(fields[name], result[name])
+        result[name] = accept(fields[name], _typed(fields[name], value))
     return result
 
 

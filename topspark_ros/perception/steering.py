@@ -23,10 +23,8 @@ class Steering:
                  profile_margins: Mapping[int, Margins]):
         self._learner = learner
         self._profile_margins = profile_margins
-        self._own_margins = parameters.margins()
-        self._learning_allowed = True
         self.decided = parameters.timesteps()
-        self._apply()
+        self.reconfigure(parameters)
 
     def decide(self, message: Message) -> Timesteps:
         """Apply a TimestepDecision; MessageError, with nothing changed, for one that is refused."""
@@ -37,13 +35,9 @@ class Steering:
     def reconfigure(self, parameters: SnnLearnerParameters) -> None:
         """Parameters have changed while it runs; a decision stays in force."""
         self._own_margins = parameters.margins()
+        self._learning_allowed = parameters.learning
         if self.decided.sequence == 0:
             self.decided = parameters.timesteps()
-        self._apply()
-
-    def allow_learning(self, allowed: bool) -> None:
-        """False: frames are classified only, whatever decisions say."""
-        self._learning_allowed = allowed
         self._apply()
 
     def _apply(self) -> None:

@@ -81,7 +81,6 @@ class Run:
         self._learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(),
                                       ENERGY_TABLES[p.energy_model])
         self._steering = Steering(self._learner, p, margins)
-        self._steering.allow_learning(settings.learning)
         self._share = FrameShare()
         self._images = ImageSamples()
         if self._topics.kind == 'events':

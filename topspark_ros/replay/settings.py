@@ -30,7 +30,6 @@ class EvaluationSettings:
         parameters say.
     topics: of the bag, by name; kind: of the input, as of `find_topics`.
     labels: CSV file, in the place of the label topic.
-    learning: False: frames are classified only.
     weights: checkpoint to begin with; None: untrained. save_weights: where to write it at the end.
     start_s, duration_s: what of the bag is evaluated, s; what a budget set before counts.
 
@@ -43,7 +42,6 @@ class EvaluationSettings:
     topics: TopicNames = TopicNames()
     kind: str = ''
     labels: Path | None = None
-    learning: bool = True
     weights: Path | None = None
     save_weights: Path | None = None
     start_s: float = 0.0
@@ -64,7 +62,6 @@ def told(settings: EvaluationSettings, bag: Path, topics: Topics) -> dict[str, o
     values = {
         'bag': str(bag), 'topic': name(topics.input),
         'labels': name(topics.label) if settings.labels is None else str(settings.labels),
-        'learning': settings.learning,
         'weights': '' if settings.weights is None else str(settings.weights),
         'start_s': settings.start_s, 'duration_s': settings.duration_s}
     values |= {key: value for key, value in asdict(settings.learner).items() if key not in LIVE}
