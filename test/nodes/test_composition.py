@@ -38,7 +38,7 @@ def composed(*nodes):
         executor.shutdown()
         spinning.join()
         for node in nodes:
-            node.stop(node.state)
+            node.stop()
             node.destroy_node()
 
 

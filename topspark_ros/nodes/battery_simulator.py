@@ -61,17 +61,9 @@ class BatterySimulator(ManagedNode):
         self._state_of_charge = self.parameters.initial_state_of_charge
         self._perception_w = 0.0
         self._then_s = self.now_s()
-        self._active = [
-            self.create_subscription(msg.LearnerStatus, 'snn_learner/status', self._on_status,
-                                     qos.STATUS),
-            self.create_timer(1.0 / self.parameters.rate, self._discharge),
-        ]
-
-    def deactivate(self) -> None:
-        self.destroy_entities(self._active)
-
-    def cleanup(self) -> None:
-        self.destroy_lifecycle_publisher(self._publisher)
+        self.create_subscription(msg.LearnerStatus, 'snn_learner/status', self._on_status,
+                                 qos.STATUS)
+        self.create_timer(1.0 / self.parameters.rate, self._discharge)
 
     def _on_status(self, message: msg.LearnerStatus) -> None:
         self._perception_w = conversions.drawn_power_w(message)

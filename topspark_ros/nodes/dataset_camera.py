@@ -80,14 +80,6 @@ class DatasetCamera(ManagedNode):
                                   p.label_share, p.seed)
         self._frames = self._labels = 0
         self._timer = self.create_timer(1.0 / p.frame_rate, self._show)
-        self._active = [self._timer]
-
-    def deactivate(self) -> None:
-        self.destroy_entities(self._active)
-
-    def cleanup(self) -> None:
-        self.destroy_lifecycle_publisher(self._image)
-        self.destroy_lifecycle_publisher(self._label)
 
     def _show(self) -> None:
         p = self.parameters

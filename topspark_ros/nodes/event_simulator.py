@@ -70,13 +70,6 @@ class EventSimulator(ManagedNode):
         self._frames = self._events = self._restarts = 0
         self._reported = time.monotonic(), 0, 0
         self._image = self.create_subscription(Image, 'image', self._on_image, qos.sensor(10))
-        self._active = [self._image]
-
-    def deactivate(self) -> None:
-        self.destroy_entities(self._active)
-
-    def cleanup(self) -> None:
-        self.destroy_lifecycle_publisher(self._publisher)
 
     def _on_image(self, message: Image) -> None:
         header = message.header

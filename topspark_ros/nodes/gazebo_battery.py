@@ -65,20 +65,11 @@ class GazeboBattery(ManagedNode):
         self._spent_j = None   # by perception, as reported last
         self._owed_j = 0.0     # of the battery's energy, still to be drawn
         self._last = None
-        self._active = [
-            self.create_subscription(BatteryState, 'gazebo/battery_state', self._on_battery,
-                                     qos.BATTERY),
-            self.create_subscription(msg.LearnerStatus, 'snn_learner/status', self._on_status,
-                                     qos.STATUS),
-        ]
-
-    def deactivate(self) -> None:
-        self.destroy_entities(self._active)
-        self.publish_last(self._rest, Empty())
-
-    def cleanup(self) -> None:
-        for publisher in (self._state, self._drain, self._rest):
-            self.destroy_lifecycle_publisher(publisher)
+        self.undo_with(self.publish_last, self._rest, Empty())
+        self.create_subscription(BatteryState, 'gazebo/battery_state', self._on_battery,
+                                 qos.BATTERY)
+        self.create_subscription(msg.LearnerStatus, 'snn_learner/status', self._on_status,
+                                 qos.STATUS)
 
     @property
     def _load_w(self) -> float:

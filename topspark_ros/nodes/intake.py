@@ -43,7 +43,7 @@ class Frame(NamedTuple):
 
 
 class Intake(Protocol):
-    """A subscription, from activation to deactivation.
+    """A subscription, from activation to deactivation, by which the node destroys it.
 
     topic: its name.
     received, dropped, rejected, skipped: frames since then. Those that were lost on their way
@@ -67,9 +67,6 @@ class Intake(Protocol):
     def close(self) -> None:
         """Wake who waits in `take`, and count what is left as dropped."""
 
-    def destroy(self) -> None:
-        """End the subscription; nobody may take any more."""
-
 
 class ImageIntake:
     """Frames of a camera: the latest ones."""
@@ -84,9 +81,9 @@ class ImageIntake:
         events = rclpy.event_handler.SubscriptionEventCallbacks(message_lost=self._on_lost)
         message_type, topic = ((CompressedImage, 'image/compressed') if compressed
                                else (Image, 'image'))
-        self._subscription = node.create_subscription(
-            message_type, topic, self._on_image, qos.sensor(queue_depth), event_callbacks=events)
-        self.topic = self._subscription.topic
+        self.topic = node.create_subscription(
+            message_type, topic, self._on_image, qos.sensor(queue_depth),
+            event_callbacks=events).topic
 
     @property
     def dropped(self) -> int:
@@ -111,9 +108,6 @@ class ImageIntake:
 
     def close(self) -> None:
         self._slot.close()
-
-    def destroy(self) -> None:
-        self._node.destroy_subscription(self._subscription)
 
     def _on_image(self, message: Image | CompressedImage) -> None:
         self.received += 1
@@ -166,6 +160,9 @@ class EventIntake:
             else:
                 time.sleep(POLL_S)
             now_s = time.monotonic()
+        if self._closed:
+            self.dropped += len(self._windows)
+            self._windows.clear()
         return None
 
     def values(self) -> dict[str, object]:
@@ -176,11 +173,6 @@ class EventIntake:
 
     def close(self) -> None:
         self._closed = True
-
-    def destroy(self) -> None:
-        self._packets.destroy()
-        self.dropped += len(self._windows)
-        self._windows.clear()
 
     def _collect(self, now_s: float) -> None:
         for packet in self._packets.take():

@@ -1,9 +1,12 @@
 """What all our lifecycle nodes share: checked parameters, transitions that say why they failed,
 autostart, diagnostics, and a process that ends cleanly.
 
-A node overrides `configure`, `activate`, `deactivate`, `cleanup` and `report`. An expected
-fault in a transition is a `NodeFault`: one clear line, and the transition fails. Anything
-else is logged with its traceback (rclpy alone would swallow it).
+A node overrides `configure`, `activate` and `report`. What these two make is undone by the base: in
+reverse order, when the node is deactivated or cleaned up, when it ends, and when the transition
+fails half-way. So every transition undoes exactly what it did.
+
+An expected fault in a transition is a `NodeFault`: one clear line, and the transition fails.
+Anything else is logged with its traceback (rclpy alone would swallow it).
 """
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import os
 import signal
 import threading
 import traceback
-from typing import Any, Callable, ClassVar
+from typing import Any, Callable, ClassVar, TypeVar
 
 import rclpy
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -25,9 +28,7 @@ from rclpy.lifecycle import (
 )
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.subscription import Subscription
 from rclpy.task import Future
-from rclpy.timer import Timer
 
 from topspark_ros.errors import TopsparkError
 from topspark_ros.nodes import diagnostics
@@ -36,6 +37,8 @@ from topspark_ros.nodes.parameters import ParameterServer, parameter
 RCLError = rclpy_implementation.RCLError      # rclpy exports it nowhere else
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 RECEIPT_TIMEOUT = Duration(seconds=1.0)
+
+Entity = TypeVar('Entity')
 
 
 class NodeFault(TopsparkError):
@@ -51,6 +54,28 @@ class ManagedParameters:
         fixed=True)
 
 
+class _Undo:
+    """What undoes a transition: steps that are run in reverse order, each of them once."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self._steps: list[tuple[Callable[..., Any], tuple]] = []
+
+    def add(self, step: Callable[..., Any], *args: Any) -> None:
+        self._steps.append((step, args))
+
+    def run(self) -> list[str]:
+        """Run all steps, whichever fail; returns the tracebacks of those that do."""
+        failures = []
+        while self._steps:
+            step, args = self._steps.pop()
+            try:
+                step(*args)
+            except Exception:
+                failures.append(traceback.format_exc())
+        return failures
+
+
 class ManagedNode(LifecycleNodeMixin, Node):
     """Base of the package's nodes.
 
@@ -62,6 +87,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
     THREADS: ClassVar[int] = 1
 
     def __init__(self, name: str, **node_options):
+        self._configured, self._activated = _Undo('cleanup'), _Undo('deactivate')
+        # Of the thread that a transition runs in: what other threads make meanwhile is not its.
+        self._in_transition = threading.local()
         # Re-entrant, so that a second thread can answer while a transition runs;
         # rclpy.lifecycle.LifecycleNode does not let one choose the group.
         self._lifecycle_group = ReentrantCallbackGroup()
@@ -87,18 +115,46 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def activate(self) -> None:
         """Subscribe and start to work."""
 
-    def deactivate(self) -> None:
-        """Stop the intake; keep the state."""
-
-    def cleanup(self) -> None:
-        """Release what `configure` made."""
-
     def report(self) -> diagnostics.Report:
         """Health while active: level, message, values."""
         return diagnostics.OK, 'active', {}
 
     def parameters_changed(self, parameters: ManagedParameters) -> None:
         """A running node has new, already checked parameters."""
+
+    # What `configure` and `activate` make is undone ------------------------------------------
+
+    def undo_with(self, step: Callable[..., Any], *args: Any) -> None:
+        """Within `configure` or `activate`: `step(*args)` is called when that is undone.
+
+        Not needed for subscriptions and the like: those that are created there are destroyed.
+        """
+        self._in_transition.undo.add(step, *args)
+
+    def _undone_by(self, entity: Entity, destroy: Callable[[Entity], Any]) -> Entity:
+        if hasattr(self._in_transition, 'undo'):     # else it is the node's own, for ever
+            self.undo_with(destroy, entity)
+        return entity
+
+    def create_publisher(self, *args, **kwargs):
+        return self._undone_by(super().create_publisher(*args, **kwargs), self.destroy_publisher)
+
+    def create_lifecycle_publisher(self, *args, **kwargs):
+        return self._undone_by(super().create_lifecycle_publisher(*args, **kwargs),
+                               self.destroy_lifecycle_publisher)
+
+    def create_subscription(self, *args, **kwargs):
+        return self._undone_by(super().create_subscription(*args, **kwargs),
+                               self.destroy_subscription)
+
+    def create_service(self, *args, **kwargs):
+        return self._undone_by(super().create_service(*args, **kwargs), self.destroy_service)
+
+    def create_client(self, *args, **kwargs):
+        return self._undone_by(super().create_client(*args, **kwargs), self.destroy_client)
+
+    def create_timer(self, *args, **kwargs):
+        return self._undone_by(super().create_timer(*args, **kwargs), self.destroy_timer)
 
     # ---------------------------------------------------------------------------------------
 
@@ -114,17 +170,6 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def now_s(self) -> float:
         """Node time in seconds (simulated time under use_sim_time)."""
         return self.get_clock().now().nanoseconds * 1e-9
-
-    def destroy_entities(self, entities: list) -> None:
-        """Destroy subscriptions, timers and services, and empty the list."""
-        for entity in entities:
-            if isinstance(entity, Subscription):
-                self.destroy_subscription(entity)
-            elif isinstance(entity, Timer):
-                self.destroy_timer(entity)
-            else:
-                self.destroy_service(entity)
-        entities.clear()
 
     def publish_last(self, publisher: LifecyclePublisher, message: Any) -> None:
         """Publish, and wait until it has been received: the process may be about to end, and with
@@ -154,52 +199,71 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self.get_logger().warning(f'transition {name}: refused while {self.state}: {error}')
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition('configure', self.configure, super().on_configure, state)
+        return self._make_transition('configure', self.configure, self._configured)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        # Publishers first: what `activate` starts may publish at once.
-        super().on_activate(state)
-        return self._transition('activate', self.activate, None, state)
+        enable, disable = super().on_activate, super().on_deactivate     # the publishers
+
+        def activate() -> None:
+            # Before and after all others: what is started, or stopped, may publish.
+            self.undo_with(disable, state)
+            enable(state)
+            self.activate()
+        return self._make_transition('activate', activate, self._activated)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition('deactivate', self.deactivate, super().on_deactivate, state)
+        return self._end_transition('deactivate', self._undo_all(self._activated))
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._transition('cleanup', self.cleanup, super().on_cleanup, state)
+        return self._end_transition('cleanup', self._undo_all(self._configured))
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.stop(state.label)
+        self.stop()
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self.stop(state.label)     # the state before the transition that failed
+        self.stop()
         return TransitionCallbackReturn.SUCCESS
 
-    def stop(self, state: str) -> None:
-        """Best effort, from whatever state the node is in, and never raising."""
-        steps: dict[str, tuple[Callable[[], None], ...]] = {
-            'active': (self.deactivate, self.cleanup), 'inactive': (self.cleanup,)}
-        for step in steps.get(state, ()):
-            try:
-                step()
-            except Exception:
-                self.get_logger().error(f'{step.__name__} failed:\n{traceback.format_exc()}')
+    def stop(self) -> None:
+        """Undo all, from whatever state the node is in, and never raising."""
+        self._undo_all(self._activated)
+        self._undo_all(self._configured)
 
-    def _transition(self, name: str, step: Callable[[], None], managed, state: LifecycleState):
+    def _make_transition(self, name: str, step: Callable[[], None],
+                         undo: _Undo) -> TransitionCallbackReturn:
+        self._in_transition.undo = undo
         try:
             step()
-            result = managed(state) if managed else TransitionCallbackReturn.SUCCESS
-            self.get_logger().info(f'{name}: done')
-            self._last_fault = ''
-            return result
-        except NodeFault as fault:
-            self._last_fault = f'{name}: {fault}'
-            self.get_logger().error(self._last_fault)
-            return TransitionCallbackReturn.FAILURE
+            fault = ''
+        except NodeFault as expected:
+            fault = str(expected)
+            self.get_logger().error(f'{name}: {fault}')
         except Exception:
-            self._last_fault = f'{name}: {traceback.format_exc(limit=1)}'
+            fault = traceback.format_exc(limit=1)
             self.get_logger().error(f'{name} failed:\n{traceback.format_exc()}')
+        finally:
+            del self._in_transition.undo
+        if not fault:
+            return self._end_transition(name, '')
+        # What is left when not even the undoing goes well is unknown: ERROR ends all of it.
+        not_undone = self._undo_all(undo)
+        self._end_transition(name, fault)
+        return TransitionCallbackReturn.ERROR if not_undone else TransitionCallbackReturn.FAILURE
+
+    def _undo_all(self, undo: _Undo) -> str:
+        """Undo what was done; returns what of it failed, empty if nothing."""
+        failures = undo.run()
+        for failure in failures:
+            self.get_logger().error(f'{undo.name}: a step failed:\n{failure}')
+        return '\n'.join(failures)
+
+    def _end_transition(self, name: str, fault: str) -> TransitionCallbackReturn:
+        self._last_fault = f'{name}: {fault}' if fault else ''
+        if fault:
             return TransitionCallbackReturn.ERROR
+        self.get_logger().info(f'{name}: done')
+        return TransitionCallbackReturn.SUCCESS
 
     def _report(self) -> diagnostics.Report:
         if self.state == 'active':
@@ -249,7 +313,7 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     stopped.set_result(None)
     spinning.join()
     executor.shutdown()      # waits for callbacks that still run
-    node.stop(node.state)
+    node.stop()
     node.destroy_node()
     rclpy.shutdown()
     if failures:

@@ -58,10 +58,6 @@ class Metering:
         self.name = '' if math.isnan(measured.power_w) else self._meter.name
         return measured
 
-    def destroy(self) -> None:
-        if self._battery is not None:
-            self._node.destroy_subscription(self._battery)
-
     def _read(self) -> Measured:
         now_s = time.monotonic()
         if self._battery is None:

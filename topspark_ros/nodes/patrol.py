@@ -79,21 +79,12 @@ class Patrol(ManagedNode):
         self._pose_ns = 0
         self._heard_s = -math.inf
         self._shown = self._labels = 0
-        self._active = [
-            self.create_subscription(PoseStamped, 'pose', self._on_pose, qos.sensor(1)),
-            self.create_subscription(CameraInfo, 'camera_info', self._on_frame, qos.sensor(10)),
-            # Not of the node's clock: simulated time may stop while the robot does not.
-            self.create_timer(WATCH_PERIOD_S, self._watch,
-                              clock=Clock(clock_type=ClockType.STEADY_TIME)),
-        ]
-
-    def deactivate(self) -> None:
-        self.destroy_entities(self._active)
-        self.publish_last(self._velocity, Twist())
-
-    def cleanup(self) -> None:
-        self.destroy_lifecycle_publisher(self._velocity)
-        self.destroy_lifecycle_publisher(self._label)
+        self.undo_with(self.publish_last, self._velocity, Twist())
+        self.create_subscription(PoseStamped, 'pose', self._on_pose, qos.sensor(1))
+        self.create_subscription(CameraInfo, 'camera_info', self._on_frame, qos.sensor(10))
+        # Not of the node's clock: simulated time may stop while the robot does not.
+        self.create_timer(WATCH_PERIOD_S, self._watch,
+                          clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _on_pose(self, message: PoseStamped) -> None:
         pose = _planar(message)

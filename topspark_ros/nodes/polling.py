@@ -34,7 +34,6 @@ class PolledSubscription(Generic[Message]):
     """
 
     def __init__(self, node: Node, message_type: type[Message], topic: str, profile: QoSProfile):
-        self._node = node
         self._type, self._depth = message_type, profile.depth
         self._subscription = node.create_subscription(
             message_type, topic, lambda message: None, profile, callback_group=_Unscheduled())
@@ -49,6 +48,3 @@ class PolledSubscription(Generic[Message]):
             if taken is None:
                 return
             yield taken[0]
-
-    def destroy(self) -> None:
-        self._node.destroy_subscription(self._subscription)

@@ -67,13 +67,7 @@ class PowerBudgetSchedule(ManagedNode):
     def activate(self) -> None:
         self._began_s = self.now_s()
         self._done = 0
-        self._active = [self.create_timer(0.05, self._look)]
-
-    def deactivate(self) -> None:
-        self.destroy_entities(self._active)
-
-    def cleanup(self) -> None:
-        self.destroy_lifecycle_publisher(self._publisher)
+        self.create_timer(0.05, self._look)
 
     def _look(self) -> None:
         if self._done == len(self._steps):

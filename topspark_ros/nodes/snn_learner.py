@@ -82,7 +82,6 @@ class SnnLearner(ManagedNode):
     def __init__(self, **node_options):
         super().__init__('snn_learner', **node_options)
         self._learner: OnlineLearner | None = None
-        self._worker: threading.Thread | None = None
 
     # Lifecycle -----------------------------------------------------------------------------
 
@@ -109,6 +108,7 @@ class SnnLearner(ManagedNode):
         learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(),
                                 ENERGY_TABLES[p.energy_model])
         self._steering = Steering(learner, p, margins)
+        self.undo_with(self._forget)
         self._learner = learner
         self._saved_s: float | None = None
 
@@ -121,15 +121,14 @@ class SnnLearner(ManagedNode):
                 Image, '~/debug_image', qos.sensor(1))
         # Writing a file may take long: not in the way of frames.
         self._storage = MutuallyExclusiveCallbackGroup()
-        self._configured = [
-            self.create_service(Trigger, '~/save_weights', self._on_save,
-                                callback_group=self._storage),
-            self.create_service(Trigger, '~/load_weights', self._on_load,
-                                callback_group=self._storage),
-            self.create_service(Trigger, '~/reset_weights', self._on_reset,
-                                callback_group=self._storage),
-            self.create_service(SetBool, '~/set_learning', self._on_set_learning),
-        ]
+        for name, callback in (('save', self._on_save), ('load', self._on_load),
+                               ('reset', self._on_reset)):
+            self.create_service(Trigger, f'~/{name}_weights', callback,
+                                callback_group=self._storage)
+        self.create_service(SetBool, '~/set_learning', self._on_set_learning)
+
+    def _forget(self) -> None:
+        self._learner = None
 
     def _read_profile(self, path: str) -> dict[int, Margins]:
         """The margins at each T of the profile; warns where it was measured for another network
@@ -146,39 +145,31 @@ class SnnLearner(ManagedNode):
         self._failures = 0
         self._last_frame_s: float | None = None
         self._learner.reset_counts()
+        if p.checkpoint_file:
+            self.undo_with(self._save)     # when nothing is learned any more
         self._metering = Metering(
             self, p.meter, MeterSettings(p.core_power, p.base_power, p.meter_channel),
             self._learner.settings.activity_window_s, lambda: self._learner.totals.classified)
         self._intake = self._make_intake(p)
-        self._stopping = threading.Event()
-        self._worker = threading.Thread(target=self._work, name='perception', daemon=True)
-        self._worker.start()
-        self._active = [
-            self.create_subscription(msg.Label, 'label', self._on_label, qos.LABEL),
-            self.create_subscription(msg.TimestepDecision, 'timestep_decision',
-                                     self._on_decision, qos.STATE),
-            self.create_timer(p.status_period, self._publish_status),
-        ]
+        self._start_worker()
+        self.create_subscription(msg.Label, 'label', self._on_label, qos.LABEL)
+        self.create_subscription(msg.TimestepDecision, 'timestep_decision', self._on_decision,
+                                 qos.STATE)
+        self.create_timer(p.status_period, self._publish_status)
         if p.checkpoint_file:
-            self._active.append(self.create_timer(p.checkpoint_period, self._save, self._storage))
+            self.create_timer(p.checkpoint_period, self._save, self._storage)
 
-    def deactivate(self) -> None:
-        self.destroy_entities(self._active)
-        self._stopping.set()
-        self._intake.close()
-        self._worker.join()
-        self._intake.destroy()
-        self._metering.destroy()
-        if self.parameters.checkpoint_file:
-            self._save()
+    def _start_worker(self) -> None:
+        self._stopping = threading.Event()
+        worker = threading.Thread(target=self._work, name='perception', daemon=True)
 
-    def cleanup(self) -> None:
-        self.destroy_entities(self._configured)
-        self.destroy_lifecycle_publisher(self._classification)
-        self.destroy_lifecycle_publisher(self._status)
-        if self._debug_image is not None:
-            self.destroy_lifecycle_publisher(self._debug_image)
-        self._learner = None
+        def stop() -> None:
+            self._stopping.set()
+            self._intake.close()
+            if worker.is_alive():
+                worker.join()
+        self.undo_with(stop)
+        worker.start()
 
     # Input ---------------------------------------------------------------------------------
 

@@ -71,20 +71,8 @@ class TimestepController(ManagedNode):
         self._battery = PolledSubscription(self, BatteryState, 'battery_state', qos.BATTERY)
         self._learner = PolledSubscription(self, msg.LearnerStatus, 'snn_learner/status',
                                            qos.STATUS)
-        self._active = [
-            self.create_subscription(msg.PowerBudget, 'power_budget', self._on_budget,
-                                     qos.BUDGETS),
-            self.create_timer(self.parameters.control_period, self._look),
-        ]
-
-    def deactivate(self) -> None:
-        self.destroy_entities(self._active)
-        self._battery.destroy()
-        self._learner.destroy()
-
-    def cleanup(self) -> None:
-        self.destroy_lifecycle_publisher(self._decisions)
-        self.destroy_lifecycle_publisher(self._status)
+        self.create_subscription(msg.PowerBudget, 'power_budget', self._on_budget, qos.BUDGETS)
+        self.create_timer(self.parameters.control_period, self._look)
 
     def parameters_changed(self, parameters: Parameters) -> None:
         if self.state == 'active':
