@@ -13,7 +13,7 @@ from rig import msg  # noqa: F401  skips without ROS
 import yaml
 
 from topspark_ros.nodes.managed_node import ManagedNode
-from topspark_ros.nodes.parameters import check, descriptor
+from topspark_ros.nodes.parameters import accept, descriptor
 
 CONFIG = Path(__file__).parents[2] / 'config'
 NODES = ('battery_simulator', 'dataset_camera', 'event_simulator', 'gazebo_battery', 'patrol',
@@ -46,7 +46,7 @@ def test_the_robots_file_lists_the_defaults(node, name, value):
 def test_the_demos_files_list_accepted_values(node, name, value):
     field = declaration(node)[name]
     assert type(value) is (list if isinstance(field.default, tuple) else type(field.default))
-    check(field, value)
+    accept(field, value)
 
 
 @pytest.mark.parametrize('node', NODES)
@@ -58,7 +58,7 @@ def test_every_parameter_explains_itself(node):
 @pytest.mark.parametrize('node', NODES)
 def test_every_number_has_a_range_and_its_default_lies_in_it(node):
     for field in declaration(node).values():
-        check(field, field.default)
+        accept(field, field.default)
         ranges = descriptor(field)
         if isinstance(field.default, float):
             assert ranges.floating_point_range, field.name
@@ -76,10 +76,10 @@ def test_what_is_outside_is_refused_by_name(node):
                 outside.append(math.nextafter(high, math.inf))
             for value in outside + ([] if isinstance(field.default, tuple) else [math.nan]):
                 with pytest.raises(ValueError, match=f'{field.name}: '):
-                    check(field, value)
+                    accept(field, value)
         if field.metadata['choices']:
             with pytest.raises(ValueError, match=f'{field.name}: '):
-                check(field, 'none of them')
+                accept(field, 'none of them')
 
 
 @pytest.mark.parametrize('parameters, complaint', [
