@@ -117,7 +117,7 @@ def test_frames_that_make_no_sense_are_counted_and_the_node_goes_on(rig):
     feed = Feed(rig)
     short, unknown = frame(square(20)), frame(square(20))
     short.data = short.data[:-1]
-    unknown.encoding = 'bayer_rggb8'
+    unknown.encoding = '8SC1'
     before = feed.packets[-1].seq
     feed.send(short, 1)
     feed.send(unknown, 1)

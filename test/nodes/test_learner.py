@@ -158,7 +158,7 @@ def broken(frame, **fields) -> Image:
 
 
 @pytest.mark.parametrize('fields, complaint', [
-    (dict(encoding='yuv422'), "encoding is 'yuv422'"),
+    (dict(encoding='32FC1'), "encoding is '32FC1'"),
     (dict(step=10), 'step is 10 bytes'),
     (dict(data=array.array('B', b'abc')), 'data is 3 bytes'),
     (dict(height=0, data=array.array('B')), 'height is 0'),

@@ -346,7 +346,7 @@ def test_bad_messages_are_told_once_and_the_rest_goes_on(digits_bag, rewritten):
         number = (time_ns - START_NS) // 100_000_000
         kind = message.__msgtype__
         if topic == IMAGE.name and number in (3, 5, 7):
-            message = replace(message, encoding='yuv422')
+            message = replace(message, encoding='32FC1')
         if topic == IMAGE.name and number == 10:
             message = replace(message, step=1)
         if topic == BATTERY.name and number == 20:
@@ -362,7 +362,8 @@ def test_bad_messages_are_told_once_and_the_rest_goes_on(digits_bag, rewritten):
     told = {line.split(':')[0]: line for line in run.lost}
     images = [line for line in run.lost if line.startswith('/image: ')]
     assert len(images) == 3
-    assert images[0].startswith("/image: encoding is 'yuv422', accepted is one of mono8")
+    assert images[0].startswith("/image: encoding is '32FC1' (depth by REP 118, no brightness), "
+                                "accepted is one of mono8")
     assert images[0].endswith(' (refused 3 times)')
     assert images[1].startswith('/image: step is 1 bytes')
     assert images[2].startswith('/image: data is 2 bytes that are no sensor_msgs/msg/Image')

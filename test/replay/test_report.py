@@ -342,7 +342,7 @@ def test_equal_runs_give_equal_reports_but_for_their_times(tmp_path, written, sw
 
 
 def test_losses_and_counts_are_told(tmp_path, sweep):
-    lost = 'image: 3 messages of encoding yuv422, accepted are mono8, rgb8 | bgr8'
+    lost = 'image: 3 messages of encoding 32FC1, accepted are mono8, rgb8 | bgr8'
     page = write_report(tmp_path, [replace(sweep[0], lost=(lost,), counts={'refused': 3})])
     assert '- ' + lost.replace('|', r'\|') in page.read_text()
     assert line(page, 'refused') == ['3']

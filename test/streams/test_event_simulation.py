@@ -100,13 +100,14 @@ def test_types_and_layouts_agree():
     wide = np.zeros((5, 30, 80), np.uint8)
     wide[:, :, 1::2] = frames
     wide.setflags(write=False)
-    whole, real, strided = (
+    whole, *others = (
         observed(EventCamera(40, 30, noise_rate_hz=10), sequence)
-        for sequence in (frames, frames.astype(np.float32), wide[:, :, 1::2]))
+        for sequence in (frames, frames.astype(np.float32), wide[:, :, 1::2],
+                         frames.astype(np.uint16) * 256))
     assert sum(map(len, whole)) > 30 * 40
-    for events in zip(whole, real, strided):
-        np.testing.assert_array_equal(events[0], events[1])
-        np.testing.assert_array_equal(events[0], events[2])
+    for other in others:
+        for events in zip(whole, other):
+            np.testing.assert_array_equal(*events)
 
 
 def test_noise_has_its_rate_and_its_seed():
@@ -188,9 +189,11 @@ def test_a_camera_that_cannot_be(arguments, message):
 
 @pytest.mark.parametrize('gray, message', [
     (flat(1, shape=(5, 4)),
-     'gray is uint8 of shape (5, 4), accepted is uint8 or float32 of shape (4, 5)'),
+     'gray is uint8 of shape (5, 4), accepted is uint8, uint16 or float32 '
+     'of shape (4, 5)'),
     (flat(1, np.int32),
-     'gray is int32 of shape (4, 5), accepted is uint8 or float32 of shape (4, 5)'),
+     'gray is int32 of shape (4, 5), accepted is uint8, uint16 or float32 '
+     'of shape (4, 5)'),
     (flat(-1, np.float32), 'gray is -1.0 to -1.0, accepted is 0 or more'),
     (flat(np.nan, np.float32), 'gray is nan to nan, accepted is 0 or more'),
     (flat(np.inf, np.float32), 'gray is inf to inf, accepted is 0 or more'),

@@ -183,3 +183,14 @@ def test_a_flood_stays_within_its_memory():
 def test_an_empty_window_has_no_spikes():
     window = Window(np.empty(0, EVENT), 0, 100, 0)
     assert len(EventViewer(64, 48).view(window).spikes(5).steps) == 0
+
+
+@pytest.mark.parametrize('count', [1, 3, 100, 1000])
+def test_a_window_of_noise_has_no_spikes(count):
+    random = np.random.default_rng(count)
+    noise = np.zeros(count, EVENT)
+    noise['x'], noise['y'] = random.integers(320, size=count), random.integers(240, size=count)
+    noise['t'] = np.sort(random.integers(1_000_000, size=count))
+    window = Window(noise, 0, 1_000_000, 0)
+    assert len(EventViewer(320, 240).view(window).spikes(5).steps) == 0
+    assert len(EventViewer(320, 240, centring=False).view(window).spikes(5).steps) > 0

@@ -8,9 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from topspark_ros.streams import ENCODINGS, ImageError, decode_compressed, to_gray
+from topspark_ros.streams import (ENCODINGS, ImageError, SceneRenderer, centre_object,
+                                  decode_compressed, load_dataset, to_gray)
 
-CHANNELS = {'bgr8': 'bgr', 'rgb8': 'rgb', 'bgra8': 'bgra', 'rgba8': 'rgba'}
+CHANNELS = {'mono8': 'y', '8UC1': 'y', 'mono16': 'y', '8UC3': 'bgr', '8UC4': 'bgra',
+            '16UC3': 'bgr', '16UC4': 'bgra',
+            **{f'{channels}{bits}': channels for channels in ('bgr', 'rgb', 'bgra', 'rgba')
+               for bits in (8, 16)}}
+YUV = {'yuyv': 0, 'yuv422_yuy2': 0, 'uyvy': 1, 'yuv422': 1}   # where brightness stands
+PLANAR = {'nv12': 1, 'nv21': 1, 'nv24': 4}      # rows of colour after every two of brightness
+BAYER = [encoding for encoding in ENCODINGS if encoding.startswith('bayer')]
 BUFFERS = {
     'bytes': bytes,
     'array': lambda data: array.array('B', data),
@@ -19,21 +26,24 @@ BUFFERS = {
 }
 
 
+def is_wide(encoding):
+    return '16' in encoding
+
+
 @st.composite
 def images(draw):
     """An encoding, size, padding, byte order, and pixel values as Python integers."""
-    encoding = draw(st.sampled_from(ENCODINGS))
+    encoding = draw(st.sampled_from(sorted(CHANNELS)))
     height, width = draw(st.integers(1, 6)), draw(st.integers(1, 6))
-    channels = len(CHANNELS.get(encoding, 'm'))
-    highest = 65535 if encoding == 'mono16' else 255
-    values = draw(st.lists(st.integers(0, highest), min_size=height * width * channels,
-                           max_size=height * width * channels))
-    return encoding, height, width, values, draw(st.integers(0, 5)), draw(st.booleans())
+    samples = height * width * len(CHANNELS[encoding])
+    values = draw(st.lists(st.integers(0, 65535 if is_wide(encoding) else 255),
+                           min_size=samples, max_size=samples))
+    return encoding, height, width, values, draw(st.integers(0, 5)), draw(st.integers(0, 255))
 
 
 def pack(encoding, height, width, values, padding, is_bigendian):
     """The bytes of an image, one value at a time."""
-    code = ('>' if is_bigendian else '<') + ('H' if encoding == 'mono16' else 'B')
+    code = ('>' if is_bigendian else '<') + ('H' if is_wide(encoding) else 'B')
     per_row = len(values) // height
     rows = [b''.join(struct.pack(code, value) for value in values[row * per_row:][:per_row])
             + b'\xa5' * padding for row in range(height)]
@@ -41,12 +51,10 @@ def pack(encoding, height, width, values, padding, is_bigendian):
 
 
 def expected_gray(encoding, height, width, values):
-    if encoding == 'mono8':
-        return np.array(values).reshape(height, width)
-    if encoding == 'mono16':
-        return np.array([value // 256 for value in values]).reshape(height, width)
     planes = dict(zip(CHANNELS[encoding],
                       np.array(values).reshape(height, width, -1).transpose(2, 0, 1)))
+    if 'y' in planes:
+        return planes['y']
     return 0.299 * planes['r'] + 0.587 * planes['g'] + 0.114 * planes['b']
 
 
@@ -56,24 +64,130 @@ def test_any_encoding_padding_and_byte_order(image, buffer):
     encoding, height, width, values, padding, is_bigendian = image
     step, data = pack(*image)
     gray = to_gray(encoding, height, width, step, is_bigendian, BUFFERS[buffer](data))
-    assert gray.shape == (height, width) and gray.dtype == np.uint8
+    assert gray.shape == (height, width)
+    assert gray.dtype == (np.uint16 if is_wide(encoding) else np.uint8)
     # The conversion of colour rounds in fixed point.
-    tolerance = 1 if encoding in CHANNELS else 0
+    tolerance = 0 if CHANNELS[encoding] == 'y' else 4 if is_wide(encoding) else 1
     assert np.abs(gray - expected_gray(encoding, height, width, values)).max() <= tolerance
 
 
-@pytest.mark.parametrize('encoding, pixel_bytes', [('mono8', 1), ('mono16', 2)])
-def test_mono_is_not_copied(encoding, pixel_bytes):
-    data = np.zeros(4 * 6 * pixel_bytes, np.uint8)
-    gray = to_gray(encoding, 4, 5, 6 * pixel_bytes, False, data)
-    assert np.shares_memory(gray, data)
+def encoded(bgr, encoding, padding=0, is_bigendian=False):
+    """A scene, (height, width, 3) uint8, as a camera sends it: step and data."""
+    height, width = bgr.shape[:2]
+    chroma = b''
+    if encoding in YUV or encoding in PLANAR:
+        y, u, v = cv2.split(cv2.cvtColor(bgr, cv2.COLOR_BGR2YUV))
+        if encoding in YUV:
+            rows = np.empty((height, width, 2), np.uint8)
+            rows[..., YUV[encoding]] = y
+            rows[:, 0::2, 1 - YUV[encoding]] = u[:, 0::2]
+            rows[:, 1::2, 1 - YUV[encoding]] = v[:, 0::2]
+        else:
+            rows = y
+            chroma = bytes((width + padding) * height * PLANAR[encoding] // 2)
+    elif encoding in BAYER:
+        rows = np.empty((height, width), np.uint8)
+        for place, colour in enumerate(encoding[6:10]):
+            corner = np.s_[place // 2::2, place % 2::2]
+            rows[corner] = bgr[(*corner, 'bgr'.index(colour))]
+    else:
+        planes = dict(zip('bgr', cv2.split(bgr)), a=np.full((height, width), 77, np.uint8),
+                      y=cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY))
+        rows = np.stack([planes[channel] for channel in CHANNELS[encoding]], axis=-1)
+    if is_wide(encoding):
+        rows = (rows.astype(np.uint16) * 257).astype('>u2' if is_bigendian else '<u2')
+    lines = np.ascontiguousarray(rows).view(np.uint8).reshape(height, -1)
+    lines = np.pad(lines, ((0, 0), (0, padding)), constant_values=165)
+    return lines.shape[1], lines.tobytes() + chroma
+
+
+@pytest.fixture(scope='module')
+def scene():
+    return SceneRenderer(load_dataset('digits').images, seed=1).render(3)
+
+
+@pytest.mark.parametrize('padding', [0, 6])
+@pytest.mark.parametrize('encoding', ENCODINGS)
+def test_every_encoding_shows_the_same_scene(scene, encoding, padding):
+    height, width = scene.shape[:2]
+    plain = cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)
+    for is_bigendian in (False, True):
+        step, data = encoded(scene, encoding, padding, is_bigendian)
+        gray = to_gray(encoding, height, width, step, is_bigendian, data)
+        seen = gray / 257 if is_wide(encoding) else gray.astype(float)
+        difference = np.abs(seen - plain)
+        if encoding in BAYER:     # two of three colours of a pixel are guessed, and all have noise
+            assert difference.mean() < 8
+        else:
+            assert difference.max() <= 1
+        one, other = centre_object(gray), centre_object(plain)
+        assert one @ other > 0.98 * np.linalg.norm(one) * np.linalg.norm(other)
+
+
+@pytest.mark.parametrize('encoding', BAYER)
+def test_a_bayer_pattern_starts_with_the_colours_of_its_name(encoding):
+    for colour, luma in zip(np.eye(3, dtype=np.uint8) * 200, (23, 117, 60)):
+        step, data = encoded(np.full((7, 9, 3), colour), encoding)
+        gray = to_gray(encoding, 7, 9, step, False, data)
+        scale = 257 if is_wide(encoding) else 1
+        np.testing.assert_allclose(gray, luma * scale, atol=scale)
+
+
+def test_limited_range_makes_the_same_object(scene):
+    """Cameras send 16 to 235 for black to white, or 0 to 255, and do not say which."""
+    height, width = scene.shape[:2]
+    step, data = encoded(scene, 'yuyv')
+    limited = np.frombuffer(data, np.uint8).copy()
+    limited[::2] = np.rint(16 + limited[::2] * (219 / 255))
+    one, other = (centre_object(to_gray('yuyv', height, width, step, False, brightness))
+                  for brightness in (data, limited))
+    assert one @ other > 0.99 * np.linalg.norm(one) * np.linalg.norm(other)
+
+
+@pytest.mark.parametrize('encoding', [each for each in ENCODINGS if is_wide(each)])
+def test_ten_of_sixteen_bits_make_the_same_object(scene, encoding):
+    height, width = scene.shape[:2]
+    step, data = encoded(scene, encoding)
+    dark = (np.frombuffer(data, np.uint16) // 64).astype('<u2')
+    one, other = (centre_object(to_gray(encoding, height, width, step, False, values))
+                  for values in (data, dark.tobytes()))
+    assert one @ other > 0.99 * np.linalg.norm(one) * np.linalg.norm(other)
+
+
+@pytest.mark.parametrize('encoding, data_bytes', [('mono8', 24), ('8UC1', 24), ('nv12', 36)])
+def test_what_is_grey_already_is_not_copied(encoding, data_bytes):
+    data = np.zeros(data_bytes, np.uint8)
+    assert np.shares_memory(to_gray(encoding, 4, 4, 6, False, data), data)
 
 
 @pytest.mark.parametrize('change, message', [
-    ({'encoding': 'yuv422'}, "encoding is 'yuv422', accepted is one of mono8, mono16, bgr8, rgb8, "
-                             'bgra8, rgba8'),
+    ({'encoding': 'YUYV'}, f"encoding is 'YUYV', accepted is one of {', '.join(ENCODINGS)}"),
+    ({'encoding': '16UC1'}, "encoding is '16UC1' (depth by REP 118, no brightness), "
+                            f"accepted is one of {', '.join(ENCODINGS)}"),
+    ({'encoding': '32FC1'}, "encoding is '32FC1' (depth by REP 118, no brightness), "
+                            f"accepted is one of {', '.join(ENCODINGS)}"),
+    ({'encoding': '32FC3'}, "encoding is '32FC3' (numbers that need not be brightness), "
+                            f"accepted is one of {', '.join(ENCODINGS)}"),
     ({'height': 0}, 'height is 0, accepted is 1 pixel or more'),
     ({'width': 0}, 'width is 0, accepted is 1 pixel or more'),
+    ({'height': 0, 'width': 0, 'step': 0, 'data': b''}, 'height is 0, accepted is 1 pixel or more'),
+    ({'height': 2**32 - 1, 'width': 2**32 - 1, 'step': 2**32 - 1},
+     'step is 4294967295 bytes, accepted is 12884901885 or more for 4294967295 pixels of bgr8'),
+    ({'height': 2**32 - 1, 'step': 2**32 - 1},
+     'data is 20 bytes, accepted is exactly 18446744065119617025 '
+     '(step 4294967295 x height 4294967295)'),
+    ({'encoding': 'uyvy'}, 'width is 3, accepted is an even number for uyvy'),
+    ({'encoding': 'yuv422_yuy2', 'width': 4, 'step': 7},
+     'step is 7 bytes, accepted is 8 or more for 4 pixels of yuv422_yuy2'),
+    ({'encoding': 'nv12', 'width': 4, 'height': 3},
+     'height is 3, accepted is an even number for nv12'),
+    ({'encoding': 'nv21'}, 'width is 3, accepted is an even number for nv21'),
+    ({'encoding': 'nv12', 'width': 4},
+     'data is 20 bytes, accepted is exactly 30 (step 10 x height 2 x 1.5)'),
+    ({'encoding': 'nv24'}, 'data is 20 bytes, accepted is exactly 60 (step 10 x height 2 x 3)'),
+    ({'encoding': 'bayer_rggb8'}, 'height is 2, accepted is 3 pixels or more'),
+    ({'encoding': 'bgr16'}, 'step is 10 bytes, accepted is 18 or more for 3 pixels of bgr16'),
+    ({'data': bytes(21)}, 'data is 21 bytes, accepted is exactly 20 (step 10 x height 2)'),
     ({'step': 8}, 'step is 8 bytes, accepted is 9 or more for 3 pixels of bgr8'),
     ({'data': bytes(19)}, 'data is 19 bytes, accepted is exactly 20 (step 10 x height 2)'),
     ({'data': b''}, 'data is 0 bytes, accepted is exactly 20 (step 10 x height 2)'),

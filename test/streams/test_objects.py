@@ -12,15 +12,17 @@ def digits():
     return load_dataset('digits').images
 
 
-def camera_frame(image, *, side=110, top=60, left=120, contrast=-120.0, slope=0.0, noise=0.0):
+def camera_frame(image, *, side=110, top=60, left=120, contrast=-120.0, ground=None, slope=0.0,
+                 noise=0.0):
     """A digit of `side` pixels in a 240 x 320 frame; contrast below 0: dark on light."""
+    ground = 128 - contrast / 3 if ground is None else ground
     ink = np.zeros((240, 320))
     ink[top:top + side, left:left + side] = np.clip(
         cv2.resize(image.astype(np.float32) / 255, (side, side), interpolation=cv2.INTER_CUBIC),
         0, 1)
     across = np.linspace(-0.5, 0.5, 320)
     random = np.random.default_rng(0)
-    frame = (128 - contrast / 3) + contrast * ink + slope * across
+    frame = ground + contrast * ink + slope * across
     return np.clip(frame + random.normal(0, noise + 1e-9, ink.shape), 0, 255).astype(np.uint8)
 
 
@@ -68,6 +70,64 @@ def test_nothing_in_noise_under_uneven_light(noise):
     for _ in range(20):
         frame = np.clip(light + random.normal(0, noise, (240, 320)), 0, 255)
         assert not centre_object(frame.astype(np.uint8)).any()
+
+
+def exposed(frame, share, bits):
+    """A frame as a camera of so many bits takes it with a share of the light.
+
+    frame: 0..255. Full scale is 10,000 electrons, which have shot noise, and reading adds 5.
+    """
+    random = np.random.default_rng(2)
+    electrons = random.poisson(frame * (share * 10_000 / 255)) + random.normal(0, 5, frame.shape)
+    highest = 2**bits - 1
+    return np.clip(np.rint(electrons * (highest / 10_000)), 0, highest).astype(
+        np.uint8 if bits == 8 else np.uint16)
+
+
+@pytest.mark.parametrize('share, bits', [
+    (1, 8), (1 / 4, 8), (1 / 16, 8), *((share, bits) for share in (1, 1 / 4, 1 / 16, 1 / 64)
+                                       for bits in (10, 12, 16))])
+def test_exposure_and_depth_make_no_difference(digits, share, bits):
+    for image in digits[:10]:
+        frame = camera_frame(image)
+        assert likeness(centre_object(exposed(frame, share, bits)), centre_object(frame)) > 0.98
+    assert not centre_object(exposed(camera_frame(np.zeros_like(image)), share, bits)).any()
+
+
+@pytest.mark.parametrize('ground, contrast', [(10, 8), (10, 4), (18, -8), (18, -4), (0, 20)])
+def test_a_night_scene(digits, ground, contrast):
+    for image in digits[:10]:
+        frame = camera_frame(image, ground=ground, contrast=contrast, noise=0.7)
+        assert frame.max() < 25
+        assert likeness(centre_object(frame), centre_object(image)) > 0.94
+
+
+@pytest.mark.parametrize('shape', [(120, 160), (240, 320)])
+@pytest.mark.parametrize('level, noise', [(0.3, 0.5), (0.3, 5), (2, 0.2), (2, 5), (5.5, 0.1),
+                                          (20, 1), (0, 30)])
+@pytest.mark.parametrize('scale', [1, 16, 64], ids='levels {} apart'.format)
+def test_nothing_in_the_noise_of_the_dark(shape, level, noise, scale):
+    """The dark clips noise; 16, 64: as of 12 and 10 bits in the upper part of 16."""
+    random = np.random.default_rng(4)
+    for _ in range(10):
+        levels = np.clip(np.rint(random.normal(level, noise, shape)), 0, 255)
+        assert not centre_object(levels.astype(np.uint8)).any()
+        assert not centre_object((levels * scale).astype(np.uint16)).any()
+
+
+@pytest.mark.parametrize('top', [8, 20, 250])
+def test_nothing_in_light_that_falls_off(top):
+    x, y = np.meshgrid(np.linspace(-1, 1, 320), np.linspace(-1, 1, 240))
+    light = top / (1 + 0.35 * (x * x + y * y))**2
+    for noise in (0, 0.3, 2):
+        frame = light + np.random.default_rng(5).normal(0, noise, light.shape)
+        assert not centre_object(np.clip(np.rint(frame), 0, 255).astype(np.uint8)).any()
+
+
+def test_faulty_pixels_are_no_object():
+    frame = np.clip(np.random.default_rng(6).normal(2, 1, (240, 320)), 0, 255).astype(np.uint8)
+    frame[[20, 90, 200], [250, 31, 160]] = 255
+    assert not centre_object(frame).any()
 
 
 def test_a_speck_is_not_part_of_the_object(digits):

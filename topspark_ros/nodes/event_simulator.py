@@ -46,7 +46,7 @@ class EventSimulator(ManagedNode):
         see :class:`EventSimulatorParameters`, or `ros2 param describe`
 
     Subscribers:
-        * image (sensor_msgs/Image: mono8, bgr8, rgb8, bgra8, rgba8, mono16)
+        * image (sensor_msgs/Image: the encodings that the learner takes)
 
     Publishers:
         * events (event_camera_msgs/EventPacket, evt3)

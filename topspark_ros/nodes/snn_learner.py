@@ -53,7 +53,7 @@ class SnnLearner(ManagedNode):
         see :class:`SnnLearnerParameters`, or `ros2 param describe`
 
     Subscribers:
-        * image (sensor_msgs/Image: mono8, bgr8, rgb8, bgra8, rgba8, mono16),
+        * image (sensor_msgs/Image: mono, colour, Bayer and YUV of 8 or 16 bits),
           image/compressed (sensor_msgs/CompressedImage) with `input: compressed`, or
           events (event_camera_msgs/EventPacket: evt3, libcaer_cmp, libcaer, mono) with
           `input: events`

@@ -88,7 +88,7 @@ def _read_image(path: Path) -> np.ndarray:
         raise DatasetError(f'{path}: {error}; in the folder of a class put images and event bags '
                            'alone') from None
     if gray.shape == (SIDE, SIDE):
-        return gray
+        return gray if gray.dtype == np.uint8 else (gray >> 8).astype(np.uint8)
     return np.rint(255 * centre_object(gray, SIDE)).astype(np.uint8).reshape(SIDE, SIDE)
 
 

@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+import re
 from array import array
-from typing import Union
+from typing import NamedTuple, Optional, Union
 
 import cv2
 import numpy as np
 
 from topspark_ros.errors import TopsparkError
 
-# Encoding -> bytes a pixel and the OpenCV conversion to grey (None: grey already).
-_FORMATS = {
-    'mono8': (1, None),
-    'mono16': (2, None),
-    'bgr8': (3, cv2.COLOR_BGR2GRAY),
-    'rgb8': (3, cv2.COLOR_RGB2GRAY),
-    'bgra8': (4, cv2.COLOR_BGRA2GRAY),
-    'rgba8': (4, cv2.COLOR_RGBA2GRAY),
+
+class _Format(NamedTuple):
+    """How an encoding lies in memory, and what makes it grey."""
+
+    samples: int                      # a pixel has in its row
+    conversion: Optional[int] = None  # of OpenCV; None: the samples are grey
+    chroma_rows: int = 0              # for two rows of the image, after all of these
+    block: tuple[int, int] = (1, 1)   # rows and columns that share a colour; sides are multiples
+    least: int = 1                    # side that OpenCV converts, pixels
+    dtype: type = np.uint8            # of the samples
+
+
+# Of one or two bytes a sample. OpenCV names a Bayer pattern by its second row and column.
+_BY_DEPTH = {
+    'mono': _Format(1),
+    'bgr': _Format(3, cv2.COLOR_BGR2GRAY),
+    'rgb': _Format(3, cv2.COLOR_RGB2GRAY),
+    'bgra': _Format(4, cv2.COLOR_BGRA2GRAY),
+    'rgba': _Format(4, cv2.COLOR_RGBA2GRAY),
+    'bayer_rggb': _Format(1, cv2.COLOR_BayerBG2GRAY, least=3),
+    'bayer_bggr': _Format(1, cv2.COLOR_BayerRG2GRAY, least=3),
+    'bayer_gbrg': _Format(1, cv2.COLOR_BayerGR2GRAY, least=3),
+    'bayer_grbg': _Format(1, cv2.COLOR_BayerGB2GRAY, least=3),
 }
+# The names of sensor_msgs/image_encodings.hpp that say, or by OpenCV's order of channels imply,
+# what is bright.
+_FORMATS = {
+    **{f'{name}8': format for name, format in _BY_DEPTH.items()},
+    **{f'{name}16': format._replace(dtype=np.uint16) for name, format in _BY_DEPTH.items()},
+    'yuyv': _Format(2, cv2.COLOR_YUV2GRAY_YUY2, block=(1, 2)),
+    'uyvy': _Format(2, cv2.COLOR_YUV2GRAY_UYVY, block=(1, 2)),
+    'nv12': _Format(1, chroma_rows=1, block=(2, 2)),
+    'nv21': _Format(1, chroma_rows=1, block=(2, 2)),
+    'nv24': _Format(1, chroma_rows=4),
+}
+_FORMATS |= {alias: _FORMATS[name] for alias, name in (
+    ('yuv422_yuy2', 'yuyv'), ('yuv422', 'uyvy'), ('8UC1', 'mono8'), ('8UC3', 'bgr8'),
+    ('8UC4', 'bgra8'), ('16UC3', 'bgr16'), ('16UC4', 'bgra16'))}
 
 ENCODINGS = tuple(_FORMATS)
+
+# Why an encoding that sensor_msgs knows is refused.
+_NO_BRIGHTNESS = (
+    (re.compile('16UC1|32FC1'), 'depth by REP 118, no brightness'),
+    (re.compile('(8|16|32|64)[USF]C[0-9]*'), 'numbers that need not be brightness'),
+)
 
 Buffer = Union[bytes, bytearray, memoryview, array, np.ndarray]
 
@@ -32,43 +68,57 @@ class ImageError(TopsparkError):
 def to_gray(
     encoding: str, height: int, width: int, step: int, is_bigendian: bool, data: Buffer,
 ) -> np.ndarray:
-    """The image as an array of shape (height, width), uint8.
+    """The image as an array of shape (height, width), uint8 or, of 16 bits a sample, uint16.
 
-    The arguments are the fields of sensor_msgs/Image. Colour becomes luma (ITU-R BT.601),
-    mono16 keeps its high byte (full scale 65535 -> 255). For the two mono encodings the result
-    is a view of `data`, possibly read-only and strided: nothing is copied.
+    The arguments are the fields of sensor_msgs/Image. Colour becomes luma (ITU-R BT.601), that of
+    YUV is taken as it is, whatever range the camera gives it. Values are as in `data`: how many of
+    16 bits a camera uses is not known. What is grey already is a view of `data`, possibly
+    read-only and strided, unless its byte order is foreign: nothing is copied.
 
     encoding: one of ENCODINGS.
-    height, width: rows and columns, pixels, from 1.
-    step: bytes a row, padding included.
-    is_bigendian: byte order of mono16, true for the most significant byte first.
-    data: bytes, array.array('B'), memoryview or uint8 ndarray of step * height bytes.
+    height, width: rows and columns, pixels, from 1; from 3 of a Bayer pattern; even where
+        neighbours share a colour (width of yuyv and uyvy, both of nv12 and nv21).
+    step: bytes a row, padding included; of nv12, nv21 and nv24 a row of brightness.
+    is_bigendian: byte order of 16-bit samples, true for the most significant byte first.
+    data: bytes, array.array('B'), memoryview or uint8 ndarray of step * height bytes; with the
+        colours behind them, half as much again for nv12 and nv21, twice as much for nv24.
 
-    Raises ImageError for an unknown encoding, an empty image, a step too small or a size of data
-    that does not fit.
+    Raises ImageError for an encoding that is unknown or tells no brightness, an image that is
+    empty or of a side that does not fit, a step too small or a size of data that does not fit.
     """
     if encoding not in _FORMATS:
-        raise ImageError(f'encoding is {encoding!r}, accepted is one of {", ".join(ENCODINGS)}')
-    pixel_bytes, conversion = _FORMATS[encoding]
-    for field, value in (('height', height), ('width', width)):
-        if value < 1:
-            raise ImageError(f'{field} is {value}, accepted is 1 pixel or more')
-    row_bytes = width * pixel_bytes
+        reason = next((f' ({reason})' for pattern, reason in _NO_BRIGHTNESS
+                       if pattern.fullmatch(encoding)), '')
+        raise ImageError(
+            f'encoding is {encoding!r}{reason}, accepted is one of {", ".join(ENCODINGS)}')
+    form = _FORMATS[encoding]
+    for field, value, block in zip(('height', 'width'), (height, width), form.block):
+        if value < form.least:
+            raise ImageError(f'{field} is {value}, accepted is {form.least} pixel'
+                             f'{"s" if form.least > 1 else ""} or more')
+        if value % block:
+            raise ImageError(f'{field} is {value}, accepted is an even number for {encoding}')
+    sample_bytes = np.dtype(form.dtype).itemsize
+    row_bytes = width * form.samples * sample_bytes
     if step < row_bytes:
         raise ImageError(f'step is {step} bytes, accepted is {row_bytes} or more '
                          f'for {width} pixels of {encoding}')
+    rows = height + height * form.chroma_rows // 2
     buffer = _bytes_of(data)
-    if buffer.size != step * height:
-        raise ImageError(f'data is {buffer.size} bytes, accepted is exactly {step * height} '
-                         f'(step {step} x height {height})')
+    planes = f' x {1 + form.chroma_rows / 2:g}' if form.chroma_rows else ''
+    if buffer.size != step * rows:
+        raise ImageError(f'data is {buffer.size} bytes, accepted is exactly {step * rows} '
+                         f'(step {step} x height {height}{planes})')
 
-    rows = buffer.reshape(height, step)[:, :row_bytes]
-    if encoding == 'mono8':
-        return rows
-    if encoding == 'mono16':
-        high_byte = 0 if is_bigendian else 1
-        return rows[:, high_byte::2]
-    return cv2.cvtColor(rows.reshape(height, width, pixel_bytes), conversion)
+    pixels = buffer.reshape(rows, step)[:height, :row_bytes]
+    if sample_bytes > 1:
+        stored = np.dtype(form.dtype).newbyteorder('>' if is_bigendian else '<')
+        pixels = np.require(pixels.view(stored), form.dtype, 'CA')  # as OpenCV needs it
+    if form.conversion is None:
+        return pixels
+    if form.samples > 1:
+        pixels = pixels.reshape(height, width, form.samples)
+    return cv2.cvtColor(pixels, form.conversion)
 
 
 def decode_compressed(format: str, data: Buffer) -> np.ndarray:

@@ -11,9 +11,12 @@ _WORK_SIDE = 160      # longest side of the image worked on, pixels
 _FIT_SIDE = 40        # and of the one that the background is fitted to
 _CROP_SIDE = 48       # a smaller image is a crop: no room to tell light from object
 _FILL = 20 / 28       # share of the grid that the object's bounding square takes
-_LEAST_CONTRAST = 12  # grey levels between object and background
+_LEAST_CONTRAST = 12 / 255  # share of the brightest level, between object and background
+_LEAST_STEPS = 2      # of the levels that a camera tells apart; gradients have steps of one
 _NOISE_FACTOR = 6     # an object stands out by this many standard deviations of the noise
 _INK_LEVEL = 0.4      # share of the peak contrast from which a pixel belongs to the object
+_LEAST_AREA = 12      # pixels worked on, of an object; a faulty pixel of the camera has 9
+_LEAST_SHARE = 0.1    # of all that stands out, in one object; noise is spread over the frame
 _SPECK_SHARE = 0.05   # components smaller than this share of the largest are specks
 _GAP_SHARE = 0.1      # of its size, by which a part of an object may lie off the largest one
 _OVERSAMPLING = 3     # samples a cell and direction, averaged
@@ -26,22 +29,27 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     out from it, dark or light, is the object. As in MNIST's preparation (LeCun et al. 1998,
     Proc. IEEE 86(11)) its bounding square takes 20/28 of the grid and its centre of mass
     lies in the middle; what lies apart from its largest part is not of it. The object is bright
-    on 0; row-major. All zeros when nothing stands
-    out: a uniform frame or one of mere noise. An image of at most 48 pixels a side is
-    taken as a crop on an even background.
+    on 0; row-major. All zeros when nothing stands out: a uniform frame or one of mere noise.
+    Contrast is judged by the brightest level of the frame and its noise, so that exposure, and
+    how many of 16 bits a camera uses, make no difference. An image of at most 48 pixels a side
+    is taken as a crop on an even background.
 
-    gray: (height, width) uint8, may be read-only and strided.
+    gray: (height, width) uint8 or uint16, may be read-only and strided.
     size: side of the square grid, cells.
     """
-    relief = cv2.GaussianBlur(_remove_background(gray), (5, 5), 1.0)
+    work = _resize(gray, _WORK_SIDE)
+    relief = cv2.GaussianBlur(_remove_background(gray, work), (5, 5), 1.0)
     # The object is the part that stands out most, so its sign survives the third power.
     if cv2.sumElems(relief * relief * relief)[0] < 0:
         relief = -relief
     peak = float(relief.max())
-    if peak < max(_LEAST_CONTRAST, _NOISE_FACTOR * _noise(relief, gray.shape)):
+    mask = np.empty(0, np.uint8)
+    if peak >= max(_LEAST_STEPS, _LEAST_CONTRAST * float(work.max()),
+                   _NOISE_FACTOR * _noise(relief, gray.shape)):
+        mask = main_part(relief > _INK_LEVEL * peak)
+    if not mask.any():
         return np.zeros(size * size, np.float32)
 
-    mask = main_part(relief > _INK_LEVEL * peak)
     # Keep the soft edge of the strokes, drop what lies further away.
     ink = relief * cv2.dilate(mask, np.ones((5, 5), np.uint8))
     ink *= 1 / peak
@@ -58,9 +66,9 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     return cv2.resize(samples, (size, size), interpolation=cv2.INTER_AREA).reshape(-1)
 
 
-def _remove_background(gray: np.ndarray) -> np.ndarray:
-    """The image at work size minus its background, float32."""
-    work = _resize(gray, _WORK_SIDE).astype(np.float32)
+def _remove_background(gray: np.ndarray, work: np.ndarray) -> np.ndarray:
+    """The image, also given at work size, minus its background: at work size, float32."""
+    work = work.astype(np.float32)
     if _is_crop(gray.shape):
         border = np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))
         return work - np.median(border).astype(np.float32)
@@ -134,7 +142,10 @@ def framed(mask: np.ndarray, ink: np.ndarray) -> tuple[tuple[float, float], floa
 
 
 def main_part(mask: np.ndarray) -> np.ndarray:
-    """A mask, bool, without specks and what lies apart from the largest component, as uint8."""
+    """A mask, bool, without specks and what lies apart from the largest component, as uint8.
+
+    Empty if that is no object, but a faulty pixel or the largest speck of noise.
+    """
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0  # the background
@@ -144,4 +155,6 @@ def main_part(mask: np.ndarray) -> np.ndarray:
     gap = np.maximum(low - (low + size)[largest], low[largest] - (low + size)).max(axis=1)
     belongs = areas >= max(1, _SPECK_SHARE * areas[largest])
     belongs &= gap <= _GAP_SHARE * size[largest].max()
+    if areas[belongs].sum() < max(_LEAST_AREA, _LEAST_SHARE * areas.sum()):
+        belongs[:] = False
     return belongs.astype(np.uint8)[labels]

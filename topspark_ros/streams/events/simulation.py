@@ -72,7 +72,7 @@ class EventCamera:
     def observe(self, gray: np.ndarray, t_ns: int) -> np.ndarray:
         """The events since the frame before, in order of time; none if the frame begins anew.
 
-        gray: (height, width) uint8, or float32 of the same scale.
+        gray: (height, width) uint8, uint16 of 256 times the scale, or float32 of that of uint8.
         t_ns: of the frame.
 
         Returns an array of EVENT, the caller's own. Raises EventError for an array of another
@@ -91,10 +91,13 @@ class EventCamera:
         return events
 
     def _accepted(self, gray: np.ndarray) -> np.ndarray:
-        if gray.shape != self._level.shape or gray.dtype not in (np.uint8, np.float32):
+        if (gray.shape != self._level.shape
+                or gray.dtype not in (np.uint8, np.uint16, np.float32)):
             height, width = self._level.shape
-            raise EventError(f'gray is {gray.dtype} of shape {gray.shape}, accepted is uint8 or '
-                             f'float32 of shape ({height}, {width})')
+            raise EventError(f'gray is {gray.dtype} of shape {gray.shape}, accepted is uint8, '
+                             f'uint16 or float32 of shape ({height}, {width})')
+        if gray.dtype == np.uint16:
+            return gray * np.float32(1 / 256)
         if gray.dtype == np.float32 and not 0 <= gray.min() <= gray.max() < np.inf:
             raise EventError(f'gray is {gray.min()} to {gray.max()}, accepted is 0 or more')
         return gray

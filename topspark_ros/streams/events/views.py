@@ -63,7 +63,8 @@ class EventViewer:
         self._grid = EventGrid(width, height, region, rows, columns, by_polarity)
 
     def view(self, window: Window) -> EventView:
-        """One window. Without any event in the region there are no spikes."""
+        """One window. There are no spikes without an event in the region or, with `centring`,
+        without anything in it that moves."""
         places = self._grid.places
         if self._centring:
             counts = count_image(window, self._grid).reshape(-1, *self._grid.shape[-2:])
@@ -78,14 +79,14 @@ def centred(counts: np.ndarray, size: int) -> Places:
     size: side of the view, inputs.
 
     Cells that are about as active as the most active ones, and touch, are what moves: edges have
-    several events a cell, while noise and slow changes of the light have single ones.
+    several events a cell, while noise and slow changes of the light have single ones. Where that is
+    all there is, nothing moves: every cell lies outside.
     """
     rows, columns = counts.shape
     activity = cv2.GaussianBlur(np.minimum(counts, _MANY), (5, 5), 1.0)
-    peak = float(activity.max())
-    if peak == 0:
+    mask = main_part(activity > _LEVEL * float(activity.max()))
+    if not mask.any():
         return Places(np.full(counts.size, -1), size * size)
-    mask = main_part(activity > _LEVEL * peak)
     mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
     (x, y), side = framed(mask, activity * mask)
     across = np.floor(((np.arange(columns) - x) / side + 0.5) * size).astype(np.int64)
