@@ -8,6 +8,7 @@ arrays' bytes in that order, little-endian, C order; SHA-256 of everything befor
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import glob
 import hashlib
 import json
@@ -15,23 +16,27 @@ import math
 import os
 import secrets
 import struct
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from ..files import FileError, open_file
 from .configuration import MAX_CLASSES, NetworkConfig, NeuronConfig
 from .errors import CheckpointError, EngineError
 from .factory import create_network
-from .network import Network
+from .network import Layout, Network
 
 MAGIC = b'topspark network'
 VERSION = 4
+MAX_BYTES = 2**33  # a recruiting network of 45,000 neurons
+MAX_HEADER_BYTES = 2**23
 DIGEST_SIZE = hashlib.sha256().digest_size
-ABANDONED_AFTER = 3600.0  # seconds; no writer that lives takes as long
+_ARRAY_TYPES = ('<f4', '<f8', '<i8', '<u8')
+_MAX_DIMENSIONS = 2
+_CHUNK = 2**20  # bytes
 
 
 class Checkpoint(NamedTuple):
@@ -52,20 +57,23 @@ def save_checkpoint(
     Raises CheckpointError if it cannot be written; the previous file is then untouched.
     """
     path = Path(path)
-    content = _encode(network, class_names)
-    temporary = _temporary(path)
+    header, arrays = _encode(network, class_names)
+    digest = hashlib.sha256()
     try:
         _remove_abandoned(path)
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            with open(descriptor, 'wb') as file:
-                file.write(content)
+        temporary, file = _open_temporary(path)
+        with file:
+            try:
+                for part in (header, *arrays):
+                    file.write(part)
+                    digest.update(part)
+                file.write(digest.digest())
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+                os.replace(temporary, path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)
@@ -92,9 +100,9 @@ def check_writable(path: str | os.PathLike) -> None:
             if folder.exists() and not folder.is_dir():
                 raise CheckpointError(f'{path} cannot be written: {folder} is no folder')
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _temporary(path)
-        temporary.touch(exist_ok=False)
-        temporary.unlink()
+        temporary, file = _open_temporary(path)
+        with file:
+            temporary.unlink()
     except OSError as error:
         raise CheckpointError(f'{path} cannot be written: {error.strerror}') from error
 
@@ -109,18 +117,21 @@ def load_checkpoint(
 
     Raises CheckpointError naming the file, what is wrong with it and what is accepted.
     """
-    path = Path(path)
     try:
-        content = path.read_bytes()
+        with open_file(path, MAX_BYTES, 'a checkpoint') as file:
+            return _decode(file, expected)
+    except FileError as error:
+        raise CheckpointError(str(error)) from None
     except OSError as error:
         raise CheckpointError(f'{path} cannot be read: {error.strerror}') from error
-    try:
-        return _decode(content, expected)
     except EngineError as error:
         raise CheckpointError(f'{path} is refused: {error}') from error
+    except MemoryError:
+        raise CheckpointError(f'{path} is refused: it takes more memory than there is') from None
 
 
-def _encode(network: Network, class_names: Sequence[str]) -> bytes:
+def _encode(network: Network, class_names: Sequence[str]) -> tuple[bytes, list[memoryview]]:
+    """All but the digest: what comes before the arrays, and the arrays."""
     names = list(class_names)
     if not all(isinstance(name, str) for name in names) or len(names) > MAX_CLASSES:
         raise CheckpointError(
@@ -137,38 +148,35 @@ def _encode(network: Network, class_names: Sequence[str]) -> bytes:
             'arrays': [[name, a.dtype.str, a.shape] for name, a in arrays.items()],
         }
     ).encode()
+    if len(header) > MAX_HEADER_BYTES:
+        raise CheckpointError(
+            f'class_names make a header of {len(header)} bytes, accepted are {MAX_HEADER_BYTES}'
+        )
     preamble = MAGIC + struct.pack('<II', VERSION, len(header)) + header
-    content = preamble + b''.join(array.tobytes() for array in arrays.values())
-    return content + hashlib.sha256(content).digest()
+    return preamble, [array.reshape(-1).view(np.uint8).data for array in arrays.values()]
 
 
-def _decode(content: bytes, expected: NetworkConfig | None) -> Checkpoint:
+def _decode(file: BinaryIO, expected: NetworkConfig | None) -> Checkpoint:
+    """No array is read before it is known that the network has one of this type and shape."""
     start = len(MAGIC) + struct.calcsize('<II')
-    if not content.startswith(MAGIC) or len(content) < start + DIGEST_SIZE:
+    end = os.fstat(file.fileno()).st_size - DIGEST_SIZE
+    preamble = file.read(start)
+    if not preamble.startswith(MAGIC) or end < start:
         raise EngineError('it is no topspark checkpoint, or only the beginning of one')
-    version, header_size = struct.unpack_from('<II', content, len(MAGIC))
+    version, header_size = struct.unpack_from('<II', preamble, len(MAGIC))
     if version != VERSION:
         raise EngineError(f'its format version is {version}, accepted is {VERSION}')
-    if hashlib.sha256(content[:-DIGEST_SIZE]).digest() != content[-DIGEST_SIZE:]:
+    if not _digest_is_right(file, end):
         raise EngineError('its checksum is wrong: it is truncated or corrupted')
-    try:
-        # The checksum is right, so whatever fails below was written by somebody else.
-        header = json.loads(content[start : start + header_size])
-        fields = header['config']
-        config = NetworkConfig(**{**fields, 'neuron': NeuronConfig(**fields['neuron'])})
-        class_names = tuple(str(name) for name in header['class_names'])
-        arrays = {}
-        offset = start + header_size
-        for name, dtype, shape in header['arrays']:
-            stored = np.frombuffer(content, dtype, math.prod(shape), offset).reshape(shape)
-            offset += stored.nbytes
-            arrays[name] = stored.astype(stored.dtype.newbyteorder('='))
-        complete = offset == len(content) - DIGEST_SIZE
-    except EngineError:
-        raise
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-        raise EngineError(f'its header makes no sense: {error}') from error
-    if not complete:
+    # The checksum is right, so whatever fails below was written by somebody else.
+    if header_size > min(end - start, MAX_HEADER_BYTES):
+        raise EngineError(f'its header is {header_size} bytes, accepted is what is in it, and at '
+                          f'most {MAX_HEADER_BYTES}')
+    file.seek(start)
+    config, class_names, layout = _read_header(file.read(header_size))
+    if sum(dtype.itemsize * math.prod(shape) for dtype, shape in layout.values()) != (
+        end - start - header_size
+    ):
         raise EngineError('its arrays do not fill it')
     if expected is not None:
         for field in ('inputs', 'neurons', 'rule'):
@@ -176,19 +184,85 @@ def _decode(content: bytes, expected: NetworkConfig | None) -> Checkpoint:
             if found != wanted:
                 raise EngineError(f'its {field} is {found}, accepted is {wanted}')
         config = expected
+    # Before a network is made of a configuration that the file has not the weights of.
+    if layout.get('weights', (None, ()))[1] != (config.inputs, config.neurons):
+        raise EngineError(f'it has no weights of {config.inputs} x {config.neurons}')
     network = create_network(config)
-    network.restore(arrays)
+    network.check_layout(layout)
+    network.restore({
+        name: np.fromfile(file, dtype.newbyteorder('<'), math.prod(shape)).reshape(shape).astype(
+            dtype, copy=False)
+        for name, (dtype, shape) in layout.items()
+    })
     return Checkpoint(network, class_names)
 
 
-def _temporary(path: Path) -> Path:
-    """A name that is new every time: two writers of one path never share a temporary file."""
-    return path.with_name(f'.{path.name}.{secrets.token_hex(8)}.tmp')
+def _digest_is_right(file: BinaryIO, end: int) -> bool:
+    """Whether the bytes after `end` are the digest of those before; little at a time."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while end > 0:
+        chunk = file.read(min(end, _CHUNK))
+        if not chunk:
+            return False
+        digest.update(chunk)
+        end -= len(chunk)
+    return file.read(DIGEST_SIZE) == digest.digest()
+
+
+def _read_header(text: bytes) -> tuple[NetworkConfig, tuple[str, ...], Layout]:
+    try:
+        header = json.loads(text)
+        fields = header['config']
+        config = NetworkConfig(**{**fields, 'neuron': NeuronConfig(**fields['neuron'])})
+        class_names = header['class_names']
+        if not isinstance(class_names, list) or len(class_names) > MAX_CLASSES or not all(
+            isinstance(name, str) for name in class_names
+        ):
+            raise EngineError(f'its class_names are not up to {MAX_CLASSES} strings')
+        layout = {}
+        for name, dtype, shape in header['arrays']:
+            if dtype not in _ARRAY_TYPES or len(shape) > _MAX_DIMENSIONS or not all(
+                type(length) is int and length >= 0 for length in shape
+            ):
+                raise EngineError(f'its array {name!r} is {dtype!r} of shape {shape!r}')
+            layout[name] = np.dtype(dtype).newbyteorder('='), tuple(shape)
+        return config, tuple(class_names), layout
+    except EngineError:
+        raise
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError,
+            RecursionError) as error:
+        raise EngineError(f'its header makes no sense: {error}') from error
+
+
+def _open_temporary(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside `path`, locked: whoever can lock one knows that its writer is gone.
+
+    Its name is new every time: two writers of one path never share it.
+    """
+    while True:
+        temporary = path.with_name(f'.{path.name}.{secrets.token_hex(8)}.tmp')
+        file = open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), 'wb')
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_nlink:
+                return temporary, file
+        except BlockingIOError:
+            pass
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            file.close()
+            raise
+        file.close()  # before it was locked, another writer took it for abandoned
 
 
 def _remove_abandoned(path: Path) -> None:
     """Remove the temporary files that killed writers of `path` have left."""
     for left in path.parent.glob(f'.{glob.escape(path.name)}.*.tmp'):
-        with contextlib.suppress(FileNotFoundError):  # another writer was faster
-            if time.time() - left.stat().st_mtime > ABANDONED_AFTER:
+        with contextlib.suppress(OSError):  # gone already, locked by its writer, or not ours
+            descriptor = os.open(left, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 left.unlink()
+            finally:
+                os.close(descriptor)

@@ -30,6 +30,7 @@ CODING_NUMBERS = dict(
     first_spike=encoding.FIRST_SPIKE,
 )
 NORMALISATION_NUMBERS = dict(l2=encoding.L2_NORM, full_scale=encoding.FULL_SCALE)
+Layout = dict[str, tuple[np.dtype, tuple[int, ...]]]  # type and shape of arrays by name
 CACHE_LINE = 64  # bytes
 FIRST_SPIKES = 0.19  # of the inputs: pixels of a digit that are not black
 NO_SPIKES = np.empty(0, np.int32)
@@ -401,33 +402,37 @@ class Network(InferenceNetwork, ABC):
         Raises EngineError, with nothing changed, if an array is missing, unknown, of another
         shape or type, or holds values that no network of this configuration can reach.
         """
-        expected = self._state
-        if set(state) != set(expected._fields):
-            raise EngineError(
-                f'state holds {sorted(state)}, accepted is {sorted(expected._fields)}'
-            )
-        restored = {}
-        for name, array in expected._asdict().items():
-            given = np.asarray(state[name])
-            shape = array.shape
-            if name in self._per_class:
-                given_classes = given.shape[-1] if given.ndim else 0
-                shape = (*shape[:-1], min(given_classes, MAX_CLASSES))
-            if given.dtype != array.dtype or given.shape != shape:
-                raise EngineError(
-                    f'state {name} is {given.dtype} of shape {given.shape}, '
-                    f'accepted is {array.dtype} of shape {shape}'
-                )
-            if given.dtype.kind == 'f' and not np.isfinite(given).all():
+        given = {name: np.asarray(array) for name, array in state.items()}
+        self.check_layout({name: (array.dtype, array.shape) for name, array in given.items()})
+        for name, array in given.items():
+            if array.dtype.kind == 'f' and not np.isfinite(array).all():
                 raise EngineError(f'state {name} is not finite')
-            if given.dtype.kind != 'u' and name not in self._signed and (given < 0).any():
+            if array.dtype.kind != 'u' and name not in self._signed and (array < 0).any():
                 raise EngineError(f'state {name} is negative, accepted is >= 0')
-            restored[name] = given.copy()
-        if len({restored[name].shape[-1] for name in self._per_class}) != 1:
-            raise EngineError(f'state {" and ".join(self._per_class)} differ in their classes')
-        candidate = type(expected)(**restored)
+        candidate = type(self._state)(**{name: array.copy() for name, array in given.items()})
         self._check_state(candidate)
         self._hold(candidate)
+
+    def check_layout(self, layout: Layout) -> None:
+        """EngineError unless `restore` takes arrays of these types and shapes."""
+        expected = self._state
+        if set(layout) != set(expected._fields):
+            raise EngineError(
+                f'state holds {sorted(layout)}, accepted is {sorted(expected._fields)}'
+            )
+        for name, array in expected._asdict().items():
+            given_dtype, given_shape = layout[name]
+            shape = array.shape
+            if name in self._per_class:
+                given_classes = given_shape[-1] if given_shape else 0
+                shape = (*shape[:-1], min(given_classes, MAX_CLASSES))
+            if given_dtype != array.dtype or given_shape != shape:
+                raise EngineError(
+                    f'state {name} is {given_dtype} of shape {given_shape}, '
+                    f'accepted is {array.dtype} of shape {shape}'
+                )
+        if len({layout[name][1][-1] for name in self._per_class}) != 1:
+            raise EngineError(f'state {" and ".join(self._per_class)} differ in their classes')
 
     # What the rules differ in.
 

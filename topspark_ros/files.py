@@ -1,0 +1,112 @@
+"""Reading files that a stranger may have written: nothing in them is executed, and their size is
+known before memory is taken for them. Every room may import it.
+
+`accepted` ends the line of an error: what the file should be.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import yaml
+
+from .errors import TopsparkError
+
+MOST_YAML_BYTES = 2**20
+_MOST_YAML_DEPTH = 20
+_MOST_INTEGER_DIGITS = 40
+_YAML_NONSENSE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
+
+
+class FileError(TopsparkError):
+    """A file was refused: one line with its path, what is wrong with it and what is accepted."""
+
+
+def open_file(path: str | os.PathLike, most_bytes: int, accepted: str) -> BinaryIO:
+    """A file of at most `most_bytes`, open for reading.
+
+    Raises FileError for one that is larger or cannot be opened, and for pipes and devices, which
+    may never end, or never begin.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise FileError(f'{path}: {error.strerror}, accepted is {accepted}') from None
+    except ValueError:
+        raise FileError(f'{str(path)!r}: no path, accepted is {accepted}') from None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            kind = 'a folder' if stat.S_ISDIR(found.st_mode) else 'a pipe or a device'
+            raise FileError(f'{path}: {kind}, accepted is {accepted}')
+        if found.st_size > most_bytes:
+            raise FileError(f'{path}: {found.st_size} bytes, accepted is {accepted}, of at most '
+                            f'{most_bytes} bytes')
+        return open(descriptor, 'rb')
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bytes(path: str | os.PathLike, most_bytes: int, accepted: str) -> bytes:
+    """All of a file of at most `most_bytes`. Raises FileError as `open_file` does."""
+    with open_file(path, most_bytes, accepted) as file:
+        try:
+            return file.read(os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            raise FileError(f'{path}: {error.strerror}, accepted is {accepted}') from None
+
+
+def read_text(path: str | os.PathLike, most_bytes: int, accepted: str) -> str:
+    """All of a file, UTF-8 with or without its mark. Raises FileError."""
+    try:
+        return read_bytes(path, most_bytes, accepted).decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise FileError(f'{path}: {error}, accepted is {accepted}') from None
+
+
+def read_yaml(path: str | os.PathLike, accepted: str,
+              most_bytes: int = MOST_YAML_BYTES) -> Any:
+    """What a YAML file says, in Python's plain types.
+
+    Raises FileError for what is no YAML, and for what would be much more than the file is: aliases,
+    deep nesting, endless integers.
+    """
+    text = read_text(path, most_bytes, accepted)
+    try:
+        _check_yaml(text)
+        return yaml.load(text, _Loader)
+    except _YAML_NONSENSE as error:    # PyYAML does not wrap what its constructors raise
+        reason = ' '.join(str(error).split())
+        raise FileError(f'{Path(path)}: {reason}, accepted is {accepted}') from None
+
+
+class _Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
+    """Constructs plain types only."""
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        # The time that one takes rises with the square of its digits.
+        if len(node.value) > _MOST_INTEGER_DIGITS:
+            raise yaml.MarkedYAMLError(
+                problem=f'an integer of {len(node.value)} digits', problem_mark=node.start_mark)
+        return super().construct_yaml_int(node)
+
+
+_Loader.add_constructor('tag:yaml.org,2002:int', _Loader.construct_yaml_int)
+
+
+def _check_yaml(text: str) -> None:
+    """YAMLError for aliases and deep nesting, before anything is constructed."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem=f'an alias (*{event.anchor})',
+                                       problem_mark=event.start_mark)
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_YAML_DEPTH:
+            raise yaml.MarkedYAMLError(problem=f'more than {_MOST_YAML_DEPTH} levels deep',
+                                       problem_mark=event.start_mark)
