@@ -6,10 +6,11 @@ known before memory is taken for them. Every room may import it.
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import yaml
 
@@ -49,6 +50,11 @@ def open_file(path: str | os.PathLike, most_bytes: int, accepted: str) -> Binary
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def open_text(path: str | os.PathLike, most_bytes: int, accepted: str) -> TextIO:
+    """The same for a file of text, UTF-8 with or without its mark, lines as they are."""
+    return io.TextIOWrapper(open_file(path, most_bytes, accepted), 'utf-8-sig', newline='')
 
 
 def read_bytes(path: str | os.PathLike, most_bytes: int, accepted: str) -> bytes:

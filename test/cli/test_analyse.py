@@ -99,7 +99,7 @@ def test_a_wrong_argument_is_one_line(analyse, tmp_path, arguments, line):
 
 @pytest.mark.parametrize('name, words', [
     ('cifar', "dataset is 'cifar', accepted is one of digits, mnist, fashion_mnist"),
-    ('mnist', 'no such file; put the gzipped IDX file of mnist there'),
+    ('mnist', 'No such file or directory, accepted is the gzipped IDX file of mnist'),
 ])
 def test_a_dataset_that_is_not_there(analyse, tmp_path, monkeypatch, name, words):
     monkeypatch.setenv('TOPSPARK_DATA', str(tmp_path))

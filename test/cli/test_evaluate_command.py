@@ -153,7 +153,7 @@ def test_two_reports_side_by_side(evaluate, bag, config, tmp_path):
     (('{bag}', '--seed', '-1'), 'seed: -1 is outside 0 to 2147483647'),
     (('{bag}', '--jobs', '0'), 'jobs is 0, accepted is 1 or more, or -1'),
     (('{bag}', '--start', '-1'), 'start is -1 s, accepted is 0 or more'),
-    (('{bag}', '--weights', 'none'), 'none cannot be read: No such file or directory'),
+    (('{bag}', '--weights', 'none'), 'none: No such file or directory, accepted is a checkpoint'),
     (('{bag}', '--labels', 'none'), 'none: No such file or directory, accepted is a CSV file with '
      'stamp,class_id'),
     (('{bag}', '--profile', 'none'), 'none: '),

@@ -94,7 +94,7 @@ def test_what_is_refused_is_one_line(tradeoff, tmp_path, arguments, message):
 def test_a_file_that_is_no_profile_or_a_picture_that_cannot_be_written(tradeoff, tmp_path):
     missing = tmp_path / 'none.yaml'
     assert tradeoff(profile=missing)[2] == (
-        f'topspark tradeoff: {missing}: No such file or directory, accepted is a readable file\n')
+        f'topspark tradeoff: {missing}: No such file or directory, accepted is a profile in YAML\n')
     nowhere = tmp_path / 'nowhere' / 'picture.png'
     code, _, complaint = tradeoff('--output', nowhere)
     assert code == 2

@@ -74,11 +74,11 @@ def test_a_failed_save_leaves_the_old_file(profile, path, monkeypatch):
 
 def test_missing_or_unreadable_file(tmp_path):
     path = tmp_path / 'profile.yaml'
-    assert refusal(path) == 'No such file or directory, accepted is a readable file'
+    assert refusal(path) == 'No such file or directory, accepted is a profile in YAML'
     path.write_text('points: [')
-    assert refusal(path).endswith(', accepted is YAML')
+    assert refusal(path).endswith(', accepted is a profile in YAML')
     path.write_bytes(b'\xff\xfe\xff')
-    assert refusal(path).endswith(', accepted is YAML')
+    assert refusal(path).endswith(', accepted is a profile in YAML')
     path.write_text('')
     assert refusal(path) == ('profile is None, accepted is a mapping of name, rule, neurons, '
                              'coding, max_input_rate, inference_spikes, energy_model, obtained, '

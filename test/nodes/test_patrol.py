@@ -199,7 +199,7 @@ def test_it_stops_when_it_is_deactivated_or_ended(rig, panels_file):
 
 
 @pytest.mark.parametrize('content, complaint', [
-    (None, 'No such file or directory, accepted is a readable file'),
+    (None, 'No such file or directory, accepted is a gallery in YAML'),
     ('path: {radius_m: 1.0}', 'accepted is the fields path, camera, panels'),
 ])
 def test_a_panels_file_that_is_none_is_said_in_one_line(rig, tmp_path, content, complaint):

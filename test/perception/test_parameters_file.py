@@ -57,8 +57,8 @@ def test_what_is_for_the_node_counts_more_than_what_is_for_all(tmp_path):
      '{ros__parameters: {name: value}}'),
     ('- 1', 'no ROS parameters, accepted is YAML such as /**/snn_learner: '
      '{ros__parameters: {name: value}}'),
-    ('a: [', 'no ROS parameters, accepted is YAML such as /**/snn_learner: '
-     '{ros__parameters: {name: value}}'),
+    ('a: [', 'while parsing a flow node did not find expected node content in "<unicode string>", '
+     'line 2, column 1, accepted is a file of ROS parameters in YAML'),
     ('/a/snn_learner: {ros__parameters: {seed: 1}}\n/b/snn_learner: {ros__parameters: {seed: 2}}',
      '/a/snn_learner, /b/snn_learner are all for snn_learner, accepted is one'),
     ('snn_learner: {ros__parameters: {neurons: 0}}', 'neurons: 0 is outside 1 to 100000'),

@@ -93,14 +93,14 @@ def test_missing_file(folder):
     path.unlink()
     load_dataset('mnist', 'train')
     assert refusal('mnist', 'test') == (
-        f'{path}: no such file; put the gzipped IDX file of mnist there, or point TOPSPARK_DATA '
-        'to the folder that holds mnist/')
+        f'{path}: No such file or directory, accepted is the gzipped IDX file of mnist; '
+        'TOPSPARK_DATA is the folder that holds mnist/')
 
 
 def test_broken_files(folder):
     images, labels = (folder / f'train-{kind}-ubyte.gz' for kind in ('images-idx3', 'labels-idx1'))
     whole = images.read_bytes()
-    for content in (b'not gzip', whole[:-12], whole[:15] + b'\xff' * 9 + whole[24:]):
+    for content in (b'not gzip', whole[:-12], whole[:-8] + b'\xff' * 8):
         images.write_bytes(content)
         message = refusal('mnist')
         assert message.startswith(f'{images}: ')
@@ -112,6 +112,11 @@ def test_broken_files(folder):
     write(images, 3, (2, 4, 3), range(23))
     assert refusal('mnist') == (f'{images}: data is 23 bytes, accepted is 24 for the shape '
                                 '(2, 4, 3) in its header')
+    write(images, 3, (2, 4, 3), range(25))
+    assert refusal('mnist') == (f'{images}: data is more than 24 bytes, accepted is 24 for the '
+                                'shape (2, 4, 3) in its header')
+    write(images, 3, (2**31, 2**31, 2**31), range(24))
+    assert refusal('mnist').startswith(f'{images}: {2**93} bytes by the shape ')
     write(images, 3, (3, 4, 2), range(24))
     assert refusal('mnist') == (f'{folder}: train is 3 images and 2 labels, '
                                 'accepted is one label for each image')

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from topspark_ros.errors import TopsparkError
+from topspark_ros.files import FileError, read_yaml
 
 
 class ProfileError(TopsparkError):
@@ -153,12 +154,9 @@ class Profile:
 def load_profile(path: str | os.PathLike) -> Profile:
     """The profile in a YAML file; ProfileError if it is missing, unreadable or not valid."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ProfileError(f'{path}: {error.strerror}, accepted is a readable file') from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = ' '.join(str(error).split())
-        raise ProfileError(f'{path}: {reason}, accepted is YAML') from None
+        content = read_yaml(path, 'a profile in YAML')
+    except FileError as error:
+        raise ProfileError(str(error)) from None
     try:
         fields = _fields_of('profile', content, Profile)
         points = fields['points']

@@ -18,9 +18,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from topspark_ros.errors import TopsparkError
+from topspark_ros.files import FileError, read_yaml
 
 ANY_NODE = '/**'
 OF_ROS = ('autostart', 'use_sim_time', 'qos_overrides')     # a node's, whatever it computes
@@ -111,12 +110,9 @@ def read_parameters(path: Path, node: str, declaration: type) -> dict[str, Any]:
     and what `checked` refuses.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ParameterError(f'{path}: {error.strerror}, accepted is a file of ROS parameters'
-                             ) from None
-    except (yaml.YAMLError, UnicodeError):
-        content = None
+        content = read_yaml(path, 'a file of ROS parameters in YAML')
+    except FileError as error:
+        raise ParameterError(str(error)) from None
     entries = {key: entry.get('ros__parameters') for key, entry in content.items()
                if isinstance(entry, dict)} if isinstance(content, dict) else {}
     if not any(isinstance(entry, dict) for entry in entries.values()):

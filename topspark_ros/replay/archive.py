@@ -18,10 +18,12 @@ import numba
 import numpy as np
 
 from topspark_ros.errors import TopsparkError
+from topspark_ros.files import FileError, open_text, read_text
 from topspark_ros.replay.figures import confusion, figures
 from topspark_ros.replay.results import FRAMES, NONE, STATUS, Decided, Evaluation
 
 FORMAT, VERSION = 'topspark evaluation', 1
+MOST_BYTES = 2**30      # of one file: the frames of days
 CLASSES = ('label', 'predicted')    # columns of FRAMES
 DECISIONS = {field.name: {'bool': lambda text: bool(int(text)), 'int': int, 'float': float,
                           'str': str}[field.type] for field in fields(Decided)}
@@ -66,11 +68,10 @@ def read_runs(folder: Path) -> list[Evaluation]:
     """
     path = folder / 'report.json'
     try:
-        report = json.loads(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ReportError(f'{path}: {error.strerror}, accepted is the folder of a report of '
-                          '`topspark evaluate`') from None
-    except ValueError:
+        report = json.loads(read_text(path, MOST_BYTES, 'a report of `topspark evaluate`'))
+    except FileError as error:
+        raise ReportError(str(error)) from None
+    except (ValueError, RecursionError):
         report = None
     if not isinstance(report, dict) or report.get('format') != FORMAT:
         raise ReportError(f'{path}: no report, accepted is one of `topspark evaluate`')
@@ -80,7 +81,7 @@ def read_runs(folder: Path) -> list[Evaluation]:
     try:
         return [_read_run(folder / told['folder'], told, timing['took_s'])
                 for told, timing in zip(report['runs'], report['timing'])]
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ReportError(f'{path}: damaged ({type(error).__name__}: {error}), accepted is a '
                           'report as `topspark evaluate` wrote it') from None
 
@@ -144,12 +145,13 @@ def _read_run(folder: Path, told: dict, took_s: float) -> Evaluation:
 def _read_csv(path: Path, columns: dict) -> list[tuple]:
     """columns: what a field becomes, by name."""
     try:
-        with open(path, newline='', encoding='utf-8') as file:
+        with open_text(path, MOST_BYTES, 'a file as `topspark evaluate` wrote it') as file:
             header, *lines = csv.reader(file)
-    except (OSError, ValueError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else 'no table'
-        raise ReportError(f'{path}: {reason}, accepted is a file as `topspark evaluate` '
-                          'wrote it') from None
+    except FileError as error:
+        raise ReportError(str(error)) from None
+    except (ValueError, csv.Error):
+        raise ReportError(f'{path}: no table, accepted is a file as `topspark evaluate` wrote it'
+                          ) from None
     if header != list(columns):
         raise ReportError(f'{path}: columns {",".join(header)}, accepted are {",".join(columns)}')
     rows = []

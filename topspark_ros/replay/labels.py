@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 import csv
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+from topspark_ros.files import FileError, open_text
 from topspark_ros.perception.online import LabelError
 
 COLUMNS = ('stamp', 'class_id')
+MOST_BYTES = 2**28    # days of labels
 _ACCEPTED_STAMP = 'seconds with a decimal point, or whole nanoseconds, above 0'
 
 
@@ -26,16 +28,15 @@ def read_labels(path: Path) -> list[StampedLabel]:
     are passed over. Raises LabelError naming the file, and the line if it is one line's fault.
     """
     try:
-        with open(path, newline='', encoding='utf-8-sig') as file:
+        with open_text(path, MOST_BYTES, f'a CSV file with {",".join(COLUMNS)}') as file:
             table = csv.DictReader(file, strict=True)
             if not set(COLUMNS) <= set(table.fieldnames or ()):
                 raise LabelError(f'{path}: line 1: columns are '
                                  f'{",".join(table.fieldnames or ()) or "none"}, accepted is a '
                                  f'header with {",".join(COLUMNS)}')
             labels = [_label(path, table.line_num, row) for row in table]
-    except OSError as error:
-        raise LabelError(f'{path}: {error.strerror}, accepted is a CSV file with '
-                         f'{",".join(COLUMNS)}') from None
+    except FileError as error:
+        raise LabelError(str(error)) from None
     except (csv.Error, UnicodeError) as error:
         raise LabelError(f'{path}: {error}, accepted is a CSV file with {",".join(COLUMNS)}'
                          ) from None
@@ -47,12 +48,13 @@ def read_labels(path: Path) -> list[StampedLabel]:
 def _label(path: Path, line: int, row: dict[str, str | None]) -> StampedLabel:
     stamp, class_id = ((row[column] or '').strip() for column in COLUMNS)
     try:
-        stamp_ns = int(Decimal(stamp).scaleb(9) if '.' in stamp else stamp)
-    except (ValueError, InvalidOperation, OverflowError):
+        stamp_ns = Decimal(stamp).scaleb(9) if '.' in stamp else int(stamp)
+    except (ValueError, ArithmeticError):
         stamp_ns = 0
+    # Before it is made an integer: one of 10 ** 999999999 would take hours.
     if not 0 < stamp_ns < 2**63:
         raise LabelError(f'{path}: line {line}: stamp is {stamp!r}, accepted is {_ACCEPTED_STAMP}')
     if not class_id:
         raise LabelError(f'{path}: line {line}: class_id is empty, accepted is any name that is '
                          'not')
-    return StampedLabel(stamp_ns, class_id)
+    return StampedLabel(int(stamp_ns), class_id)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from topspark_ros.files import FileError, open_file
+
 from .errors import DatasetError
 
 # Environment variable with the folder that holds a sub-folder for each IDX dataset.
@@ -25,6 +27,7 @@ _FILE_PREFIXES = {'train': ('train',), 'test': ('t10k',), 'all': ('train', 't10k
 # scikit-learn's digits come in one piece: this many of a fixed shuffle are for testing.
 _DIGITS_TEST_COUNT = 500
 
+MOST_IDX_BYTES = 2**30    # packed and unpacked
 DATASET_NAMES = tuple(_CLASS_NAMES)
 
 
@@ -106,20 +109,26 @@ def _load_idx_pair(name: str, prefix: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Read a gzipped IDX file of uint8: magic 0x0000 08 nd, nd big-endian sizes, the data."""
+    accepted = (f'the gzipped IDX file of {path.parent.name}; {DATA_VARIABLE} is the folder that '
+                f'holds {path.parent.name}/')
     try:
-        content = gzip.decompress(path.read_bytes())
-    except FileNotFoundError:
-        raise DatasetError(f'{path}: no such file; put the gzipped IDX file of '
-                           f'{path.parent.name} there, or point {DATA_VARIABLE} '
-                           f'to the folder that holds {path.parent.name}/') from None
+        with open_file(path, MOST_IDX_BYTES, accepted) as packed, gzip.open(packed) as file:
+            magic, sizes = file.read(4), file.read(4 * dimensions)
+            if magic != bytes((0, 0, 8, dimensions)) or len(sizes) < 4 * dimensions:
+                raise DatasetError(f'{path}: starts with 0x{magic.hex()}, accepted is 0x000008'
+                                   f'{dimensions:02x} (IDX of uint8, {dimensions} dimensions)')
+            shape = tuple(np.frombuffer(sizes, '>u4').tolist())
+            size = math.prod(shape)
+            if size > MOST_IDX_BYTES:
+                raise DatasetError(f'{path}: {size} bytes by the shape {shape} in its header, '
+                                   f'accepted is at most {MOST_IDX_BYTES}')
+            content = file.read(size + 1)
+    except FileError as error:
+        raise DatasetError(str(error)) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DatasetError(f'{path}: {error}, accepted is a whole gzipped IDX file') from None
-    header = 4 + 4 * dimensions
-    if len(content) < header or content[:4] != bytes((0, 0, 8, dimensions)):
-        raise DatasetError(f'{path}: starts with 0x{content[:4].hex()}, accepted is '
-                           f'0x000008{dimensions:02x} (IDX of uint8, {dimensions} dimensions)')
-    shape = tuple(np.frombuffer(content, '>u4', dimensions, offset=4).tolist())
-    if len(content) - header != math.prod(shape):
-        raise DatasetError(f'{path}: data is {len(content) - header} bytes, accepted is '
-                           f'{math.prod(shape)} for the shape {shape} in its header')
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    if len(content) != size:
+        found = f'more than {size}' if len(content) > size else len(content)
+        raise DatasetError(f'{path}: data is {found} bytes, accepted is {size} for the shape '
+                           f'{shape} in its header')
+    return np.frombuffer(content, np.uint8).reshape(shape)

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from topspark_ros.errors import TopsparkError
+from topspark_ros.files import FileError, read_yaml
 
 Part = TypeVar('Part')
 
@@ -147,12 +148,9 @@ def save_gallery(gallery: Gallery, path: Path) -> None:
 def load_gallery(path: str | Path) -> Gallery:
     """Read a gallery; PanelsError for a file that is not one."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise PanelsError(f'{path}: {error.strerror}, accepted is a readable file') from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = ' '.join(str(error).split())
-        raise PanelsError(f'{path}: {reason}, accepted is YAML') from None
+        content = read_yaml(path, 'a gallery in YAML')
+    except FileError as error:
+        raise PanelsError(str(error)) from None
     try:
         parts = _fields_of('the file', content, Gallery)
         panels = parts['panels']
