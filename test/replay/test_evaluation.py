@@ -253,7 +253,7 @@ def test_a_label_that_does_not_come_is_waited_for(digits_bag, rewritten):
     waits = replace(LEARNER, label_wait=0.7, status_period=0.1)
     status = evaluate(bag, replace(FIXED, learner=waits)).status
     changes = status['time_s'][1:][np.diff(status['energy_j']) > 0]
-    np.testing.assert_allclose(changes, [0.7, 5.1, 5.7, 10.7])    # classified, learned, ...
+    np.testing.assert_allclose(changes, [1.2, 5.1, 6.2, 11.2])    # learned, classified, ...
     assert status['recruited_neurons'][-1] == 3    # the last one too
 
 

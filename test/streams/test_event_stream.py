@@ -53,6 +53,7 @@ def test_windows_follow_each_other_in_host_time():
     stream = EventStream(settings())
     windows = seen(stream, packets(26))
     assert len(windows) == 6
+    assert [window.begin_ns for window in windows[1:]] == [window.end_ns for window in windows[:-1]]
     for k, window in enumerate(windows):
         assert window.begin_ns == pytest.approx(HOST_NS + k * WINDOW_NS, abs=FRAME_NS / 2)
         assert window.stamp_ns == pytest.approx(HOST_NS + (k + 1) * WINDOW_NS, abs=FRAME_NS / 2)
@@ -68,8 +69,10 @@ def test_windows_of_equally_many_events_follow_each_other_in_host_time(count):
     assert {len(window.window.events) for window in windows} == {count}
     for seen_window, later in zip(windows, windows[1:]):
         window = seen_window.window
-        assert seen_window.begin_ns == pytest.approx(HOST_NS + window.start, abs=FRAME_NS / 2)
-        assert seen_window.stamp_ns - seen_window.begin_ns == window.end - 1 - window.start
+        assert seen_window.begin_ns == pytest.approx(HOST_NS + window.start, abs=FRAME_NS)
+        assert seen_window.end_ns == pytest.approx(HOST_NS + window.end, abs=FRAME_NS)
+        assert seen_window.begin_ns <= seen_window.stamp_ns < seen_window.end_ns
+        assert seen_window.end_ns <= later.begin_ns + 1
         assert window.end - 1 <= later.window.start
     assert stream.counts.discarded == 0
 

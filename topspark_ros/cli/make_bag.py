@@ -16,11 +16,12 @@ from topspark_ros.replay.recording import (
     COMPRESSIONS, IMAGES, STORAGES, RecordedTopic, RecordingSettings, record,
 )
 from topspark_ros.streams.datasets import DATASET_NAMES
+from topspark_ros.streams.scenes import TURN_FRAMES
 
 SUMMARY = ('Write a dataset as a rosbag2 recording: what a camera or an event camera in front of '
            'it sees, with labels, a battery that runs down, and power budgets.')
 DEFAULTS = RecordingSettings()
-TURN_FRAMES = 8      # that an image goes round in, for an event camera
+FRAMES_FOR_EVENTS = 2 * TURN_FRAMES     # of an image: two windows of 80 ms and more at 50 Hz
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rate', type=float, default=DEFAULTS.rate_hz, metavar='HZ',
                         help='frames a second')
     parser.add_argument('--frames-per-image', type=int, default=argparse.SUPPRESS, metavar='N',
-                        help='1: each image stands still; more: it goes round a small circle once '
-                        f'(default: 1, {TURN_FRAMES} with --events)')
+                        help='1: each image stands still; more: it goes round a small circle, once '
+                        f'in {TURN_FRAMES} (default: 1, {FRAMES_FOR_EVENTS} with --events)')
     parser.add_argument('--label-share', type=float, default=DEFAULTS.label_share,
                         metavar='SHARE', help='share of the images whose label is recorded')
     parser.add_argument('--width', type=int, default=DEFAULTS.width, metavar='PX',
@@ -67,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     battery_start, battery_end = _battery(arguments.battery)
     settings = RecordingSettings(
         dataset=arguments.dataset, frames=arguments.frames, rate_hz=arguments.rate,
-        frames_per_image=(TURN_FRAMES if arguments.events else 1)
+        frames_per_image=(FRAMES_FOR_EVENTS if arguments.events else 1)
         if arguments.frames_per_image is None else arguments.frames_per_image,
         label_share=arguments.label_share, width=arguments.width, height=arguments.height,
         seed=arguments.seed, images=arguments.images, events=arguments.events,

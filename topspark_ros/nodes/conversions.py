@@ -30,10 +30,11 @@ def rgb_image(pixels: np.ndarray, header: Header) -> Image:
                  step=channels * width, data=array.array('B', pixels.tobytes()))
 
 
-def classification_message(result: Classification, header: Header,
+def classification_message(result: Classification, header: Header, begin_ns: int, end_ns: int,
                            latency_s: float) -> msg.Classification:
     return msg.Classification(
-        header=header, class_id=result.class_name or '', score=result.score,
+        header=header, begin=stamp(begin_ns), end=stamp(end_ns), empty=result.empty,
+        class_id=result.class_name or '', score=result.score,
         class_ids=list(result.class_names), scores=result.scores.tolist(),
         timesteps=result.timesteps, learning=result.learning, latency=latency_s,
         energy=result.energy_j)

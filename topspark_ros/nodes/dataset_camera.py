@@ -15,7 +15,7 @@ from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
 from topspark_ros.nodes.parameters import parameter
 from topspark_ros.streams.datasets import DATASET_NAMES, DatasetError, load_dataset
-from topspark_ros.streams.scenes import show_images
+from topspark_ros.streams.scenes import TURN_FRAMES, show_images
 
 AT_ONCE_NS = 200_000     # a thread that waited for longer between two clocks reads both again
 
@@ -33,10 +33,10 @@ class DatasetCameraParameters(ManagedParameters):
                             fixed=True)
     frames_per_image: int = parameter(
         1, 'Frames that show one image. 1: each stands still at a place of its own; more: it goes '
-        'round a small circle once, for an event camera to see it.', low=1, high=10_000,
+        f'round a small circle, once in {TURN_FRAMES}, for an event camera to see it.', low=1, high=10_000,
         fixed=True)
     label_share: float = parameter(
-        0.5, 'Share of the images whose label is published, with the frame in their middle.',
+        0.5, 'Share of the images whose label is published, after the last frame of each.',
         low=0.0, high=1.0, fixed=True)
     seed: int = parameter(0, 'Seed of the order, the scenes and the choice of labels.', low=0,
                           high=2**31 - 1, fixed=True)
@@ -54,8 +54,8 @@ class DatasetCamera(ManagedNode):
 
     Publishers:
         * image (sensor_msgs/Image, bgr8)
-        * label (topspark_ros/Label): of a share of the images, stamp of the frame in the middle of
-          the frames that show it: number frames_per_image // 2, from 0
+        * label (topspark_ros/Label): of a share of the images: the time from the first to the last
+          frame that shows it
         * /diagnostics (diagnostic_msgs/DiagnosticArray): frames and labels published
     """
 
@@ -99,10 +99,14 @@ class DatasetCamera(ManagedNode):
         self._image.publish(image)
         self._frames += 1
 
+        if view.number == 0:
+            self._since = stamp
         if view.labelled:
             label = msg.Label(
                 class_id=self._dataset.class_names[self._dataset.labels[view.index]])
-            label.header.stamp, label.header.frame_id = stamp, p.frame_id
+            label.header.stamp, label.header.frame_id = self._since, p.frame_id
+            if view.number:
+                label.until = stamp
             self._label.publish(label)
             self._labels += 1
         if self._frames == p.frames:

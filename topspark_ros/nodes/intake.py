@@ -38,7 +38,8 @@ class Frame(NamedTuple):
 
     sample: Sample
     header: Header          # of its result: the stamp is that of the image or of the last event
-    begin_ns: int           # host time: a label between begin and stamp is about this frame
+    begin_ns: int           # host time that it takes, as of OnlineLearner.classify
+    end_ns: int
     received_s: float       # monotonic
 
 
@@ -100,8 +101,8 @@ class ImageIntake:
             self.rejected += 1
             self._node.diagnostics.reject(self.topic, error)
             return None
-        return Frame(sample, message.header, conversions.stamp_ns(message.header.stamp),
-                     received_s)
+        stamp_ns = conversions.stamp_ns(message.header.stamp)
+        return Frame(sample, message.header, stamp_ns, stamp_ns, received_s)
 
     def values(self) -> dict[str, object]:
         return {}
@@ -154,7 +155,7 @@ class EventIntake:
                 self._decode(*self._waiting.take(now_s))
             elif self._windows:
                 seen, header, received_s = self._windows.popleft()
-                return Frame(seen.view(), header, seen.begin_ns, received_s)
+                return Frame(seen.view(), header, seen.begin_ns, seen.end_ns, received_s)
             elif self._waiting or now_s - began_s >= timeout_s:
                 break
             else:

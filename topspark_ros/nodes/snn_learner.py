@@ -26,7 +26,7 @@ from topspark_ros.nodes.intake import EventIntake, Frame, ImageIntake, Intake
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
 from topspark_ros.nodes.metering import Metering
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
-from topspark_ros.perception.messages import status_fields
+from topspark_ros.perception.messages import label_from, status_fields
 from topspark_ros.perception.online import Margins, OnlineLearner
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
@@ -58,7 +58,7 @@ class SnnLearner(ManagedNode):
           events (event_camera_msgs/EventPacket: evt3, libcaer_cmp, libcaer, mono) with
           `input: events`
         * label (topspark_ros/Label): teaches the frame with the same stamp, the window that the
-          stamp lies in, or the next one
+          stamp lies in, all frames and windows within a span of time, or the next one
         * timestep_decision (topspark_ros/TimestepDecision): T, whether to learn, and the share
           of the frames to process
         * battery_state (sensor_msgs/BatteryState) with `meter: battery`
@@ -183,7 +183,7 @@ class SnnLearner(ManagedNode):
 
     def _on_label(self, message: msg.Label) -> None:
         try:
-            self._learner.add_label(conversions.stamp_ns(message.header.stamp), message.class_id)
+            self._learner.add_label(*label_from(message))
         except ValueError as error:
             self.diagnostics.reject('label', error)
 
@@ -211,7 +211,6 @@ class SnnLearner(ManagedNode):
             try:
                 frame = self._intake.take(IDLE_S if due_s is None
                                           else min(max(due_s - now_s, 0.0), IDLE_S))
-                # What a label has come for is learned before the next frame is classified.
                 self._learner.learn_due(time.monotonic())
                 if frame is not None:
                     self._classify(frame)
@@ -222,10 +221,11 @@ class SnnLearner(ManagedNode):
 
     def _classify(self, frame: Frame) -> None:
         result = self._learner.classify(conversions.stamp_ns(frame.header.stamp), frame.sample,
-                                        time.monotonic(), frame.begin_ns)
+                                        time.monotonic(), frame.begin_ns, frame.end_ns)
         latency_s = time.monotonic() - frame.received_s
         self._classification.publish(
-            conversions.classification_message(result, frame.header, latency_s))
+            conversions.classification_message(result, frame.header, frame.begin_ns, frame.end_ns,
+                                               latency_s))
         self._learner.record_latency(latency_s)
         self._last_frame_s = frame.received_s
         if self._debug_image is not None and self._debug_image.get_subscription_count():

@@ -43,9 +43,11 @@ class ActivityWindow:
 
     def inference(self, now_s: float, counts: OperationCounts, energy_j: float,
                   inference_s: float) -> None:
+        """inference_s: that it took; NaN: the frame was empty, there was none."""
         self._advance(now_s)
         self._presentations.append((now_s, False, counts, energy_j))
-        self._inference_times.append((now_s, inference_s))
+        if not math.isnan(inference_s):
+            self._inference_times.append((now_s, inference_s))
 
     def learning(self, now_s: float, counts: OperationCounts, energy_j: float) -> None:
         self._advance(now_s)
@@ -60,7 +62,7 @@ class ActivityWindow:
         span_s = min(self._length_s, now_s - self._start_s) if self._start_s is not None else 0.0
         inferences = [(counts, energy) for _, learned, counts, energy in self._presentations
                       if not learned]
-        n = len(inferences)
+        n, timed = len(inferences), [time_s for _, time_s in self._inference_times]
         energy_j = sum(energy for *_, energy in self._presentations)
         latencies = [latency for _, latency in self._latencies]
         p50, p95 = np.percentile(latencies, (50, 95)) if latencies else (math.nan, math.nan)
@@ -72,7 +74,7 @@ class ActivityWindow:
             frame_rate_hz=n / span_s if span_s > 0 else 0.0,
             learned_share=per_frame(len(self._presentations) - n),
             latency_p50_s=float(p50), latency_p95_s=float(p95),
-            inference_s=per_frame(sum(time_s for _, time_s in self._inference_times)),
+            inference_s=sum(timed) / len(timed) if timed else math.nan,
             energy_j=per_frame(energy_j),
             power_w=energy_j / span_s if span_s > 0 else 0.0,
             input_spikes=per_frame(sum(counts.input_spikes for counts, _ in inferences)),

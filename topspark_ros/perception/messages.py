@@ -14,6 +14,7 @@ from topspark_ros.methodology.policy import Decision
 from topspark_ros.methodology.ranges import RangeError
 from topspark_ros.perception.activity import Measured
 from topspark_ros.perception.online import OnlineStatus, Timesteps
+from topspark_ros.perception.teaching import TimedLabel
 from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
 
 Message = Any     # of the type that each function names
@@ -40,6 +41,13 @@ def gray_image(message: Message, last_stamp_ns: int) -> np.ndarray:
         return decode_compressed(message.format, message.data)
     return to_gray(message.encoding, message.height, message.width, message.step,
                    message.is_bigendian, message.data)
+
+
+def label_from(message: Message) -> TimedLabel:
+    """A Label, or one of a recording made before labels could name a span of time."""
+    until = getattr(message, 'until', None)
+    return TimedLabel(stamp_ns(message.header.stamp), message.class_id,
+                      0 if until is None else stamp_ns(until))
 
 
 def battery_reading(message: Message) -> BatteryReading:
@@ -118,8 +126,9 @@ def status_fields(status: OnlineStatus, *, received: int, dropped: int, rejected
         energy_measured=measured.energy_j, power_measured=measured.power_w,
         energy_total_measured=measured.total_j, frames_received=received,
         frames_classified=totals.classified, frames_dropped=dropped, frames_rejected=rejected,
-        frames_skipped=skipped, frames_learned=totals.learned,
+        frames_skipped=skipped, frames_empty=totals.empty, frames_learned=totals.learned,
         labels_received=totals.labels, labels_unmatched=totals.labels_unmatched,
+        labels_late=totals.labels_late,
         mean_input_spikes=activity.input_spikes, mean_output_spikes=activity.output_spikes,
         synaptic_operations=activity.synaptic_operations,
         recruited_neurons=status.recruited_neurons, labelled_neurons=status.labelled_neurons,

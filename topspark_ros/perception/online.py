@@ -1,12 +1,14 @@
-"""Classify every frame at once; learn it when its label has come or has been waited for.
+"""Classify every frame at once; learn it, in the order of stamps, when its label has had time to come.
 
-A label names its frame by stamp and may arrive before or after it, so learning lags behind
-classification by at most `label_wait_s`. A frame that took some time, a window of events, is named
-by any stamp within it. Accuracy is prequential: the prediction that counts
-was made before the frame was learned (Dawid 1984; Gama et al. 2013).
+A frame is learned before the first frame is classified whose stamp is `label_wait_s` later. So what
+is learned between two classifications follows from the stamps alone, not from when frames and
+labels arrive, and a replay repeats what was done live, as long as labels arrive within that time. A
+clock decides only where stamps cannot: when no frame follows, and for frames without a stamp. Which
+label names which frame: see `teaching`. Accuracy is prequential: the prediction that counts was made
+before the frame was learned (Dawid 1984; Gama et al. 2013).
 
-All times are given by the caller (`now_s`, any monotonic clock), so that a replay repeats to
-the last digit; only how long an inference takes is measured here. Every public method may be
+All times are given by the caller (`now_s`, the clock that stamps are of), so that a replay repeats
+to the last digit; only how long an inference takes is measured here. Every public method may be
 called from any thread.
 """
 from __future__ import annotations
@@ -15,23 +17,21 @@ import copy
 import math
 import threading
 import time
-from collections import OrderedDict, deque
-from dataclasses import dataclass
+from collections import Counter, deque
+from dataclasses import dataclass, replace
 from typing import Protocol, Sequence, Union
 
 import numpy as np
 
 from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts, SpikeTrain
-from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.energy import EnergyTable, estimate_energy_j
 from topspark_ros.perception.activity import Activity, ActivityWindow
+from topspark_ros.perception.teaching import (
+    MAX_KEPT, LabelBook, LabelError, TimedLabel, check_label,
+)
 from topspark_ros.streams.share import FrameShare
 
-MAX_WAITING = 256     # frames or labels kept for each other; older ones are let go and counted
-
-
-class LabelError(TopsparkError):
-    """A label was refused: one line with what is wrong and what is accepted."""
+PAUSE_S = 0.5     # by which a frame may be late before the stream has paused
 
 
 class SpikingSample(Protocol):
@@ -69,14 +69,18 @@ class Margins:
 
 @dataclass(frozen=True)
 class OnlineSettings:
-    label_wait_s: float = 0.15      # a frame without a label is learned as unlabelled after this
+    label_wait_s: float = 0.15      # between a frame and the one that it is learned before
     accuracy_window: int = 200      # labelled frames behind the prequential accuracy
     activity_window_s: float = 2.0  # rates, latency and power are over this time
 
 
 @dataclass(frozen=True)
 class Classification:
-    """One frame's result. `scores` follow `class_names`; `class_name` is None when unknown."""
+    """One frame's result. `scores` follow `class_names`; `class_name` is None when unknown.
+
+    empty: nothing stood out in the frame, so there was nothing to classify, and is nothing to
+        learn.
+    """
 
     class_name: str | None
     score: float
@@ -86,6 +90,7 @@ class Classification:
     learning: bool
     energy_j: float           # estimated, this inference
     label: str | None         # that was there before the frame
+    empty: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,8 +100,10 @@ class Totals:
     energy_j: float = 0.0     # estimated, inference and learning
     classified: int = 0
     learned: int = 0
+    empty: int = 0            # classified frames in which nothing stood out
     labels: int = 0
-    labels_unmatched: int = 0
+    labels_unmatched: int = 0     # that named no frame
+    labels_late: int = 0          # whose frame had been learned without them
 
 
 @dataclass(frozen=True)
@@ -110,10 +117,12 @@ class OnlineStatus:
     labelled_neurons: int
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
-    sample: Sample
+    stamp_ns: int             # 0: none
     begin_ns: int
+    end_ns: int
+    sample: Sample | None     # None: empty, or learned
     predicted: str | None
     since_s: float
     label: str | None = None
@@ -131,11 +140,12 @@ class OnlineLearner:
         self._margins = Margins()
         self._share = FrameShare()     # of the frames, learned
         self._energy_table = energy_table
-        self._waiting: OrderedDict[int, _Waiting] = OrderedDict()       # by stamp, oldest first
-        self._early_labels: OrderedDict[int, str] = OrderedDict()       # by stamp
+        self._waiting: deque[_Waiting] = deque()                   # oldest first
+        self._unlabelled: deque[_Waiting] = deque(maxlen=MAX_KEPT)     # learned without a label
+        self._labels = LabelBook()
         self._label_for_next: str | None = None
+        self._newest_ns = 0       # stamp of the newest frame
         self._hits: deque[bool] = deque(maxlen=settings.accuracy_window)
-        self._unstamped = 0
         self._lock = threading.RLock()
         self.reset_counts()
 
@@ -151,15 +161,18 @@ class OnlineLearner:
     @property
     def totals(self) -> Totals:
         with self._lock:
-            return Totals(self._energy_j, self._classified, self._learned, self._labels,
-                          self._labels_unmatched)
+            counts = self._counts
+            return Totals(self._energy_j, counts['classified'], counts['learned'],
+                          counts['empty'], counts['labels'],
+                          counts['replaced labels'] + self._labels.unmatched, counts['late'])
 
     def reset_counts(self) -> None:
         """Totals and activity begin anew; weights, waiting frames and accuracy stay."""
         with self._lock:
             self._activity = ActivityWindow(self.settings.activity_window_s)
             self._energy_j = 0.0
-            self._classified = self._learned = self._labels = self._labels_unmatched = 0
+            self._counts = Counter()
+            self._labels.unmatched = 0
 
     def snapshot(self) -> tuple[Network, tuple[str, ...]]:
         """A copy of the network and its class names, to be saved while learning goes on."""
@@ -171,81 +184,88 @@ class OnlineLearner:
         with self._lock:
             self._network, self._class_names = network, _names(network, class_names)
             self._waiting.clear()
-            self._early_labels.clear()
+            self._unlabelled.clear()
+            self._labels.clear()
             self._hits.clear()
 
-    def classify(self, stamp_ns: int, sample: Sample, now_s: float,
-                 begin_ns: int | None = None) -> Classification:
-        """Classify one centred frame and queue it for learning.
+    def classify(self, stamp_ns: int, sample: Sample, now_s: float, begin_ns: int = 0,
+                 end_ns: int = 0) -> Classification:
+        """Classify one centred frame, after learning what is due before it, and queue it.
 
-        `stamp_ns` 0 means that the frame has no stamp: only a label "for the next frame" can
-        name it. `begin_ns` is when the frame began, None if it is of one moment.
+        stamp_ns: 0: it has no stamp; only a label "for the next frame" can name it.
+        begin_ns, end_ns: of a window of events; 0: the frame is of one moment, its stamp.
         """
         with self._lock:
+            if stamp_ns:
+                if stamp_ns < self._newest_ns:     # stamps were set back: nothing earlier follows
+                    self._learn_first(len(self._waiting), now_s)
+                self._newest_ns = stamp_ns
+            self.learn_due(now_s)
             timesteps = self._timesteps
-            began_s = time.perf_counter()
-            response = self._network.infer(_presented(sample, timesteps.inference),
-                                           timesteps.inference, self._margins.inference)
-            inference_s = time.perf_counter() - began_s
-            name = (None if response.predicted is None
-                    else self._class_names[response.predicted])
-            energy_j = self._spend(response.counts)
-            self._classified += 1
-            self._activity.inference(now_s, response.counts, energy_j, inference_s)
-            label = self._enqueue(stamp_ns, stamp_ns if begin_ns is None else begin_ns, sample,
-                                  name, now_s)
-            return Classification(
-                name, math.nan if name is None else float(response.scores[response.predicted]),
-                tuple(self._class_names[:response.scores.size]), response.scores,
-                response.timesteps, timesteps.learning, energy_j, label)
+            presented = _presented(sample, timesteps.inference)
+            result = (self._pass_over(now_s) if _is_empty(presented)
+                      else self._infer(presented, now_s))
+            frame = _Waiting(stamp_ns, begin_ns or stamp_ns, end_ns or stamp_ns,
+                             None if result.empty else sample, result.class_name, now_s)
+            frame.label = self._early_label(frame)
+            self._waiting.append(frame)
+            self._learn_first(len(self._waiting) - MAX_KEPT, now_s)
+            return replace(result, label=frame.label)
 
     def record_latency(self, latency_s: float) -> None:
         """Latency of the frame that was classified last, as its consumer saw it."""
         with self._lock:
             self._activity.latency(latency_s)
 
-    def add_label(self, stamp_ns: int, class_name: str) -> int | None:
-        """Teach the frame with this stamp; stamp 0: the next frame that is classified.
+    def add_label(self, stamp_ns: int, class_name: str, until_ns: int = 0) -> list[int]:
+        """Teach the frame that this moment lies in, or, up to `until_ns`, all that lie within.
 
-        Returns the stamp of the frame if it waits; None: it has not come, or waits no more. A
-        name never heard before becomes a new class. Raises LabelError for an empty name and for
-        more classes than the network can tell apart.
+        stamp_ns 0: the next frame that is classified. Returns the stamps of the frames so far that
+        it names: those that wait, which it teaches, and those that were learned without it, which
+        it counts for the accuracy. A name never heard before becomes a new class. Raises
+        LabelError as `check_label` does, and for more classes than the network can tell apart.
         """
-        if not class_name.strip():
-            raise LabelError('class_id: empty; accepted: any name that is not empty')
+        check_label(class_name, stamp_ns, until_ns)
         with self._lock:
             self._class_index(class_name)
-            self._labels += 1
+            self._counts['labels'] += 1
             if stamp_ns == 0:
-                self._labels_unmatched += self._label_for_next is not None
+                self._counts['replaced labels'] += self._label_for_next is not None
                 self._label_for_next = class_name
-            elif (frame_ns := self._waiting_at(stamp_ns)) is not None:
-                self._waiting[frame_ns].label = class_name
-                return frame_ns
-            elif self._waiting and stamp_ns < next(iter(self._waiting.values())).begin_ns:
-                self._labels_unmatched += 1      # its frame was learned already, or never came
-            else:
-                self._early_labels[stamp_ns] = class_name
-                while len(self._early_labels) > MAX_WAITING:
-                    self._early_labels.popitem(last=False)
-                    self._labels_unmatched += 1
-            return None
+                return []
+            label = TimedLabel(stamp_ns, class_name, until_ns)
+            waiting = [frame for frame in self._waiting if frame.stamp_ns and label.names(frame)]
+            for frame in waiting:
+                frame.label = class_name
+            late = [frame for frame in self._unlabelled if label.names(frame)]
+            for frame in late:
+                self._unlabelled.remove(frame)
+                self._hits.append(frame.predicted == class_name)
+            self._counts['late'] += bool(late)
+            self._labels.add(label, used=bool(waiting or late))
+            return [frame.stamp_ns for frame in (*late, *waiting)]
+
+    def drop_labels(self) -> None:
+        """No frame follows that labels could name: those that have named none are unmatched."""
+        with self._lock:
+            self._labels.clear()
 
     def learn_due(self, now_s: float) -> int:
-        """Learn every frame that has its label or has waited long enough; returns how many."""
+        """Learn the frames that wait no longer, in the order of their stamps; returns how many."""
         with self._lock:
-            due = [stamp for stamp, frame in self._waiting.items()
-                   if frame.label is not None or self._overdue(frame, now_s)]
-            for stamp in due:
-                self._learn(self._waiting.pop(stamp), now_s)
-            return len(due)
+            due = 0
+            for frame in self._waiting:
+                # A clock that was set back must not make frames wait for ever.
+                if frame.since_s <= now_s < self._due_s(frame):
+                    break
+                due += 1
+            self._learn_first(due, now_s)
+            return due
 
     def next_due_s(self) -> float | None:
-        """When the oldest frame stops waiting for its label; None: no frame waits."""
+        """When the oldest frame stops waiting if no other comes; None: no frame waits."""
         with self._lock:
-            if not self._waiting:
-                return None
-            return self._due_s(next(iter(self._waiting.values())))
+            return self._due_s(self._waiting[0]) if self._waiting else None
 
     def status(self, now_s: float) -> OnlineStatus:
         with self._lock:
@@ -256,54 +276,68 @@ class OnlineLearner:
 
     # ---------------------------------------------------------------------------------------
 
-    def _enqueue(self, stamp_ns: int, begin_ns: int, sample: Sample, predicted: str | None,
-                 now_s: float) -> str | None:
-        """Returns the label that has come before it."""
-        if stamp_ns == 0:
-            self._unstamped += 1
-            stamp_ns = begin_ns = -self._unstamped
-        frame = _Waiting(sample, begin_ns, predicted, now_s)
-        while self._early_labels and next(iter(self._early_labels)) <= stamp_ns:
-            label_ns, label = self._early_labels.popitem(last=False)
-            if label_ns >= begin_ns:
-                frame.label = label
-            else:      # frames come in order: its frame never will
-                self._labels_unmatched += 1
+    def _infer(self, presented: np.ndarray | SpikeTrain, now_s: float) -> Classification:
+        timesteps = self._timesteps
+        began_s = time.perf_counter()
+        response = self._network.infer(presented, timesteps.inference, self._margins.inference)
+        inference_s = time.perf_counter() - began_s
+        energy_j = self._spend(response.counts)
+        self._counts['classified'] += 1
+        self._activity.inference(now_s, response.counts, energy_j, inference_s)
+        known = response.predicted is not None
+        return Classification(
+            self._class_names[response.predicted] if known else None,
+            float(response.scores[response.predicted]) if known else math.nan,
+            tuple(self._class_names[:response.scores.size]), response.scores,
+            response.timesteps, timesteps.learning, energy_j, None)
+
+    def _pass_over(self, now_s: float) -> Classification:
+        """The result of an empty frame, which costs nothing."""
+        self._counts['classified'] += 1
+        self._counts['empty'] += 1
+        self._activity.inference(now_s, OperationCounts(), 0.0, math.nan)
+        classes = self._network.classes
+        return Classification(None, math.nan, tuple(self._class_names[:classes]),
+                              np.zeros(classes, np.float32), 0, False, 0.0, None, empty=True)
+
+    def _early_label(self, frame: _Waiting) -> str | None:
+        """The label that has come before its frame."""
+        label = self._labels.label_of(frame) if frame.stamp_ns else None
         if self._label_for_next is not None:
-            frame.label, self._label_for_next = self._label_for_next, None
-        if stamp_ns in self._waiting:
-            self._learn(self._waiting.pop(stamp_ns), now_s)
-        self._waiting[stamp_ns] = frame
-        while len(self._waiting) > MAX_WAITING:
-            self._learn(self._waiting.popitem(last=False)[1], now_s)
-        return frame.label
-
-    def _waiting_at(self, stamp_ns: int) -> int | None:
-        """Stamp of the frame within which a moment lies."""
-        for end_ns, frame in self._waiting.items():
-            if frame.begin_ns <= stamp_ns <= end_ns:
-                return end_ns
-        return None
-
-    def _overdue(self, frame: _Waiting, now_s: float) -> bool:
-        # A clock that was set back must not make frames wait for ever.
-        return not frame.since_s <= now_s < self._due_s(frame)
+            label, self._label_for_next = self._label_for_next, None
+        return label
 
     def _due_s(self, frame: _Waiting) -> float:
-        return frame.since_s + self.settings.label_wait_s
+        """When a frame is learned if no other comes, on the caller's clock."""
+        wait_s = self.settings.label_wait_s
+        if frame.stamp_ns == 0:
+            return frame.since_s + (wait_s if frame.label is None else 0.0)
+        if self._newest_ns < frame.stamp_ns + round(wait_s * 1e9):
+            return frame.since_s + wait_s + PAUSE_S
+        # Frames may come in a burst, and their labels just after it.
+        return frame.since_s + (wait_s / 2 if frame.label is None else 0.0)
+
+    def _learn_first(self, count: int, now_s: float) -> None:
+        """Learn so many of the frames that wait, the oldest."""
+        for _ in range(count):
+            self._learn(self._waiting.popleft(), now_s)
 
     def _learn(self, frame: _Waiting, now_s: float) -> None:
+        sample, frame.sample = frame.sample, None
         mistaken = frame.label is not None and frame.predicted != frame.label
         if frame.label is not None:
             self._hits.append(not mistaken)
+        elif frame.stamp_ns:
+            self._unlabelled.append(frame)
         # Where not all can be learned, there is most to learn from a mistake.
-        if not self._share.takes(self._timesteps.learning_share, preferred=mistaken):
+        if sample is None or not self._share.takes(self._timesteps.learning_share,
+                                                   preferred=mistaken):
             return
         label = None if frame.label is None else self._class_index(frame.label)
         timesteps = self._timesteps.training
-        response = self._network.learn(_presented(frame.sample, timesteps), timesteps, label,
+        response = self._network.learn(_presented(sample, timesteps), timesteps, label,
                                        self._margins.training)
-        self._learned += 1
+        self._counts['learned'] += 1
         self._activity.learning(now_s, response.counts, self._spend(response.counts))
 
     def _class_index(self, name: str) -> int:
@@ -322,6 +356,13 @@ class OnlineLearner:
 
 def _presented(sample: Sample, timesteps: int) -> np.ndarray | SpikeTrain:
     return sample if isinstance(sample, np.ndarray) else sample.spikes(timesteps)
+
+
+def _is_empty(presented: np.ndarray | SpikeTrain) -> bool:
+    """Whether nothing stood out in a frame: all its pixels are 0, or it has no spike."""
+    if isinstance(presented, np.ndarray):
+        return not presented.any()
+    return len(presented.steps) == 0
 
 
 def _names(network: Network, known: Sequence[str]) -> list[str]:

@@ -4,24 +4,16 @@ from __future__ import annotations
 import csv
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 
 from topspark_ros.files import FileError, open_text
-from topspark_ros.perception.online import LabelError
+from topspark_ros.perception.teaching import LabelError, TimedLabel
 
 COLUMNS = ('stamp', 'class_id')
 MOST_BYTES = 2**28    # days of labels
 _ACCEPTED_STAMP = 'seconds with a decimal point, or whole nanoseconds, above 0'
 
 
-class StampedLabel(NamedTuple):
-    """stamp_ns: of the frame, or within the window of events."""
-
-    stamp_ns: int
-    class_id: str
-
-
-def read_labels(path: Path) -> list[StampedLabel]:
+def read_labels(path: Path) -> list[TimedLabel]:
     """The labels of a CSV file with the columns `stamp` and `class_id`, by stamp.
 
     A stamp is in seconds with a decimal point (1735689600.05), or whole nanoseconds. Other columns
@@ -45,7 +37,7 @@ def read_labels(path: Path) -> list[StampedLabel]:
     return sorted(labels, key=lambda label: label.stamp_ns)
 
 
-def _label(path: Path, line: int, row: dict[str, str | None]) -> StampedLabel:
+def _label(path: Path, line: int, row: dict[str, str | None]) -> TimedLabel:
     stamp, class_id = ((row[column] or '').strip() for column in COLUMNS)
     try:
         stamp_ns = Decimal(stamp).scaleb(9) if '.' in stamp else int(stamp)
@@ -57,4 +49,4 @@ def _label(path: Path, line: int, row: dict[str, str | None]) -> StampedLabel:
     if not class_id:
         raise LabelError(f'{path}: line {line}: class_id is empty, accepted is any name that is '
                          'not')
-    return StampedLabel(int(stamp_ns), class_id)
+    return TimedLabel(int(stamp_ns), class_id)

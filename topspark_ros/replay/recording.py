@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -138,8 +138,8 @@ def record(
 ) -> list[RecordedTopic]:
     """Write a bag, and say what it holds.
 
-    Frames come at their exact times and are recorded at their stamp; the label of a frame has its
-    stamp and is recorded just after it. Events are those since the frame before, in a packet with
+    Frames come at their exact times and are recorded at their stamp; the label of an image names
+    the time of the frames that show it, and is recorded just after the last one. Events are those since the frame before, in a packet with
     its frame's stamp. The battery tells its state once a second, and each step of the budget is
     recorded when it begins.
 
@@ -214,22 +214,26 @@ class _Message(NamedTuple):
 
 def _write(writer: Writer, messages: Iterator[_Message]) -> list[RecordedTopic]:
     store = typestore()
-    time, header = (store.types[name] for name in ('builtin_interfaces/msg/Time',
-                                                   'std_msgs/msg/Header'))
+    header = store.types['std_msgs/msg/Header']
     connections, counts, sizes = {}, Counter(), Counter()
     for message in messages:
         topic = message.topic
         if topic not in connections:
             connections[topic] = writer.add_connection(
                 topic.name, topic.type, typestore=store, offered_qos_profiles=[topic.qos])
-        stamp = time(*divmod(message.stamp_ns, 1_000_000_000))
         data = store.serialize_cdr(store.types[topic.type](
-            header=header(stamp=stamp, frame_id=message.frame_id), **message.fields), topic.type)
+            header=header(stamp=_time(message.stamp_ns), frame_id=message.frame_id),
+            **message.fields), topic.type)
         writer.write(connections[topic], message.time_ns, data)
         counts[topic] += 1
         sizes[topic] += len(data)
     return [RecordedTopic(topic.name, topic.type, counts[topic], sizes[topic])
             for topic in sorted(connections)]
+
+
+def _time(nanoseconds: int) -> Any:
+    """builtin_interfaces/Time."""
+    return typestore().types['builtin_interfaces/msg/Time'](*divmod(nanoseconds, 1_000_000_000))
 
 
 class _Camera:
@@ -252,10 +256,12 @@ class _Camera:
             stamp_ns = _time_ns(number / s.rate_hz)
             for topic, fields in self._seen(number, view.frame, stamp_ns):
                 yield _Message(stamp_ns, stamp_ns, topic, 'camera', fields)
+            if view.number == 0:
+                since_ns = stamp_ns
             if view.labelled:
-                class_name = self._dataset.class_names[self._dataset.labels[view.index]]
-                yield _Message(stamp_ns + _LABEL_DELAY_NS, stamp_ns, LABEL, 'camera',
-                               {'class_id': class_name})
+                yield _Message(stamp_ns + _LABEL_DELAY_NS, since_ns, LABEL, 'camera', {
+                    'class_id': self._dataset.class_names[self._dataset.labels[view.index]],
+                    'until': _time(stamp_ns if view.number else 0)})
             self._advance()
 
     def _seen(self, number: int, frame: np.ndarray,

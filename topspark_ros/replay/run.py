@@ -20,11 +20,12 @@ from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controlling import MessageController
 from topspark_ros.perception.messages import (
-    Message, MessageError, decision_fields, stamp_ns, status_fields,
+    Message, MessageError, decision_fields, label_from, stamp_ns, status_fields,
 )
-from topspark_ros.perception.online import LabelError, OnlineLearner, OnlineStatus, Sample
+from topspark_ros.perception.online import OnlineLearner, OnlineStatus, Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
 from topspark_ros.perception.steering import Steering, profile_margins
+from topspark_ros.perception.teaching import LabelError, TimedLabel
 from topspark_ros.replay.labels import read_labels
 from topspark_ros.replay.results import FRAMES, NONE, STATUS, Decided, Evaluation
 from topspark_ros.replay.settings import EvaluationError, EvaluationSettings, told
@@ -170,6 +171,7 @@ class Run:
         if not self._status or self._status[-1][0] < end_s:
             self._note_status(end_s, self._learner.status(end_s))
         self._take_labels(2**63)
+        self._learner.drop_labels()
 
     # Messages ------------------------------------------------------------------------------
 
@@ -200,7 +202,7 @@ class Run:
             self._counts['rejected'] += 1
             self._refuse(self._topics.input.name, error)
             return
-        self._classify(now_s, stamp, sample, stamp)
+        self._classify(now_s, stamp, sample)
 
     def _on_packet(self, now_s: float, message: Message) -> None:
         try:
@@ -211,7 +213,7 @@ class Run:
         for seen in windows:
             self._counts['received'] += 1
             if self._is_taken(now_s, seen.stamp_ns):
-                self._classify(now_s, seen.stamp_ns, seen.view(), seen.begin_ns)
+                self._classify(now_s, seen.stamp_ns, seen.view(), seen.begin_ns, seen.end_ns)
 
     def _is_taken(self, now_s: float, stamp: int) -> bool:
         """Whether a frame belongs to the share that is processed."""
@@ -221,13 +223,11 @@ class Run:
             self._frames.append(_Frame(now_s, stamp))
         return taken
 
-    def _classify(self, now_s: float, stamp: int, sample: Sample, begin: int) -> None:
+    def _classify(self, now_s: float, stamp: int, sample: Sample, begin: int = 0,
+                  end: int = 0) -> None:
         self._take_labels(stamp)
-        # What a label has come for is learned before the next frame is classified.
-        self._learner.learn_due(now_s)
-        result = self._learner.classify(stamp, sample, now_s, begin)
+        result = self._learner.classify(stamp, sample, now_s, begin, end)
         self._rows[stamp] = len(self._frames)
-        self._counts['named'] += result.label is not None
         self._frames.append(_Frame(
             now_s, stamp, True, result.label, result.class_name, result.score, result.timesteps,
             result.learning, result.energy_j))
@@ -235,24 +235,23 @@ class Run:
     def _take_labels(self, until: int) -> None:
         """From the table: those that may name a frame with this stamp, and older ones."""
         while self._next_label is not None and self._next_label.stamp_ns <= until:
-            self._teach(str(self._settings.labels), *self._next_label)
+            self._teach(str(self._settings.labels), self._next_label)
             self._next_label = next(self._labels, None)
 
     def _on_label(self, now_s: float, message: Message) -> None:
-        stamp, class_id = ((stamp_ns(message.header.stamp), message.class_id)
-                           if self._topics.label.type == LABEL else (0, message.data))
-        self._teach(self._topics.label.name, stamp, class_id)
+        label = (label_from(message) if self._topics.label.type == LABEL
+                 else TimedLabel(0, message.data))
+        self._teach(self._topics.label.name, label)
 
-    def _teach(self, source: str, stamp: int, class_id: str) -> None:
+    def _teach(self, source: str, label: TimedLabel) -> None:
         try:
-            named = self._learner.add_label(stamp, class_id)
+            named = self._learner.add_label(*label)
         except LabelError as error:
             self._refuse(source, error)
             return
-        if named is not None:
-            self._counts['named'] += 1
-            row = self._rows[named]
-            self._frames[row] = self._frames[row]._replace(label=class_id)
+        for frame in named:
+            row = self._rows[frame]
+            self._frames[row] = self._frames[row]._replace(label=label.class_name)
 
     # The controller ------------------------------------------------------------------------
 
@@ -349,7 +348,9 @@ class Run:
                 'messages': counts['messages'], 'frames': counts['received'],
                 'classified': totals.classified, 'left out': counts['skipped'],
                 'rejected': counts['rejected'], 'learned': totals.learned,
-                'labels': totals.labels, 'labels of no frame': totals.labels - counts['named'],
+                'frames without an object': totals.empty,
+                'labels': totals.labels, 'labels of no frame': totals.labels_unmatched,
+                'labels too late': totals.labels_late,
                 'battery states': counts['battery states'], 'budgets': counts['budgets'],
                 'decisions': len(self._decisions), 'refused': counts['refused'],
             } | self._event_counts(),

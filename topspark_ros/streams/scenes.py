@@ -17,6 +17,7 @@ _PAPER = (0.90, 0.97, 1.0)
 _INK = (0.42, 0.20, 0.16)
 
 _NOISE_MARGIN = 64  # pixels by which the noise field is larger than a frame
+TURN_FRAMES = 8  # in which an image goes round a circle once
 _CIRCLE = 4 / 120  # radius that an image circles with, as a share of the frame's shorter side
 
 
@@ -59,16 +60,16 @@ class SceneRenderer:
         return self._draw(index, np.round(self._corner(waves, jitter)), waves)
 
     def circle(self, index: int, frames: int) -> Iterator[np.ndarray]:
-        """The next `frames` frames, in which image `index` goes round a small circle once.
+        """The next `frames` frames, in which image `index` goes round a small circle.
 
-        It moves from frame to frame as smoothly as before a camera, by parts of a pixel. Each
+        It takes TURN_FRAMES for a turn, and moves from frame to frame as smoothly as before a camera, by parts of a pixel. Each
         frame is (height, width, 3) uint8, BGR.
         """
         jitter = self._draw_jitter()
         radius = _CIRCLE * min(self._height, self._width)
         start = self._random.uniform(0, 2 * math.pi)
         for frame in range(frames):
-            angle = start + 2 * math.pi * frame / frames
+            angle = start + 2 * math.pi * frame / TURN_FRAMES
             offset = radius * np.array([math.sin(angle), math.cos(angle)])
             waves = self._next_waves()
             yield self._draw(index, self._corner(waves, jitter) + offset, waves)
@@ -126,11 +127,13 @@ class View(NamedTuple):
     """A frame of a camera in front of which images are shown.
 
     index: of the image.
-    labelled: whether the label is given, of the frame in the middle of those that show an image.
+    number: of the frame among those that show this image, from 0.
+    labelled: whether this is the last of them, and the label of the image is given.
     frame: (height, width, 3) uint8, BGR.
     """
 
     index: int
+    number: int
     labelled: bool
     frame: np.ndarray
 
@@ -143,7 +146,7 @@ def show_images(
 
     images, height, width: as of SceneRenderer.
     frames_per_image: 1: each image stands still at a place of its own; more: it goes round a small
-        circle once. The frame in the middle is number frames_per_image // 2, from 0.
+        circle, once in TURN_FRAMES.
     label_share: of the images, 0..1, that are labelled.
     seed: of the order, the scenes and the choice of labels.
     """
@@ -154,8 +157,8 @@ def show_images(
             frames = ([scenes.render(index)] if frames_per_image == 1
                       else scenes.circle(index, frames_per_image))
             for number, frame in enumerate(frames):
-                labelled = number == frames_per_image // 2 and random.random() < label_share
-                yield View(index, labelled, frame)
+                labelled = number == frames_per_image - 1 and random.random() < label_share
+                yield View(index, number, labelled, frame)
 
 
 def camera_views(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from .encoder import Evt3Encoder
 from .filtering import HotPixelFilter, RateLimiter
 from .views import EventView, EventViewer
 from .windows import CountWindows, TimeWindows, Window
+
+_PACKETS = 50                  # by which the host's clock is compared with the sensor's
+_CLOCK_SET_NS = 500_000_000    # by which they differ more when one of them was set
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,15 @@ class EventSettings:
 class SeenWindow(NamedTuple):
     """A window, and when the host saw it.
 
-    begin_ns, stamp_ns: host time of its beginning and of its last event.
+    begin_ns, end_ns: host time that it takes, up to before `end_ns`. A window begins where the one
+        before ended, unless the sensor was silent, lost packets or started again in between.
+    stamp_ns: host time of its last event.
     """
 
     window: Window
     viewer: EventViewer
     begin_ns: int
+    end_ns: int
     stamp_ns: int
 
     def view(self) -> EventView:
@@ -135,6 +142,8 @@ class _Camera:
                          else TimeWindows(settings.window_ns))
         self._decoder = EventDecoder(*sensor)
         self._gaps = self._too_many = 0
+        self._ahead_ns: deque[int] = deque(maxlen=_PACKETS)     # host time less sensor time
+        self._host_end_ns = 0     # of the last window
 
     @property
     def counts(self) -> StreamCounts:
@@ -154,12 +163,30 @@ class _Camera:
             self._windows.reset()
         if not len(events):
             return []
-        host_ahead = stamp_ns - int(events['t'][-1])
+        host_ahead_ns = self._host_ahead_ns(stamp_ns - int(events['t'][-1]))
         finished = self._windows.push(self._limiter.filter(self._hot_pixels.filter(events)))
         self._too_many += sum(window.discarded for window in finished)
-        return [SeenWindow(window, self._viewer, window.start + host_ahead,
-                           int(window.events['t'][-1]) + host_ahead)
-                for window in finished if len(window.events) >= self._least_events]
+        seen = [self._seen(window, host_ahead_ns) for window in finished]
+        return [window for window in seen if len(window.window.events) >= self._least_events]
+
+    def _host_ahead_ns(self, ahead_ns: int) -> int:
+        """Host time less sensor time, from a packet's stamp and its last event.
+
+        A packet may be stamped some time after its last event, never before, so the least of the
+        last ones is nearest to the truth, unless one of the clocks was set.
+        """
+        if self._ahead_ns and abs(ahead_ns - self._ahead_ns[-1]) > _CLOCK_SET_NS:
+            self._ahead_ns.clear()
+        self._ahead_ns.append(ahead_ns)
+        return min(self._ahead_ns)
+
+    def _seen(self, window: Window, host_ahead_ns: int) -> SeenWindow:
+        begin_ns, end_ns = window.start + host_ahead_ns, window.end + host_ahead_ns
+        if abs(begin_ns - self._host_end_ns) < end_ns - begin_ns:
+            begin_ns = self._host_end_ns
+        self._host_end_ns = end_ns
+        stamp_ns = max(begin_ns, int(window.events['t'][-1]) + host_ahead_ns)
+        return SeenWindow(window, self._viewer, begin_ns, end_ns, stamp_ns)
 
 
 def _sum(*counts: StreamCounts) -> StreamCounts:

@@ -1,0 +1,100 @@
+"""Which label names which sample: labels and samples find each other, in whatever order they come.
+
+A sample takes from `begin_ns` to before `end_ns`: a window of events does, while an image begins
+and ends with its stamp. A label names one moment, and so the sample that the moment lies in, or a
+span of time, and so every sample that lies wholly within it. All times are host times, ns.
+"""
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from topspark_ros.errors import TopsparkError
+
+MAX_KEPT = 256     # labels, or samples, kept for each other
+
+
+class LabelError(TopsparkError):
+    """A label was refused: one line with what is wrong and what is accepted."""
+
+
+class Sample(Protocol):
+    """Something that took some time."""
+
+    begin_ns: int
+    end_ns: int
+
+
+class TimedLabel(NamedTuple):
+    """A class, and when it was seen. until_ns 0: at `stamp_ns`, one moment."""
+
+    stamp_ns: int
+    class_name: str
+    until_ns: int = 0
+
+    def names(self, sample: Sample) -> bool:
+        if self.until_ns:
+            return self.stamp_ns <= sample.begin_ns and sample.end_ns <= self.until_ns
+        return self.stamp_ns == sample.begin_ns or (
+            sample.begin_ns < self.stamp_ns < sample.end_ns)
+
+    def is_over(self, begin_ns: int) -> bool:
+        """Whether it names no sample that begins then or later."""
+        return (self.until_ns or self.stamp_ns) < begin_ns
+
+
+def check_label(class_name: str, stamp_ns: int, until_ns: int) -> None:
+    """LabelError, naming the field of the message, for a label that cannot name anything."""
+    if not class_name.strip():
+        raise LabelError('class_id: empty; accepted: any name that is not empty')
+    if until_ns and not 0 < stamp_ns <= until_ns:
+        raise LabelError(f'until: {until_ns * 1e-9:.3f} s with header.stamp {stamp_ns * 1e-9:.3f} '
+                         's; accepted: zero, or a time from header.stamp on, which is then not '
+                         'zero')
+
+
+class LabelBook:
+    """Labels that may still name a sample to come. Samples come in the order of their time.
+
+    unmatched: labels so far that have named nothing and never will.
+    """
+
+    def __init__(self) -> None:
+        self._kept: deque[_Kept] = deque(maxlen=MAX_KEPT)
+        self._newest_ns = 0       # beginning of the newest sample
+        self.unmatched = 0
+
+    def add(self, label: TimedLabel, used: bool) -> None:
+        """used: it has named a sample already."""
+        if len(self._kept) == MAX_KEPT:
+            self.unmatched += not self._kept[0].used
+        self._kept.append(_Kept(label, used))
+        self._let_go()
+
+    def label_of(self, sample: Sample) -> str | None:
+        """The class that a new sample is labelled with; of several labels the last counts."""
+        self._newest_ns = sample.begin_ns
+        name = None
+        for kept in self._kept:
+            if kept.label.names(sample):
+                kept.used, name = True, kept.label.class_name
+        self._let_go()
+        return name
+
+    def clear(self) -> None:
+        """No sample that the labels kept could name will come."""
+        self.unmatched += sum(not kept.used for kept in self._kept)
+        self._kept.clear()
+
+    def _let_go(self) -> None:
+        over = [kept for kept in self._kept if kept.label.is_over(self._newest_ns)]
+        for kept in over:
+            self.unmatched += not kept.used
+            self._kept.remove(kept)
+
+
+@dataclass(eq=False)
+class _Kept:
+    label: TimedLabel
+    used: bool
