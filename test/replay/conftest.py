@@ -25,10 +25,10 @@ def digits_bag(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def events_bag(tmp_path_factory):
-    """6 s of digits that move, 8 frames of a camera each, all of them labelled."""
+    """6 s of digits that move, 20 frames of a camera each, all of them labelled."""
     path = tmp_path_factory.mktemp('bags') / 'events'
     record(path, RecordingSettings(
-        **SMALL | {'rate_hz': 50.0}, frames=300, frames_per_image=8, images='none', events=True,
+        **SMALL | {'rate_hz': 50.0}, frames=300, frames_per_image=20, images='none', events=True,
         label_share=1.0))
     return path
 
