@@ -18,14 +18,14 @@ from topspark_ros.replay.results import NONE
 from topspark_ros.replay.settings import EvaluationSettings
 from topspark_ros.streams.bags import Bag
 
-# The longest wait: no frame is learned before its label has come over DDS.
-PARAMETERS = dict(neurons=60, training_timesteps=32, inference_timesteps=8, label_wait=10.0,
+# A frame is learned before the one that comes 5 s later in the bag, and much earlier here.
+PARAMETERS = dict(neurons=60, training_timesteps=32, inference_timesteps=8, label_wait=5.0,
                   inference_margin=0.6)
 
 
 def test_the_node_and_the_evaluation_agree_frame_by_frame(rig, tmp_path):
     path = tmp_path / 'bag'
-    record(path, RecordingSettings(width=96, height=72, frames=50, label_share=1.0))
+    record(path, RecordingSettings(width=96, height=72, rate_hz=1.0, frames=60, label_share=1.0))
     run = evaluate(path, EvaluationSettings('T', SnnLearnerParameters(**PARAMETERS)))
 
     rig.start('snn_learner', **PARAMETERS, status_period=0.05, queue_depth=20)
