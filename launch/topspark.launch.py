@@ -59,6 +59,9 @@ ARGUMENTS = [
                           'configure it anew.'),
     DeclareLaunchArgument('respawn_delay', default_value='2.0',
                           description='Time until then, s.'),
+    DeclareLaunchArgument('enclaves', default_value='',
+                          description='Where the SROS 2 keystore has an enclave named like each '
+                          'node, such as /topspark (docs/security.md). Empty: none is named.'),
     DeclareLaunchArgument('log_level', default_value='info',
                           choices=['debug', 'info', 'warn', 'error'],
                           description='Least severity that is logged.'),
@@ -84,6 +87,7 @@ def start_nodes(context: LaunchContext) -> list[Node]:
              topics: dict[str, str]) -> Node:
         # Its name makes launch address the last entry to it alone, which counts before the
         # wildcards of a file; the first one is a wildcard for all, which counts after them.
+        enclave = ['--enclave', f'{value("enclaves")}/{executable}'] if value('enclaves') else []
         return Node(
             package='topspark_ros', executable=executable, name=executable,
             namespace=value('namespace'),
@@ -93,7 +97,7 @@ def start_nodes(context: LaunchContext) -> list[Node]:
                 {'use_sim_time': flag('use_sim_time'), 'autostart': flag('autostart'),
                  **given('profile_file'), **own}],
             remappings=[(topic, value(argument)) for topic, argument in topics.items()],
-            ros_arguments=['--log-level', value('log_level')],
+            ros_arguments=['--log-level', value('log_level'), *enclave],
             respawn=flag('respawn'), respawn_delay=float(value('respawn_delay')),
             sigkill_timeout=SAVING_S, output='screen')
 

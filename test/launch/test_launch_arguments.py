@@ -10,7 +10,7 @@ from launch.launch_description_sources import get_launch_description_from_python
 
 ROBOT = {'namespace', 'params_file', 'profile_file', 'checkpoint_file', 'input', 'image_topic',
          'compressed_topic', 'event_topic', 'label_topic', 'battery_topic', 'budget_topic',
-         'use_sim_time', 'autostart', 'respawn', 'respawn_delay', 'log_level'}
+         'use_sim_time', 'autostart', 'respawn', 'respawn_delay', 'enclaves', 'log_level'}
 
 
 def arguments(launch_file: str) -> dict:
