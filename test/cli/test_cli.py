@@ -33,7 +33,6 @@ def short_demo(folder, name: str, frames: int, *arguments) -> tuple[dict, int]:
     return json.loads((folder / 'demo.json').read_text()), ended.returncode
 
 
-@pytest.mark.dds
 def test_a_short_demo_reports_every_frame_and_says_what_it_did_not_reach(tmp_path):
     figures, code = short_demo(tmp_path, 'demo', 40)
     assert figures['summary']['frames published'] == 40
@@ -44,7 +43,6 @@ def test_a_short_demo_reports_every_frame_and_says_what_it_did_not_reach(tmp_pat
     assert not verdict['accuracy reached 90%'] and code == 1
 
 
-@pytest.mark.dds
 def test_a_short_demo_with_events_reports_every_window(tmp_path):
     figures, code = short_demo(tmp_path, 'demo_events', 160, '--events')
     summary, verdict = figures['summary'], figures['verdict']

@@ -39,7 +39,7 @@ from topspark_ros.streams.scenes import SceneRenderer
 
 SHARE = Path(get_package_share_directory('topspark_ros'))
 STAND_INS = Path(__file__).parent / 'stand_ins'
-TIMEOUT_S = 60.0      # a condition that does not hold by then never will
+TIMEOUT_S = 240.0     # a condition that does not hold by then never will, on the slowest machine
 ANSWER_S = 5.0        # an answer that takes longer is lost: ask again
 FRAME_S = 0.05
 EVERY = QoSProfile(depth=1000)

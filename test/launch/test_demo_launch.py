@@ -1,15 +1,11 @@
 """The demos as launch files: frames or windows are learned, and all ends with the camera."""
 from __future__ import annotations
 
-import pytest
-
 from bringup import SHARE, Launched, Robot
 
 import yaml
 
 from topspark_ros.engine import load_checkpoint
-
-pytestmark = pytest.mark.dds
 
 FRAMES = 40
 

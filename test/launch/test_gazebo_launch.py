@@ -19,8 +19,6 @@ from sensor_msgs.msg import BatteryState
 from topspark_ros import msg
 from topspark_ros.nodes import qos
 
-pytestmark = pytest.mark.dds
-
 SIMULATION = STAND_INS / 'gazebo'
 NODES = {'snn_learner', 'timestep_controller', 'patrol', 'gazebo_battery'}
 

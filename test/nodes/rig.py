@@ -28,22 +28,27 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+from rclpy.task import Future
 from sensor_msgs.msg import Image
 
 from topspark_ros.nodes import qos
 from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.scenes import SceneRenderer
 
-TIMEOUT_S = 60.0      # a condition that does not hold by then never will
-ANSWER_S = 5.0        # an answer that takes longer is lost: ask again
+TIMEOUT_S = 240.0     # a condition that does not hold by then never will, on the slowest machine
+ANSWER_S = 1.0        # an answer that takes longer may be lost: ask again, and wait twice as long
 EVERY = QoSProfile(depth=1000)
+UNKNOWN = '_NODE_NAME_UNKNOWN_'     # of an endpoint whose node DDS has not told yet
 
 
 class Process:
     """One executable of the package."""
 
-    def __init__(self, executable: str, namespace: str, folder: Path, parameters: dict):
+    def __init__(self, executable: str, namespace: str, folder: Path, parameters: dict,
+                 killed: Callable[[str], None]):
         self.name = executable
+        self._killed = killed
         stem = f'{executable}_{time.monotonic_ns()}'
         configuration = folder / f'{stem}.yaml'
         configuration.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
@@ -63,8 +68,10 @@ class Process:
         return self._process.poll() is None
 
     def kill(self) -> None:
+        """As a crash: nobody is told, and DDS takes it for present until its lease is over."""
         self._process.kill()
         self._process.wait()
+        self._killed(self.name)
 
     def wait(self) -> int:
         return self._process.wait(TIMEOUT_S)
@@ -92,8 +99,11 @@ class Rig:
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._processes: list[Process] = []
+        self._collecting: list[Subscription] = []
         self._publishers: dict[str, Any] = {}
         self._clients: dict[str, Any] = {}
+        self._heard: set[str] = set()       # topics whose subscribers know their publisher
+        self._dead: set[bytes] = set()      # subscriptions of killed processes
         self._health: dict[str, Any] = {}
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, EVERY)
 
@@ -109,9 +119,29 @@ class Rig:
             self.node.destroy_node()
 
     def start(self, executable: str, **parameters) -> Process:
-        process = Process(executable, self.namespace, self.folder, parameters)
+        self._heard.clear()
+        process = Process(executable, self.namespace, self.folder, parameters, self._forget)
         self._processes.append(process)
         return process
+
+    def bring_up(self, executable: str, **parameters) -> float:
+        """Start it, and activate it when whatever collects knows its publishers, so that nothing
+        is lost of what it says first. Returns the time before it was activated, s."""
+        process = self.start(executable, autostart=False, **parameters)
+        assert self.transit(executable, Transition.TRANSITION_CONFIGURE), process.log
+        self.wait_for(lambda: all(collecting.get_publisher_count()
+                                  for collecting in self._collecting), 'all publishers')
+        begin_s = self.node.get_clock().now().nanoseconds * 1e-9
+        assert self.transit(executable, Transition.TRANSITION_ACTIVATE), process.log
+        return begin_s
+
+    def _forget(self, node: str) -> None:
+        """Neither publish to a killed node nor ask it: DDS takes it for present for 20 s more."""
+        for publisher in self._publishers.values():
+            self._dead.update(bytes(end.endpoint_gid) for end in self._subscriptions(publisher)
+                              if end.node_name == node)
+        while self._clients:
+            self.node.destroy_client(self._clients.popitem()[1])
 
     # Waiting -------------------------------------------------------------------------------
 
@@ -129,21 +159,57 @@ class Rig:
             self.spin()
         return value
 
+    def latest(self, messages: list, condition: Callable[[Any], Any] = lambda _: True,
+               what: str = '') -> Any:
+        """The last message that was collected, once the condition holds for it."""
+        return self.wait_for(lambda: next(filter(condition, messages[-1:]), None), what)
+
     # Topics --------------------------------------------------------------------------------
 
     def collect(self, message_type, topic: str, profile: QoSProfile = EVERY) -> list:
         """A list that grows with every message from now on, while the rig spins."""
         messages = []
-        self.node.create_subscription(message_type, topic, messages.append, profile)
+        self._collecting.append(
+            self.node.create_subscription(message_type, topic, messages.append, profile))
         return messages
 
     def publish(self, topic: str, message, profile: QoSProfile) -> None:
-        """Publish to a subscriber that is there."""
+        """Publish to a node that hears it, once there is one."""
         if topic not in self._publishers:
             self._publishers[topic] = self.node.create_publisher(type(message), topic, profile)
         publisher = self._publishers[topic]
+        if topic not in self._heard:
+            self._be_heard(publisher)
+            self._heard.add(topic)
         self.wait_for(publisher.get_subscription_count, f'a subscriber of {topic}')
         publisher.publish(message)
+
+    def wait_until_unheard(self, topic: str) -> None:
+        """Return when the last subscriber has left, so that the next one is not taken for it."""
+        self.wait_for(lambda: not self._publishers[topic].get_subscription_count(),
+                      f'{topic} has no subscriber')
+
+    def _be_heard(self, publisher) -> None:
+        """Return when the nodes that subscribe know the publisher too.
+
+        They may discover it later than it discovers them, and until then they lose what it sends
+        by best effort. Who answers a new client has discovered all that was made before it.
+        """
+        def subscribers() -> set[str]:
+            ends = self._subscriptions(publisher)
+            living = [end for end in ends if bytes(end.endpoint_gid) not in self._dead]
+            nodes = {f'{end.node_namespace.rstrip("/")}/{end.node_name}' for end in living}
+            matched = publisher.get_subscription_count() > len(ends) - len(living)
+            return nodes if matched and not any(UNKNOWN in node for node in nodes) else set()
+
+        for node in self.wait_for(subscribers, f'a subscriber of {publisher.topic_name}'):
+            if node != self.node.get_fully_qualified_name():
+                client = self.node.create_client(GetState, f'{node}/get_state')
+                self._ask(client, GetState.Request())
+                self.node.destroy_client(client)
+
+    def _subscriptions(self, publisher) -> list:
+        return self.node.get_subscriptions_info_by_topic(publisher.topic_name)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         prefix = self.namespace.lstrip('/') + '/'
@@ -165,44 +231,47 @@ class Rig:
 
     # Services ------------------------------------------------------------------------------
 
-    def call_async(self, service_type, name: str, request=None):
-        if name not in self._clients:
-            self._clients[name] = self.node.create_client(service_type, name)
-            if service_type is ChangeState:
-                self._greet(name)
-        client = self._clients[name]
-        self.wait_for(client.service_is_ready, f'service {name}')
-        return client.call_async(request or service_type.Request())
-
-    def _greet(self, name: str) -> None:
-        """Get a first answer, with a transition that no state has.
-
-        A service is ready for the client before the client is ready for its answer, and an
-        answer sent too early is lost: a request that may be sent once only must not be the first.
-        """
-        self.call(ChangeState, name, ChangeState.Request(transition=Transition(id=255)))
-
-    def answer(self, future):
-        self.wait_for(future.done, 'an answer')
-        return future.result()
-
     def call(self, service_type, name: str, request=None):
         """The answer to a request that may be sent again."""
-        future = None
+        return self._ask(self._client(service_type, name), request or service_type.Request())
 
-        def answered():
-            nonlocal future, sent_s
-            if future is None or time.monotonic() > sent_s + ANSWER_S:
-                future, sent_s = self.call_async(service_type, name, request), time.monotonic()
+    def call_once(self, service_type, name: str, request) -> Future:
+        """Of the answer to a request that may not: it comes, for the client is known by now."""
+        client = self._client(service_type, name)
+        self.wait_for(client.service_is_ready, f'service {name}')
+        return client.call_async(request)
+
+    def _client(self, service_type, name: str):
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(service_type, name)
+        return self._clients[name]
+
+    def _ask(self, client, request):
+        """Ask until there is an answer: the service may know the client later than the client
+        knows it, and an answer that it sends before is lost."""
+        self.wait_for(client.service_is_ready, f'service {client.srv_name}')
+        future, again_s, patience_s = None, 0.0, ANSWER_S
+
+        def answered() -> bool:
+            nonlocal future, again_s, patience_s
+            if future is None or time.monotonic() > again_s and not future.done():
+                future = client.call_async(request)
+                again_s, patience_s = time.monotonic() + patience_s, 2 * patience_s
             return future.done()
 
-        sent_s = 0.0
-        self.wait_for(answered, f'an answer of {name}')
+        self.wait_for(answered, f'an answer of {client.srv_name}')
         return future.result()
 
-    def transit_async(self, node: str, transition_id: int):
-        return self.call_async(ChangeState, f'{node}/change_state', ChangeState.Request(
+    def transit_async(self, node: str, transition_id: int) -> Future:
+        name = f'{node}/change_state'
+        if name not in self._clients:      # first, a transition that no state has
+            self.call(ChangeState, name, ChangeState.Request(transition=Transition(id=255)))
+        return self.call_once(ChangeState, name, ChangeState.Request(
             transition=Transition(id=transition_id)))
+
+    def answer(self, future: Future):
+        self.wait_for(future.done, 'an answer')
+        return future.result()
 
     def transit(self, node: str, transition_id: int) -> bool:
         return self.answer(self.transit_async(node, transition_id)).success

@@ -56,16 +56,16 @@ def test_learner_and_controller_in_one_process(rig, tmp_path):
         camera = Camera(rig)
         camera.meet(lambda: image(camera.next_digit()[0]))
         camera.teach(20)
-        rig.wait_for(lambda: decisions and statuses[-1].decision_sequence > 0, 'a decision applied')
-
-        before = statuses[-1]
+        before = rig.latest(
+            statuses, lambda status: status.decision_sequence > 0 and status.power_estimated > 0,
+            'a decision applied')
         rig.publish('power_budget', msg.PowerBudget(
             power=0.1 * before.power_estimated, energy=math.nan, duration=math.nan,
             deadline=math.nan, min_accuracy=math.nan, lifetime=math.nan), qos.STATE)
 
         def limited() -> bool:
             camera.send(image(camera.next_digit()[0]))     # it spends while it sees
-            return (decisions[-1].reason == Reason.POWER
+            return (decisions and decisions[-1].reason == Reason.POWER
                     and statuses[-1].decision_sequence == decisions[-1].sequence)
         rig.wait_for(limited, 'the budget is kept')
         assert ((statuses[-1].inference_timesteps, statuses[-1].training_timesteps)

@@ -235,19 +235,20 @@ def adds_up(status: msg.LearnerStatus) -> bool:
 def test_of_a_half_every_second_frame_is_classified(taught):
     rig, camera, statuses = taught.rig, taught.camera, taught.statuses
     decide(rig, 10, frame_share=0.5)
-    before = rig.wait_for(lambda: statuses[-1].frame_share == 0.5 and statuses[-1])
+    before = rig.latest(statuses, lambda status: status.frame_share == 0.5)
     known = len(camera.results)
     for number in range(1, 21):
         camera.send(any_digit(camera))
-        rig.wait_for(lambda: statuses[-1].frames_received == before.frames_received + number)
-    after = rig.wait_for(lambda: adds_up(statuses[-1]) and statuses[-1])
+        rig.latest(statuses,
+                   lambda status: status.frames_received == before.frames_received + number)
+    after = rig.latest(statuses, adds_up)
     assert after.frames_classified == before.frames_classified + 10
     assert after.frames_skipped == before.frames_skipped + 10
     rig.wait_for(lambda: len(camera.results) == known + 10)
     seconds = [result.header.stamp.sec for result in camera.results[known:]]
     assert seconds == list(range(seconds[0], seconds[0] + 20, 2))
     decide(rig, 11)
-    rig.wait_for(lambda: statuses[-1].frame_share == 1.0)
+    rig.latest(statuses, lambda status: status.frame_share == 1.0)
 
 
 # Early exit.
@@ -362,7 +363,7 @@ def test_a_decision_outside_the_profile_is_refused(rig, shipped_profile):
     rig.wait_for(lambda: rig.refused(LEARNER, 'timestep_decision') == 1)
     assert 'inference_timesteps: 5' in process.log
     decide(rig, 2, training=8, inference=4)
-    rig.wait_for(lambda: statuses and statuses[-1].decision_sequence == 2)
+    rig.latest(statuses, lambda status: status.decision_sequence == 2)
     assert {(s.training_timesteps, s.inference_timesteps) for s in statuses} <= {(16, 16), (8, 4)}
 
 
@@ -372,19 +373,19 @@ def test_a_paused_learner_learns_what_waits_and_takes_the_next_frame_when_resume
     camera = Camera(rig)
     camera.meet(lambda: any_digit(camera))
     decide(rig, 1, frame_share=0.0)
-    before = rig.wait_for(lambda: statuses[-1].frame_share == 0.0 and statuses[-1])
+    before = rig.latest(statuses, lambda status: status.frame_share == 0.0)
     for _ in range(5):
         camera.send(any_digit(camera))
-    rig.wait_for(lambda: statuses[-1].frames_skipped == 5 and adds_up(statuses[-1]))
-    assert statuses[-1].frames_classified == before.frames_classified
-    rig.wait_for(lambda: statuses[-1].frames_learned == before.frames_classified)
+    paused = rig.latest(statuses, lambda status: status.frames_skipped == 5 and adds_up(status))
+    assert paused.frames_classified == before.frames_classified
+    rig.latest(statuses, lambda status: status.frames_learned == before.frames_classified)
     # Nothing has come for 2 s: a learner that is not paused would miss its frames by now.
-    rig.wait_for(lambda: statuses[-1].power_estimated == 0.0)
+    rig.latest(statuses, lambda status: status.power_estimated == 0.0)
     assert concern(rig) == (DiagnosticStatus.OK, 'paused')
     assert rig.health(LEARNER, 'frame share') == '0'
     assert rig.health(LEARNER, 'frames skipped') == '5'
     decide(rig, 2, frame_share=0.3)
-    rig.wait_for(lambda: statuses[-1].frame_share == pytest.approx(0.3))
+    rig.latest(statuses, lambda status: status.frame_share == pytest.approx(0.3))
     camera.show(any_digit(camera))
 
 
@@ -394,13 +395,13 @@ def test_a_meter_of_processor_time(rig):
     camera = Camera(rig)
     camera.meet(lambda: any_digit(camera))
     camera.teach(20)
-    measured = rig.wait_for(lambda: statuses and statuses[-1].energy_measured > 0 and statuses[-1])
+    measured = rig.latest(statuses, lambda status: status.energy_measured > 0)
     assert measured.meter == 'processor'
     # 10 % more: times of threads are added up, and read one after the other.
     assert 0 < measured.power_measured < 1.1 * 8.0 * os.cpu_count()
     camera.teach(10)
-    later = rig.wait_for(lambda: statuses[-1].frames_classified > measured.frames_classified
-                         and statuses[-1])
+    later = rig.latest(
+        statuses, lambda status: status.frames_classified > measured.frames_classified)
     assert later.energy_total_measured > measured.energy_total_measured > 0
     rig.wait_for(lambda: rig.health(LEARNER, 'meter') == 'processor')
 
@@ -411,7 +412,7 @@ def test_a_meter_that_cannot_be_read_is_said_once_and_the_estimate_stays(rig):
     camera = Camera(rig)
     camera.meet(lambda: any_digit(camera))
     camera.teach(10)
-    status = rig.wait_for(lambda: statuses and statuses[-1].power_estimated > 0 and statuses[-1])
+    status = rig.latest(statuses, lambda status: status.power_estimated > 0)
     assert status.meter == '' and math.isnan(status.power_measured)
     assert math.isnan(status.energy_measured) and math.isnan(status.energy_total_measured)
 
@@ -431,7 +432,8 @@ def test_a_battery_as_meter(rig):
     statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
     camera = Camera(rig)
     camera.meet(lambda: any_digit(camera))
-    assert statuses[-1].meter == '' and math.isnan(statuses[-1].power_measured)
+    unmeasured = rig.latest(statuses)
+    assert unmeasured.meter == '' and math.isnan(unmeasured.power_measured)
 
     def measured():
         camera.show(any_digit(camera))

@@ -192,6 +192,7 @@ def test_it_stops_when_it_is_deactivated_or_ended(rig, panels_file):
     assert moves(robot.step())
     assert rig.transit('patrol', Transition.TRANSITION_DEACTIVATE)
     rig.wait_for(lambda: stands(robot.velocities[-1]), 'a stop')
+    rig.wait_until_unheard('pose')
     assert rig.transit('patrol', Transition.TRANSITION_ACTIVATE)
     assert moves(robot.step())
     robot.process.stop()
