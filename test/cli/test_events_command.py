@@ -210,6 +210,37 @@ def test_a_camera_that_changes_and_times_that_mean_nothing(events, drawn, tmp_pa
     assert drawn[0][0].rate_hz.size <= 1000
 
 
+def test_packets_that_are_refused_are_said_and_the_others_are_shown(events, drawn, tmp_path):
+    good = [(index * MS, index, 0, mono((0, 1, 1, 1))) for index in range(5)]
+    bad = [(10 * MS, 0, 0, mono((0, 1, 1, 1)), 'mono', 0, 0),
+           (11 * MS, 0, 0, bytes(8), 'evt4', 32, 24), (12 * MS, 0, 0, bytes(8), 'evt4', 32, 24)]
+    code, printed, _ = events(write_bag(tmp_path / 'bag', (TOPIC, good[:3] + bad + good[3:])))
+    assert code == 0 and table(printed)['packets'] == ['5']
+    assert f'{TOPIC}: width is 0, accepted is 1 to 65535 pixels (packets refused: 1)' in printed
+    assert (f"{TOPIC}: encoding is 'evt4', accepted is one of evt2, evt21, evt3, libcaer_cmp, "
+            'libcaer, mono (packets refused: 2)') in printed
+
+
+def test_unknown_words_are_shown(events, drawn, tmp_path):
+    words = np.array([0x8000, 0x6000, 0x0001, 0xB123, 0x2001, 0x9000, 0x2002], np.uint16)
+    code, printed, _ = events(write_bag(tmp_path / 'bag', (TOPIC, [
+        (0, 0, 0, words.tobytes(), 'evt3', 32, 24)])))
+    assert code == 0 and table(printed)['events'] == ['2']
+    assert table(printed)['unknown words or invalid events'] == ['2 of 7']
+
+
+def test_a_clock_that_jumps_by_years_costs_nothing(events, drawn, tmp_path):
+    year_ns = 365 * 86_400 * 10**9
+    bases = [0, 10 * MS, 55 * year_ns, 55 * year_ns + 10 * MS, 2**63 - 5, 2**63 + 10 * MS, 5]
+    code, printed, _ = events(write_bag(tmp_path / 'bag', (TOPIC, [
+        (index * 10 * MS, index, base, mono((0, 1, 1, 1))) for index, base in enumerate(bases)])))
+    rows = table(printed)
+    assert code == 0 and rows['events'] == ['7']
+    assert rows['duration, sensor time'] == ['30,000 µs']
+    assert rows['jumps ahead in time'][0].startswith('3, ')
+    assert rows['steps back in time'] == ['0']
+
+
 def test_bags_that_are_none(events, tmp_path):
     def complaint(bag):
         code, printed, line = events(bag)
@@ -232,11 +263,12 @@ def test_bags_that_are_none(events, tmp_path):
         'bag holds /chat (std_msgs/msg/String)\n')
 
     for number, (*camera, refusal) in enumerate((
-            ('evt2', 32, 24,
-             "encoding is 'evt2', accepted is one of evt3, libcaer_cmp, libcaer, mono"),
+            ('evt4', 32, 24,
+             "encoding is 'evt4', accepted is one of evt2, evt21, evt3, libcaer_cmp, libcaer, "
+             'mono'),
             ('mono', 0, 24, 'width is 0, accepted is 1 to 65535 pixels'),
             ('mono', 65535, 65535,
-             'width x height is 65535 x 65535, accepted is up to 67108864 pixels'))):
+             'width x height is 65535 x 65535, accepted is up to 16777216 pixels'))):
         bag = write_bag(tmp_path / f'{number}', (TOPIC, [(0, 0, 0, bytes(8), *camera)]))
         assert complaint(bag) == f'{start}{bag}: {TOPIC}: {refusal}\n'
 

@@ -49,9 +49,61 @@ class Evt3:
                 self.base = (self.base + pixels) % 65536
             elif code == 10:
                 triggers.append((time, value & 1, value >> 8))
-            elif code not in (6, 7, 8, 14, 15):
-                break
+            # OTHERS, CONTINUED and unknown codes are passed over.
         return events, triggers
+
+
+class Evt2:
+    """As Evt3. The halves of evt21 are told apart at the first TIME_HIGH words."""
+
+    WORD = 'I', 4
+
+    def __init__(self, width, height):
+        self.width, self.height = width, height
+        self.high, self.epoch = 0, 0
+        self.valid = False
+
+    def heads_and_masks(self, payload):
+        return [(word, 1) for word in words_of(payload, *self.WORD)]
+
+    def decode(self, payload, time_base):
+        events, triggers = [], []
+        for head, mask in self.heads_and_masks(payload):
+            code, value = head >> 28, head % 2**28
+            if code == 8:
+                if self.high - value > 2**27:
+                    self.epoch += 1
+                self.high, self.valid = value, True
+            if not self.valid:
+                continue
+            time = (self.epoch * 2**34 + self.high * 2**6 + (head >> 22) % 2**6) * 1000
+            if code <= 1:
+                x, y = (head >> 11) % 2**11, head % 2**11
+                for bit in range(32):
+                    if mask >> bit & 1 and x + bit < self.width and y < self.height:
+                        events.append((time, x + bit, y, code))
+            elif code == 10:
+                triggers.append((time, head & 1, (head >> 8) % 2**5))
+        return events, triggers
+
+
+class Evt21(Evt2):
+    WORD = 'Q', 8
+
+    def __init__(self, width, height):
+        super().__init__(width, height)
+        self.order = None
+
+    def heads_and_masks(self, payload):
+        words = words_of(payload, *self.WORD)
+        halves = [(word >> 32, word % 2**32) for word in words]
+        if self.order is None:
+            above = sum(upper >> 28 == 8 and lower == 0 for upper, lower in halves)
+            below = sum(lower >> 28 == 8 and upper == 0 for upper, lower in halves)
+            if above == below:
+                return []
+            self.order = 1 if above > below else -1
+        return [pair[::self.order] for pair in halves]
 
 
 class LibcaerCmp:
@@ -118,4 +170,5 @@ class Mono:
         return events, []
 
 
-REFERENCES = {'evt3': Evt3, 'libcaer_cmp': LibcaerCmp, 'libcaer': Libcaer, 'mono': Mono}
+REFERENCES = {'evt2': Evt2, 'evt21': Evt21, 'evt3': Evt3, 'libcaer_cmp': LibcaerCmp,
+              'libcaer': Libcaer, 'mono': Mono}

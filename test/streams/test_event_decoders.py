@@ -63,7 +63,10 @@ def test_real_bag(name):
     assert len(triggers) == trigger['count']
     assert digest(triggers, {'t': '<u8', 'edge': 'u1', 'id': 'u1'}) \
         == trigger['trigger_10']['md5']
-    assert decoder.counts == (len(packets), len(events), len(triggers), 0, 0, 0, 0, 0, 0)
+    counts = decoder.counts._asdict()
+    assert counts.pop('words') > len(events) / 12
+    assert [value for value in counts.values() if value] == [
+        value for value in (len(packets), len(events), len(triggers)) if value]
 
 
 def packed(*words):
@@ -107,8 +110,32 @@ LIBCAER_EVENT = st.tuples(
 ).map(lambda f: f[0] << 17 | f[1] << 2 | f[2] | (f[3] & 0xFFFFFFFF) << 32)
 
 
+# A head of evt2 and evt21: events and triggers inside and outside, times that wrap, any code.
+HEADS = st.one_of(
+    st.integers(0, 2**32 - 1),
+    st.tuples(st.integers(0, 1), st.integers(0, 63), st.integers(0, 40), st.integers(0, 40)).map(
+        lambda f: f[0] << 28 | f[1] << 22 | f[2] << 11 | f[3]),
+    st.sampled_from([0, 1, 5, 2**27, 2**28 - 1]).map(lambda value: 8 << 28 | value),
+    st.integers(0, 2**28 - 1).map(lambda value: 10 << 28 | value),
+)
+
+
+@st.composite
+def evt21_words(draw):
+    """As one camera sends them: all heads above their pixels, or below."""
+    words = draw(st.lists(st.tuples(HEADS, st.integers(0, 2**32 - 1)), max_size=20))
+    halves = [(head, 0 if head >> 28 == 8 else pixels) for head, pixels in words]
+    if draw(st.booleans()):
+        halves = [(pixels, head) for head, pixels in halves]
+    return [upper << 32 | lower for upper, lower in halves]
+
+
 def payloads(encoding):
-    if encoding in ('evt3', 'libcaer_cmp'):
+    if encoding == 'evt2':
+        whole = st.lists(HEADS, max_size=30).map(lambda w: np.array(w, np.uint32).tobytes())
+    elif encoding == 'evt21':
+        whole = evt21_words().map(lambda w: np.array(w, np.uint64).tobytes())
+    elif encoding in ('evt3', 'libcaer_cmp'):
         words = st.lists(EVT3_WORDS if encoding == 'evt3' else CMP_WORDS, max_size=30)
         whole = words.map(lambda parts: packed(*(word for part in parts for word in part)))
         if encoding == 'evt3':
@@ -186,7 +213,7 @@ def test_a_split_between_any_two_words_changes_nothing(encoding, width):
 @every_encoding
 def test_a_tail_that_is_no_word_is_dropped_and_counted(encoding):
     decoder = EventDecoder(encoding, 640, 480)
-    size = 2 if encoding in ('evt3', 'libcaer_cmp') else 8
+    size = {'evt2': 4, 'evt3': 2, 'libcaer_cmp': 2}.get(encoding, 8)
     for length in range(3 * size + 1):
         decoder.decode(bytes(length))
     assert decoder.counts.truncated == 3 * size + 1 - 4
@@ -197,15 +224,160 @@ def test_outside_and_invalid_are_counted():
     decoder = EventDecoder('evt3', 4, 4)
     events, _ = decoder.decode(EVENT_AT_3_2 + packed(0x2004, 0x0004, 0x2000, 0x3000, 0x4FFF,
                                                      0x0001, 0x3002, 0x4FFF, 0x9000, 0x2000))
-    assert events[['x', 'y', 'p']].tolist() == [(3, 2, 1), (2, 1, 0), (3, 1, 0)]
+    assert events[['x', 'y', 'p']].tolist() == [(3, 2, 1), (2, 1, 0), (3, 1, 0), (0, 1, 0)]
     assert decoder.counts.outside == 1 + 1 + 12 + 10 and decoder.counts.invalid == 1
-    events, _ = decoder.decode(packed(0x2000))  # usable after the invalid word
-    assert events['y'].tolist() == [1]
 
     libcaer = EventDecoder('libcaer', 4, 4)
     events, _ = libcaer.decode(np.array([0, 1, 4 << 17 | 1, 4 << 2 | 1], np.uint64).tobytes())
     assert len(events) == 1
     assert (libcaer.counts.outside, libcaer.counts.invalid) == (2, 1)
+
+
+# By encoding: the type of its words, how far the code is shifted, codes that mean something, and
+# those of them with the vendor's own data.
+CODES = {
+    'evt2': (np.uint32, 28, {0, 1, 8, 10, 14, 15}, {14, 15}),
+    'evt21': (np.uint64, 60, {0, 1, 8, 10, 14, 15}, {14, 15}),
+    'evt3': (np.uint16, 12, {0, 2, 3, 4, 5, 6, 7, 8, 10, 14, 15}, {7, 14, 15}),
+    'libcaer_cmp': (np.uint16, 12, {0, 1, 2, 3, 4, 5}, set()),
+}
+TIMED_EVENTS = {
+    'evt2': [8 << 28, 7 << 11 | 5, 1 << 28 | 8 << 11 | 5],
+    'evt21': [8 << 60, 7 << 43 | 5 << 32 | 3, 1 << 60 | 9 << 43 | 5 << 32 | 1],
+    'evt3': [high(0), low(0), 5, 0x2007, 0x2808, 0x3009, 0x4003],
+    'libcaer_cmp': [0, 0x1000, 0x2007, 0x3005, 0x3806, 0x4007, 0x5003],
+}
+
+
+@pytest.mark.parametrize('encoding, code', [
+    (encoding, code) for encoding, (_, _, known, vendor) in CODES.items()
+    for code in range(16) if code not in known - vendor])
+def test_a_word_that_is_no_event_costs_nothing_but_itself(encoding, code):
+    dtype, shift, known, _ = CODES[encoding]
+    words = TIMED_EVENTS[encoding]
+    expected = EventDecoder(encoding, 640, 480).decode(np.array(words, dtype).tobytes())
+    assert len(expected[0]) >= 2
+    for value in (0, 0x123, 0xFFF):
+        padding = code << shift | value
+        padded = [word for each in words for word in (padding, each, padding, padding)]
+        decoder = EventDecoder(encoding, 640, 480)
+        events, _ = decoder.decode(np.array(padded, dtype).tobytes())
+        np.testing.assert_array_equal(events, expected[0])
+        is_counted = 0 if code in known else 3 * len(words)
+        assert (decoder.counts.invalid, decoder.counts.words) == (is_counted, len(padded))
+
+
+@pytest.mark.skipif('test_data_evt3_trigger' not in EXPECTED, reason='no recordings')
+@pytest.mark.parametrize('code', [1, 7, 9, 11, 12, 13, 14, 15])
+def test_a_real_bag_with_padding_keeps_its_events(code):
+    known = CODES['evt3'][2]
+    packets = list(read_packets(RECORDINGS / 'test_data_evt3_trigger'))
+    decoder = EventDecoder(packets[0].encoding, packets[0].width, packets[0].height)
+    padding = 0
+    parts = []
+    for packet in packets:
+        words = np.frombuffer(packet.payload, np.uint16)
+        places = np.arange(0, words.size + 1, 40)
+        padding += places.size
+        padded = np.insert(words, places, code << 12 | 0x5A5)
+        parts.append(decoder.decode(padded.tobytes(), packet.time_base, packet.seq)[0])
+    cd = EXPECTED['test_data_evt3_trigger']['cd']
+    events = np.concatenate(parts)
+    assert digest(events, {'t': '<u8', 'x': '<u2', 'y': '<u2', 'p': 'u1'}) \
+        == cd['cd_event_13']['md5']
+    assert decoder.counts.invalid == (0 if code in known else padding)
+
+
+def test_words_before_the_time_is_known_are_counted():
+    for encoding, words in TIMED_EVENTS.items():
+        dtype, shift, known, _ = CODES[encoding]
+        decoder = EventDecoder(encoding, 640, 480)
+        unknown = 13 << shift
+        events, _ = decoder.decode(np.array(words[2:] + [unknown], dtype).tobytes())
+        if encoding == 'libcaer_cmp':    # its time_base is enough
+            continue
+        assert not len(events)
+        counts = decoder.counts
+        if encoding == 'evt21':    # without a TIME_HIGH even the codes are not known
+            assert (counts.untimed, counts.invalid) == (len(words) - 1, 0)
+        else:
+            assert (counts.untimed, counts.invalid) == (len(words) - 2, 1)
+
+
+def evt2_word(code, low_bits, x, y):
+    return code << 28 | low_bits << 22 | x << 11 | y
+
+
+def test_events_and_triggers_of_evt2():
+    decoder = EventDecoder('evt2', 1280, 720)
+    words = np.array([8 << 28 | 0xABCDEF0, evt2_word(1, 63, 1279, 719), evt2_word(0, 0, 0, 0),
+                      10 << 28 | 5 << 22 | 31 << 8 | 1, evt2_word(1, 0, 1280, 0)], np.uint32)
+    events, triggers = decoder.decode(words.tobytes(), time_base=12345)
+    base = 0xABCDEF0 << 6
+    assert tuples(events, triggers) == (
+        [((base + 63) * 1000, 1279, 719, 1), (base * 1000, 0, 0, 0)],
+        [((base + 5) * 1000, 1, 31)])
+    assert decoder.counts.outside == 1
+
+
+@pytest.mark.parametrize('head_comes', ['last', 'first'])
+def test_events_and_triggers_of_evt21_in_either_order_of_halves(head_comes):
+    """GenX320 sends 64-bit words, little-endian; IMX636 and Gen 4.1 the upper half first."""
+    decoder = EventDecoder('evt21', 1280, 720)
+    halves = [(8 << 28 | 7, 0), (evt2_word(1, 3, 1248, 9), 0x80000001),
+              (evt2_word(0, 4, 1270, 719), 0xFFFFFFFF), (evt2_word(0, 4, 0, 720), 1),
+              (10 << 28 | 6 << 22 | 30 << 8, 0), (evt2_word(1, 5, 64, 5), 0)]
+    pairs = np.array(halves, np.uint32)
+    payload = (pairs if head_comes == 'first' else pairs[:, ::-1]).tobytes()
+    events, triggers = decoder.decode(payload)
+    first, second = (7 * 64 + 3) * 1000, (7 * 64 + 4) * 1000
+    assert tuples(events, triggers) == (
+        [(first, 1248, 9, 1), (first, 1279, 9, 1)]
+        + [(second, x, 719, 0) for x in range(1270, 1280)], [((7 * 64 + 6) * 1000, 0, 30)])
+    assert decoder.counts.outside == 22 + 1 and decoder.counts.invalid == 0
+
+
+@pytest.mark.parametrize('encoding', ['evt2', 'evt21'])
+def test_time_of_evt2_and_evt21_wraps_and_steps_back(encoding):
+    def packet(time_high):
+        heads = [8 << 28 | time_high, evt2_word(0, 1, 2, 3)]
+        if encoding == 'evt2':
+            return np.array(heads, np.uint32).tobytes()
+        return np.array([heads[0] << 32, heads[1] << 32 | 1], np.uint64).tobytes()
+
+    decoder = EventDecoder(encoding, 640, 480)
+    last = 2**28 - 1
+    for time_high, epoch in ((last, 0), (0, 1), (7, 1), (5, 1), (2**27 + 1, 1), (0, 2)):
+        events, _ = decoder.decode(packet(time_high))
+        assert events['t'].tolist() == [(epoch * 2**34 + time_high * 2**6 + 1) * 1000]
+    assert decoder.counts.wraps == 2
+
+
+@every_encoding
+def test_memory_for_one_packet_is_bounded(encoding):
+    """Of words with as many events as there can be, more than are kept."""
+    most = kernels.MAX_PACKET_EVENTS
+    words = {'evt2': evt2_word(1, 0, 1, 2), 'evt21': evt2_word(1, 0, 1, 2) << 32 | 0xFFFFFFFF,
+             'evt3': 0x4FFF, 'libcaer_cmp': 0x5FFF, 'libcaer': 1, 'mono': 0}
+    dtype = CODES.get(encoding, (np.uint64,))[0]
+    per_word = {'evt21': 32, 'evt3': 12, 'libcaer_cmp': 8}.get(encoding, 1)
+    size = most // per_word + 1000
+    payload = np.full(size + 4, words[encoding], dtype)
+    payload[:4] = {'evt2': 8 << 28, 'evt21': 8 << 60, 'evt3': high(0)}.get(
+        encoding, words[encoding])
+    if encoding == 'evt3':
+        payload[1] = low(0)
+    # Vectors of 12 and 8 go on from base to base and leave the sensor, but for a new base each.
+    if encoding in ('evt3', 'libcaer_cmp'):
+        payload[4::2] = 0x3000 if encoding == 'evt3' else 0x4000
+        payload = np.concatenate((payload, payload[4:]))
+    decoder = EventDecoder(encoding, 2048, 2048)
+    events, _ = decoder.decode(payload)
+    counts = decoder.counts
+    assert len(events) == counts.events == most and counts.excess > 500
+    assert counts.outside == 0 or encoding == 'evt3'
+    events, _ = decoder.decode(payload[:200])
+    assert 0 < len(events) <= 200 * per_word and decoder.counts.excess == counts.excess
 
 
 def test_time_of_evt3_wraps_and_steps_back():
@@ -286,9 +458,11 @@ def test_what_is_returned_stays(encoding):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (('evt2', 640, 480), "encoding is 'evt2', accepted is one of evt3, libcaer_cmp, libcaer, mono"),
+    (('evt4', 640, 480), "encoding is 'evt4', accepted is one of evt2, evt21, evt3, libcaer_cmp, "
+                         'libcaer, mono'),
     (('evt3', 0, 480), 'width is 0, accepted is 1 to 65535 pixels'),
     (('evt3', 640, 65536), 'height is 65536, accepted is 1 to 65535 pixels'),
+    (('evt3', 65535, 65535), 'width x height is 65535 x 65535, accepted is up to 16777216 pixels'),
 ])
 def test_refused(arguments, message):
     with pytest.raises(EventError) as error:

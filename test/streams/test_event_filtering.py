@@ -319,7 +319,7 @@ def test_the_callers_array_stays_and_what_is_returned_too(stage):
     (lambda: HotPixelFilter(0, 480), 'width is 0, accepted is 1 to 65535 pixels'),
     (lambda: HotPixelFilter(640, 65536), 'height is 65536, accepted is 1 to 65535 pixels'),
     (lambda: HotPixelFilter(65535, 65535),
-     'width x height is 65535 x 65535, accepted is up to 67108864 pixels'),
+     'width x height is 65535 x 65535, accepted is up to 16777216 pixels'),
     (lambda: HotPixelFilter(640, 480, 0), 'max_rate_hz is 0, accepted is above 0 up to 1e+10'),
     (lambda: HotPixelFilter(640, 480, float('nan')),
      'max_rate_hz is nan, accepted is above 0 up to 1e+10'),

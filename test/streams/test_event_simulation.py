@@ -174,8 +174,8 @@ def test_time_that_does_not_go_on_begins_anew(later_ns):
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (dict(width=0), 'width is 0, accepted is 1 to 65535'),
-    (dict(height=65536), 'height is 65536, accepted is 1 to 65535'),
+    (dict(width=0), 'width is 0, accepted is 1 to 65535 pixels'),
+    (dict(height=65536), 'height is 65536, accepted is 1 to 65535 pixels'),
     (dict(contrast_threshold=0), 'contrast_threshold is 0, accepted is 0.01 to inf'),
     (dict(contrast_threshold=math.nan), 'contrast_threshold is nan, accepted is 0.01 to inf'),
     (dict(refractory_s=-1), 'refractory_s is -1, accepted is 0 to 1.0'),

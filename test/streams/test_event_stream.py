@@ -6,6 +6,7 @@ import pytest
 
 from topspark_ros.streams.events import (
     EVENT,
+    EVENT_ENCODINGS,
     EventCamera,
     EventError,
     EventSettings,
@@ -14,6 +15,7 @@ from topspark_ros.streams.events import (
     Evt3Encoder,
     Window,
 )
+from topspark_ros.streams.events.stream import StreamCounts
 
 WIDTH, HEIGHT = 160, 120
 FRAME_NS = 20_000_000
@@ -156,6 +158,72 @@ def test_another_camera_starts_anew_and_counts_go_on():
     assert stream.counts.packets == before.packets + 1
     assert stream.counts.events == before.events + 1
     assert stream.counts.restarts == before.restarts + 1
+
+
+@pytest.mark.parametrize('width, height, message', [
+    (0, 0, 'width is 0, accepted is 1 to 65535 pixels'),
+    (0, 480, 'width is 0, accepted is 1 to 65535 pixels'),
+    (640, 0, 'height is 0, accepted is 1 to 65535 pixels'),
+    (2**32 - 1, 1, 'width is 4294967295, accepted is 1 to 65535 pixels'),
+    (65535, 65535, 'width x height is 65535 x 65535, accepted is up to 16777216 pixels'),
+])
+@pytest.mark.parametrize('changes', [{}, {'region': (0, 0, 28, 28)}, {'centring': False},
+                                     {'window_events': 50}])
+def test_a_size_that_is_none_is_refused_in_one_line(width, height, message, changes):
+    stream = EventStream(settings(**changes))
+    for _ in range(2):
+        with pytest.raises(EventError) as error:
+            stream.push('evt3', width, height, 0, 0, HOST_NS, b'')
+        assert str(error.value) == message
+    assert stream.counts == StreamCounts()
+
+
+@pytest.mark.parametrize('region', [
+    (0, 0, 0, 0), (-1, 0, 28, 28), (150, 0, 28, 28), (0, 0, 28, 200), (0, 0, -5, -5)])
+@pytest.mark.parametrize('centring', [False, True])
+def test_a_region_outside_the_sensor_is_refused_in_one_line(region, centring):
+    stream = EventStream(settings(region=region, centring=centring))
+    with pytest.raises(EventError) as error:
+        stream.push('evt3', WIDTH, HEIGHT, 0, 0, HOST_NS, b'')
+    assert str(error.value) == (
+        f'region is {region}, accepted is left, top, width and height of a part of the sensor of '
+        f'{WIDTH} x {HEIGHT} pixels')
+
+
+def test_a_camera_in_order_has_no_faults():
+    stream = EventStream(settings())
+    seen(stream, packets(26))
+    assert stream.counts.words > 1000 and stream.counts.faults() == ()
+
+
+def test_what_is_wrong_with_a_stream_is_said():
+    stream = EventStream(settings())
+    sent = list(packets(26))
+    for seq, stamp_ns, payload in sent[:5]:
+        words = np.frombuffer(payload, np.uint16)
+        padded = np.concatenate((words, np.full(30, 0xB000, np.uint16)))
+        stream.push('evt3', WIDTH, HEIGHT, seq, 0, stamp_ns, padded.tobytes())
+    before = stream.counts
+    line, = before.faults()
+    assert line == f'150 of {before.words:,} words of events are unknown'
+    stream.push('evt3', WIDTH, HEIGHT, 5, 0, HOST_NS, sent[5][2] + bytes(1))
+    stream.push('evt3', WIDTH, HEIGHT, 8, 0, HOST_NS, np.array(
+        [0x0001, 0x8000, 0x6000, 0x0001, 0x2400, 0x2001], np.uint16).tobytes())
+    recent = stream.counts.since(before)
+    assert recent.faults() == (
+        '2 packets of events are missing by their seq',
+        '1 of 2 packets of events end within a word',
+        f'1 of {recent.events + 1:,} events lie outside the sensor')
+    assert stream.counts.since(stream.counts).faults() == ()
+
+
+@pytest.mark.parametrize('encoding', EVENT_ENCODINGS)
+def test_garbage_is_never_in_order(encoding):
+    stream = EventStream(settings())
+    random = np.random.default_rng(0)
+    for seq in range(20):
+        stream.push(encoding, WIDTH, HEIGHT, seq, 0, HOST_NS, random.bytes(4000))
+    assert stream.counts.faults()
 
 
 def test_what_is_refused_changes_nothing():

@@ -16,6 +16,7 @@ from topspark_ros.streams.events import (
     count_image,
     spike_train,
 )
+from topspark_ros.streams.events.windows import LATE_NS
 
 
 def at(times, x=0, y=0, p=0):
@@ -71,13 +72,47 @@ def test_time_windows_do_not_depend_on_packets(times, sizes, maximum):
 @given(times=st.lists(st.integers(-2**63, 2**63 - 1), max_size=30),
        sizes=st.lists(st.integers(0, 9), max_size=6))
 def test_any_times_lose_no_event_uncounted(times, sizes):
-    windows = TimeWindows(50_000_000)
-    finished = pushed(windows, at(times), sizes)
-    windows.reset()
-    assert sum(len(one.events) for one in finished) + windows.discarded == len(times)
+    for windows in (TimeWindows(50_000_000), CountWindows(3)):
+        finished = pushed(windows, at(times), sizes)
+        windows.reset()
+        assert sum(len(one.events) for one in finished) + windows.discarded == len(times)
+        assert_steps_ascend(finished)
+
+
+def assert_steps_ascend(finished):
     for one in finished:
         steps, _ = spike_train(one, EventGrid(4, 4), 10)
         assert (np.diff(steps) >= 0).all() and 0 <= steps[0] and steps[-1] <= 9
+
+
+@pytest.mark.parametrize('first, last', [
+    (2**63 - 3, -2**63 + 6), (-2**63, -2**63 + 9), (2**63 - 10, 2**63 - 1), (-5, 4)])
+def test_windows_go_on_where_64_bits_of_time_end(first, last):
+    """Nothing is a restart there, and no event starts a window of its own."""
+    times = [(first + k + 2**63) % 2**64 - 2**63 for k in range(10)]
+    assert times[-1] == last
+    windows = TimeWindows(4)
+    finished = windows.push(at(times))
+    assert [len(one.events) for one in finished] == [4, 4] and windows.resets == 0
+    assert_steps_ascend(finished)
+
+
+def test_a_window_over_years_is_cut_into_parts_of_its_time():
+    year_ns = 365 * 86_400 * 10**9
+    (only,) = CountWindows(56).push(at(np.arange(56) * year_ns, np.arange(56) % 8))
+    steps, _ = spike_train(only, EventGrid(8, 8), 350)
+    np.testing.assert_allclose(steps, np.arange(56) * 350 / 55, atol=1)
+
+
+def test_count_windows_start_again_where_time_goes_back():
+    windows = CountWindows(4)
+    late = 200_000_001 - LATE_NS
+    assert [one.start for one in windows.push(at([200_000_000, 200_000_001, late, 200_000_002]))] \
+        == [late]
+    assert windows.push(at([200_000_003, 200_000_004])) == [] and windows.resets == 0
+    (only,) = windows.push(at([5, 6, 7, 8, 9]))
+    assert (only.start, only.end) == (5, 9)
+    assert (windows.resets, windows.discarded) == (1, 2)
 
 
 def test_a_cap_discards_and_counts():
@@ -123,7 +158,9 @@ def test_count_windows_do_not_depend_on_packets(count, total, sizes):
     (lambda: TimeWindows(0), 'duration_ns is 0, accepted is 1 or more'),
     (lambda: TimeWindows(1, 0), 'max_events is 0, accepted is 1 or more'),
     (lambda: CountWindows(0), 'count is 0, accepted is 1 or more'),
-    (lambda: EventGrid(0, 480), 'width is 0, accepted is 1 to 65535'),
+    (lambda: EventGrid(0, 480), 'width is 0, accepted is 1 to 65535 pixels'),
+    (lambda: EventGrid(8192, 8192),
+     'width x height is 8192 x 8192, accepted is up to 16777216 pixels'),
     (lambda: EventGrid(640, 480, rows=0), 'rows is 0, accepted is 1 to 65535'),
     (lambda: EventGrid(640, 480, region=(600, 0, 41, 480)),
      'region is (600, 0, 41, 480), accepted is left, top, width and height of a part of the '

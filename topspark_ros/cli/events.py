@@ -20,7 +20,7 @@ from topspark_ros.streams.event_bags import EventPacket, event_topics, read_pack
 from topspark_ros.streams.events import (
     DecoderCounts, EventDecoder, EventError, Window, hot_pixels, window_picture,
 )
-from topspark_ros.streams.events.filtering import pixel_count
+from topspark_ros.streams.events.decoders import pixel_count
 from topspark_ros.streams.events.windows import MAX_EVENTS, joined
 
 SUMMARY = ('Show what a recording of event cameras holds: rates, gaps, discards and hot pixels in '
@@ -33,6 +33,7 @@ RECORDING_SLICE_NS = 100_000_000    # of the recording's clock, for the peaks of
 COURSE_POINTS = 1000         # of the rate in the picture, at most
 NAMED_PIXELS = 5             # in the table, the hottest ones
 PROGRESS_STEP = 64           # packets
+LONGEST_PAUSE_NS = 3_600_000_000_000    # of sensor time; more is a jump of the clock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_output('--output', arguments.output, PICTURES)
     window_ns = max(1, round(arguments.window * 1e9))
     topics = event_topics(arguments.bag, arguments.topic)
-    cameras = []
+    cameras, refused = [], Counter()
     console = Console(highlight=False)
     with Progress(TextColumn('{task.description}', markup=False), BarColumn(), MofNCompleteColumn(),
                   TimeRemainingColumn(), console=console, transient=True,
@@ -62,12 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
         for topic, total in topics.items():
             packets = progress.add_task(topic, total=total)
             cameras += read_cameras(
-                arguments.bag, topic, total, window_ns,
+                arguments.bag, topic, total, window_ns, refused,
                 lambda count, task=packets: progress.update(task, completed=count))
+    if refused and not cameras:
+        raise UsageError(f'{arguments.bag}: {next(iter(refused))}')
     if not cameras:
         raise UsageError(f'{arguments.bag}: 0 packets in {", ".join(topics)}, accepted is 1 or '
                          'more')
     console.print(_table(arguments.bag.name, cameras))
+    for line, packets in refused.items():
+        print(f'{line} (packets refused: {packets:,})')
     for topic in sorted(topics.keys() - {camera.name for camera in cameras}):
         print(f'{topic}: no packets')
     with writing('--output', arguments.output, 'file'):
@@ -77,11 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_cameras(path: Path, topic: str, packets: int, window_ns: int,
+def read_cameras(path: Path, topic: str, packets: int, window_ns: int, refused: Counter[str],
                  report: Callable[[int], object]) -> list[Camera]:
     """What the cameras on a topic have sent: one for each encoding and size, mostly one.
 
     packets: on the topic; windows for the picture begin at evenly spread ones.
+    refused: takes what is wrong with packets of no camera that can be, and how many they are.
     report: called with the number of packets so far, now and then.
     """
     cameras = {}
@@ -92,7 +98,8 @@ def read_cameras(path: Path, topic: str, packets: int, window_ns: int,
             if kind not in cameras:
                 cameras[kind] = Camera(topic, *kind, window_ns, places)
         except EventError as error:
-            raise UsageError(f'{path}: {topic}: {error}') from None
+            refused[f'{topic}: {error}'] += 1
+            continue
         cameras[kind].add(place, packet)
         if place % PROGRESS_STEP == 0:
             report(place)
@@ -200,10 +207,11 @@ class Camera:
 class SensorClock:
     """Sensor time since the first event, which goes on where the sensor has started again.
 
-    restart_ns: a larger step back is a new start.
+    restart_ns: a larger step back is a new start, as is a step ahead of more than an hour.
 
     duration_ns: from the first event to the last.
     steps_back, largest_step_back_ns: from one event to the next.
+    jumps_ahead, largest_jump_ahead_ns: the same, of more than an hour.
     """
 
     def __init__(self, restart_ns: int):
@@ -211,6 +219,7 @@ class SensorClock:
         self._last = None
         self._elapsed = 0
         self.duration_ns = self.steps_back = self.largest_step_back_ns = 0
+        self.jumps_ahead = self.largest_jump_ahead_ns = 0
 
     def advance(self, times: np.ndarray) -> np.ndarray:
         """Times of events as time since the first one, ns, (events,) int64."""
@@ -220,6 +229,11 @@ class SensorClock:
             self.steps_back += back.size
             self.largest_step_back_ns = max(self.largest_step_back_ns, -int(back.min()))
             steps[steps < -self._restart_ns] = 0
+        ahead = steps[steps > LONGEST_PAUSE_NS]
+        if ahead.size:
+            self.jumps_ahead += ahead.size
+            self.largest_jump_ahead_ns = max(self.largest_jump_ahead_ns, int(ahead.max()))
+            steps[steps > LONGEST_PAUSE_NS] = 0
         elapsed = self._elapsed + np.cumsum(steps)
         self._last, self._elapsed = times[-1], elapsed[-1]
         self.duration_ns = max(self.duration_ns, int(elapsed.max()))
@@ -296,9 +310,9 @@ def _table(title: str, cameras: Sequence[Camera]) -> Table:
 def _rows(camera: Camera) -> list[tuple[str, str]]:
     """What a figure is called, and the figure."""
     counts = camera.counts
-    back = f'{camera.clock.steps_back:,}'
-    if camera.clock.steps_back:
-        back += f', {_duration(camera.clock.largest_step_back_ns)} at most'
+    clock = camera.clock
+    back = _steps(clock.steps_back, clock.largest_step_back_ns)
+    ahead = _steps(clock.jumps_ahead, clock.largest_jump_ahead_ns)
     hot, share = camera.hot_pixels()
     named = [f'({x}, {y}): {rate:,.0f} events/s' for x, y, rate in hot[:NAMED_PIXELS]]
     return [
@@ -319,8 +333,11 @@ def _rows(camera: Camera) -> list[tuple[str, str]]:
          if counts.events else '–'),
         ('gaps in seq', f'{counts.gaps:,}, {counts.lost_packets:,} packets lost'),
         ('steps back in time', back),
+        ('jumps ahead in time', ahead),
         ('events outside the sensor', f'{counts.outside:,}'),
-        ('invalid words or events', f'{counts.invalid:,}'),
+        ('unknown words or invalid events', f'{counts.invalid:,} of {counts.words:,}'),
+        ('words before a time', f'{counts.untimed:,}'),
+        ('events too many for a packet', f'{counts.excess:,}'),
         ('truncated packets', f'{counts.truncated:,}'),
         ('hot pixels', '\n'.join([f'{len(hot):,}, {share:.1%} of the events', *named])
          if hot else 'none'),
@@ -331,6 +348,10 @@ def _rates(name: str, slice_ns: int, rates: tuple[float, float],
            text: Callable[[float], str]) -> list[tuple[str, str]]:
     cells = ['–' if math.isnan(rate) else text(rate) for rate in rates]
     return [(name, cells[0]), (f'  in the fullest {slice_ns // 1_000_000} ms', cells[1])]
+
+
+def _steps(count: int, largest_ns: int) -> str:
+    return f'{count:,}' + (f', {_duration(largest_ns)} at most' if count else '')
 
 
 def _duration(duration_ns: int) -> str:

@@ -1,7 +1,7 @@
 """Event-camera packets to events: one decoder for each (encoding, width, height).
 
-The encodings are those of event_camera_msgs/msg/EventPacket. Some of them carry registers from
-packet to packet, so packets go to their decoder in order and once.
+The encodings are those of event_camera_msgs/msg/EventPacket, named as drivers name them. Some of
+them carry registers from packet to packet, so packets go to their decoder in order and once.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ EVENT = np.dtype([('x', 'u2'), ('y', 'u2'), ('p', 'u1'), ('t', 'i8')], align=Tru
 TRIGGER = np.dtype([('edge', 'u1'), ('id', 'u1'), ('t', 'i8')], align=True)
 
 MAX_SIDE = 65535      # of a sensor, pixels
+MAX_PIXELS = 1 << 24  # of a sensor; filters and pictures take tens of bytes for each
 MAX_LOSS = 1 << 31    # packets; a larger step of `seq` is a restart
 
 Buffer = Union[bytes, bytearray, memoryview, array, np.ndarray]
@@ -38,9 +39,12 @@ class _Encoding(NamedTuple):
     events_per_word: int  # at most
 
 
-_UINT16, _INT64 = np.dtype(np.uint16), np.dtype(np.int64)  # NumPy looks types up each time
+# NumPy looks types up each time.
+_UINT16, _UINT32, _INT64 = np.dtype(np.uint16), np.dtype(np.uint32), np.dtype(np.int64)
 
 _ENCODINGS = {
+    'evt2': _Encoding(kernels.decode_evt2, _UINT32, 1),
+    'evt21': _Encoding(kernels.decode_evt21, _INT64, 32),
     'evt3': _Encoding(kernels.decode_evt3, _UINT16, 12),
     'libcaer_cmp': _Encoding(kernels.decode_libcaer_cmp, _UINT16, 8),
     'libcaer': _Encoding(kernels.decode_libcaer, _INT64, 1),
@@ -55,10 +59,18 @@ _NO_TRIGGERS = np.empty(0, TRIGGER)
 class DecoderCounts(NamedTuple):
     """What a decoder has met so far.
 
-    packets, events, triggers: decoded.
+    packets: decoded.
+    words: in them; an event each of libcaer and mono.
+    events, triggers: decoded.
     outside: events dropped because they lie outside the sensor.
-    invalid: evt3 words with an unknown code, each at the cost of the rest of its packet; libcaer
-        events marked as invalid, which are dropped.
+    invalid: words with a code that the encoding does not know, and events that libcaer has marked
+        as invalid. Such a word is skipped. OTHERS and CONTINUED, which hold data of the vendor's
+        own, are passed over and not counted.
+    untimed: words skipped because they came before the time was known, at the beginning and after
+        lost packets: before a TIME_HIGH and a TIME_LOW after it (evt3), or before a TIME_HIGH
+        (evt2, evt21).
+    excess: events and triggers dropped because a packet holds more than MAX_PACKET_EVENTS or
+        MAX_PACKET_TRIGGERS.
     truncated: packets whose last bytes were too few for a word; those bytes are dropped.
     wraps: overflows of the sensor's clock, made good.
     gaps: times that `seq` did not go up by one; registers were reset.
@@ -66,14 +78,28 @@ class DecoderCounts(NamedTuple):
     """
 
     packets: int
+    words: int
     events: int
     triggers: int
     outside: int
     invalid: int
+    untimed: int
+    excess: int
     truncated: int
     wraps: int
     gaps: int
     lost_packets: int
+
+
+def pixel_count(width: int, height: int) -> int:
+    """Pixels of a sensor; EventError for a size that is none, or needs too much memory."""
+    for field, value in (('width', width), ('height', height)):
+        if not 1 <= value <= MAX_SIDE:
+            raise EventError(f'{field} is {value}, accepted is 1 to {MAX_SIDE} pixels')
+    if width * height > MAX_PIXELS:
+        raise EventError(f'width x height is {width} x {height}, accepted is up to '
+                         f'{MAX_PIXELS} pixels')
+    return width * height
 
 
 class EventDecoder:
@@ -90,9 +116,7 @@ class EventDecoder:
         if encoding not in _ENCODINGS:
             raise EventError(f'encoding is {encoding!r}, accepted is one of '
                              f'{", ".join(EVENT_ENCODINGS)}')
-        for field, value in (('width', width), ('height', height)):
-            if not 1 <= value <= MAX_SIDE:
-                raise EventError(f'{field} is {value}, accepted is 1 to {MAX_SIDE} pixels')
+        pixel_count(width, height)
         self._kernel, self._word, self._events_per_word = _ENCODINGS[encoding]
         self._scratch = np.empty(2, _INT64)
         self._next_seq = None
@@ -111,12 +135,12 @@ class EventDecoder:
         """The events and the triggers of one packet, in the order that they were sent.
 
         payload: the packet's bytes, contiguous.
-        time_base: of the packet, ns; evt3 has its own.
+        time_base: of the packet, ns; evt2, evt21 and evt3 have their own.
         seq: of the packet. Unless it is the last one plus one, packets were lost or the driver
             has started again: the decoder then begins anew. None: not known.
 
         Returns arrays of EVENT and of TRIGGER, the caller's own. Whatever the bytes are, no event
-        lies outside the sensor.
+        lies outside the sensor. Times are modulo 2^64 ns.
         """
         if seq is not None:
             if seq != self._next_seq and self._next_seq is not None:
@@ -134,21 +158,24 @@ class EventDecoder:
         if time_base >= 1 << 63:  # uint64 in the message
             time_base -= 1 << 64
 
-        if self._events_per_word == 1:
-            out = np.empty(2 * words.size, _INT64)
+        size = words.size
+        room = 2 * (min(self._events_per_word * size, kernels.MAX_PACKET_EVENTS) + 1
+                    + min(size, kernels.MAX_PACKET_TRIGGERS))
+        if self._events_per_word == 1:    # as many as there is room for: not worth a copy
+            out = np.empty(room, _INT64)
             count = self._kernel(words, out, self._state, time_base)
-            return np.ndarray(count, EVENT, out), _NO_TRIGGERS
-
-        room = 2 * (self._events_per_word * words.size + 1)
-        if self._scratch.size < room:
-            self._scratch = np.empty(room, _INT64)
-        count = self._kernel(words, self._scratch, self._state, time_base)
-        # Copied as numbers: NumPy copies structures field by field.
-        events = np.ndarray(count, EVENT, self._scratch[:2 * count].copy())
+            events = np.ndarray(count, EVENT, out)
+        else:
+            if self._scratch.size < room:
+                self._scratch = np.empty(room, _INT64)
+            out = self._scratch
+            count = self._kernel(words, out, self._state, time_base)
+            # Copied as numbers: NumPy copies structures field by field.
+            events = np.ndarray(count, EVENT, out[:2 * count].copy())
         trigger_count = self._state[kernels.TRIGGERS_NOW]
         if not trigger_count:
             return events, _NO_TRIGGERS
-        return events, self._scratch[-2 * trigger_count:].copy().view(TRIGGER)[::-1]
+        return events, out[-2 * trigger_count:].copy().view(TRIGGER)[::-1]
 
     def _whole_words(self, payload: Buffer) -> np.ndarray:
         data = np.frombuffer(bytes(payload) + bytes(1), np.uint8)[:-1]

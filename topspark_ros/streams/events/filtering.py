@@ -10,12 +10,11 @@ import numpy as np
 
 from topspark_ros.engine.kernels.compilation import entry_point, kernel
 
-from .decoders import EVENT, MAX_SIDE, EventError
+from .decoders import EVENT, EventError, pixel_count
 
 HOT_RATE_HZ = 100.0          # of one pixel, events a second of sensor time
 HOT_PERIOD_NS = 100_000_000  # of sensor time
 BURST_NS = 100_000_000       # of sensor time, whose worth of events the limiter lets pass at once
-MAX_PIXELS = 1 << 26         # of a sensor; HotPixelFilter takes up to 17 bytes for each
 MAX_RATE_HZ = 1e10           # that the limiter's integers have room for
 
 _REACH = 2           # rows and columns around a pixel that are its surroundings
@@ -140,17 +139,6 @@ def hot_pixels(counts: np.ndarray, duration_ns: int) -> np.ndarray:
     found = found[:find_hot(counts, width, height, least, found)]
     found = found[np.argsort(-counts[found], kind='stable')]
     return np.stack((found % width, found // width), axis=1)
-
-
-def pixel_count(width: int, height: int) -> int:
-    """Pixels of a sensor; EventError for a size that needs more memory than any sensor would."""
-    for field, value in (('width', width), ('height', height)):
-        if not 1 <= value <= MAX_SIDE:
-            raise EventError(f'{field} is {value}, accepted is 1 to {MAX_SIDE} pixels')
-    if width * height > MAX_PIXELS:
-        raise EventError(f'width x height is {width} x {height}, accepted is up to '
-                         f'{MAX_PIXELS} pixels')
-    return width * height
 
 
 def _least_hot(max_rate_hz: float, duration_ns: int) -> int:

@@ -13,26 +13,48 @@ from __future__ import annotations
 import numpy as np
 
 from topspark_ros.engine.kernels.compilation import entry_point, kernel
+from topspark_ros.engine.kernels.vectors import lowest_bit
 
 # Places in `state`: counters (in the order of DecoderCounts), the sensor's size, how many triggers
 # the last packet held, registers.
-PACKETS, EVENTS, TRIGGERS, OUTSIDE, INVALID, TRUNCATED, WRAPS, GAPS, LOST_PACKETS = range(9)
-WIDTH, HEIGHT, TRIGGERS_NOW = 9, 10, 11
-X, Y, POLARITY, TIME_HIGH, TIME_LOW, TIME_VALID, EPOCH = range(12, 19)
+(PACKETS, WORDS, EVENTS, TRIGGERS, OUTSIDE, INVALID, UNTIMED, EXCESS, TRUNCATED, WRAPS, GAPS,
+ LOST_PACKETS) = range(12)
+WIDTH, HEIGHT, TRIGGERS_NOW = 12, 13, 14
+X, Y, POLARITY, TIME_HIGH, TIME_LOW, TIME_VALID, ORDER, EPOCH = range(15, 23)
 COUNTERS = slice(PACKETS, LOST_PACKETS + 1)
 REGISTERS = slice(X, EPOCH + 1)
 STATE_SIZE = EPOCH + 1
 
+MAX_PACKET_EVENTS = 1 << 23    # that are kept of one packet: 134 MB
+MAX_PACKET_TRIGGERS = 1 << 16
+
 _0, _1, _2, _3, _7 = (np.uint64(n) for n in (0, 1, 2, 3, 7))
+_LAST = np.uint64(MAX_PACKET_EVENTS)    # place in `out` of an event that is not kept
 _BLOCK = 256            # events of libcaer that are checked at once: they stay in the first cache
 _TIME_STEP_BACK = 10    # a smaller TIME_HIGH of evt3 is a wrap from this difference on
+_HALF_CLOCK = 1 << 27   # the same of evt2 and evt21, whose TIME_HIGH has 28 bits
 _EVERY_WORD = 0x0001000100010001
+
+# The known codes of words, as bits. OTHERS and CONTINUED (7, 14 and 15 of evt3; 14 and 15 of evt2
+# and evt21) hold data of the vendor's own, and are passed over.
+_EVT3_CODES = 0b1100010111111101
+_EVT2_CODES = 0b1100010100000011
 
 
 @kernel
 def _put(out, n, x, y, polarity, t):
+    n = min(n, _LAST)
     out[_2 * n] = x | y << 16 | polarity << 32
     out[_2 * n + _1] = t
+
+
+@kernel
+def _put_trigger(out, count, edge, number, t):
+    """Triggers stand at the end of `out`, the last one first. Returns their number."""
+    if count < MAX_PACKET_TRIGGERS:
+        out[out.size - 2 * count - 2] = edge | number << 8
+        out[out.size - 2 * count - 1] = t
+    return count + 1
 
 
 @kernel
@@ -43,11 +65,16 @@ def _four(words, i):
 
 
 @kernel
-def _counted(state, n):
-    """The number of events of a packet, after it was counted."""
+def _counted(state, words, events, inside, triggers):
+    """The number of events of a packet that are kept, after all of it was counted."""
+    kept, state[TRIGGERS_NOW] = min(inside, MAX_PACKET_EVENTS), min(triggers, MAX_PACKET_TRIGGERS)
     state[PACKETS] += 1
-    state[EVENTS] += n
-    return n
+    state[WORDS] += words
+    state[EVENTS] += kept
+    state[TRIGGERS] += state[TRIGGERS_NOW]
+    state[OUTSIDE] += events - inside
+    state[EXCESS] += inside - kept + triggers - state[TRIGGERS_NOW]
+    return kept
 
 
 @kernel
@@ -57,10 +84,11 @@ def is_wrap(high, previous):
 
 @entry_point
 def decode_evt3(words, out, state, time_base):
-    """Decode uint16 words; `out` has room for 12 events a word and one more. `time_base` is unused.
+    """Decode uint16 words, with up to 12 events each. `time_base` is unused.
 
-    Returns the number of events. state[TRIGGERS_NOW] triggers stand at the end of `out`, the last
-    one first, each as edge | id << 8 and time.
+    `out` has room for the events and the triggers that there may be, as far as they are kept, and
+    one event more. Returns the number of events. state[TRIGGERS_NOW] triggers stand at the end of
+    `out`, the last one first, each as edge | id << 8 and time. The same holds for all decoders.
     """
     width, height = state[WIDTH], state[HEIGHT]
     x, y, polarity = state[X], state[Y], state[POLARITY]
@@ -84,6 +112,10 @@ def decode_evt3(words, out, state, time_base):
                 state[WRAPS] += 1
             high = value
             high_seen = True
+        else:
+            is_known = _EVT3_CODES >> (word >> 12) & 1
+            state[UNTIMED] += is_known
+            state[INVALID] += 1 - is_known
         i += _1
 
     base = (epoch << 24 | high << 12) * 1000
@@ -140,27 +172,129 @@ def decode_evt3(words, out, state, time_base):
             while i < size and (words[i] >> 12 == 7 or words[i] >= 0xE000):
                 i += _1
         elif code == 10:
-            trigger_count += 1
-            out[out.size - 2 * trigger_count] = value & 1 | value >> 8 << 8
-            out[out.size - 2 * trigger_count + 1] = t
+            trigger_count = _put_trigger(out, trigger_count, value & 1, value >> 8, t)
         else:
             state[INVALID] += 1
-            i = size
     state[X], state[Y], state[POLARITY] = x, y, polarity
     state[TIME_HIGH], state[TIME_LOW], state[EPOCH] = high, (t - base) // 1000, epoch
     state[TIME_VALID] = valid
-    state[TRIGGERS_NOW] = trigger_count
-    state[TRIGGERS] += trigger_count
-    state[OUTSIDE] += seen - np.int64(n)
-    return _counted(state, np.int64(n))
+    return _counted(state, words.size, seen, np.int64(n), trigger_count)
+
+
+@kernel
+def _time_high(state, value, high, epoch):
+    """The epoch with a new TIME_HIGH of evt2 or evt21."""
+    wraps = high - value > _HALF_CLOCK
+    state[WRAPS] += wraps
+    return epoch + wraps
+
+
+@entry_point
+def decode_evt2(words, out, state, time_base):
+    """Decode uint32 words, with one event each at most. `time_base` is unused."""
+    width, height = state[WIDTH], state[HEIGHT]
+    high, epoch = state[TIME_HIGH], state[EPOCH]
+    size = np.uint64(words.size)
+    i = n = _0
+    seen = trigger_count = 0
+    while i < size and not state[TIME_VALID]:
+        code = np.int64(words[i]) >> 28
+        state[TIME_VALID] = code == 8
+        is_known = _EVT2_CODES >> code & 1
+        state[UNTIMED] += is_known & (code != 8)
+        state[INVALID] += 1 - is_known
+        i += np.uint64(code != 8)
+
+    while i < size:
+        # Events, and TIME_HIGH that goes on.
+        while i < size:
+            word = np.int64(words[i])
+            code, value = word >> 28, word & 0xFFFFFFF
+            is_event, is_high = code <= 1, (code == 8) & (value >= high)
+            if not is_event | is_high:
+                break
+            high = value if is_high else high
+            x, y = word >> 11 & 0x7FF, word & 0x7FF
+            _put(out, n, x, y, code & 1, (epoch << 34 | high << 6 | word >> 22 & 0x3F) * 1000)
+            n += np.uint64(is_event & (x < width) & (y < height))
+            seen += is_event
+            i += _1
+        if i == size:
+            break
+
+        word = np.int64(words[i])
+        code, value = word >> 28, word & 0xFFFFFFF
+        i += _1
+        if code == 8:
+            epoch, high = _time_high(state, value, high, epoch), value
+        elif code == 10:
+            t = (epoch << 34 | high << 6 | word >> 22 & 0x3F) * 1000
+            trigger_count = _put_trigger(out, trigger_count, word & 1, word >> 8 & 0x1F, t)
+        elif code < 14:
+            state[INVALID] += 1
+    state[TIME_HIGH], state[EPOCH] = high, epoch
+    return _counted(state, words.size, seen, np.int64(n), trigger_count)
+
+
+@kernel
+def _halves(word, is_below):
+    """The head of an evt21 word, made as a word of evt2, and the pixels from its x on."""
+    upper, lower = word >> 32 & 0xFFFFFFFF, word & 0xFFFFFFFF
+    return (lower, upper) if is_below else (upper, lower)
+
+
+@kernel
+def _order_of_halves(words):
+    """1: heads stand above, -1: below, 0: not known. The other half of a TIME_HIGH is empty."""
+    above = below = 0
+    for word in words:
+        upper, lower = _halves(word, False)
+        above += (upper >> 28 == 8) & (lower == 0)
+        below += (lower >> 28 == 8) & (upper == 0)
+    return np.int64(above > below) - np.int64(above < below)
+
+
+@entry_point
+def decode_evt21(words, out, state, time_base):
+    """Decode int64 words, with up to 32 events each. `time_base` is unused."""
+    width, height = state[WIDTH], state[HEIGHT]
+    high, epoch, is_timed = state[TIME_HIGH], state[EPOCH], state[TIME_VALID] != 0
+    n = _0
+    seen = trigger_count = 0
+    if state[ORDER] == 0:
+        state[ORDER] = _order_of_halves(words)
+    if state[ORDER] == 0:
+        state[UNTIMED] += words.size
+        return _counted(state, words.size, 0, 0, 0)
+    is_below = state[ORDER] < 0
+    for word in words:
+        head, pixels = _halves(word, is_below)
+        code, value = head >> 28, head & 0xFFFFFFF
+        t = (epoch << 34 | high << 6 | head >> 22 & 0x3F) * 1000
+        if code == 8:
+            epoch, high, is_timed = _time_high(state, value, high, epoch), value, True
+        elif not _EVT2_CODES >> code & 1:
+            state[INVALID] += 1
+        elif not is_timed:
+            state[UNTIMED] += 1
+        elif code <= 1:
+            x, y = head >> 11 & 0x7FF, head & 0x7FF
+            bits = np.uint64(pixels)
+            while bits:
+                column = x + np.int64(lowest_bit(bits))
+                bits &= bits - _1
+                _put(out, n, column, y, code, t)
+                n += np.uint64((column < width) & (y < height))
+                seen += 1
+        elif code == 10:
+            trigger_count = _put_trigger(out, trigger_count, head & 1, head >> 8 & 0x1F, t)
+    state[TIME_HIGH], state[EPOCH], state[TIME_VALID] = high, epoch, is_timed
+    return _counted(state, words.size, seen, np.int64(n), trigger_count)
 
 
 @entry_point
 def decode_libcaer_cmp(words, out, state, time_base):
-    """Decode uint16 words; `out` has room for 8 events a word and one more.
-
-    Returns the number of events.
-    """
+    """Decode uint16 words, with up to 8 events each."""
     width, height = state[WIDTH], state[HEIGHT]
     x, y, polarity = state[X], state[Y], state[POLARITY]
     size = np.uint64(words.size)
@@ -208,9 +342,10 @@ def decode_libcaer_cmp(words, out, state, time_base):
                 n += np.uint64(is_set & (x < width) & (y + bit < height))
                 seen += is_set
             y = y + 8 & 0xFFFF
+        else:
+            state[INVALID] += 1
     state[X], state[Y], state[POLARITY] = x, y, polarity
-    state[OUTSIDE] += seen - np.int64(n)
-    return _counted(state, np.int64(n))
+    return _counted(state, words.size, seen, np.int64(n), 0)
 
 
 @kernel
@@ -236,9 +371,11 @@ def _decode_clean(words, out, width, height, time_base):
 
 @entry_point
 def decode_libcaer(words, out, state, time_base):
-    """Decode int64 words; `out` has room for an event a word. Returns the number of events."""
+    """Decode int64 words, with one event each."""
     width, height = state[WIDTH], state[HEIGHT]
-    n = 0
+    state[EXCESS] += max(words.size - MAX_PACKET_EVENTS, 0)
+    words = words[:MAX_PACKET_EVENTS]
+    n = seen = 0
     previous = words[0] >> 32 if words.size else 0
     for start in range(0, words.size, _BLOCK):
         block = words[start:start + _BLOCK]
@@ -246,6 +383,7 @@ def decode_libcaer(words, out, state, time_base):
         previous = block[-1] >> 32
         if in_order and _decode_clean(block, out[2 * n:], width, height, time_base):
             n += block.size
+            seen += block.size
             continue
         previous = words[max(start - 1, 0)] >> 32
         for word in block:
@@ -256,21 +394,21 @@ def decode_libcaer(words, out, state, time_base):
             previous = t
             if word & 1 == 0:
                 state[INVALID] += 1
-            elif x >= width or y >= height:
-                state[OUTSIDE] += 1
-            else:
-                _put(out, np.uint64(n), x, y, word >> 1 & 1, time_base + t * 1000)
-                n += 1
-    return _counted(state, n)
+                continue
+            _put(out, np.uint64(n), x, y, word >> 1 & 1, time_base + t * 1000)
+            n += (x < width) & (y < height)
+            seen += 1
+    return _counted(state, words.size, seen, n, 0)
 
 
 @entry_point
 def decode_mono(words, out, state, time_base):
-    """Decode int64 words; `out` has room for an event a word. Returns the number of events."""
+    """Decode int64 words, with one event each."""
+    state[EXCESS] += max(words.size - MAX_PACKET_EVENTS, 0)
+    words = words[:MAX_PACKET_EVENTS]
     n = _0
     for word in words:
         x, y = word >> 32 & 0xFFFF, word >> 48 & 0x7FFF
         _put(out, n, x, y, word >> 63 & 1, time_base + (word & 0xFFFFFFFF))
         n += np.uint64((x < state[WIDTH]) & (y < state[HEIGHT]))
-    state[OUTSIDE] += words.size - np.int64(n)
-    return _counted(state, np.int64(n))
+    return _counted(state, words.size, words.size, np.int64(n), 0)

@@ -11,7 +11,7 @@ import numpy as np
 from topspark_ros.engine import SpikeTrain
 from topspark_ros.engine.kernels.compilation import entry_point, kernel
 
-from .decoders import MAX_SIDE, EventError
+from .decoders import MAX_SIDE, EventError, pixel_count
 from .windows import Window
 
 
@@ -47,7 +47,8 @@ class EventGrid:
     by_polarity: bool = False
 
     def __post_init__(self) -> None:
-        for field in ('width', 'height', 'rows', 'columns'):
+        pixel_count(self.width, self.height)
+        for field in ('rows', 'columns'):
             value = getattr(self, field)
             if not 1 <= value <= MAX_SIDE:
                 raise EventError(f'{field} is {value}, accepted is 1 to {MAX_SIDE}')
@@ -110,9 +111,12 @@ def spike_train(
     inputs, channel = grid.places if places is None else places
     latest = np.full(2 * channel, -1)
     steps, neurons = np.empty((2, len(window.events)), np.int32)
+    # Parts of a window that lasts for years are counted in coarser units: they fit 64 bits then.
+    duration = window.end - window.start
+    coarse = max(0, (duration * timesteps).bit_length() - 63)
     count = bin_events(window.events.view(np.int64), *grid.cells, inputs,
-                       channel * grid.by_polarity, window.start, window.end, timesteps, latest,
-                       steps, neurons)
+                       channel * grid.by_polarity, window.start, max(1, duration >> coarse), coarse,
+                       timesteps, latest, steps, neurons)
     return SpikeTrain(steps[:count], neurons[:count])
 
 
@@ -135,13 +139,16 @@ def count_places(events, across, down, inputs, channel, image):
 
 
 @entry_point
-def bin_events(events, across, down, inputs, channel, start, end, timesteps, latest, steps,
-               neurons):
-    """Fill steps and neurons; returns how many spikes. latest: the last step of each input."""
+def bin_events(events, across, down, inputs, channel, start, duration, coarse, timesteps, latest,
+               steps, neurons):
+    """Fill steps and neurons; returns how many spikes.
+
+    duration: of the window, in units of 2^coarse ns. latest: the last step of each input.
+    """
     step = count = 0
     for i in range(events.size // 2):
-        elapsed = events[2 * i + 1] - start
-        step = min(max(step, elapsed * timesteps // (end - start)), timesteps - 1)
+        elapsed = events[2 * i + 1] - start >> coarse
+        step = min(max(step, elapsed * timesteps // duration), timesteps - 1)
         place = _place(events[2 * i], across, down, inputs, channel)
         if place >= 0 and latest[place] != step:
             latest[place] = step

@@ -13,7 +13,7 @@ import numpy as np
 
 from topspark_ros.engine.kernels.compilation import entry_point, kernel
 
-from .decoders import EVENT, MAX_SIDE, EventError
+from .decoders import EVENT, EventError, pixel_count
 
 MAX_INTERVAL_NS = 1_000_000_000  # between two frames: too long to guess what happened meanwhile
 MIN_CONTRAST_THRESHOLD = 0.01    # one pixel sends hundreds of events then
@@ -51,8 +51,8 @@ class EventCamera:
         self, width: int, height: int, contrast_threshold: float = 0.2,
         refractory_s: float = 0.001, noise_rate_hz: float = 0.0, seed: int = 0,
     ) -> None:
+        pixel_count(width, height)
         for field, value, low, high in (
-                ('width', width, 1, MAX_SIDE), ('height', height, 1, MAX_SIDE),
                 ('contrast_threshold', contrast_threshold, MIN_CONTRAST_THRESHOLD, math.inf),
                 ('refractory_s', refractory_s, 0, MAX_REFRACTORY_S),
                 ('noise_rate_hz', noise_rate_hz, 0, MAX_NOISE_RATE_HZ)):

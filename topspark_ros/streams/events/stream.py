@@ -62,20 +62,45 @@ class SeenWindow(NamedTuple):
 class StreamCounts(NamedTuple):
     """What a stream has come to so far.
 
-    packets, events: decoded.
+    packets, words, events: decoded.
     lost_packets: missing by their `seq`.
-    broken: packets that were truncated or broke off at an invalid word.
-    discarded: events outside the sensor, of stuck pixels, above the rate, too many for a window,
-        and of windows that lost packets left unfinished.
+    truncated, unknown_words, untimed_words, events_outside: as of DecoderCounts.
+    discarded: events of stuck pixels, above the rate, too many for a window or a packet, and of
+        windows that lost packets left unfinished.
     restarts: times that the camera started again, or another one took its place.
     """
 
     packets: int = 0
+    words: int = 0
     events: int = 0
     lost_packets: int = 0
-    broken: int = 0
+    truncated: int = 0
+    unknown_words: int = 0
+    untimed_words: int = 0
+    events_outside: int = 0
     discarded: int = 0
     restarts: int = 0
+
+    def since(self, earlier: StreamCounts) -> StreamCounts:
+        return StreamCounts(*(now - before for now, before in zip(self, earlier)))
+
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with the packets, one line each; none for a camera that is in order.
+
+        A camera whose packets begin to be heard in the middle sends some words before a time.
+        """
+        return tuple(line for is_wrong, line in (
+            (self.lost_packets, f'{self.lost_packets:,} packets of events are missing by their seq'),
+            (self.truncated,
+             f'{self.truncated:,} of {self.packets:,} packets of events end within a word'),
+            (self.unknown_words,
+             f'{self.unknown_words:,} of {self.words:,} words of events are unknown'),
+            (2 * self.untimed_words > self.words,
+             f'{self.untimed_words:,} of {self.words:,} words of events came before a time'),
+            (self.events_outside,
+             f'{self.events_outside:,} of {self.events + self.events_outside:,} events lie outside '
+             'the sensor'),
+        ) if is_wrong)
 
 
 class EventStream:
@@ -149,9 +174,9 @@ class _Camera:
     def counts(self) -> StreamCounts:
         decoded = self._decoder.counts
         return StreamCounts(
-            decoded.packets, decoded.events, decoded.lost_packets,
-            decoded.truncated + decoded.invalid,
-            decoded.outside + self._hot_pixels.discarded + self._limiter.discarded
+            decoded.packets, decoded.words, decoded.events, decoded.lost_packets,
+            decoded.truncated, decoded.invalid, decoded.untimed, decoded.outside,
+            decoded.excess + self._hot_pixels.discarded + self._limiter.discarded
             + self._windows.discarded + self._too_many,
             self._windows.resets)
 

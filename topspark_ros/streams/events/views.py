@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -54,13 +54,13 @@ class EventViewer:
         by_polarity: bool = False, centring: bool = True, size: int = 28,
     ) -> None:
         self._size, self._centring = size, centring
-        rows = columns = size
         region = region or (0, 0, width, height)
+        self._grid = EventGrid(width, height, region, size, size, by_polarity)
         if centring:
             longest = max(region[2:])
             rows, columns = (max(1, min(side, round(side * _WORK_SIDE / longest)))
                              for side in (region[3], region[2]))
-        self._grid = EventGrid(width, height, region, rows, columns, by_polarity)
+            self._grid = replace(self._grid, rows=rows, columns=columns)
 
     def view(self, window: Window) -> EventView:
         """One window. There are no spikes without an event in the region or, with `centring`,

@@ -12,6 +12,7 @@ from .decoders import EVENT, EventError
 
 LAST_NS = 2**63 - 1  # that a time can be
 MAX_EVENTS = 1_000_000  # a window, unless told otherwise: 16 MB
+LATE_NS = 100_000_000   # that an event of a window of so many events may be
 
 
 class Window(NamedTuple):
@@ -102,10 +103,13 @@ class TimeWindows:
 class CountWindows:
     """Cuts packets of events into windows of equally many events, one after the other.
 
+    An event that is late by up to LATE_NS joins the window that is open; where time goes back
+    further the sensor has started again, and so do the windows.
+
     count: events a window, 1 or more.
 
-    discarded: events in the windows that `reset` left unfinished.
-    resets: times that it was called.
+    discarded: events in the windows that `reset`, or time going back, left unfinished.
+    resets: times that `reset` was called, or sensor time went back.
     """
 
     def __init__(self, count: int) -> None:
@@ -113,6 +117,7 @@ class CountWindows:
         self.discarded = self.resets = 0
         self._parts: list[np.ndarray] = []
         self._count = 0
+        self._last = None    # time of the last event, ns
 
     def push(self, events: np.ndarray) -> list[Window]:
         """The windows that are finished now; later events are kept for the next call.
@@ -121,6 +126,24 @@ class CountWindows:
         """
         if not len(events):
             return []
+        times = events['t']
+        steps = np.diff(times, prepend=times[0] if self._last is None else self._last)
+        windows = []
+        begin = 0
+        for restart in np.flatnonzero(steps < -LATE_NS).tolist():
+            windows += self._cut(events[begin:restart])
+            self.reset()
+            begin = restart
+        self._last = times[-1]
+        return windows + self._cut(events[begin:])
+
+    def reset(self) -> None:
+        """Drop the open window, as after lost packets."""
+        self.resets += 1
+        self.discarded += self._count
+        self._parts, self._count, self._last = [], 0, None
+
+    def _cut(self, events: np.ndarray) -> list[Window]:
         self._parts.append(events)
         self._count += len(events)
         whole = self._count // self._size * self._size
@@ -131,12 +154,6 @@ class CountWindows:
         windows = (events[begin:begin + self._size] for begin in range(0, whole, self._size))
         return [Window(window, int(window['t'].min()), int(window['t'].max()) + 1, 0)
                 for window in windows]
-
-    def reset(self) -> None:
-        """Drop the open window, as after lost packets."""
-        self.resets += 1
-        self.discarded += self._count
-        self._parts, self._count = [], 0
 
 
 def joined(parts: list[np.ndarray]) -> np.ndarray:
@@ -158,9 +175,10 @@ def find_cuts(events, start, duration, cuts):
     count = 0
     for i in range(events.size // 2):
         t = events[2 * i + 1]
-        went_back = t < start - duration
-        if went_back or t >= start + duration:
-            start = t if went_back else start + (t - start) // duration * duration
+        elapsed = t - start    # modulo 2^64, as times are
+        went_back = elapsed < -duration
+        if went_back or elapsed >= duration:
+            start = t if went_back else start + elapsed // duration * duration
             cuts[count, 0], cuts[count, 1], cuts[count, 2] = i, start, went_back
             count += 1
     return count
