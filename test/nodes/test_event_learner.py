@@ -151,6 +151,34 @@ def test_what_cannot_be_decoded_is_counted_and_the_node_goes_on(rig, eye):
     rig.wait_for(lambda: int(rig.health(LEARNER, 'events: lost packets') or 0) >= 4)
 
 
+def test_sizes_that_are_none_are_refused_and_the_node_goes_on(rig, eye):
+    for count, (width, height) in enumerate(((0, 0), (2**32 - 1, 1), (65535, 65535)), 1):
+        rig.publish('events', EventPacket(width=width, height=height, encoding='evt3', seq=eye.seq),
+                    qos.EVENTS)
+        rig.wait_for(lambda: rig.refused(LEARNER, 'events') == count)
+    assert rig.health(LEARNER, 'frames failed') == '0'
+    before = len(eye.results)
+
+    def goes_on():
+        eye.show()
+        return len(eye.results) > before + 3
+    rig.wait_for(goes_on)
+
+
+def test_a_stream_with_unknown_words_is_never_in_order_in_silence(rig, eye):
+    encode = eye.encoder.encode
+    eye.encoder.encode = lambda events: encode(events) + bytes([0, 0xB0]) * 50
+    before = len(eye.results)
+
+    def is_said():
+        eye.show()
+        return len(eye.results) > before + 3 and rig.concern(LEARNER).startswith(
+            f'{rig.namespace}/events: ')
+    rig.wait_for(is_said)
+    assert rig.concern(LEARNER).endswith(' words of events are unknown')
+    assert int(rig.health(LEARNER, 'events: unknown words')) >= 50
+
+
 def test_the_debug_image_shows_the_window(rig, eye):
     pictures = rig.collect(Image, f'{LEARNER}/debug_image', qos.sensor(10))
 

@@ -328,6 +328,32 @@ def test_windows_of_events(events_bag):
     assert run.counts['labels'] == 15 and run.counts['labels of no frame'] == 0
     assert run.counts['labels too late'] == 0
     assert same(run, evaluate(events_bag, replace(FIXED, learner=learner)))
+    assert run.lost == ()
+
+
+def test_padding_and_packets_without_a_size_change_no_window_and_are_said(events_bag, rewritten):
+    learner = replace(LEARNER, event_window=0.16, event_least_count=20)
+
+    def damaged(time_ns, topic, message):
+        if topic == EVENTS.name:
+            words = message.events.view(np.uint16)
+            padded = np.insert(words, np.arange(0, words.size, 50), 0xB000).view(np.uint8)
+            for size in ((0, 0), (2**32 - 1, 1), (65535, 65535)) if message.seq == 7 else ():
+                nothing = replace(message, width=size[0], height=size[1])
+                yield time_ns, topic, message.__msgtype__, nothing
+            message = replace(message, events=padded)
+        yield time_ns, topic, message.__msgtype__, message
+
+    run = evaluate(rewritten(events_bag, damaged), replace(FIXED, learner=learner))
+    whole = evaluate(events_bag, replace(FIXED, learner=learner))
+    for field in ('stamp_ns', 'predicted', 'label', 'energy_j'):
+        np.testing.assert_array_equal(run.frames[field], whole.frames[field])
+    unknown = run.counts['events: unknown words']
+    assert unknown > 300 and run.counts['events: events'] == whole.counts['events: events']
+    assert run.lost == (
+        f'{EVENTS.name}: width is 0, accepted is 1 to 65535 pixels (refused 3 times)',
+        f'{EVENTS.name}: {unknown:,} of {run.counts["events: words"]:,} words of events are '
+        'unknown')
 
 
 def test_compressed_images(tmp_path, fixed):

@@ -13,9 +13,9 @@ from topspark_ros.streams.events import (
     EventStream,
     EventViewer,
     Evt3Encoder,
+    StreamCounts,
     Window,
 )
-from topspark_ros.streams.events.stream import StreamCounts
 
 WIDTH, HEIGHT = 160, 120
 FRAME_NS = 20_000_000

@@ -20,11 +20,12 @@ from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.perception.online import Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
 from topspark_ros.streams.backlog import Backlog
-from topspark_ros.streams.events import EventError, EventSettings, EventStream
+from topspark_ros.streams.events import EventError, EventSettings, EventStream, StreamCounts
 from topspark_ros.streams.images import ImageError
 from topspark_ros.streams.share import FrameShare
 from topspark_ros.streams.slot import LatestSlot
 
+RECENT_S = 10.0   # that a fault of the packets is told for
 POLL_S = 0.002    # between two looks for packets: a driver sends up to 1000 a second
 TURN_S = 0.1      # of decoding, after which what is finished is classified, and labels are heeded
 LEAST_PATIENCE_S = 1.0       # that a packet may wait at least: a machine stalls now and then
@@ -61,6 +62,9 @@ class Intake(Protocol):
 
     def take(self, timeout_s: float) -> Frame | None:
         """The next frame; None if none came in time. What is refused is counted."""
+
+    def fault(self) -> str:
+        """What is wrong with what came lately, empty if nothing."""
 
     def values(self) -> dict[str, object]:
         """More for the diagnostics."""
@@ -104,6 +108,9 @@ class ImageIntake:
         stamp_ns = conversions.stamp_ns(message.header.stamp)
         return Frame(sample, message.header, stamp_ns, stamp_ns, received_s)
 
+    def fault(self) -> str:
+        return ''
+
     def values(self) -> dict[str, object]:
         return {}
 
@@ -140,6 +147,7 @@ class EventIntake:
         patience_s = max(LEAST_PATIENCE_S, queue_depth * settings.window_ns * 1e-9)
         self._waiting: Backlog[tuple[EventPacket, float]] = Backlog(patience_s, MAX_WAITING_BYTES)
         self._discarded = self._lost = 0     # packets: before they were decoded, on their way
+        self._earlier = deque([(time.monotonic(), StreamCounts())])    # counts, the latest last
         self._windows: deque[Frame] = deque()
         self._queue_depth = queue_depth
         self._closed = False
@@ -166,14 +174,26 @@ class EventIntake:
             self._windows.clear()
         return None
 
+    def fault(self) -> str:
+        now_s = time.monotonic()
+        counts = self._counts()
+        while len(self._earlier) > 1 and now_s - self._earlier[1][0] > RECENT_S:
+            self._earlier.popleft()
+        faults = counts.since(self._earlier[0][1]).faults()
+        self._earlier.append((now_s, counts))
+        topic = self._node.resolve_topic_name(self.topic)
+        return f'{topic}: {"; ".join(faults)}' if faults else ''
+
     def values(self) -> dict[str, object]:
-        counts = self._stream.counts._replace(lost_packets=self._lost)
         return {f'events: {name.replace("_", " ")}': value
-                for name, value in counts._asdict().items()} | {
+                for name, value in self._counts()._asdict().items()} | {
                     'events: discarded packets': self._waiting.discarded}
 
     def close(self) -> None:
         self._closed = True
+
+    def _counts(self) -> StreamCounts:
+        return self._stream.counts._replace(lost_packets=self._lost)
 
     def _collect(self, now_s: float) -> None:
         for packet in self._packets.take():

@@ -55,8 +55,8 @@ class SnnLearner(ManagedNode):
     Subscribers:
         * image (sensor_msgs/Image: mono, colour, Bayer and YUV of 8 or 16 bits),
           image/compressed (sensor_msgs/CompressedImage) with `input: compressed`, or
-          events (event_camera_msgs/EventPacket: evt3, libcaer_cmp, libcaer, mono) with
-          `input: events`
+          events (event_camera_msgs/EventPacket: evt2, evt21, evt3, libcaer_cmp, libcaer, mono)
+          with `input: events`
         * label (topspark_ros/Label): teaches the frame with the same stamp, the window that the
           stamp lies in, all frames and windows within a span of time, or the next one
         * timestep_decision (topspark_ros/TimestepDecision): T, whether to learn, and the share
@@ -249,6 +249,7 @@ class SnnLearner(ManagedNode):
         level, message = diagnostics.OK, 'learning' if status.timesteps.learning else 'inferring'
         if share == 0.0:
             message = 'paused'
+        fault = self._intake.fault()
         if self._failures:
             level, message = diagnostics.ERROR, 'frames fail inside the node, see its log'
         elif share > 0.0 and not age_s * share < 2.0:      # of half the frames: 4 s
@@ -256,6 +257,9 @@ class SnnLearner(ManagedNode):
             level = diagnostics.WARN
             message = (f'no frame on {self._intake.topic} (publishers: {publishers}, '
                        f'received: {self._intake.received})')
+            message += f'; {fault}' if fault else ''
+        elif fault:
+            level, message = diagnostics.WARN, fault
         elif self._metering.fault:
             level, message = diagnostics.WARN, self._metering.fault
         elif self.diagnostics.rejected:

@@ -343,7 +343,8 @@ class Run:
             status=np.array(self._status, STATUS), decisions=tuple(self._decisions),
             receptive_fields=_receptive_fields(network),
             lost=(*self._bag.lost, *(line if times == 1 else f'{line} (refused {times} times)'
-                                     for line, times in self._refused.values())),
+                                     for line, times in self._refused.values()),
+                  *self._event_faults()),
             counts={
                 'messages': counts['messages'], 'frames': counts['received'],
                 'classified': totals.classified, 'left out': counts['skipped'],
@@ -356,6 +357,12 @@ class Run:
             } | self._event_counts(),
             bag_s=(self._end_ns - 1 - self._begin_ns) * 1e-9, took_s=math.nan)
 
+
+    def _event_faults(self) -> tuple[str, ...]:
+        if self._topics.kind != 'events':
+            return ()
+        return tuple(f'{self._topics.input.name}: {fault}'
+                     for fault in self._events.counts.faults())
 
     def _event_counts(self) -> dict[str, int]:
         if self._topics.kind != 'events':

@@ -17,7 +17,7 @@ from .filtering import HotPixelFilter, RateLimiter, hot_pixels
 from .pictures import window_picture
 from .pooling import EventGrid, Places, count_image, spike_train
 from .simulation import EventCamera
-from .stream import EventSettings, EventStream, warm_up
+from .stream import EventSettings, EventStream, StreamCounts, warm_up
 from .views import EventView, EventViewer
 from .windows import CountWindows, TimeWindows, Window
 
@@ -37,6 +37,7 @@ __all__ = [
     'Evt3Encoder',
     'HotPixelFilter',
     'RateLimiter',
+    'StreamCounts',
     'TRIGGER',
     'TimeWindows',
     'Window',
