@@ -3,6 +3,9 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from topspark_ros.streams.events import (
     EVENT,
@@ -147,6 +150,39 @@ def test_time_that_goes_back_is_a_restart():
     stream.push('mono', WIDTH, HEIGHT, 0, 1_000_000_000, HOST_NS, bytes(8))
     stream.push('mono', WIDTH, HEIGHT, 1, 0, HOST_NS, bytes(8))
     assert stream.counts.restarts == 1 and stream.counts.discarded == 1
+
+
+YEAR_NS = 365 * 86_400 * 10**9
+
+
+@pytest.mark.parametrize('jump_ns', [55 * YEAR_NS, 250 * YEAR_NS, 86_400 * 10**9])
+@pytest.mark.parametrize('window_events', [0, 3])
+def test_sensor_time_that_jumps_ahead_leaves_each_window_its_host_time(jump_ns, window_events):
+    stream = EventStream(settings(window_ns=10_000_000, window_events=window_events,
+                                  least_events=1))
+    windows = []
+    for seq in range(12):
+        time_ns = seq * 4_000_000
+        windows += stream.push('mono', WIDTH, HEIGHT, seq, time_ns + (jump_ns if seq > 5 else 0),
+                               HOST_NS + time_ns, bytes(8))
+    assert len(windows) >= 3 and stream.counts.restarts == 0
+    for window in windows:
+        assert HOST_NS <= window.stamp_ns <= HOST_NS + 48_000_000
+        assert HOST_NS - 10_000_000 <= window.begin_ns
+
+
+@hypothesis_settings(deadline=None, max_examples=100)
+@given(packets=st.lists(st.tuples(
+    st.integers(0, 2**64 - 1), st.one_of(st.integers(-2**61, 2**61), st.just(HOST_NS))),
+    max_size=12), window_events=st.sampled_from([0, 2]))
+def test_any_times_give_windows_that_can_be_shown_and_stamped(packets, window_events):
+    stream = EventStream(settings(window_events=window_events, least_events=1))
+    events = np.array([0, 1 | 1 << 32 | 1 << 48, 10**9 | 2 << 32], np.uint64).tobytes()
+    for seq, (time_base, stamp_ns) in enumerate(packets):
+        for window in stream.push('mono', WIDTH, HEIGHT, seq, time_base, stamp_ns, events):
+            assert 0 <= window.begin_ns <= window.end_ns < 2**31 * 10**9
+            assert 0 <= window.stamp_ns < 2**31 * 10**9
+            assert (window.view().spikes(350).steps < 350).all()
 
 
 def test_another_camera_starts_anew_and_counts_go_on():

@@ -16,6 +16,7 @@ from .windows import CountWindows, TimeWindows, Window
 
 _PACKETS = 50                  # by which the host's clock is compared with the sensor's
 _CLOCK_SET_NS = 500_000_000    # by which they differ more when one of them was set
+_LAST_STAMP_NS = 2**31 * 10**9 - 1    # that a message can have
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class SeenWindow(NamedTuple):
     begin_ns, end_ns: host time that it takes, up to before `end_ns`. A window begins where the one
         before ended, unless the sensor was silent, lost packets or started again in between.
     stamp_ns: host time of its last event.
+
+    Host times are what the stamp of a message can be, 0 to 2^31 s, however far off the clocks are.
     """
 
     window: Window
@@ -188,10 +191,16 @@ class _Camera:
             self._windows.reset()
         if not len(events):
             return []
+        earlier_ns = min(self._ahead_ns, default=0)
         host_ahead_ns = self._host_ahead_ns(stamp_ns - int(events['t'][-1]))
+        was_set, was_open = len(self._ahead_ns) == 1, self._windows.is_open
+        resets = self._windows.resets
         finished = self._windows.push(self._limiter.filter(self._hot_pixels.filter(events)))
         self._too_many += sum(window.discarded for window in finished)
-        seen = [self._seen(window, host_ahead_ns) for window in finished]
+        ahead_ns = [host_ahead_ns] * len(finished)
+        if finished and was_set and was_open and self._windows.resets == resets:
+            ahead_ns[0] = earlier_ns    # it began before a clock was set
+        seen = list(map(self._seen, finished, ahead_ns))
         return [window for window in seen if len(window.window.events) >= self._least_events]
 
     def _host_ahead_ns(self, ahead_ns: int) -> int:
@@ -211,7 +220,8 @@ class _Camera:
             begin_ns = self._host_end_ns
         self._host_end_ns = end_ns
         stamp_ns = max(begin_ns, int(window.events['t'][-1]) + host_ahead_ns)
-        return SeenWindow(window, self._viewer, begin_ns, end_ns, stamp_ns)
+        return SeenWindow(window, self._viewer, *(
+            min(max(time_ns, 0), _LAST_STAMP_NS) for time_ns in (begin_ns, end_ns, stamp_ns)))
 
 
 def _sum(*counts: StreamCounts) -> StreamCounts:

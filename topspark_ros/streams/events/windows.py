@@ -54,6 +54,11 @@ class TimeWindows:
         self._start = None
         self._cuts(np.empty(0, EVENT), 0)  # compiles, or loads, the kernel
 
+    @property
+    def is_open(self) -> bool:
+        """Whether events wait for their window to be finished."""
+        return self._count > 0
+
     def push(self, events: np.ndarray) -> list[Window]:
         """The windows that are finished now; later events are kept for the next call.
 
@@ -118,6 +123,11 @@ class CountWindows:
         self._parts: list[np.ndarray] = []
         self._count = 0
         self._last = None    # time of the last event, ns
+
+    @property
+    def is_open(self) -> bool:
+        """Whether events wait for their window to be finished."""
+        return self._count > 0
 
     def push(self, events: np.ndarray) -> list[Window]:
         """The windows that are finished now; later events are kept for the next call.
