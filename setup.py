@@ -24,13 +24,14 @@ setup(
     install_requires=[
         'joblib',
         'llvmlite',
+        'lz4',
         'matplotlib',
         'numba',
         'numpy>=1.26',
         'opencv-python-headless',
         'PyYAML',
         'rich',
-        'rosbags>=0.11,<0.12',    # damaged bags are read through its inner parts
+        'rosbags>=0.11,<0.12',
         'scikit-learn',
     ],
     # No rosdep key names it, so package.xml cannot.

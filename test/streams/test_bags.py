@@ -153,9 +153,8 @@ def test_a_compression_that_nobody_knows_is_refused(tmp_path):
     bag = write_bag(tmp_path / 'chunks', range(5), compression=CompressionMode.STORAGE)
     file = storage_file(bag)
     file.write_bytes(file.read_bytes().replace(b'zstd', b'zst9'))
-    values, lost = read(bag)
-    assert values == [] and len(lost) == 1
-    assert lost[0].startswith(f'{file.name}: ') and 'zst9' in lost[0]
+    message = refusal(bag)
+    assert message.startswith(f'{file}: damaged (chunk at byte ') and 'zst9' in message
 
 
 # Cut off.
@@ -175,8 +174,10 @@ def test_of_a_file_that_was_cut_off_the_whole_messages_are_read(
         except BagError as error:
             assert str(error).startswith(f'{file}: ') and str(error).endswith(ACCEPTED)
             continue
-        assert values == list(range(len(values)))
-        assert values == [] or len(values) >= most
+        assert values == sorted(set(values)) and set(values) <= set(range(1000))
+        if storage == StoragePlugin.MCAP:    # others keep their pages in any order
+            assert values == list(range(len(values)))
+        assert len(values) >= most
         assert any(line.startswith(f'{file.name}: ') for line in lost)
         most = max(most, len(values))
     if compression == CompressionMode.NONE:
@@ -211,7 +212,7 @@ def test_messages_of_an_unindexed_file_are_put_in_order(tmp_path):
     assert values == list(range(8)) and len(lost) == 1
 
 
-def test_a_page_that_is_damaged_loses_what_is_behind_it(tmp_path):
+def test_what_is_behind_a_damaged_page_is_read(tmp_path):
     bag = write_bag(tmp_path / 'bag', range(200), StoragePlugin.SQLITE3, size=3_000)
     file = storage_file(bag)
     whole = bytearray(file.read_bytes())
@@ -219,7 +220,8 @@ def test_a_page_that_is_damaged_loses_what_is_behind_it(tmp_path):
     whole[middle:middle + 4096 * 8] = b'\xff' * 4096 * 8
     file.write_bytes(whole)
     values, lost = read(bag)
-    assert lost and set(values) <= set(range(200)) and 0 < len(values) < 200
+    assert lost and set(values) <= set(range(200)) and 180 < len(values) < 200
+    assert {0, 199} <= set(values)
 
 
 def test_what_sqlite_has_not_taken_in_is_told(tmp_path):
@@ -227,7 +229,7 @@ def test_what_sqlite_has_not_taken_in_is_told(tmp_path):
     file = storage_file(bag)
     file.with_name(f'{file.name}-wal').write_bytes(b'pages')
     assert read(bag) == ([0, 1, 2], [
-        f'{file.name}-wal: not read; any write to the bag by sqlite3 takes it in'])
+        f'{file.name}: {file.name}-wal: nothing of its 5 bytes can be taken in'])
 
 
 @pytest.mark.parametrize('name, content', [

@@ -147,7 +147,8 @@ def test_refused(tmp_path):
     (empty / 'folder').rmdir()
     bag = empty / 'broken.mcap'
     bag.write_bytes(b'nothing')
-    assert refusal(str(tmp_path)).startswith(f'{bag}: File magic is invalid, accepted is a whole')
+    assert refusal(str(tmp_path)).startswith(f'{bag}: no MCAP file, which begins with other '
+                                              'bytes, accepted is a whole')
     bag.unlink()
     write_bag(empty / 'bag', [b''], encoding='evt4')
     assert refusal(str(tmp_path)).startswith(f"{empty / 'bag'}: encoding is 'evt4', accepted is ")

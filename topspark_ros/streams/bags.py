@@ -2,13 +2,15 @@
 
 What the storage files hold is what counts; metadata.yaml is only held against them. Of a damaged
 file that is read which is whole, and what is lost is told.
+
+Times are of the recording's clock. Where it was set back, which the order tells in which messages
+were written, the time of the bag goes on: it never runs backwards.
 """
 
 from __future__ import annotations
 
 import heapq
 import re
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -16,20 +18,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import yaml
-from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
-from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from topspark_ros.errors import TopsparkError
 
-from .damaged_bags import DamagedSqlite, UnindexedMcap
+from .mcap_files import McapFile
+from .sqlite_files import SqliteFile
+from .storages import ZSTD_MAGIC, Channel, Storage, decompressed, zstd
 
 STORAGE_SUFFIXES = ('.mcap', '.db3')
+QUIET_NS = 60_000_000_000    # without a message for longer, the clock has jumped, or it was quiet
+BACK_NS = 1_000_000_000    # a topic's messages may be written in another order by that much
 
 _COMPRESSED_SUFFIX = '.zstd'
-_COMPRESSED_MAGIC = b'\x28\xb5\x2f\xfd'  # of zstd; a message begins with 0
+_PIECE = 1 << 20    # bytes that are unpacked at a time
 _ACCEPTED = (f'accepted is a whole rosbag2 recording (its folder, or a '
              f'{" or ".join(STORAGE_SUFFIXES)} file)')
 
@@ -47,12 +52,33 @@ class Topic(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """A message as it was recorded. recorded_ns: of the recording's clock."""
+    """A message as it was recorded.
+
+    recorded_ns: of the recording's clock. time_ns: of the bag, the same but where the clock was
+    set back before.
+    """
 
     topic: str
     type: str
     recorded_ns: int
+    time_ns: int
     data: bytes
+
+
+class Jump(NamedTuple):
+    """at_ns: of the bag. step_ns: how far the recording's clock went from one message to the next;
+    below 0: it was set back."""
+
+    at_ns: int
+    step_ns: int
+
+
+class _File(NamedTuple):
+    """An open storage file, and the time of the bag of each of its rows, (rows,) int64."""
+
+    name: str
+    storage: Storage
+    time_ns: np.ndarray
 
 
 class Bag:
@@ -62,8 +88,8 @@ class Bag:
     definitions: of types that the bag does not define itself, as old ones do not.
 
     topics: with their types, in order.
-    begin_ns, end_ns: times of the first and of the last message, of the recording's clock; both 0
-        in an empty bag.
+    begin_ns, end_ns: of the first and of the last message, time of the bag; both 0 in an empty one.
+    jumps: where the recording's clock was set back, or longer than QUIET_NS was without a message.
     lost: what of the bag cannot be read, one line each; more may come while messages are read.
 
     Raises BagError if nothing of it can be read.
@@ -71,38 +97,43 @@ class Bag:
 
     def __init__(self, path: str | Path, definitions: Typestore) -> None:
         self.path = Path(path)
-        self.lost: list[str] = []
+        self._lost: list[str] = []
         self._definitions = definitions
         self._stores: dict[str, Typestore] = {}
         self._stack = ExitStack()
-        self._storages: dict[str, Reader | DamagedSqlite | UnindexedMcap] = {}    # by file
+        self._files: list[_File] = []
         try:
             files, told = self._look()
-            for file in files:
-                self._open(file)
-            if not self._storages:
-                folder = self.path if self.path.is_dir() else self.path.parent
-                raise BagError(f'{folder / self.lost[0]}, {_ACCEPTED}')
+            opened = [(file, storage) for file in files
+                      if (storage := self._open(file)) is not None]
+            if not any(len(storage.channel) for _, storage in opened) and (
+                    self._lost or any(storage.lost for _, storage in opened)):
+                self._refuse(opened)
         except BaseException:
             self._stack.close()
             raise
+        self.jumps: tuple[Jump, ...] = self._set_times(opened)
         counts = Counter()
-        for storage in self._storages.values():
-            for connection in storage.connections:
-                counts[connection.topic, connection.msgtype] += connection.msgcount
+        for _, storage, _ in self._files:
+            numbers, occurrences = np.unique(storage.channel, return_counts=True)
+            messages = dict(zip(numbers.tolist(), occurrences.tolist()))
+            for number, channel in storage.channels.items():
+                counts[channel[:2]] += messages.get(number, 0)
         self.topics = tuple(Topic(*key, count) for key, count in sorted(counts.items()))
-        filled = [storage for storage in self._storages.values() if storage.message_count]
-        self.begin_ns = min((storage.start_time for storage in filled), default=0)
-        self.end_ns = max((storage.end_time - 1 for storage in filled), default=0)
-        if told not in (None, counts.total()):
-            self.lost.append(f'metadata.yaml tells of {told} messages, the files hold '
-                             f'{counts.total()}')
+        total = sum(len(file.time_ns) for file in self._files)
+        if told not in (None, total):
+            self._lost.append(f'metadata.yaml tells of {told} messages, the files hold {total}')
 
     def __enter__(self) -> Bag:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._stack.close()
+
+    @property
+    def lost(self) -> list[str]:
+        return [*(f'{file.name}: {line}' for file in self._files for line in file.storage.lost),
+                *self._lost]
 
     def there(self) -> str:
         """The topics with their types, for the end of a complaint."""
@@ -111,15 +142,13 @@ class Bag:
 
     def messages(self, topics: Collection[Topic], begin_ns: int | None = None,
                  end_ns: int | None = None) -> Iterator[Recorded]:
-        """The messages of topics in recorded order.
+        """The messages of topics in order of time.
 
-        begin_ns, end_ns: only those from begin to before end, of the recording's clock.
+        begin_ns, end_ns: only those from begin to before end, time of the bag.
         """
         wanted = {topic[:2] for topic in topics}
-        yield from heapq.merge(
-            *(self._read(file, storage, wanted, begin_ns, end_ns)
-              for file, storage in self._storages.items()),
-            key=lambda message: message.recorded_ns)
+        yield from heapq.merge(*(_read(file, wanted, begin_ns, end_ns) for file in self._files),
+                               key=lambda message: message.time_ns)
 
     def deserialize(self, recorded: Recorded) -> Any:
         """The message, with the fields of its type; BagError for bytes that are none."""
@@ -127,22 +156,24 @@ class Bag:
         try:
             if kind not in self._stores:
                 self._stores[kind] = self._store(kind)
-            if data[:4] == _COMPRESSED_MAGIC:
-                data = _zstd().decompress(data)
+            if data[:4] == ZSTD_MAGIC:
+                data = decompressed(data, 'zstd')
             return self._stores[kind].deserialize_cdr(data, kind)
         except Exception as error:  # broken bytes break it in many ways
-            raise BagError(f'data is {len(data)} bytes that are no {kind}: {_reason(error)}'
+            raise BagError(f'data is {len(recorded.data)} bytes that are no {kind}: {_reason(error)}'
                            ) from None
 
     # ---------------------------------------------------------------------------------------
 
     def _look(self) -> tuple[list[Path], int | None]:
-        """The storage files, and how many messages metadata.yaml tells of, None if it does not."""
+        """The storage files in order, and how many messages metadata.yaml tells of; None: it does
+        not."""
         if not self.path.is_dir():
             if not self.path.exists():
                 raise BagError(f'{self.path}: File does not exist, {_ACCEPTED}')
             return [self.path], None
-        files = sorted(file for file in self.path.iterdir() if _storage_suffix(file))
+        files = sorted((file for file in self.path.iterdir() if _storage_suffix(file)),
+                       key=_place_in_series)
         if not files:
             raise BagError(f'{self.path}: no storage file in it, {_ACCEPTED}')
         try:
@@ -155,13 +186,13 @@ class Bag:
         if compression != 'zstd':
             raise BagError(f'{self.path}: compression_format is {compression!r}, accepted is zstd, '
                            'or none')
-        self.lost += [f'{name}: missing, metadata.yaml tells of it'
-                      for name in sorted(listed - {file.name for file in files})]
+        self._lost += [f'{name}: missing, metadata.yaml tells of it'
+                       for name in sorted(listed - {file.name for file in files})]
         count = told.get('message_count')
         return files, count if isinstance(count, int) else None
 
-    def _open(self, file: Path) -> None:
-        """A storage file, or what is whole of it."""
+    def _open(self, file: Path) -> Storage | None:
+        """A storage file, or what is whole of it; None: nothing is, which is noted."""
         name = file.name
         try:
             if file.suffix == _COMPRESSED_SUFFIX:
@@ -169,62 +200,63 @@ class Bag:
             suffix = _storage_suffix(file)
             if not suffix:
                 raise BagError('no storage file')
-            try:
-                storage = self._stack.enter_context(Reader(file))
-                if suffix == '.mcap' and not storage.storage.chunks:
-                    storage = self._stack.enter_context(UnindexedMcap(file))
-            except Exception as error:
-                damaged = UnindexedMcap if suffix == '.mcap' else DamagedSqlite
-                try:
-                    storage = self._stack.enter_context(damaged(file))
-                except Exception:
-                    raise error from None
-                self.lost.append(f'{name}: damaged ({_reason(error)}), what is whole of it is read')
-            encodings = {connection.ext.serialization_format for connection in storage.connections}
+            storage = (McapFile if suffix == '.mcap' else SqliteFile)(file)
+            self._stack.callback(storage.close)
+            encodings = {channel.encoding for channel in storage.channels.values()}
             if not encodings <= {'cdr'}:
                 raise BagError(f'serialization format {", ".join(sorted(encodings))} is not cdr')
-        except Exception as error:  # broken bytes break the reader in many ways
-            self.lost.append(f'{name}: {_reason(error)}')
-            return
-        self._storages[name] = storage
-        log = file.with_name(f'{file.name}-wal')
-        if log.exists() and log.stat().st_size:
-            self.lost.append(f'{log.name}: not read; any write to the bag by sqlite3 takes it in')
+        except (TopsparkError, OSError, zstd.ZstdError) as error:
+            reason = (error.strerror or error if isinstance(error, OSError) else error)
+            self._lost.append(f'{name}: {_reason(reason)}')
+            return None
+        return storage
+
+    def _refuse(self, opened: list[tuple[Path, Storage]]) -> None:
+        """Raise BagError, because there is no message at all, and something is lost."""
+        folder = self.path if self.path.is_dir() else self.path.parent
+        lost = [*(f'{file.name}: {line}, and no message is whole' for file, storage in opened
+                  for line in storage.lost), *self._lost]
+        raise BagError(f'{folder / lost[0]}, {_ACCEPTED}')
 
     def _decompressed(self, file: Path) -> Path:
         """A copy that lives as long as the bag is open; of one that is cut off, what is there."""
         folder = self._stack.enter_context(tempfile.TemporaryDirectory())
         copy = Path(folder) / file.stem
-        with open(copy, 'wb') as target, _zstd().open(file, 'rb') as source:
-            try:
-                shutil.copyfileobj(source, target)
-            except EOFError:
-                pass    # the copy is cut off then
+        with open(file, 'rb') as source, open(copy, 'wb') as target:
+            decompressor, data = zstd.ZstdDecompressor(), b''
+            while data := data or source.read(_PIECE):
+                if decompressor.eof:    # another frame begins
+                    decompressor = zstd.ZstdDecompressor()
+                target.write(decompressor.decompress(data))
+                data = decompressor.unused_data
         return copy
 
-    def _read(self, file: str, storage: Reader | DamagedSqlite | UnindexedMcap,
-              wanted: set[tuple[str, str]], begin_ns: int | None,
-              end_ns: int | None) -> Iterator[Recorded]:
-        connections = [connection for connection in storage.connections
-                       if (connection.topic, connection.msgtype) in wanted]
-        if not connections:
-            return
-        recorded_ns = self.begin_ns
-        try:
-            for connection, recorded_ns, data in storage.messages(connections, begin_ns, end_ns):
-                yield Recorded(connection.topic, connection.msgtype, recorded_ns, data)
-        except Exception as error:  # broken bytes break the reader in many ways
-            self.lost.append(f'{file}: {_reason(error)}; nothing is read after '
-                             f'{(recorded_ns - self.begin_ns) * 1e-9:.3f} s')
+    def _set_times(self, opened: list[tuple[Path, Storage]]) -> tuple[Jump, ...]:
+        """Set times of the bag and its begin and end, and return the jumps of its clock."""
+        jumps, clocks = [], {}
+        for file, storage in opened:
+            # Files of one recording follow each other; others were recorded at the same time.
+            clock = clocks.setdefault(_place_in_series(file)[0], _Clock())
+            time_ns, back = clock.go_on(storage)
+            self._files.append(_File(file.name, storage, time_ns))
+            jumps += back
+        times_ns = np.sort(np.concatenate([np.empty(0, np.int64),
+                                           *(file.time_ns for file in self._files)]))
+        self.begin_ns, self.end_ns = ((int(times_ns[0]), int(times_ns[-1])) if len(times_ns)
+                                      else (0, 0))
+        steps_ns = np.diff(times_ns)
+        quiet = np.flatnonzero(steps_ns > QUIET_NS)
+        jumps += [Jump(*pair) for pair in zip(times_ns[quiet].tolist(), steps_ns[quiet].tolist())]
+        return tuple(sorted(jumps))
 
     def _store(self, kind: str) -> Typestore:
         """One that knows a type as the bag defines it, or else our own."""
-        for storage in self._storages.values():
-            for connection in storage.connections:
-                if connection.msgtype == kind:
+        for _, storage, _ in self._files:
+            for channel in storage.channels.values():
+                if channel.type == kind:
                     try:
                         store = get_typestore(Stores.EMPTY)
-                        store.register(_types(kind, connection.msgdef))
+                        store.register(_types(channel))
                         store.get_msgdef(kind)
                         return store
                     except Exception:  # none, or in a dialect that rosbags does not know
@@ -232,11 +264,67 @@ class Bag:
         return self._definitions
 
 
-def _types(kind: str, definition: MessageDefinition) -> dict[str, Any]:
-    if definition.format == MessageDefinitionFormat.MSG:
-        return get_types_from_msg(definition.data, kind)
+class _Clock:
+    """Time of the bag of successive messages: it goes on where the recording's clock was set back.
+
+    That is so where messages of one topic go back by more than BACK_NS: messages of different
+    topics may be written one topic after the other.
+    """
+
+    def __init__(self) -> None:
+        self._latest: dict[tuple[str, str], int] = {}    # recorded time by topic and type
+        self._offset_ns = 0
+
+    def go_on(self, storage: Storage) -> tuple[np.ndarray, list[Jump]]:
+        """Of all rows of a storage file, int64; and where the clock was set back."""
+        recorded_ns = storage.recorded_ns.tolist()
+        topics = {number: channel[:2] for number, channel in storage.channels.items()}
+        time_ns, jumps = storage.recorded_ns.copy(), []
+        begin = 0    # of the rows since the clock was set back
+        for row, (number, now_ns) in enumerate(zip(storage.channel.tolist(), recorded_ns)):
+            topic = topics.get(number)
+            before_ns = self._latest.get(topic, now_ns)
+            if now_ns < before_ns - BACK_NS:
+                latest_ns = max(self._latest.values())
+                # Others may have come before it since then.
+                first = row
+                while first > begin and recorded_ns[first - 1] < latest_ns - BACK_NS:
+                    first -= 1
+                ahead_ns = min(recorded_ns[first:row + 1])
+                time_ns[begin:first] += self._offset_ns
+                jumps.append(Jump(latest_ns + self._offset_ns, ahead_ns - latest_ns))
+                self._offset_ns += latest_ns - ahead_ns
+                begin, self._latest = first, {}
+                for each in range(first, row):
+                    self._latest[topics.get(storage.channel[each])] = recorded_ns[each]
+                before_ns = now_ns
+            self._latest[topic] = max(before_ns, now_ns)
+        time_ns[begin:] += self._offset_ns
+        return time_ns, jumps
+
+
+def _read(file: _File, wanted: set[tuple[str, str]], begin_ns: int | None,
+          end_ns: int | None) -> Iterator[Recorded]:
+    storage = file.storage
+    numbers = [number for number, channel in storage.channels.items() if channel[:2] in wanted]
+    chosen = np.isin(storage.channel, numbers)
+    if begin_ns is not None:
+        chosen &= file.time_ns >= begin_ns
+    if end_ns is not None:
+        chosen &= file.time_ns < end_ns
+    rows = np.flatnonzero(chosen)
+    rows = rows[np.argsort(file.time_ns[rows], kind='stable')]
+    for row, data in storage.messages(rows.tolist()):
+        channel = storage.channels[int(storage.channel[row])]
+        yield Recorded(channel.topic, channel.type, int(storage.recorded_ns[row]),
+                       int(file.time_ns[row]), data)
+
+
+def _types(channel: Channel) -> dict[str, Any]:
+    if channel.language == 'ros2msg':
+        return get_types_from_msg(channel.definition, channel.type)
     return {name: fields
-            for part in re.split(r'^=+\nIDL: .*\n', definition.data, flags=re.MULTILINE)
+            for part in re.split(r'^=+\nIDL: .*\n', channel.definition, flags=re.MULTILINE)
             if part.strip() for name, fields in get_types_from_idl(part).items()}
 
 
@@ -246,11 +334,13 @@ def _storage_suffix(file: Path) -> str:
     return suffix if suffix in STORAGE_SUFFIXES else ''
 
 
-def _reason(error: Exception) -> str:
+def _place_in_series(file: Path) -> tuple[str, int]:
+    """Of NAME_2.mcap, the third file of a recording, NAME and 2."""
+    stem, suffix = file.name, _storage_suffix(file)
+    stem = stem[:stem.rindex(suffix)] if suffix else stem
+    name, _, number = stem.rpartition('_')
+    return (name, int(number)) if name and number.isdecimal() else (stem, 0)
+
+
+def _reason(error: object) -> str:
     return ' '.join(str(error).split()).rstrip('.') or type(error).__name__
-
-
-def _zstd():
-    """The module that rosbags has chosen: Python's own, or its backport."""
-    from rosbags.rosbag2 import reader
-    return reader.zstd
