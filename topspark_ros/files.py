@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -52,9 +54,17 @@ def open_file(path: str | os.PathLike, most_bytes: int, accepted: str) -> Binary
         raise
 
 
-def open_text(path: str | os.PathLike, most_bytes: int, accepted: str) -> TextIO:
-    """The same for a file of text, UTF-8 with or without its mark, lines as they are."""
-    return io.TextIOWrapper(open_file(path, most_bytes, accepted), 'utf-8-sig', newline='')
+@contextmanager
+def open_text(path: str | os.PathLike, most_bytes: int, accepted: str) -> Iterator[TextIO]:
+    """The same for a file of text, UTF-8 with or without its mark, lines as they are.
+
+    Raises FileError, too, where it cannot be read on.
+    """
+    with io.TextIOWrapper(open_file(path, most_bytes, accepted), 'utf-8-sig', newline='') as file:
+        try:
+            yield file
+        except OSError as error:
+            raise FileError(f'{path}: {error.strerror}, accepted is {accepted}') from None
 
 
 def read_bytes(path: str | os.PathLike, most_bytes: int, accepted: str) -> bytes:

@@ -275,7 +275,21 @@ def test_labels_of_a_table(digits_bag, fixed, tmp_path, text):
     assert run.counts['labels'] == len(truth) + 1 and run.counts['labels of no frame'] == 1
 
 
+def test_a_span_in_a_table_names_all_frames_within(digits_bag, tmp_path):
+    table = tmp_path / 'labels.csv'
+    begin, third, last = (START_NS + number * 100_000_000 for number in (0, 3, 149))
+    table.write_text(f'stamp,until,class_id\n{begin},{third // 10**9}.{third % 10**9:09d},few\n{last},,one\n'
+                     f'{last - 200_000_000},0,another\n')
+    run = evaluate(digits_bag, replace(FIXED, labels=table))
+    assert names(run, 'label') == ['few'] * 4 + [None] * 143 + ['another', None, 'one']
+    assert run.counts['labels'] == 3 and run.counts['labels of no frame'] == 0
+
+
 @pytest.mark.parametrize('content, complaint', [
+    ('stamp,class_id,until\n2.5,cup,1.5\n', "line 2: until is '1.5', accepted is a time from stamp "
+     'on, seconds with a decimal point, or whole nanoseconds, above 0, or nothing'),
+    ('stamp,class_id,until\n2.5,cup,later\n', "line 2: until is 'later', accepted is a time from "
+     'stamp on, seconds with a decimal point, or whole nanoseconds, above 0, or nothing'),
     ('1.5,cup\n', "line 1: columns are 1.5,cup, accepted is a header with stamp,class_id"),
     ('', 'line 1: columns are none, accepted is a header with stamp,class_id'),
     ('stamp,class_id\n', '0 labels, accepted is 1 or more'),

@@ -68,8 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        ('budget-topic', 'of topspark_ros/PowerBudget')):
         option(f'--{name}', metavar='NAME', help=f'{what} (default: the only one)')
     option('--labels', type=Path, metavar='CSV',
-           help='labels with the columns stamp,class_id instead of a topic; a stamp is in s with a '
-           'decimal point, or in ns')
+           help='labels with the columns stamp,class_id, or stamp,class_id,until of spans of time, '
+           'instead of a topic; times in s with a decimal point, or in ns')
     option('--no-learning', action='store_true', help='classify only')
     option('--weights', type=Path, metavar='FILE',
            help='to begin with (default: the checkpoint_file of the parameters if it is there)')
