@@ -33,7 +33,7 @@ class SimulatedLearner:
     def restart(self):
         self.classified = self.skipped = self.learned = 0
         self._lately = deque([0], maxlen=5)  # classified, by the end of the last steps
-        self.energy_j = 0.0
+        self.energy_j = self.active_s = 0.0
 
     def apply(self, decision):
         if decision is not None:
@@ -42,6 +42,7 @@ class SimulatedLearner:
     def run(self, rate_hz):
         """The frames of one step; returns what they took, J."""
         before_j = self.energy_j
+        self.active_s += STEP_S
         training, inference, learning_share, share = self.setting
         self._come += rate_hz * STEP_S
         for _ in range(int(self._come)):
@@ -70,7 +71,7 @@ class SimulatedLearner:
             learning_share=learning_share, frame_share=share, classified=self.classified,
             skipped=self.skipped, learned=self.learned, energy_j=self.energy_j,
             frame_rate_hz=(self._lately[-1] - self._lately[0]) / (4 * STEP_S),
-            decided=self.decided)
+            decided=self.decided, active_s=self.active_s)
 
 
 def simulate(controller, learner, times, rate_hz, heard=lambda now_s: True):

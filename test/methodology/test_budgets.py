@@ -6,7 +6,9 @@ from dataclasses import fields
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from topspark_ros.methodology.budgets import BATTERY, REPLAN_S, Budget, BudgetBook, Limits
+from topspark_ros.methodology.budgets import (
+    BATTERY, MOST_SOURCES, REPLAN_S, Budget, BudgetBook, Limits,
+)
 from topspark_ros.methodology.ranges import RangeError
 
 # Other load on the machine is no failure.
@@ -162,16 +164,59 @@ def test_of_an_old_budget_the_due_share_counts_as_used(age_s, left_j, planned_w)
     assert book.energy_left_j('latched') == 100.0  # of which nothing is due
 
 
-def test_a_clock_that_is_set_back():
-    book = book_of(now_s=1000.0, a=Budget(power_w=1.0, lifetime_s=10.0),
-                   b=Budget(energy_j=100.0, duration_s=100.0))
-    assert book.limits(1000.0).mission_power_w == pytest.approx(1.0)
-    book.spend(50.0)
-    limits = book.limits(3.0)
-    assert limits.power_w == 1.0
-    # What is left lasts for the whole duration again: less power, never more.
-    assert limits.mission_power_w == pytest.approx(0.5) and limits.energy_j == 50.0
-    assert book.sources(12.9) == ('a', 'b') and book.sources(13.0) == ('b',)
+# What was used before the book was there.
+
+MISSION = Budget(energy_j=100.0, duration_s=100.0)
+
+
+@pytest.mark.parametrize('budget, age_s, total_j, active_s, left_j', [
+    # Active all the time since: its mean power.
+    (MISSION, 60.0, 200.0, 600.0, 80.0),
+    (Budget(energy_j=100.0), 60.0, 200.0, 600.0, 80.0),
+    (MISSION, 60.0, 0.0, 600.0, 100.0),
+    # Active for a part of it: all of that, and of the rest what was due, where it has to last.
+    (MISSION, 60.0, 30.0, 40.0, 50.0),
+    (Budget(energy_j=100.0), 60.0, 30.0, 40.0, 70.0),
+    # Nothing is known.
+    (MISSION, 60.0, 0.0, 0.0, 40.0),
+    (Budget(energy_j=100.0), 60.0, 0.0, 0.0, 100.0),
+    (MISSION, 900.0, 0.0, 0.0, 0.0),
+    # Nothing had passed.
+    (MISSION, 0.0, 200.0, 600.0, 100.0),
+    (MISSION, -5.0, 200.0, 600.0, 100.0),
+    (Budget(power_w=1.0), 60.0, 200.0, 600.0, nan),
+])
+@pytest.mark.parametrize('budget_first', [True, False])
+def test_what_was_used_before(budget_first, budget, age_s, total_j, active_s, left_j):
+    book = BudgetBook()
+    if budget_first:
+        book.set(1000.0, 'mission', budget, age_s)
+        book.know_totals(1000.0, total_j, active_s)
+    else:
+        book.know_totals(1000.0, total_j, active_s)
+        book.set(1000.0, 'mission', budget, age_s)
+    assert book.energy_left_j('mission') == pytest.approx(left_j, nan_ok=True)
+
+
+def test_only_the_first_totals_say_what_was_before():
+    book = book_of(now_s=0.0, mission=MISSION)
+    book.know_totals(10.0, 20.0, 5.0)
+    assert book.energy_left_j('mission') == 80.0
+    book.spend(3.0)
+    book.know_totals(11.0, 23.0, 6.0)
+    assert book.energy_left_j('mission') == 77.0
+
+
+def test_sources_are_bounded():
+    book = BudgetBook()
+    for number in range(MOST_SOURCES):
+        book.set(0.0, str(number), Budget(power_w=1.0, lifetime_s=10.0))
+    book.set(1.0, '0', Budget(power_w=2.0, lifetime_s=10.0))
+    book.set(1.0, None, Budget(energy_j=1.0))    # the battery's own always has a place
+    with pytest.raises(RangeError, match="source: 'one more'; accepted: one of the 50 that"):
+        book.set(1.0, 'one more', Budget())
+    book.set(10.0, 'one more', Budget())    # the others have lapsed
+    assert book.sources(10.0) == ('0', BATTERY, 'one more')
 
 
 finite = st.floats(0, 1e6)

@@ -3,12 +3,13 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from learner_simulation import SimulatedLearner, highest_mean_w, simulate, span
+from learner_simulation import SimulatedLearner, any_t, highest_mean_w, simulate, span
 
 from topspark_ros.methodology.battery import (
-    BatteryError, BatteryReading, BatterySettings, BatteryState,
+    BatteryReading, BatterySettings, BatteryState,
 )
 from topspark_ros.methodology.budgets import BATTERY, Budget
 from topspark_ros.methodology.closed_loop import LearnerReport
@@ -38,6 +39,7 @@ def started(profile, **settings):
     ('budget_timeout_s', -1.0, 'a finite number from 0'),
     ('mission_duration_s', math.nan, 'a finite number from 0'),
     ('mission_battery_share', 50, 'a fraction from 0 to 1'),
+    ('budget_share', 2, 'a fraction from 0 to 1'),
     ('core_power_w', 0, 'a finite number above 0'),
 ])
 def test_refused_settings(field, value, accepted):
@@ -68,9 +70,10 @@ def test_a_silent_learner_and_its_return(profile):
     controller = started(profile, learner_timeout_s=2.0)
     before = controller.decide(0.0)
     controller.hear_budget(1.0, 'operator', Budget(power_w=0.5))
+    assert not controller.status(2.0).learner_silent
     assert controller.decide(2.1).reason == Reason.LEARNER_SILENT
     assert controller.decide(9.0).setting == before.setting
-    assert controller.status(9.0).learner_silent and not controller.status(2.0).learner_silent
+    assert controller.status(9.0).learner_silent
     controller.hear_learner(9.5, replace(REPORT, time_s=9.5))
     after = controller.decide(9.5)
     assert after.reason == Reason.POWER and after.expected_power_w <= 0.5
@@ -145,10 +148,10 @@ def test_an_old_budget_has_been_used_for_a_while(profile):
 
 def test_a_budget_that_is_not_renewed_is_stale_and_stays(profile):
     controller = started(profile, budget_timeout_s=2.0)
-    assert not controller.status(9.0).budget_stale  # there is none
+    assert not controller.status(0.0).budget_stale  # there is none
     controller.hear_budget(0.0, 'operator', Budget(power_w=0.5))
-    controller.hear_learner(2.1, replace(REPORT, time_s=2.1))
     assert not controller.status(2.0).budget_stale and controller.status(2.1).budget_stale
+    controller.hear_learner(2.1, replace(REPORT, time_s=2.1))
     decision = controller.decide(2.1)
     assert decision.reason == Reason.BUDGET_STALE and decision.expected_power_w <= 0.5
     # One that says itself how long it holds is never stale.
@@ -161,14 +164,33 @@ def test_a_budget_that_is_not_renewed_is_stale_and_stays(profile):
 
 def test_the_battery_is_known_stale_or_refused(profile):
     controller = started(profile, battery=BatterySettings(timeout_s=5.0))
-    controller.hear_battery(0.0, FULL)
-    with pytest.raises(BatteryError):
-        controller.hear_battery(1.0, replace(FULL, percentage=55.0))
+    assert controller.hear_battery(0.0, FULL) == ()
+    assert controller.status(0.0).battery_source == 'percentage'
+    assert controller.hear_battery(1.0, replace(FULL, percentage=55.0))
     assert controller.status(1.0).state_of_charge == 1.0
     assert controller.decide(1.0).reason == Reason.SCORE
     assert controller.status(5.1).battery == BatteryState.STALE
     controller.hear_learner(5.1, replace(REPORT, time_s=5.1))
-    assert controller.decide(5.1).reason == Reason.BATTERY_UNKNOWN
+    decision = controller.decide(5.1)
+    assert decision.reason == Reason.BATTERY_UNKNOWN
+    assert decision.detail.startswith('the battery is stale: ')
+
+
+def test_what_was_decided_at_an_assumed_charge_is_left_as_soon_as_it_is_known(profile):
+    policy = any_t(min_dwell_s=1e3, assumed_state_of_charge=0.0, energy_weight_empty=5.0)
+    controller = started(profile, policy=policy)
+    assumed = controller.decide(0.0)
+    assert assumed.reason == Reason.BATTERY_UNKNOWN and 'state of charge 0.00' in assumed.detail
+    controller.hear_battery(0.5, FULL)
+    known = controller.decide(0.5)
+    assert known.reason == Reason.SCORE and 'state of charge 1.00' in known.detail
+    assert known.setting == started_full(profile, policy).setting != assumed.setting
+
+
+def started_full(profile, policy):
+    controller = started(profile, policy=policy)
+    controller.hear_battery(0.0, FULL)
+    return controller.decide(0.0)
 
 
 def test_a_mission_on_a_share_of_the_battery(profile):
@@ -207,19 +229,79 @@ def test_a_source_that_calls_itself_the_battery_is_another(profile):
 
 # Clock, settings, and anything at all.
 
-def test_a_clock_that_is_set_back(profile):
-    controller = Controller(profile, ControlSettings(mission_duration_s=600.0))
+def test_a_clock_that_is_set_back_stops_nothing(profile):
+    controller = Controller(profile, ControlSettings(mission_duration_s=600.0, budget_timeout_s=90))
     controller.hear_battery(1000.0, FULL)
-    controller.hear_budget(1000.0, 'operator', Budget(power_w=1.0, lifetime_s=1e3))
+    controller.hear_budget(1000.0, 'operator', Budget(power_w=1.0))
+    controller.hear_budget(1000.0, 'guard', Budget(deadline_s=10.0, lifetime_s=100.0))
     learner = SimulatedLearner(profile, 2.0)
     simulate(controller, learner, span(1000, 1060), 30)
-    assert controller.decide(10.0).reason == Reason.LEARNER_SILENT
+    controller.hear_battery(1060.0, FULL)
+    before, known = controller.decide(1060.0), controller.status(1060.0)
+    # Nothing was heard since, and nothing is assumed.
+    assert controller.decide(10.0) is before
     status = controller.status(10.0)
-    assert status.battery == BatteryState.UNKNOWN and status.learner_silent
-    after_w, decisions = simulate(controller, learner, span(10, 70), 30)
+    assert status.battery == BatteryState.KNOWN and status.state_of_charge == 1.0
+    assert not status.learner_silent and not status.budget_stale
+    assert status.energy_ratio == known.energy_ratio != 1.0
+    assert repr(status.limits) == repr(known.limits)    # NaN among them
+    assert status.limits.time_left_s == pytest.approx(540.0)
+    # Another world: its battery is believed at once.
+    controller.hear_battery(11.0, replace(FULL, percentage=0.3))
+    assert controller.status(11.0).state_of_charge == 0.3
+    after_w, decisions = simulate(controller, learner, span(11, 71), 30)
     assert highest_mean_w(after_w) <= 1.05 and after_w[-1] > 0
-    assert decisions[-1].reason == Reason.POWER
-    assert controller.status(70.0).limits.time_left_s <= 600.0
+    assert {decision.reason for decision in decisions} == {Reason.POWER, Reason.BUDGET_STALE}
+    status = controller.status(71.0)
+    assert status.sources == (BATTERY, 'operator') and status.battery == BatteryState.STALE
+    assert status.limits.time_left_s == pytest.approx(540.0 - 61.0)
+
+
+# Restarts, and shares.
+
+def test_a_controller_that_comes_back_goes_on_with_the_mission(profile):
+    mission = Budget(energy_j=100.0, duration_s=1000.0)
+    first, second = Controller(profile), Controller(profile)
+    learner = SimulatedLearner(profile, 1.0)
+    first.hear_budget(0.0, 'mission', mission)
+    simulate(first, learner, span(0, 400), 10)
+    left_j = first.status(400.0).limits.energy_j
+
+    second.hear_budget(400.0, 'mission', mission, age_s=400.0)
+    second.hear_learner(400.0, learner.report(400.0))
+    limits = second.status(400.0).limits
+    assert limits.energy_j == pytest.approx(left_j, abs=0.5)
+    assert limits.time_left_s == pytest.approx(600.0)
+    simulate(second, learner, span(400, 1000), 10)
+    after = second.status(1000.0).limits
+    used_j = learner.energy_j
+    assert 0.9 * 100.0 < used_j <= 100.0
+    assert after.energy_j == pytest.approx(100.0 - used_j, abs=1.0)
+
+
+def test_a_budget_that_was_stale_is_stale_after_a_restart(profile):
+    controller = started(profile, budget_timeout_s=10.0)
+    controller.hear_budget(0.0, 'operator', Budget(power_w=0.5), age_s=11.0)
+    assert controller.decide(0.0).reason == Reason.BUDGET_STALE
+
+
+def test_two_that_share_a_budget_spend_it_once(profile):
+    limits = []
+    for share in (0.25, 0.75, 1.0):
+        controller = started(profile, mission_duration_s=1000.0, mission_battery_share=0.01,
+                             budget_share=share)
+        controller.hear_battery(0.0, FULL)
+        controller.hear_budget(0.0, 'operator', Budget(power_w=0.2, deadline_s=3.0))
+        controller.decide(0.0)
+        battery = controller.status(0.0).limits
+        controller.hear_budget(0.0, 'operator', Budget(energy_j=8.0, duration_s=100.0))
+        budget = controller.status(0.0).limits
+        limits.append((battery.power_w, battery.energy_j, battery.mission_power_w, budget.energy_j,
+                       budget.mission_power_w))
+        assert battery.deadline_s == 3.0 and budget.time_left_s == 100.0
+    one, other, whole = np.array(limits)
+    assert whole == pytest.approx([0.2, 360.0, 0.36, 8.0, 0.08])
+    assert one == pytest.approx(0.25 * whole) and one + other == pytest.approx(whole)
 
 
 def test_other_settings_count_from_the_next_decision(profile):
@@ -257,10 +339,7 @@ def test_anything_gives_decisions_of_the_profile_and_the_same_again(profile, eve
             elif isinstance(heard, tuple):
                 controller.hear_budget(now_s, *heard)
             else:
-                try:
-                    controller.hear_battery(now_s, heard)
-                except BatteryError:
-                    pass
+                controller.hear_battery(now_s, heard)
             yield controller.decide(now_s)
             controller.status(now_s)
 

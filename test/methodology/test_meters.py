@@ -7,6 +7,7 @@ import time
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from topspark_ros.methodology.battery import BatteryReading, Supply
 from topspark_ros.methodology.meters import (
     METERS, BatteryMeter, MeterError, MeterSettings, _open_hwmon, _open_rapl, open_meter,
 )
@@ -404,10 +405,14 @@ def test_the_real_busy_time_covers_what_this_process_spent(machine):
 
 # Battery.
 
-def fed(*states, base_power_w=0.0):
-    meter = BatteryMeter(base_power_w)
-    for state in states:
-        meter.measure(*state)
+def reading(voltage_v, current_a, supply=Supply.UNKNOWN):
+    return BatteryReading(voltage_v=voltage_v, current_a=current_a, supply=supply)
+
+
+def fed(*states, base_power_w=0.0, **options):
+    meter = BatteryMeter(base_power_w, **options)
+    for now_s, *state in states:
+        meter.measure(now_s, reading(*state))
     return meter.energy_j()
 
 
@@ -433,22 +438,49 @@ def test_battery_less_the_base():
         pytest.approx((2 + 14) / 2 + 14 / 2)
 
 
+@pytest.mark.parametrize('supply, options, power_w', [
+    (Supply.DISCHARGING, {}, 12), (Supply.NOT_CHARGING, {}, 12), (Supply.CHARGING, {}, 0),
+    (Supply.UNKNOWN, {}, 0), (Supply.UNKNOWN, dict(discharge_is_positive=True), 12)])
+def test_a_positive_current(supply, options, power_w):
+    assert fed((0, 12, 1, supply), (1, 12, 1, supply), **options) == power_w
+
+
+def test_a_sign_that_the_status_contradicts_is_said():
+    meter = BatteryMeter(0.0)
+    assert meter.measure(0.0, reading(12, 1, Supply.DISCHARGING)).startswith('current: 1 A while')
+    assert meter.measure(1.0, reading(12, -1, Supply.DISCHARGING)) == ''
+
+
+def test_a_current_of_zero_counts_once_another_was_seen():
+    assert fed((0, 12, -1), (1, 12, 0), (2, 12, 0)) == 6
+    assert fed((0, 12, 0, Supply.FULL), (1, 12, 0, Supply.FULL)) == 0
+
+
 @pytest.mark.parametrize('state, problem', [
-    ((math.nan, 12, -1), 'time is nan, accepted is a finite number'),
-    ((1, math.nan, -1), 'voltage is nan, accepted is a finite number above 0'),
-    ((1, 0, -1), 'voltage is 0, accepted'),
-    ((1, math.inf, -1), 'voltage is inf, accepted'),
-    ((1, 12, math.nan), 'current is nan, accepted is a finite number, negative while discharging'),
-    ((1, 12, -math.inf), 'current is -inf, accepted'),
+    ((math.nan, 12, -1), 'time: nan; accepted: a finite number'),
+    ((1, math.nan, -1), 'voltage: nan V; accepted: a finite number above 0'),
+    ((1, 0, -1), 'voltage: 0 V; accepted'),
+    ((1, -12, -1), 'voltage: -12 V; accepted'),
+    ((1, math.inf, -1), 'voltage: inf V; accepted'),
+    ((1, 12, math.nan), 'current: nan A; accepted: a finite number, negative while discharging'),
+    ((1, 12, -math.inf), 'current: -inf A; accepted'),
 ])
 def test_a_refused_battery_state_counts_as_none(state, problem):
     meter = BatteryMeter(0.0)
-    meter.measure(0.0, 12.0, -1.0)
+    meter.measure(0.0, reading(12.0, -1.0))
     with pytest.raises(MeterError, match=f'^meter battery: {problem}'):
-        meter.measure(*state)
+        meter.measure(state[0], reading(*state[1:]))
     assert meter.energy_j() == 0
-    meter.measure(2.0, 12.0, -1.0)
+    meter.measure(2.0, reading(12.0, -1.0))
     assert meter.energy_j() == pytest.approx(24)
+
+
+@pytest.mark.parametrize('supply', [Supply.UNKNOWN, Supply.DISCHARGING])
+def test_a_current_that_is_never_filled_in_is_not_measured(supply):
+    meter = BatteryMeter(0.0)
+    for second in range(3):
+        with pytest.raises(MeterError, match='^meter battery: current: 0 A; accepted'):
+            meter.measure(second, reading(12.0, 0.0, supply))
 
 
 @untimed
@@ -459,7 +491,7 @@ def test_battery_energy_never_falls(states, base_power_w):
     energies_j = [meter.energy_j()]
     for state in states:
         try:
-            meter.measure(*state)
+            meter.measure(state[0], reading(*state[1:]))
         except MeterError:
             pass
         energies_j.append(meter.energy_j())

@@ -1,8 +1,21 @@
 """What is known of the battery, from its messages: state of charge and energy left.
 
 The state of charge is read from the first of these that is measured: percentage, charge over
-capacity, voltage by a configured curve. A reading is believed at once when nothing is known (the
-first one, one after a silence longer than the timeout, one after the clock was set back). Then:
+capacity, voltage by a configured curve. Each field is judged alone: one that is refused is said so,
+and the next source is taken. Drivers mark what they do not measure in several ways:
+
+- NaN, as the message defines, -1, or a percentage of -1 %: unmeasured, and no fault.
+- 0, as the message is born: a battery that is empty reads 0 as well. A 0 counts where the last
+  reading was near it. Else another source that tells more is taken, and where none does, the rest
+  of the message has to show that the driver fills it: a voltage, and a capacity that is not 0; or
+  `present`, with the voltage marked NaN.
+
+At the ends there is a tolerance: what is up to BELOW_EMPTY below 0 is 0, a percentage up to
+ABOVE_FULL above full is full, and so is a charge up to ABOVE_CAPACITY above the capacity, as a new
+cell may hold, or an old one whose capacity was learned anew.
+
+A state of charge is believed at once when nothing is known (the first one, one after a silence
+longer than the timeout). Then:
 
 - Jump: a reading further from the last than a battery can be discharged or charged in that time.
   A single one is passed over: the last state of charge stays, so that an outlier changes nothing.
@@ -11,7 +24,7 @@ first one, one after a silence longer than the timeout, one after the clock was 
 - Stuck: a reading that does not change at all while the current that is reported has discharged a
   share of the capacity is IMPLAUSIBLE until it moves. Without a current or a capacity this cannot
   be seen, nor is it looked for while charging, or at 0, below which no reading falls.
-- Silent: STALE after the timeout. Refused readings count as silence.
+- Silent: STALE after the timeout. Readings that tell no state of charge count as silence.
 
 What is not KNOWN has no state of charge (NaN): it is neither full nor empty.
 """
@@ -22,6 +35,7 @@ import math
 from dataclasses import dataclass
 from enum import IntEnum
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 
@@ -35,11 +49,28 @@ SETTLE_S = 10.0  # a new level is believed after this time,
 SETTLE_READINGS = 3  # and so many readings
 SAG_TIME_CONSTANT_S = 30.0  # voltage sags under load, that is no discharge
 
+BELOW_EMPTY = 0.005  # of full; less than the -0.01 that marks an unmeasured percentage
+ABOVE_FULL = 0.05  # of full
+ABOVE_CAPACITY = 0.25  # of the capacity
+
 _SECONDS_AN_HOUR = 3600.0
+_UNMEASURED = -1.0  # what some drivers send for it, in any field; of a percentage also -1 %
+# What mavros makes of an autopilot's mark, -1 hundredths of an ampere: the sign is changed.
+_UNMEASURED_CURRENT_A = 0.01
 
 
 class BatteryError(TopsparkError):
-    """A reading or a setting was refused: one line with field, value and what is accepted."""
+    """A setting was refused: one line with its name, the value and what is accepted."""
+
+
+class Supply(IntEnum):
+    """What the battery does; values as of power_supply_status in sensor_msgs/BatteryState."""
+
+    UNKNOWN = 0
+    CHARGING = 1
+    DISCHARGING = 2
+    NOT_CHARGING = 3
+    FULL = 4
 
 
 @dataclass(frozen=True)
@@ -48,10 +79,13 @@ class BatteryReading:
 
     percentage: 0 to what it reads at a full battery.
     voltage_v: V.
-    current_a: A, negative while discharging.
+    current_a: A, negative while discharging, unless a driver has it the other way round.
     charge_ah: Ah.
     capacity_ah: of the last full charge, Ah.
     design_capacity_ah: used while capacity_ah is unmeasured, Ah.
+    present: whether there is a battery. Bridges and drivers leave it false, so it never counts
+        against what is measured.
+    supply: one of Supply, or any other number for unknown.
     """
 
     percentage: float = math.nan
@@ -60,6 +94,38 @@ class BatteryReading:
     charge_ah: float = math.nan
     capacity_ah: float = math.nan
     design_capacity_ah: float = math.nan
+    present: bool = True
+    supply: int = Supply.UNKNOWN
+
+    def discharge_a(self, positive: bool = False) -> tuple[float, str]:
+        """(current out of the battery, A, below 0 while it charges; what was refused of it).
+
+        NaN: unmeasured. Where `supply` names the direction, that counts, not the sign.
+
+        positive: whether the driver's current is positive while the battery discharges.
+        """
+        current_a = self.current_a
+        marked = _UNMEASURED in (self.percentage, self.voltage_v, self.charge_ah,
+                                 self.capacity_ah, self.design_capacity_ah)
+        if math.isnan(current_a) or (current_a == _UNMEASURED and marked):
+            return math.nan, ''
+        if math.isinf(current_a):
+            return math.nan, f'current: {current_a:g} A; accepted: a finite number, or NaN'
+        discharge_a = current_a if positive else -current_a
+        supply = self.supply
+        if supply in (Supply.DISCHARGING, Supply.NOT_CHARGING) and discharge_a < 0.0:
+            if math.isclose(current_a, _UNMEASURED_CURRENT_A, rel_tol=1e-6):
+                return math.nan, ''
+            discharge_a = -discharge_a
+        elif supply == Supply.CHARGING and discharge_a > 0.0:
+            discharge_a = -discharge_a
+        else:
+            return discharge_a, ''
+        sign = 'positive' if positive else 'negative'
+        return discharge_a, (
+            f'current: {current_a:g} A while power_supply_status is {Supply(supply).name}; '
+            f'accepted: {sign} while discharging (parameter discharge_is_positive); the status '
+            'is taken')
 
 
 @dataclass(frozen=True)
@@ -74,6 +140,7 @@ class BatterySettings:
     min_discharge_s: least time in which the battery could be emptied, or charged, s, above 0.
     stuck_share: of the capacity, discharged while the reading stands still, for which it counts
         as stuck, 0..1; at least twice the smallest step that was seen.
+    discharge_is_positive: whether the driver's current is positive while discharging.
 
     Raises BatteryError for a value out of its range.
     """
@@ -83,6 +150,7 @@ class BatterySettings:
     timeout_s: float = 10.0
     min_discharge_s: float = 120.0
     stuck_share: float = 0.03
+    discharge_is_positive: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -110,9 +178,8 @@ class BatteryState(IntEnum):
 
 
 class BatteryMonitor:
-    """What readings of a battery add up to. All times `now_s` are of one clock, s, and finite.
-
-    When the clock is set back, everything is forgotten.
+    """What readings of a battery add up to. All times `now_s` are of one clock that never goes
+    back, s, and finite.
 
     source: what the last accepted reading was read from, 'percentage', 'charge' or 'voltage'; '':
         there is none.
@@ -120,33 +187,47 @@ class BatteryMonitor:
 
     def __init__(self, settings: BatterySettings) -> None:
         self._settings = settings
-        self._now_s = -math.inf
         self._forget()
 
-    def hear(self, now_s: float, reading: BatteryReading) -> None:
-        """Take in a reading.
+    def hear(self, now_s: float, reading: BatteryReading) -> tuple[str, ...]:
+        """Take in a reading; returns what was refused of it, a line for each field.
 
-        Raises BatteryError for a percentage, charge or voltage that would be used but is out of
-        range, and for a reading that tells no state of charge; the last one stays. Other values
-        that are out of range count as unmeasured.
+        A reading that tells no state of charge changes nothing, and one line says so.
         """
         elapsed_s = self.age_s(now_s)
-        source, told, state_of_charge = _read(reading, self._settings)
-        if elapsed_s > self._settings.timeout_s:
+        silent = elapsed_s > self._settings.timeout_s
+        elapsed_s = 0.0 if silent else elapsed_s
+        told, refused = self._read(reading, None if silent else self._reach(elapsed_s))
+        if told is None:
+            return tuple(refused)
+        if silent:
             self._forget()
-            elapsed_s = 0.0
-        if source != self.source:
+        refused = [f'{line}; {told.source} is taken' for line in refused]
+        discharge_a, contradiction = reading.discharge_a(self._settings.discharge_is_positive)
+        if contradiction:
+            refused.append(contradiction)
+        state_of_charge = told.state_of_charge
+        if told.source != self.source:
             self._sag_filter = Smoothed(SAG_TIME_CONSTANT_S, 0.0, 1.0)
-        if source == 'voltage':
+        if told.source == 'voltage':
             first = math.isnan(self._sag_filter.value)
             # The first one counts as many: a sag soon after it is not to be half of the mean.
             self._sag_filter.measure(state_of_charge, SAG_TIME_CONSTANT_S if first else elapsed_s)
             state_of_charge = self._sag_filter.value
-        self.source = source
+        self.source = told.source
         self._heard_s = now_s
-        self._count_discharge(reading, elapsed_s)
+        self._count_discharge(reading, discharge_a, elapsed_s)
         if self._is_believed(now_s, state_of_charge, elapsed_s):
-            self._believe(reading, (source, told), state_of_charge)
+            self._believe(reading, told, state_of_charge)
+        return tuple(refused)
+
+    def expect_any(self) -> None:
+        """Believe the next reading at once, whatever it tells: the world may be another."""
+        self._level = self._new_level = None
+        self._jumps = 0
+        self._told = None
+        self._stuck = False
+        self._discharged = 0.0
 
     def state(self, now_s: float) -> BatteryState:
         age_s = self.age_s(now_s)
@@ -174,10 +255,7 @@ class BatteryMonitor:
         return self._energy_j if known else math.nan
 
     def age_s(self, now_s: float) -> float:
-        """Since the last accepted reading, s; inf: there is none, or the clock was set back."""
-        if now_s < self._now_s:
-            self._forget()
-        self._now_s = now_s
+        """Since the last reading that told a state of charge, s; inf: there is none."""
         return now_s - self._heard_s
 
     def _forget(self) -> None:
@@ -188,14 +266,41 @@ class BatteryMonitor:
         self._level: _Level | None = None  # that is believed
         self._new_level: _Level | None = None  # that readings jumped to
         self._jumps = 0  # readings in a row that were not believed
-        self._told: tuple[str, float] | None = None  # source and value that was believed last
+        self._told: _Told | None = None  # that was believed last
         self._resolution = 0.0  # smallest step seen, of the state of charge; 0: none
         self._discharged = 0.0  # share of the capacity, since the reading moved last
         self._stuck = False
 
+    def _reach(self, elapsed_s: float) -> float:
+        """What the state of charge can have changed by in that time."""
+        return elapsed_s / self._settings.min_discharge_s
+
+    def _read(self, reading: BatteryReading, reach: float | None) -> tuple[_Told | None, list[str]]:
+        """The source that is taken, None where nothing is told, and what was refused before it.
+
+        reach: that the state of charge can have moved by since the last reading; None: there is
+            none that counts.
+        """
+        zero, refused = None, []
+        for source, read in _SOURCES:
+            told = read(reading, self._settings)
+            if isinstance(told, str):
+                refused.append(told)
+            elif told is not None and told.value != 0.0:
+                return told, refused
+            elif told is not None and zero is None:
+                near = (reach is not None and source == self.source and self._level is not None
+                        and self._level.value <= JUMP + reach)
+                if near:
+                    return told, refused
+                zero = told
+        if zero is not None and _fills_in(reading):
+            return zero, refused
+        return None, [*refused, _untold(reading, self._settings)]
+
     def _is_believed(self, now_s: float, state_of_charge: float, elapsed_s: float) -> bool:
         """Whether the reading goes on from the last, or a jump has lasted."""
-        reach = elapsed_s / self._settings.min_discharge_s
+        reach = self._reach(elapsed_s)
         if self._level is None:
             self._level = _Level(state_of_charge, now_s)
         elif not self._level.follow(state_of_charge, reach):
@@ -209,8 +314,7 @@ class BatteryMonitor:
         self._jumps = 0
         return True
 
-    def _believe(self, reading: BatteryReading, told: tuple[str, float],
-                 state_of_charge: float) -> None:
+    def _believe(self, reading: BatteryReading, told: _Told, state_of_charge: float) -> None:
         if told != self._told:
             step = abs(state_of_charge - self._state_of_charge)
             if 0.0 < step <= JUMP:
@@ -222,11 +326,14 @@ class BatteryMonitor:
         capacity_ah = _capacity_ah(reading)
         charge_ah = reading.charge_ah if math.isnan(capacity_ah) else state_of_charge * capacity_ah
         energy_j = charge_ah * _SECONDS_AN_HOUR * reading.voltage_v
-        known = charge_ah >= 0.0 and 0.0 < reading.voltage_v and energy_j < math.inf
+        # A charge of 0 in a battery that is not empty was not measured.
+        known = ((charge_ah > 0.0 or charge_ah == state_of_charge == 0.0)
+                 and 0.0 < reading.voltage_v and energy_j < math.inf)
         self._energy_j = energy_j if known else math.nan
 
-    def _count_discharge(self, reading: BatteryReading, elapsed_s: float) -> None:
-        share = -reading.current_a * elapsed_s / (_SECONDS_AN_HOUR * _capacity_ah(reading))
+    def _count_discharge(self, reading: BatteryReading, discharge_a: float,
+                         elapsed_s: float) -> None:
+        share = discharge_a * elapsed_s / (_SECONDS_AN_HOUR * _capacity_ah(reading))
         if math.isfinite(share) and self._state_of_charge > 0.0:
             self._discharged = max(0.0, self._discharged + share)
             if self._discharged > max(self._settings.stuck_share, 2.0 * self._resolution):
@@ -259,35 +366,76 @@ class _Level:
         return self.readings >= SETTLE_READINGS and now_s - self.since_s >= SETTLE_S
 
 
-def _read(reading: BatteryReading, settings: BatterySettings) -> tuple[str, float, float]:
-    """(source, its value, state of charge 0..1)."""
+class _Told(NamedTuple):
+    """What a source tells: its value as it stands in the message, and the state of charge, 0..1."""
+
+    source: str
+    value: float
+    state_of_charge: float
+
+
+def _from_percentage(reading: BatteryReading, settings: BatterySettings) -> _Told | str | None:
+    """None: unmeasured; a line: refused. So do the others."""
     percentage, full = reading.percentage, settings.full_percentage
-    if not math.isnan(percentage):
-        if not 0.0 <= percentage <= full:
-            raise BatteryError(f'percentage: {percentage:g}; accepted: 0 to {full:g} '
-                               '(parameter full_percentage), or NaN')
-        return 'percentage', percentage, percentage / full
+    if math.isnan(percentage) or percentage == _UNMEASURED or math.isclose(
+            percentage / full, _UNMEASURED / 100.0, rel_tol=1e-6):
+        return None
+    if not -BELOW_EMPTY <= percentage / full <= 1.0 + ABOVE_FULL:
+        return (f'percentage: {percentage:g}; accepted: 0 to {full:g} (parameter '
+                'full_percentage), or NaN')
+    return _told('percentage', percentage, percentage / full)
 
+
+def _from_charge(reading: BatteryReading, settings: BatterySettings) -> _Told | str | None:
     charge_ah, capacity_ah = reading.charge_ah, _capacity_ah(reading)
-    if not math.isnan(charge_ah) and not math.isnan(capacity_ah):
-        if not 0.0 <= charge_ah <= capacity_ah:
-            raise BatteryError(f'charge: {charge_ah:g} Ah; accepted: 0 to the capacity of '
-                               f'{capacity_ah:g} Ah, or NaN')
-        return 'charge', charge_ah, charge_ah / capacity_ah
+    if math.isnan(charge_ah) or charge_ah == _UNMEASURED or math.isnan(capacity_ah):
+        return None
+    most_ah = max(capacity_ah, _usable_ah(reading.design_capacity_ah))
+    if not (-BELOW_EMPTY * capacity_ah <= charge_ah <= (1.0 + ABOVE_CAPACITY) * most_ah):
+        return (f'charge: {charge_ah:g} Ah; accepted: 0 to the capacity of {capacity_ah:g} Ah, '
+                'or NaN')
+    return _told('charge', charge_ah, charge_ah / capacity_ah)
 
+
+def _from_voltage(reading: BatteryReading, settings: BatterySettings) -> _Told | str | None:
     voltage_v, curve = reading.voltage_v, settings.voltage_curve
-    if not curve:
-        raise BatteryError('percentage: nan, and no charge with a capacity; accepted: either of '
-                           'them, or a voltage with the parameter voltage_curve')
+    if not curve or math.isnan(voltage_v) or voltage_v in (0.0, _UNMEASURED):
+        return None
     if not 0.0 < voltage_v < math.inf:
-        raise BatteryError(f'voltage: {voltage_v:g} V, and neither percentage nor charge with a '
-                           'capacity; accepted: any of them, voltage above 0')
-    return 'voltage', voltage_v, float(np.interp(voltage_v, curve, np.linspace(0, 1, len(curve))))
+        return f'voltage: {voltage_v:g} V; accepted: a finite number above 0, or NaN'
+    return _told('voltage', voltage_v,
+                 float(np.interp(voltage_v, curve, np.linspace(0, 1, len(curve)))))
+
+
+_SOURCES = (('percentage', _from_percentage), ('charge', _from_charge), ('voltage', _from_voltage))
+
+
+def _told(source: str, value: float, state_of_charge: float) -> _Told:
+    return _Told(source, value, min(max(state_of_charge, 0.0), 1.0))
+
+
+def _fills_in(reading: BatteryReading) -> bool:
+    """Whether a 0 in this message is a measurement: its driver leaves nothing as it was born."""
+    if reading.voltage_v > 0.0:
+        return not reading.capacity_ah == reading.design_capacity_ah == 0.0
+    return math.isnan(reading.voltage_v) and reading.present
+
+
+def _untold(reading: BatteryReading, settings: BatterySettings) -> str:
+    """A line on a reading that tells no state of charge."""
+    fields = [f'percentage: {reading.percentage:g}',
+              f'charge: {reading.charge_ah:g} Ah of {_capacity_ah(reading):g}',
+              f'voltage: {reading.voltage_v:g} V', *([] if reading.present else ['present: false'])]
+    without = '' if settings.voltage_curve else ' with the parameter voltage_curve'
+    return (f'{", ".join(fields)}: no state of charge; accepted: a percentage, a charge with a '
+            f'capacity, or a voltage{without}; 0 where the message is filled in otherwise')
 
 
 def _capacity_ah(reading: BatteryReading) -> float:
     """The capacity, or else the design capacity, Ah; NaN: neither is known."""
-    for capacity_ah in (reading.capacity_ah, reading.design_capacity_ah):
-        if 0.0 < capacity_ah < math.inf:
-            return capacity_ah
-    return math.nan
+    capacity_ah = _usable_ah(reading.capacity_ah)
+    return _usable_ah(reading.design_capacity_ah) if math.isnan(capacity_ah) else capacity_ah
+
+
+def _usable_ah(capacity_ah: float) -> float:
+    return capacity_ah if 0.0 < capacity_ah < math.inf else math.nan

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
+from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO, RangeError
 
 REPLAN_S = 60.0
+MOST_SOURCES = 50  # that set budgets at a time
 BATTERY = 'battery'  # what its own budget is called among the sources
 
 
@@ -84,7 +85,8 @@ class _Entry:
 
     budget: Budget
     set_s: float
-    energy_j: float  # left
+    heard_s: float
+    energy_j: float = math.nan  # left
     planned_w: float = math.nan
     planned_s: float = -math.inf
 
@@ -105,32 +107,63 @@ class _Entry:
         elif now_s - self.planned_s >= REPLAN_S:
             self.planned_w, self.planned_s = self.energy_j / left_s, now_s
 
-    def follow(self, now_s: float) -> None:
-        """After a clock that was set back, all times count from now."""
-        if now_s < self.set_s:
-            self.set_s = now_s
-        if now_s < self.planned_s:
-            self.planned_s = -math.inf
+    def count_past(self, totals: _Totals) -> None:
+        """Charge it with what was used between its setting and the totals.
+
+        Of the time that the totals are of, that is their mean power. Of the time before them, as
+        far as it had passed when the budget was heard, nothing is known: what was due then counts
+        as used if the energy has to last, and else nothing.
+        """
+        totalled_s = min(totals.now_s - self.set_s, totals.active_s)
+        unknown_s = min(self.heard_s, totals.now_s - totals.active_s) - self.set_s
+        budget = self.budget
+        used_j = totals.energy_j * totalled_s / totals.active_s if totalled_s > 0.0 else 0.0
+        if unknown_s > 0.0 and budget.duration_s > 0.0:
+            used_j += budget.energy_j * min(unknown_s / budget.duration_s, 1.0)
+        self.energy_j = budget.energy_j
+        self.spend(used_j)
+
+    def spend(self, energy_j: float) -> None:
+        if self.energy_j > 0.0:
+            self.energy_j = max(0.0, self.energy_j - energy_j)
+
+
+@dataclass(frozen=True)
+class _Totals:
+    """What was used in the last `active_s` seconds before `now_s`: J."""
+
+    now_s: float
+    energy_j: float = 0.0
+    active_s: float = 0.0
 
 
 class BudgetBook:
-    """The latest budget of every source; each is used up, and lapses, by itself."""
+    """The latest budget of every source; each is used up, and lapses, by itself.
+
+    All times `now_s` are of one clock that never goes back, s.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[str | None, _Entry] = {}
+        self._totals: _Totals | None = None  # as reported last
 
     def set(self, now_s: float, source: str | None, budget: Budget, age_s: float = 0.0) -> None:
         """Replace the budget of `source`.
 
-        now_s: time, s, of any clock.
         source: its name; None: the battery's own, which nobody else can set.
-        age_s: how long ago the source set it, s. Of a budget that has to last, the share of its
-            energy that was due in that time counts as used.
+        age_s: how long ago the source set it, s. What was used in that time counts, as far as the
+            totals tell it; of the rest what was due, if the energy has to last.
+
+        Raises RangeError for a source beyond the first MOST_SOURCES.
         """
-        age_s = max(age_s, 0.0)
-        due = age_s / budget.duration_s if budget.duration_s > 0.0 else 0.0
-        self._entries[source] = _Entry(
-            budget, now_s - age_s, budget.energy_j * (1.0 - min(due, 1.0)))
+        self._advance(now_s)
+        others = self._entries.keys() - {None, source}
+        if source is not None and len(others) >= MOST_SOURCES:
+            raise RangeError(f'source: {source!r}; accepted: one of the {MOST_SOURCES} that have '
+                             'set a budget, until one of those lapses')
+        entry = _Entry(budget, now_s - max(age_s, 0.0), now_s)
+        entry.count_past(self._totals or _Totals(now_s))
+        self._entries[source] = entry
 
     def drop(self, source: str | None) -> None:
         """A source that sets no limit any more, if it ever did."""
@@ -144,8 +177,17 @@ class BudgetBook:
     def spend(self, energy_j: float) -> None:
         """Charge every budget with what was used, J."""
         for entry in self._entries.values():
-            if entry.energy_j > 0.0:
-                entry.energy_j = max(0.0, entry.energy_j - energy_j)
+            entry.spend(energy_j)
+
+    def know_totals(self, now_s: float, energy_j: float, active_s: float) -> None:
+        """What was used in the last `active_s` seconds, J.
+
+        The first time, that is all that is known of what budgets set before then have lost.
+        """
+        first, self._totals = self._totals is None, _Totals(now_s, energy_j, active_s)
+        if first:
+            for entry in self._entries.values():
+                entry.count_past(self._totals)
 
     def sources(self, now_s: float) -> tuple[str, ...]:
         """Those whose budgets are in force, in alphabetical order."""
@@ -170,7 +212,6 @@ class BudgetBook:
 
     def _advance(self, now_s: float) -> None:
         for entry in self._entries.values():
-            entry.follow(now_s)
             entry.plan(now_s)
         self._entries = {source: entry for source, entry in self._entries.items()
                          if not entry.lapsed(now_s)}

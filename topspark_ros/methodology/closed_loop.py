@@ -31,6 +31,7 @@ class LearnerReport:
     decided: whether the setting is a controller's, not the learner's own.
     latency_s: from a frame to its classification, 95th percentile, s; NaN: unmeasured.
     inference_s: of that the inference alone, mean, s; NaN: unmeasured.
+    active_s: time that the counts and the energy are of, s; 0: unknown.
     """
 
     time_s: float
@@ -47,6 +48,7 @@ class LearnerReport:
     decided: bool = True
     latency_s: float = math.nan
     inference_s: float = math.nan
+    active_s: float = 0.0
 
     @property
     def setting(self) -> tuple[int, int, float, float]:

@@ -27,6 +27,7 @@ from typing import NamedTuple, Protocol
 
 from topspark_ros.errors import TopsparkError
 
+from .battery import BatteryReading, Supply
 from .ranges import FROM_ZERO
 
 # What a meter is chosen by. 'estimated': none.
@@ -34,6 +35,9 @@ METERS = ('estimated', 'auto', 'rapl', 'hwmon', 'processor', 'battery')
 
 # Longest time between two battery states that is still integrated, s.
 _BATTERY_GAP_S = 10.0
+
+# A battery that may deliver nothing.
+_AT_REST = (Supply.CHARGING, Supply.FULL)
 
 # Monotonic time and processor time of this process, s.
 _Clock = Callable[[], 'tuple[float, float]']
@@ -69,6 +73,7 @@ class MeterSettings:
 
     core_power_w: what one busy core draws, W, from 0; of 'processor'.
     base_power_w: what is drawn without perception, W, from 0; of 'rapl', 'hwmon' and 'battery'.
+    discharge_is_positive: whether the driver's current is positive while discharging; of 'battery'.
     channel: label of the rail; of 'hwmon'. Empty: the only one, or else the one with CPU in its
         label. One without a label is named by its driver and sensor, as 'amdgpu power1'.
     root: folder in which sys and proc are looked for.
@@ -79,6 +84,7 @@ class MeterSettings:
     core_power_w: float
     base_power_w: float
     channel: str = ''
+    discharge_is_positive: bool = False
     root: Path = Path('/')
 
     def __post_init__(self) -> None:
@@ -107,7 +113,7 @@ def open_meter(kind: str, settings: MeterSettings) -> Meter | None:
     if kind == 'processor':
         return _ProcessorMeter(settings.core_power_w)
     if kind == 'battery':
-        return BatteryMeter(settings.base_power_w)
+        return BatteryMeter(settings.base_power_w, settings.discharge_is_positive)
     raise MeterError(f"meter is '{kind}', accepted is one of {', '.join(METERS)}")
 
 
@@ -121,30 +127,36 @@ class BatteryMeter:
     name = 'battery'
     reasons: tuple[str, ...] = ()
 
-    def __init__(self, base_power_w: float) -> None:
+    def __init__(self, base_power_w: float, discharge_is_positive: bool = False) -> None:
         self._base_power_w = base_power_w
+        self._discharge_is_positive = discharge_is_positive
         self._integral = _Integral(_BATTERY_GAP_S)
+        self._flows = False  # a current other than 0 was seen
 
-    def measure(self, now_s: float, voltage_v: float, current_a: float) -> None:
-        """One state, as in sensor_msgs/BatteryState.
+    def measure(self, now_s: float, reading: BatteryReading) -> str:
+        """One state; returns what was refused of its current, though its amount counts.
 
         now_s: time of the state, s. After a gap of more than 10 s, or when it goes back, nothing
             is integrated and the state begins anew.
-        voltage_v: V, above 0.
-        current_a: A, negative while discharging; charging counts 0.
+        reading: its voltage, and its current as of BatteryReading.discharge_a; charging counts 0.
 
-        Raises MeterError for a number out of its range, NaN (unmeasured) among them; such a state
-        counts as none.
+        Raises MeterError for a voltage or a current that is unmeasured or out of its range; such a
+        state counts as none. So does a current of 0 before any other was seen, unless the state
+        says that the battery is charged or full: a field that was not filled in reads 0.
         """
         if not math.isfinite(now_s):
-            raise MeterError(f'meter battery: time is {now_s}, accepted is a finite number')
-        if not 0 < voltage_v < math.inf:
-            raise MeterError(f'meter battery: voltage is {voltage_v}, accepted is a finite '
+            raise MeterError(f'meter battery: time: {now_s}; accepted: a finite number')
+        if not 0 < reading.voltage_v < math.inf:
+            raise MeterError(f'meter battery: voltage: {reading.voltage_v:g} V; accepted: a finite '
                              'number above 0')
-        if not math.isfinite(current_a):
-            raise MeterError(f'meter battery: current is {current_a}, accepted is a finite '
-                             'number, negative while discharging')
-        self._integral.add(now_s, max(0.0, -voltage_v * current_a - self._base_power_w))
+        discharge_a, refused = reading.discharge_a(self._discharge_is_positive)
+        self._flows |= abs(discharge_a) > 0.0
+        if math.isnan(discharge_a) or not (self._flows or reading.supply in _AT_REST):
+            raise MeterError(f'meter battery: current: {reading.current_a:g} A; accepted: a finite '
+                             'number, negative while discharging, 0 once it was another')
+        self._integral.add(
+            now_s, max(0.0, reading.voltage_v * discharge_a - self._base_power_w))
+        return refused
 
     def energy_j(self) -> float:
         """As in Meter; needs no reading. 0 before the second state."""

@@ -9,7 +9,7 @@ score grows as the battery drains.
 - The deadline cannot be met: the quickest setting within the power, INFEASIBLE.
 - The accuracy floor cannot be met: the most accurate setting within power and deadline, ACCURACY.
 - The energy is used up: the fewest frames that are allowed, without learning, ENERGY.
-- Battery unknown: an assumed state of charge, BATTERY_UNKNOWN.
+- Battery unknown: an assumed state of charge, BATTERY_UNKNOWN, until it is known.
 - Budget stale: its limits stay in force, BUDGET_STALE.
 - Learner silent: the decision stays, LEARNER_SILENT, and is reconsidered when it is back.
   Before it was ever heard: STARTUP.
@@ -86,6 +86,7 @@ class Conditions:
     """What is known at the time of a decision. Any float is accepted anywhere.
 
     state_of_charge: 0..1; NaN or out of range: unknown.
+    battery: what it is then, in a word.
     budget_stale: a budget has come, but none for too long.
     learner_silent: no status of the learner has come for too long, or ever.
     frame_rate_hz: frames that come a second; 0, negative or not finite: unmeasured, and the last
@@ -99,6 +100,7 @@ class Conditions:
     """
 
     state_of_charge: float = math.nan
+    battery: str = 'unknown'
     budget_stale: bool = False
     learner_silent: bool = False
     frame_rate_hz: float = math.nan
@@ -176,6 +178,7 @@ class TimestepPolicy:
         self._row = -1  # of the present decision among the candidates
         self._cause = Reason.STARTUP  # why it was chosen, whatever fault came since
         self._grounds = ''  # the same as a sentence
+        self._assumed = False  # the charge that it was chosen at
         self._changed_s = -math.inf
         self._asked: tuple[float, ...] = ()  # by the budgets, when that was
         self._heard = False  # the learner, ever
@@ -210,10 +213,12 @@ class TimestepPolicy:
             if row != self._row:
                 self._changed_s, self._asked = now_s, _asked(limits)
             self._row, self._cause = row, cause
+            self._assumed = not situation.battery_known
             self._grounds = _explain(cause, situation, limits, row)
-        return self._publish(situation, _visible_reason(self._cause, situation, conditions))
+        return self._publish(
+            situation, _visible_reason(self._cause, situation, conditions), conditions)
 
-    def _publish(self, situation: _Situation, reason: Reason) -> Decision:
+    def _publish(self, situation: _Situation, reason: Reason, conditions: Conditions) -> Decision:
         """The present decision, a new one if setting or reason differ from the last."""
         row, candidates = self._row, situation.candidates
         new = Decision(
@@ -222,7 +227,7 @@ class TimestepPolicy:
             learning_share=float(candidates.learning_share[row]),
             frame_share=float(candidates.frame_share[row]),
             reason=reason,
-            detail=_FAULTS.get(reason, '') + self._grounds,
+            detail=_FAULTS.get(reason, '').format(battery=conditions.battery) + self._grounds,
             expected_accuracy=float(candidates.accuracy[row]),
             expected_latency_s=float(situation.latency_s[row]),
             expected_energy_j=float(situation.energy_j[row]),
@@ -299,8 +304,12 @@ class TimestepPolicy:
     def _dwells(
         self, now_s: float, situation: _Situation, limits: Limits, best: int, cause: Reason,
     ) -> bool:
-        """Whether the present row, though not the best, is too young to be left."""
-        if self._row < 0 or cause in _AT_ONCE:
+        """Whether the present row, though not the best, is too young to be left.
+
+        What was chosen at an assumed charge is left as soon as the charge is known.
+        """
+        guessed = self._assumed and situation.battery_known
+        if self._row < 0 or cause in _AT_ONCE or guessed:
             return False
         dwell_s = self.config.min_dwell_s
         if _asked(limits) != self._asked:
@@ -478,7 +487,7 @@ def _explain(cause: Reason, situation: _Situation, limits: Limits, row: int) -> 
 _FAULTS = {
     Reason.STARTUP: 'no learner heard yet: ',
     Reason.BUDGET_STALE: 'the budget is stale, its limits stay: ',
-    Reason.BATTERY_UNKNOWN: 'the battery is unknown: ',
+    Reason.BATTERY_UNKNOWN: 'the battery is {battery}: ',
 }
 
 

@@ -12,11 +12,15 @@ from topspark_ros.methodology.meters import (BatteryMeter, Meter, MeterError, Me
                                               open_meter)
 from topspark_ros.nodes import qos
 from topspark_ros.nodes.managed_node import ManagedNode
+from topspark_ros.perception.messages import battery_reading
 from topspark_ros.perception.activity import Measured, MeterWindow
 
 
 class Metering:
     """A meter that is read for every status, or that the battery's states feed.
+
+    The battery's states are of the node's clock, which may be a simulation's; all other meters
+    are of this machine, and so is their time.
 
     kind, settings: as of `open_meter`.
     window_s: power and energy a frame are over this time.
@@ -33,6 +37,7 @@ class Metering:
         self._readings = MeterWindow(window_s)
         self._meter: Meter | None = None
         self._battery: Subscription | None = None
+        self._refused = ''  # why the last state of the battery told nothing
         self._warned = ''
         self.name = self.fault = ''
         try:
@@ -59,24 +64,28 @@ class Metering:
         return measured
 
     def _read(self) -> Measured:
-        now_s = time.monotonic()
+        now_s = time.monotonic() if self._battery is None else self._node.now_s()
         if self._battery is None:
             self._readings.add(now_s, self._meter.energy_j(), self._classified())
         measured = self._readings.summary(now_s)
         self.fault = ''
         if self._battery is not None and math.isnan(measured.power_w):
             topic = self._battery.topic
-            self.fault = (f'meter battery: no state on {topic} (publishers: '
-                          f'{self._node.count_publishers(topic)})')
+            self.fault = self._refused or (f'meter battery: no state on {topic} (publishers: '
+                                           f'{self._node.count_publishers(topic)})')
         return measured
 
     def _on_battery(self, state: BatteryState) -> None:
-        now_s = time.monotonic()
+        now_s = self._node.now_s()
         try:
-            self._meter.measure(now_s, state.voltage, state.current)
+            refused = self._meter.measure(now_s, battery_reading(state))
         except MeterError as error:
+            self._refused = str(error)
             self._node.diagnostics.reject('battery_state', error)
             return
+        self._refused = ''
+        if refused:
+            self._node.diagnostics.reject('battery_state', refused)
         self._readings.add(now_s, self._meter.energy_j(), self._classified())
 
     def _fail(self, error: MeterError) -> None:

@@ -148,7 +148,8 @@ class SnnLearner(ManagedNode):
         if p.checkpoint_file:
             self.undo_with(self._save)     # when nothing is learned any more
         self._metering = Metering(
-            self, p.meter, MeterSettings(p.core_power, p.base_power, p.meter_channel),
+            self, p.meter, MeterSettings(p.core_power, p.base_power, p.meter_channel,
+                                         p.discharge_is_positive),
             self._learner.settings.activity_window_s, lambda: self._learner.totals.classified)
         self._intake = self._make_intake(p)
         self._start_worker()

@@ -111,7 +111,12 @@ class MeterWindow:
         self._readings: deque[tuple[float, float, int]] = deque()
 
     def add(self, now_s: float, energy_j: float, classified: int) -> None:
-        """energy_j, classified: since the meter was opened, J and frames."""
+        """energy_j, classified: since the meter was opened, J and frames.
+
+        When the clock was set back, the readings before are forgotten.
+        """
+        if self._readings and now_s < self._readings[-1][0]:
+            self._readings.clear()
         self._readings.append((now_s, energy_j, classified))
         while len(self._readings) > 2 and self._readings[1][0] <= now_s - self._length_s:
             self._readings.popleft()

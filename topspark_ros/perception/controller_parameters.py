@@ -55,6 +55,10 @@ class TimestepControllerParameters:
     full_percentage: float = parameter(
         1.0, 'What BatteryState.percentage reads at a full battery: 1, or 100 as some drivers '
         'send.', low=1.0, high=100.0, fixed=True)
+    discharge_is_positive: bool = parameter(
+        False, 'Whether BatteryState.current is positive while the battery discharges, against '
+        'the message; where power_supply_status says charging or discharging, that counts.',
+        fixed=True)
     voltage_curve: tuple[float, ...] = parameter(
         (0.0, 0.0), 'Voltage of the battery at equal steps of its state of charge, from empty to '
         'full, for batteries that tell nothing else. Zeros: none.', unit='V', low=0.0, high=1e4,
@@ -71,6 +75,10 @@ class TimestepControllerParameters:
     mission_battery_share: float = parameter(
         1.0, "Share of the battery's energy that perception may use in the mission.", low=0.0,
         high=1.0, fixed=True)
+    budget_share: float = parameter(
+        1.0, "Share of the budgets' power and energy, the mission's among them, that is for this "
+        'controller: two cameras that share a budget take 0.5 each.', low=0.0, high=1.0,
+        fixed=True)
     budget_timeout: float = parameter(
         0.0, 'A budget without a lifetime that is older is reported as stale, its limits stay in '
         'force; 0: never.', unit='s', low=0.0, high=86_400.0)
@@ -91,8 +99,10 @@ class TimestepControllerParameters:
                 max_training_loss=self.max_training_loss),
             battery=BatterySettings(
                 full_percentage=self.full_percentage, timeout_s=self.battery_timeout,
+                discharge_is_positive=self.discharge_is_positive,
                 min_discharge_s=self.battery_min_discharge,
                 voltage_curve=self.voltage_curve if any(self.voltage_curve) else ()),
             learner_timeout_s=self.learner_timeout, budget_timeout_s=self.budget_timeout,
             mission_duration_s=self.mission_duration,
-            mission_battery_share=self.mission_battery_share, core_power_w=self.core_power)
+            mission_battery_share=self.mission_battery_share, budget_share=self.budget_share,
+            core_power_w=self.core_power)

@@ -26,9 +26,9 @@ class MessageController:
     def reconfigure(self, settings: ControlSettings) -> None:
         self._controller.reconfigure(settings)
 
-    def hear_battery(self, now_s: float, message: Message) -> None:
-        """BatteryError for a BatteryState that is refused."""
-        self._controller.hear_battery(now_s, battery_reading(message))
+    def hear_battery(self, now_s: float, message: Message) -> tuple[str, ...]:
+        """What was refused of a BatteryState, a line for each field."""
+        return self._controller.hear_battery(now_s, battery_reading(message))
 
     def hear_budget(self, now_s: float, message: Message, now_ns: int) -> None:
         """MessageError for a PowerBudget that is refused. now_ns: on the clock of its stamp."""

@@ -87,6 +87,10 @@ class SnnLearnerParameters:
     base_power: float = parameter(
         0.0, 'Drawn without perception, subtracted from what rapl, hwmon and battery measure.',
         unit='W', low=0.0, high=1e5, fixed=True)
+    discharge_is_positive: bool = parameter(
+        False, 'Whether BatteryState.current is positive while the battery discharges, against '
+        'the message; where power_supply_status says charging or discharging, that counts.',
+        fixed=True)
     meter_channel: str = parameter(
         '', 'Label of the rail of the meter hwmon; empty: the only one, or the one with CPU in it.',
         fixed=True)

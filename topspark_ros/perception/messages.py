@@ -55,7 +55,8 @@ def battery_reading(message: Message) -> BatteryReading:
     return BatteryReading(
         percentage=message.percentage, voltage_v=message.voltage, current_a=message.current,
         charge_ah=message.charge, capacity_ah=message.capacity,
-        design_capacity_ah=message.design_capacity)
+        design_capacity_ah=message.design_capacity, present=message.present,
+        supply=message.power_supply_status)
 
 
 _BUDGET_FIELDS = {

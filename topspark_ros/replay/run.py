@@ -15,7 +15,6 @@ from topspark_ros.engine import (
     Network, create_network, load_checkpoint, save_checkpoint, warm_up,
 )
 from topspark_ros.errors import TopsparkError
-from topspark_ros.methodology.battery import BatteryError
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controlling import MessageController
@@ -184,7 +183,7 @@ class Run:
             return
         handle(now_s, message)
 
-    def _refuse(self, topic: str, error: TopsparkError) -> None:
+    def _refuse(self, topic: str, error: TopsparkError | str) -> None:
         """Counted, and told once of each field."""
         self._counts['refused'] += 1
         kind = topic, str(error).split()[0]
@@ -263,10 +262,8 @@ class Run:
 
     def _on_battery(self, now_s: float, message: Message) -> None:
         self._counts['battery states'] += 1
-        try:
-            self._controller.hear_battery(now_s, message)
-        except BatteryError as error:
-            self._refuse(self._topics.battery.name, error)
+        for line in self._controller.hear_battery(now_s, message):
+            self._refuse(self._topics.battery.name, line)
 
     def _on_budget(self, now_s: float, message: Message) -> None:
         self._counts['budgets'] += 1
