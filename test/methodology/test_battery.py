@@ -546,11 +546,13 @@ def test_empty_is_only_what_is_told_to_be(reading, curve):
     monitor = BatteryMonitor(BatterySettings(voltage_curve=curve))
     lines = monitor.hear(0.0, reading)
     if monitor.state_of_charge(0.0) == 0.0:
-        assert (abs(reading.percentage) <= BELOW_EMPTY or monitor.source == 'voltage'
-                or abs(reading.charge_ah) <= BELOW_EMPTY * max(
-                    reading.capacity_ah, reading.design_capacity_ah, key=lambda ah: ah == ah)
-                or reading.charge_ah / reading.capacity_ah < 1e-12)
-        assert reading.present or reading.voltage_v > 0.0
+        capacity_ah = next((ah for ah in (reading.capacity_ah, reading.design_capacity_ah)
+                            if 0.0 < ah < math.inf), math.nan)
+        assert {'percentage': -BELOW_EMPTY <= reading.percentage <= 0.0,
+                'charge': -BELOW_EMPTY <= reading.charge_ah / capacity_ah <= 0.0,
+                'voltage': 0.0 < reading.voltage_v <= CURVE[0]}[monitor.source]
+        assert (reading.present or reading.voltage_v > 0.0
+                or {reading.percentage, reading.charge_ah} != {0.0})
     assert bool(monitor.source) or lines
 
 

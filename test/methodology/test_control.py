@@ -13,7 +13,7 @@ from topspark_ros.methodology.battery import (
 )
 from topspark_ros.methodology.budgets import BATTERY, Budget
 from topspark_ros.methodology.closed_loop import LearnerReport
-from topspark_ros.methodology.control import STARTUP_S, ControlSettings, Controller
+from topspark_ros.methodology.control import ControlSettings, Controller
 from topspark_ros.methodology.policy import PolicyConfig, Reason
 from topspark_ros.methodology.ranges import RangeError
 from topspark_ros.methodology.tradeoff import enumerate_candidates
@@ -53,9 +53,9 @@ def test_refused_settings(field, value, accepted):
 def test_first_moments_without_a_learner(profile):
     controller = Controller(profile)
     controller.hear_budget(5.0, 'operator', Budget(power_w=0.5))
-    assert controller.decide(5.0) is None and controller.decide(5.9) is None
-    assert math.isnan(controller.status(5.5).energy_ratio)
-    decision = controller.decide(5.0 + STARTUP_S)
+    assert controller.decide(5.0) is None and controller.decide(7.9) is None
+    assert math.isnan(controller.status(7.9).energy_ratio)
+    decision = controller.decide(5.0 + ControlSettings().learner_timeout_s)
     assert decision.reason == Reason.STARTUP and decision.expected_power_w <= 0.5
     assert controller.decide(100.0) is decision
 

@@ -22,7 +22,7 @@ NAN = math.nan
 
 def battery(percentage: float = NAN, charge: float = NAN, capacity: float = NAN) -> BatteryState:
     return BatteryState(percentage=percentage, charge=charge, capacity=capacity,
-                        design_capacity=NAN, voltage=NAN, current=NAN)
+                        design_capacity=NAN, voltage=NAN, current=NAN, present=True)
 
 
 def setting(decision: msg.TimestepDecision) -> tuple[int, int, bool, float]:
@@ -45,6 +45,7 @@ class Controlled:
         self.decisions = rig.collect(msg.TimestepDecision, 'timestep_decision', qos.DECISIONS)
         self.statuses = rig.collect(msg.ControllerStatus, f'{CONTROLLER}/status', qos.STATUS)
         self.learner_s = 100.0
+        self.active_s = 0.0     # that it says; 0: it does not
         self.frames = self.skipped = self.learned = 0
         self.energy_j = 0.0
         rig.wait_until_active(CONTROLLER)
@@ -69,10 +70,22 @@ class Controlled:
             inference_timesteps=decision.inference_timesteps, frame_share=decision.frame_share,
             frames_classified=self.frames, frames_skipped=self.skipped,
             frames_learned=self.learned, energy_total_estimated=self.energy_j, latency_p95=NAN,
-            frame_rate=rate * decision.frame_share,
+            frame_rate=rate * decision.frame_share, active_time=self.active_s,
             inference_time=NAN)
         status.header.stamp = conversions.stamp(round(self.learner_s * 1e9))
         self.rig.publish('snn_learner/status', status, qos.STATUS)
+
+    def go_on_from(self, before: Controlled) -> None:
+        """The learner is the one that another controller had."""
+        for name in ('learner_s', 'active_s', 'frames', 'skipped', 'learned', 'energy_j'):
+            setattr(self, name, getattr(before, name))
+
+    def meet_learner(self) -> None:
+        """Best effort of a new subscription loses what comes before discovery: until it decides."""
+        def decided():
+            self.hear_learner()
+            return self.decisions
+        self.rig.wait_for(decided, 'a first decision')
 
     def hear_battery(self, state: BatteryState) -> None:
         self.rig.publish('battery_state', state, qos.BATTERY)
@@ -109,9 +122,8 @@ def budget(source: str = '', **limits) -> msg.PowerBudget:
 def brought_up(rig, profile, **parameters) -> Controlled:
     """A controller that has heard everybody."""
     controlled = Controlled(rig, profile, **parameters)
-    controlled.decides(Reason.STARTUP)
-    controlled.hear_learner()
-    controlled.decides(Reason.BATTERY_UNKNOWN)
+    controlled.meet_learner()
+    assert controlled.decides(Reason.BATTERY_UNKNOWN).sequence == 1
     # Best effort: what comes before discovery is lost, so until it is heard.
     def heard():
         controlled.hear_battery(battery(1.0))
@@ -190,6 +202,32 @@ def test_a_bad_battery_is_refused_and_the_last_charge_stays(unlimited, state):
     rig.wait_for(lambda: rig.refused(CONTROLLER, 'battery_state') == before + 1)
     assert unlimited.decisions[-1] is decision
     unlimited.knows_charge(1.0)
+
+
+@pytest.mark.parametrize('state, charge, refused', [
+    (BatteryState(), 1.0, True),
+    (BatteryState(percentage=-0.01, charge=0.9, capacity=1.0), 0.9, False),
+    (BatteryState(percentage=-2.9e-5, charge=-7.7e-6, capacity=1.0, voltage=3.0), 0.0, False),
+    (BatteryState(percentage=55.0, charge=0.8, capacity=1.0), 0.8, True),
+    (BatteryState(percentage=0.7, current=2.0, power_supply_status=2), 0.7, True),
+], ids=['empty message', 'unknown', 'below 0', 'of a hundred', 'sign'])
+def test_each_field_of_a_battery_is_judged_alone(unlimited, state, charge, refused):
+    rig = unlimited.rig
+    before = rig.refused(CONTROLLER, 'battery_state')
+
+    def heard():     # best effort
+        unlimited.hear_battery(state)
+        return (unlimited.statuses[-1].state_of_charge == pytest.approx(charge, abs=1e-4)
+                and (rig.refused(CONTROLLER, 'battery_state') > before or not refused))
+    rig.wait_for(heard)
+    assert (rig.refused(CONTROLLER, 'battery_state') > before) == refused
+
+
+def test_the_share_of_a_budget(rig, profile):
+    controlled = Controlled(rig, profile, budget_share=0.5)
+    controlled.hear_budget(power=4e-5, deadline=1.0)
+    status = controlled.says(lambda status: status.power_limit == pytest.approx(2e-5))
+    assert status.deadline == 1.0
 
 
 def test_charge_over_capacity_where_the_percentage_is_unmeasured(unlimited):
@@ -352,18 +390,47 @@ def test_a_controller_that_starts_again_goes_on_from_the_present_setting(rig, pr
     held = first.decides(Reason.POWER)
     first.process.kill()
     second = Controlled(rig, profile)
-    second.decides(Reason.STARTUP)
+    second.go_on_from(first)
     second.decisions.append(held)     # which the learner still applies
-    second.hear_learner()
-    rig.wait_for(lambda: second.decisions[-1] is not held
-                 and second.decisions[-1].reason == Reason.POWER)     # the budget is latched
-    gone_on = second.decisions[-1]
-    assert setting(gone_on) == setting(held) and gone_on.sequence > held.sequence
+
+    def decided():
+        second.hear_learner()
+        return second.decisions[-1].reason == Reason.POWER and second.decisions[-1] is not held
+    rig.wait_for(decided, 'the budget, which is latched')
+    assert setting(second.decisions[-1]) == setting(held)
+    sequences = [decision.sequence for decision in second.decisions]
+    assert sequences == list(range(held.sequence, held.sequence + len(sequences)))
+
+
+def test_without_a_learner_it_decides_after_its_timeout(rig, profile):
+    Controlled(rig, profile, learner_timeout=0.5).decides(Reason.STARTUP)
+
+
+def test_a_mission_without_a_stamp_goes_on_over_a_restart(rig, profile):
+    publisher = rig.node.create_publisher(msg.PowerBudget, 'power_budget', qos.STATE)
+    publisher.publish(budget('mission', energy=1.0, duration=1e9))
+    first = Controlled(rig, profile)
+    first.active_s = 1e-6     # whatever it used, it used after that
+    first.meet_learner()
+    first.hear_learner(seconds=5.0)
+    left_j = 1.0 - first.energy_j
+    spent = first.says(lambda status: status.energy_left == pytest.approx(left_j, abs=1e-6))
+    assert left_j < 1.0 - 1e-4
+    first.process.kill()
+
+    second = Controlled(rig, profile)
+    second.go_on_from(first)
+    second.meet_learner()
+    left_j = 1.0 - second.energy_j
+    gone_on = second.says(lambda status: status.energy_left == pytest.approx(left_j, abs=1e-6))
+    assert gone_on.time_left < spent.time_left
+    assert list(gone_on.budget_sources) == ['mission']
 
 
 def test_a_learner_without_an_energy_is_refused(unlimited):
     before = unlimited.rig.refused(CONTROLLER, 'snn_learner/status')
-    unlimited.rig.publish('snn_learner/status', msg.LearnerStatus(energy_total_estimated=NAN),
-                          qos.STATUS)
+    for status in (msg.LearnerStatus(energy_total_estimated=NAN),
+                   msg.LearnerStatus(decision_sequence=2**64 - 1)):
+        unlimited.rig.publish('snn_learner/status', status, qos.STATUS)
     unlimited.rig.wait_for(
-        lambda: unlimited.rig.refused(CONTROLLER, 'snn_learner/status') == before + 1)
+        lambda: unlimited.rig.refused(CONTROLLER, 'snn_learner/status') == before + 2)

@@ -9,13 +9,14 @@ from types import SimpleNamespace
 import pytest
 
 from topspark_ros.engine import NetworkConfig, create_network
+from topspark_ros.methodology.budgets import MOST_SOURCES
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.controlling import MessageController
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import (
-    budget_age_s, decision_fields, learner_report, status_fields,
+    MessageError, budget_age_s, decision_fields, learner_report, status_fields,
 )
 from topspark_ros.perception.online import Margins, OnlineLearner, OnlineSettings, Timesteps
 from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
@@ -96,7 +97,7 @@ def status(now_s: float, sequence: int = 0) -> SimpleNamespace:
     learner = new_learner()
     learner.set_timesteps(Timesteps(16, 8, sequence=sequence))
     return SimpleNamespace(header=stamped(round(now_s * 1e9)), **status_fields(
-        learner.status(now_s), received=0, dropped=0, rejected=0, skipped=0,
+        learner.status(now_s), active_s=now_s, received=0, dropped=0, rejected=0, skipped=0,
         energy_model='loihi'))
 
 
@@ -116,7 +117,7 @@ def test_decisions_are_numbered(controller):
     assert controller.decide(0.1) and controller.sequence == 1
     assert not controller.decide(0.2)
     first = controller.decision
-    controller.hear_budget(0.3, budget(1e-7), 3 * 10**8)
+    controller.hear_budget(0.3, budget(1e-7), 3 * 10**8, 3 * 10**8)
     assert controller.decide(0.3) and controller.sequence == 2
     assert controller.decision.setting != first.setting
     fields = decision_fields(controller.decision, controller.sequence)
@@ -129,17 +130,19 @@ def test_decisions_are_numbered(controller):
 def test_numbers_go_on_from_those_that_the_learner_knows(controller):
     controller.hear_learner(0.0, status(0.0, sequence=41))
     budget_set_ns = 10**9
-    controller.hear_budget(0.0, budget(1e-7, budget_set_ns), budget_set_ns)
+    controller.hear_budget(0.0, budget(1e-7, budget_set_ns), budget_set_ns, budget_set_ns)
     assert controller.decide(0.0) and controller.sequence == 42
 
 
-def test_a_budget_lapses_by_its_own_stamp(controller):
+@pytest.mark.parametrize('stamp_ns, published_ns', [(10**9, 3 * 10**9), (0, 10**9)])
+def test_a_budget_lapses_by_its_own_stamp_or_else_since_it_was_published(controller, stamp_ns,
+                                                                         published_ns):
     controller.hear_learner(0.0, status(0.0))
-    controller.hear_budget(0.0, budget(1e-7, 10**9), 4 * 10**9)
+    assert controller.hear_budget(0.0, budget(1e-7, stamp_ns), 4 * 10**9, published_ns) == 3.0
     assert controller.status(0.0).limits.strictest_power_w == 1e-7
     assert math.isnan(controller.status(2.1).limits.strictest_power_w)
-    assert budget_age_s(budget(1.0, 10**9), 4 * 10**9) == 3.0
-    assert budget_age_s(budget(1.0), 4 * 10**9) == 0.0
+    assert budget_age_s(budget(1.0, 10**9), 4 * 10**9, 0) == 3.0
+    assert budget_age_s(budget(1.0), 4 * 10**9, 5 * 10**9) == 0.0
 
 
 @pytest.mark.parametrize('energy', [-1.0, NAN, math.inf])
@@ -156,4 +159,20 @@ def test_an_energy_that_is_none_is_refused(controller, energy):
 
 def test_a_budget_that_is_none_is_refused(controller):
     with pytest.raises(ValueError, match='power is -1.0, accepted is a finite number from 0'):
-        controller.hear_budget(0.0, budget(-1.0), 0)
+        controller.hear_budget(0.0, budget(-1.0), 0, 0)
+    long = budget(1.0)
+    long.source = 101 * 'x'
+    with pytest.raises(MessageError, match='source: 101 characters; accepted: at most 100'):
+        controller.hear_budget(0.0, long, 0, 0)
+    for number in range(MOST_SOURCES):
+        another = budget(1.0)
+        another.source = str(number)
+        controller.hear_budget(0.0, another, 0, 0)
+    with pytest.raises(MessageError, match="source: 'operator'; accepted: one of the 50"):
+        controller.hear_budget(0.0, budget(1.0), 0, 0)
+
+
+def test_a_number_that_no_decision_can_go_on_from_is_refused(controller):
+    with pytest.raises(MessageError, match='decision_sequence: 9223372036854775808; accepted: bel'):
+        controller.hear_learner(0.0, status(0.0, sequence=2**63))
+    assert controller.sequence == 0

@@ -197,7 +197,8 @@ class BatteryMonitor:
         elapsed_s = self.age_s(now_s)
         silent = elapsed_s > self._settings.timeout_s
         elapsed_s = 0.0 if silent else elapsed_s
-        told, refused = self._read(reading, None if silent else self._reach(elapsed_s))
+        level = 1.0 if silent or self._level is None else self._level.value
+        told, refused = self._read(reading, level)
         if told is None:
             return tuple(refused)
         if silent:
@@ -271,15 +272,10 @@ class BatteryMonitor:
         self._discharged = 0.0  # share of the capacity, since the reading moved last
         self._stuck = False
 
-    def _reach(self, elapsed_s: float) -> float:
-        """What the state of charge can have changed by in that time."""
-        return elapsed_s / self._settings.min_discharge_s
-
-    def _read(self, reading: BatteryReading, reach: float | None) -> tuple[_Told | None, list[str]]:
+    def _read(self, reading: BatteryReading, level: float) -> tuple[_Told | None, list[str]]:
         """The source that is taken, None where nothing is told, and what was refused before it.
 
-        reach: that the state of charge can have moved by since the last reading; None: there is
-            none that counts.
+        level: state of charge that is believed, 0..1; 1: none.
         """
         zero, refused = None, []
         for source, read in _SOURCES:
@@ -289,9 +285,7 @@ class BatteryMonitor:
             elif told is not None and told.value != 0.0:
                 return told, refused
             elif told is not None and zero is None:
-                near = (reach is not None and source == self.source and self._level is not None
-                        and self._level.value <= JUMP + reach)
-                if near:
+                if source == self.source and level <= JUMP:
                     return told, refused
                 zero = told
         if zero is not None and _fills_in(reading):
@@ -300,7 +294,7 @@ class BatteryMonitor:
 
     def _is_believed(self, now_s: float, state_of_charge: float, elapsed_s: float) -> bool:
         """Whether the reading goes on from the last, or a jump has lasted."""
-        reach = self._reach(elapsed_s)
+        reach = elapsed_s / self._settings.min_discharge_s
         if self._level is None:
             self._level = _Level(state_of_charge, now_s)
         elif not self._level.follow(state_of_charge, reach):

@@ -22,8 +22,6 @@ from .policy import Conditions, Decision, PolicyConfig, TimestepPolicy
 from .profile import Profile
 from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
 
-STARTUP_S = 1.0  # a learner that is there is heard within this time
-
 
 @dataclass(frozen=True)
 class ControlSettings:
@@ -146,13 +144,15 @@ class Controller:
     def decide(self, now_s: float) -> Decision | None:
         """The decision to be in force from now on, the same object while it stays.
 
-        None in the first moments, while learner and budgets may not have been heard yet.
+        None at first, until the learner was heard or has been silent for its timeout: what it does,
+        and how the decision before is numbered, only it knows.
         """
         now_s = self._at(now_s)
         if self._began_s is None:
             self._began_s = now_s
         silent = self._learner_silent(now_s)
-        if self._decision is None and silent and now_s - self._began_s < STARTUP_S:
+        if (self._decision is None and silent
+                and now_s - self._began_s < self._settings.learner_timeout_s):
             return None
         self._plan_mission(now_s)
         self._decision = self._policy.decide(now_s, self._limits(now_s), Conditions(

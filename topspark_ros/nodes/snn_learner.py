@@ -145,6 +145,7 @@ class SnnLearner(ManagedNode):
         self._failures = 0
         self._last_frame_s: float | None = None
         self._learner.reset_counts()
+        self._activated_s = self.now_s()
         if p.checkpoint_file:
             self.undo_with(self._save)     # when nothing is learned any more
         self._metering = Metering(
@@ -237,7 +238,8 @@ class SnnLearner(ManagedNode):
     def _publish_status(self) -> None:
         status, measured = self._learner.status(time.monotonic()), self._metering.read()
         self._status.publish(conversions.status_message(status_fields(
-            status, received=self._intake.received, dropped=self._intake.dropped,
+            status, active_s=max(0.0, self.now_s() - self._activated_s),
+            received=self._intake.received, dropped=self._intake.dropped,
             rejected=self._intake.rejected, skipped=self._intake.skipped,
             energy_model=self.parameters.energy_model, measured=measured,
             meter=self._metering.name), self.get_clock().now().to_msg()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 
 from ament_index_python.packages import get_package_share_directory
@@ -16,6 +17,7 @@ from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
+from topspark_ros.perception.messages import MessageError
 from topspark_ros.perception.controlling import MessageController
 
 @dataclass(frozen=True)
@@ -81,24 +83,29 @@ class TimestepController(ManagedNode):
     # Input ---------------------------------------------------------------------------------
 
     def _on_battery(self, message: BatteryState) -> None:
-        try:
-            self._controller.hear_battery(self.now_s(), message)
-        except BatteryError as error:
-            self.diagnostics.reject('battery_state', error)
+        refused = self._controller.hear_battery(self.now_s(), message)
+        if refused:
+            self.diagnostics.reject('battery_state', refused)
 
-    def _on_budget(self, message: msg.PowerBudget) -> None:
-        now = self.get_clock().now()
+    def _on_budget(self, message: msg.PowerBudget, info: dict[str, int]) -> None:
+        now_ns = self.get_clock().now().nanoseconds
+        # DDS tells when it was published, on the system's clock; this node's may be a simulation's.
+        system_ns = time.time_ns()
+        since_published_ns = system_ns - (info['source_timestamp'] or system_ns)
         try:
-            self._controller.hear_budget(now.nanoseconds * 1e-9, message, now.nanoseconds)
-        except ValueError as error:
+            age_s = self._controller.hear_budget(
+                now_ns * 1e-9, message, now_ns, now_ns - since_published_ns)
+        except MessageError as error:
             self.diagnostics.reject('power_budget', error)
             return
+        if age_s > 1.0:     # not only under way
+            self.get_logger().info(f'budget of {message.source!r}: set {age_s:.3g} s ago')
         self._decide()     # a new limit is not to wait for the next look
 
     def _on_status(self, message: msg.LearnerStatus) -> None:
         try:
             self._controller.hear_learner(self.now_s(), message)
-        except ValueError as error:
+        except MessageError as error:
             self.diagnostics.reject('snn_learner/status', error)
 
     # Output --------------------------------------------------------------------------------
@@ -148,6 +155,7 @@ class TimestepController(ManagedNode):
             'energy left [J]': status.limits.energy_j,
             'budget sources': ', '.join(source or 'unnamed' for source in status.sources),
             'state of charge': status.state_of_charge,
+            'state of charge from': status.battery_source or 'nothing',
             'battery': status.battery.name.lower(),
             'energy, measured over profile': status.energy_ratio,
             'inference time, measured over profile': status.latency_ratio})

@@ -4,8 +4,9 @@ from __future__ import annotations
 from topspark_ros.methodology.control import Controller, ControlSettings, ControlStatus
 from topspark_ros.methodology.policy import Decision
 from topspark_ros.methodology.profile import Profile
+from topspark_ros.methodology.ranges import RangeError
 from topspark_ros.perception.messages import (
-    Message, battery_reading, budget_age_s, budget_from, learner_report,
+    Message, MessageError, battery_reading, budget_age_s, budget_from, learner_report,
 )
 
 
@@ -26,14 +27,21 @@ class MessageController:
     def reconfigure(self, settings: ControlSettings) -> None:
         self._controller.reconfigure(settings)
 
-    def hear_battery(self, now_s: float, message: Message) -> tuple[str, ...]:
-        """What was refused of a BatteryState, a line for each field."""
-        return self._controller.hear_battery(now_s, battery_reading(message))
+    def hear_battery(self, now_s: float, message: Message) -> str:
+        """What was refused of a BatteryState, field by field; empty: nothing."""
+        return '; '.join(self._controller.hear_battery(now_s, battery_reading(message)))
 
-    def hear_budget(self, now_s: float, message: Message, now_ns: int) -> None:
-        """MessageError for a PowerBudget that is refused. now_ns: on the clock of its stamp."""
-        self._controller.hear_budget(now_s, message.source, budget_from(message),
-                                     budget_age_s(message, now_ns))
+    def hear_budget(self, now_s: float, message: Message, now_ns: int, published_ns: int) -> float:
+        """How long ago a PowerBudget was set, s; MessageError for one that is refused.
+
+        now_ns, published_ns: on the clock of its stamp.
+        """
+        age_s = budget_age_s(message, now_ns, published_ns)
+        try:
+            self._controller.hear_budget(now_s, message.source, budget_from(message), age_s)
+        except RangeError as error:
+            raise MessageError(str(error)) from None
+        return age_s
 
     def hear_learner(self, now_s: float, message: Message) -> None:
         """MessageError for a LearnerStatus that is refused."""

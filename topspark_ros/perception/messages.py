@@ -17,6 +17,9 @@ from topspark_ros.perception.online import OnlineStatus, Timesteps
 from topspark_ros.perception.teaching import TimedLabel
 from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
 
+MOST_SOURCE_CHARACTERS = 100
+MOST_DECISIONS = 2**63    # the numbers of decisions go on from there: they have to fit a message
+
 Message = Any     # of the type that each function names
 
 
@@ -66,6 +69,9 @@ _BUDGET_FIELDS = {
 
 def budget_from(message: Message) -> Budget:
     """The limits of a PowerBudget; MessageError, naming its field, if one is not acceptable."""
+    if len(message.source) > MOST_SOURCE_CHARACTERS:
+        raise MessageError(f'source: {len(message.source)} characters; accepted: at most '
+                           f'{MOST_SOURCE_CHARACTERS}')
     try:
         return Budget(**{limit: getattr(message, field)
                          for limit, field in _BUDGET_FIELDS.items()})
@@ -74,10 +80,13 @@ def budget_from(message: Message) -> Budget:
         raise MessageError(f'{_BUDGET_FIELDS[limit]} {rest}') from None
 
 
-def budget_age_s(message: Message, now_ns: int) -> float:
-    """How long ago a PowerBudget was set, s; without a stamp it is set now."""
-    set_ns = stamp_ns(message.header.stamp)
-    return (now_ns - set_ns) * 1e-9 if set_ns else 0.0
+def budget_age_s(message: Message, now_ns: int, published_ns: int) -> float:
+    """How long ago a PowerBudget was set, s, from 0; without a stamp it was when published.
+
+    now_ns, published_ns: times of the clock of its stamp.
+    """
+    set_ns = stamp_ns(message.header.stamp) or published_ns
+    return max(0.0, (now_ns - set_ns) * 1e-9)
 
 
 def timesteps_from(decision: Message, accepted: tuple[int, ...], greatest: int) -> Timesteps:
@@ -111,10 +120,14 @@ def decision_fields(decision: Decision, sequence: int) -> dict[str, Any]:
         expected_power=decision.expected_power_w)
 
 
-def status_fields(status: OnlineStatus, *, received: int, dropped: int, rejected: int,
-                  skipped: int, energy_model: str, measured: Measured = Measured(),
+def status_fields(status: OnlineStatus, *, active_s: float, received: int, dropped: int,
+                  rejected: int, skipped: int, energy_model: str, measured: Measured = Measured(),
                   meter: str = '') -> dict[str, Any]:
-    """Of a LearnerStatus, but for its header. received, dropped, rejected, skipped: frames."""
+    """Of a LearnerStatus, but for its header.
+
+    active_s: since activation, s.
+    received, dropped, rejected, skipped: frames.
+    """
     timesteps, totals, activity = status.timesteps, status.totals, status.activity
     return dict(
         decision_sequence=timesteps.sequence,
@@ -124,7 +137,7 @@ def status_fields(status: OnlineStatus, *, received: int, dropped: int, rejected
         latency_p50=activity.latency_p50_s, latency_p95=activity.latency_p95_s,
         inference_time=activity.inference_s, energy_estimated=activity.energy_j,
         power_estimated=activity.power_w, energy_total_estimated=totals.energy_j,
-        energy_measured=measured.energy_j, power_measured=measured.power_w,
+        active_time=active_s, energy_measured=measured.energy_j, power_measured=measured.power_w,
         energy_total_measured=measured.total_j, frames_received=received,
         frames_classified=totals.classified, frames_dropped=dropped, frames_rejected=rejected,
         frames_skipped=skipped, frames_empty=totals.empty, frames_learned=totals.learned,
@@ -138,7 +151,10 @@ def status_fields(status: OnlineStatus, *, received: int, dropped: int, rejected
 
 
 def learner_report(message: Message) -> LearnerReport:
-    """What the controller learns of a LearnerStatus; MessageError for an energy that is none."""
+    """What the controller learns of a LearnerStatus; MessageError for a number that is none."""
+    if message.decision_sequence >= MOST_DECISIONS:
+        raise MessageError(f'decision_sequence: {message.decision_sequence}; accepted: below '
+                           f'{MOST_DECISIONS}')
     field = 'energy_total_measured' if message.meter else 'energy_total_estimated'
     energy_j = getattr(message, field)
     if not 0.0 <= energy_j < math.inf:
@@ -151,4 +167,5 @@ def learner_report(message: Message) -> LearnerReport:
         skipped=message.frames_skipped, learned=message.frames_learned, energy_j=energy_j,
         frame_rate_hz=message.frame_rate,
         metered=bool(message.meter), decided=message.decision_sequence > 0,
-        latency_s=message.latency_p95, inference_s=message.inference_time)
+        latency_s=message.latency_p95, inference_s=message.inference_time,
+        active_s=message.active_time if 0.0 <= message.active_time < math.inf else 0.0)

@@ -71,7 +71,7 @@ class Run:
                                   f'{(bag.end_ns - bag.begin_ns) * 1e-9:g}')
         self._end_ns = min(bag.end_ns + 1, self._begin_ns + round(
             min(settings.duration_s, 1e9) * 1e9))
-        self._now_ns = self._begin_ns
+        self._now_ns = self._published_ns = self._begin_ns
 
         network, class_names = create_network(p.network_config()), ()
         if settings.weights is not None:
@@ -122,7 +122,7 @@ class Run:
         wanted = [topic for topic in (topics.input, topics.label, topics.battery, topics.budget)
                   if topic is not None and topic.name in read]
         for recorded in self._bag.messages(wanted, self._begin_ns, self._end_ns):
-            self._now_ns = recorded.recorded_ns
+            self._now_ns = self._published_ns = recorded.recorded_ns
             now_s = self._time_s(self._now_ns)
             self._advance(now_s)
             self._hear(recorded, read[recorded.topic], now_s)
@@ -258,17 +258,19 @@ class Run:
         """Budgets are latched: what was set before the beginning is in force."""
         if self._topics.budget is not None:
             for recorded in self._bag.messages([self._topics.budget], None, self._begin_ns):
+                self._published_ns = recorded.recorded_ns
                 self._hear(recorded, self._on_budget, self._time_s(self._begin_ns))
 
     def _on_battery(self, now_s: float, message: Message) -> None:
         self._counts['battery states'] += 1
-        for line in self._controller.hear_battery(now_s, message):
-            self._refuse(self._topics.battery.name, line)
+        refused = self._controller.hear_battery(now_s, message)
+        if refused:
+            self._refuse(self._topics.battery.name, refused)
 
     def _on_budget(self, now_s: float, message: Message) -> None:
         self._counts['budgets'] += 1
         try:
-            self._controller.hear_budget(now_s, message, self._now_ns)
+            self._controller.hear_budget(now_s, message, self._now_ns, self._published_ns)
         except MessageError as error:
             self._refuse(self._topics.budget.name, error)
             return
@@ -294,7 +296,8 @@ class Run:
         if self._controller is not None:
             counts = self._counts
             fields = status_fields(
-                self._timed(status), received=counts['received'], dropped=0,
+                self._timed(status), active_s=now_s - self._time_s(self._begin_ns),
+                received=counts['received'], dropped=0,
                 rejected=counts['rejected'], skipped=counts['skipped'],
                 energy_model=self._learner_parameters.energy_model)
             stamp = SimpleNamespace(sec=0, nanosec=round(now_s * 1e9))
