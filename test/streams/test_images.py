@@ -2,6 +2,7 @@
 
 import array
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -222,3 +223,41 @@ def test_refused_compressed(data, message):
     with pytest.raises(ImageError) as error:
         decode_compressed('jpeg', data)
     assert str(error.value) == message
+
+
+def test_compressed_images_of_sixteen_bits_keep_them():
+    levels = (np.arange(48, dtype=np.uint16) * 20).reshape(6, 8)
+    gray = decode_compressed('mono16; png compressed', cv2.imencode('.png', levels)[1])
+    np.testing.assert_array_equal(gray, levels)
+
+
+@pytest.mark.parametrize('format, reason', [
+    ('16UC1; compressedDepth png', 'depth, no brightness'),
+    ('32FC1; compressedDepth rvl', 'depth, no brightness'),
+    ('16UC1; png compressed ', 'depth by REP 118, no brightness'),
+    ('32FC1; tiff compressed', 'depth by REP 118, no brightness'),
+])
+def test_compressed_depth_is_refused_by_name(format, reason):
+    data = cv2.imencode('.png', np.arange(48, dtype=np.uint16).reshape(6, 8))[1]
+    with pytest.raises(ImageError) as error:
+        decode_compressed(format, data)
+    assert str(error.value) == (f'format is {format!r} ({reason}), accepted is a JPEG or PNG file '
+                                'of brightness or colour')
+
+
+@pytest.mark.parametrize('damage', [
+    lambda data: data[:70] + bytes([data[70] ^ 1]) + data[71:], lambda data: data[:70] + data[90:],
+    lambda data: data[:-20]], ids=['altered', 'shorter', 'cut'])
+def test_a_damaged_png_is_refused(scene, damage):
+    with pytest.raises(ImageError, match='cannot be decoded'):
+        decode_compressed('png', damage(cv2.imencode('.png', scene)[1].tobytes()))
+
+
+def test_a_png_that_promises_too_much():
+    data = bytearray(cv2.imencode('.png', np.zeros((8, 8), np.uint8))[1].tobytes())
+    data[16:24] = struct.pack('>II', 16384, 16384)
+    data[29:33] = struct.pack('>I', zlib.crc32(data[12:29]))
+    with pytest.raises(ImageError) as error:
+        decode_compressed('png', bytes(data))
+    assert str(error.value) == ('width x height is 16384 x 16384 in a PNG, accepted is up to '
+                                '67108864 pixels')

@@ -31,6 +31,7 @@ from topspark_ros.perception.online import Margins, OnlineLearner
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
 from topspark_ros.streams import events
+from topspark_ros.streams.images import warm_up_decoding
 
 IDLE_S = 0.5   # the worker looks up at least this often
 
@@ -104,6 +105,8 @@ class SnnLearner(ManagedNode):
         warm_up(network)
         if p.input == 'events':
             events.warm_up(self._event_settings)
+        elif p.input == 'compressed':
+            warm_up_decoding()
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
         learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(),
                                 ENERGY_TABLES[p.energy_model])

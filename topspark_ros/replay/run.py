@@ -32,7 +32,7 @@ from topspark_ros.replay.topics import LABEL, find_topics
 from topspark_ros.streams import events
 from topspark_ros.streams.bags import Bag, BagError, Recorded
 from topspark_ros.streams.events import EventError, EventStream
-from topspark_ros.streams.images import ImageError
+from topspark_ros.streams.images import ImageError, warm_up_decoding
 from topspark_ros.streams.share import FrameShare
 
 Progress = Callable[[int, float], object]    # of messages and the time of the bag, s
@@ -86,6 +86,8 @@ class Run:
         if self._topics.kind == 'events':
             events.warm_up(p.event_settings())
             self._events = EventStream(p.event_settings())
+        elif self._topics.kind == 'compressed':
+            warm_up_decoding()
         self._labels = iter(() if settings.labels is None else read_labels(settings.labels))
         self._next_label = next(self._labels, None)
 

@@ -52,11 +52,13 @@ _FORMATS |= {alias: _FORMATS[name] for alias, name in (
 
 ENCODINGS = tuple(_FORMATS)
 
-# Why an encoding that sensor_msgs knows is refused.
 _NO_BRIGHTNESS = (
     (re.compile('16UC1|32FC1'), 'depth by REP 118, no brightness'),
     (re.compile('(8|16|32|64)[USF]C[0-9]*'), 'numbers that need not be brightness'),
 )
+
+MAX_PIXELS = 1 << 26     # of a file that is decoded
+_JPEG, _PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 
 Buffer = Union[bytes, bytearray, memoryview, array, np.ndarray]
 
@@ -87,10 +89,9 @@ def to_gray(
     empty or of a side that does not fit, a step too small or a size of data that does not fit.
     """
     if encoding not in _FORMATS:
-        reason = next((f' ({reason})' for pattern, reason in _NO_BRIGHTNESS
-                       if pattern.fullmatch(encoding)), '')
-        raise ImageError(
-            f'encoding is {encoding!r}{reason}, accepted is one of {", ".join(ENCODINGS)}')
+        reason = _reason(encoding)
+        raise ImageError(f'encoding is {encoding!r}{reason and f" ({reason})"}, accepted is one of '
+                         f'{", ".join(ENCODINGS)}')
     form = _FORMATS[encoding]
     for field, value, block in zip(('height', 'width'), (height, width), form.block):
         if value < form.least:
@@ -122,26 +123,60 @@ def to_gray(
 
 
 def decode_compressed(format: str, data: Buffer) -> np.ndarray:
-    """A compressed image as an array of shape (height, width), uint8.
+    """A compressed image as an array of shape (height, width), uint8 or, of 16 bits, uint16.
 
-    format: the field of sensor_msgs/CompressedImage, named in the error only: the signature of
-        the file in `data` decides.
+    format: the field of sensor_msgs/CompressedImage. What it says of depth is believed; of all
+        else, the signature of the file in `data` decides.
     data: bytes, array.array('B'), memoryview or uint8 ndarray, a whole JPEG or PNG file (or any
         other that OpenCV reads).
 
-    Raises ImageError for data that is empty or cannot be decoded.
+    Raises ImageError for depth and for data that is empty, damaged or cannot be decoded.
     """
+    encoding = format.partition(';')[0].strip()
+    reason = 'depth, no brightness' if 'compressedDepth' in format else _reason(encoding)
+    if reason:
+        raise ImageError(f'format is {format!r} ({reason}), accepted is a JPEG or PNG file of '
+                         'brightness or colour')
     buffer = _bytes_of(data)
     if buffer.size == 0:
         raise ImageError('data is 0 bytes, accepted is a whole JPEG or PNG file')
+    _check_file(buffer)
     try:
-        gray = cv2.imdecode(buffer, cv2.IMREAD_GRAYSCALE)
+        gray = cv2.imdecode(buffer, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
     except cv2.error:  # a header that promises an impossible size
         gray = None
-    if gray is None:
+    if gray is None or gray.dtype not in (np.uint8, np.uint16):
         raise ImageError(f'data is {buffer.size} bytes of format {format!r} that cannot be '
                          'decoded, accepted is a whole JPEG or PNG file')
     return gray
+
+
+def warm_up_decoding() -> None:
+    """Compile, or load, what `decode_compressed` needs."""
+    from . import jpeg
+    jpeg.warm_up()
+
+
+def _check_file(buffer: np.ndarray) -> None:
+    """Refuse what OpenCV would decode with a warning, or reserve too much memory for."""
+    start = buffer[:24].tobytes()
+    if start.startswith(_JPEG):
+        from . import jpeg     # Numba, which raw images do without
+        damage = jpeg.damage(buffer)
+        if damage:
+            raise ImageError(f'data is a damaged JPEG of {buffer.size} bytes ({damage}), '
+                             'accepted is a whole JPEG or PNG file')
+    width, height = (int.from_bytes(start[at:at + 4], 'big') for at in (16, 20))
+    if start.startswith(_PNG) and width * height > MAX_PIXELS:
+        raise ImageError(f'width x height is {width} x {height} in a PNG, accepted is up to '
+                         f'{MAX_PIXELS} pixels')
+
+
+def _reason(encoding: str) -> str:
+    """Why an encoding that sensor_msgs knows is refused; empty for any other."""
+    if encoding in _FORMATS:
+        return ''
+    return next((reason for pattern, reason in _NO_BRIGHTNESS if pattern.fullmatch(encoding)), '')
 
 
 def _bytes_of(data: Buffer) -> np.ndarray:
