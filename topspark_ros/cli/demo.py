@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     window_s = learner.event_window if arguments.events else 0.0
     # The namespace keeps it apart from other runs.
     return Demo(variant, parameters, results, namespace=f'/demo_{os.getpid()}',
-                duration_s=duration_s, window_s=window_s,
+                duration_s=duration_s,
                 expected=round(duration_s / window_s) if window_s else camera.frames,
                 accuracy_window=learner.accuracy_window).run()
 
@@ -96,13 +96,12 @@ class Demo:
     """Starts the nodes, watches them through their topics, stops them, and judges the run."""
 
     def __init__(self, variant: Variant, parameters: Path, results: Path, *, namespace: str,
-                 duration_s: float, window_s: float, expected: int, accuracy_window: int):
+                 duration_s: float, expected: int, accuracy_window: int):
         self._variant = variant
         self._parameters = parameters
         self._results = results
         self._namespace = namespace
         self._duration_s = duration_s
-        self._window_s = window_s     # of events; 0: samples are frames
         self._expected = expected     # samples, if the camera keeps its rate
         self._accuracy_window = accuracy_window
         self._processes: dict[str, subprocess.Popen] = {}
@@ -111,8 +110,7 @@ class Demo:
     def run(self) -> int:
         from topspark_ros.nodes.observer import Recorder, observing
 
-        with observing(lambda: Recorder(self._namespace, self._accuracy_window,
-                                        self._window_s)) as recorder:
+        with observing(lambda: Recorder(self._namespace, self._accuracy_window)) as recorder:
             with ExitStack() as stack:
                 stack.callback(self._stop)
                 display = stack.enter_context(self._display(recorder))

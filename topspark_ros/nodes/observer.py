@@ -22,6 +22,8 @@ from sensor_msgs.msg import BatteryState
 from topspark_ros import msg
 from topspark_ros.methodology.policy import Reason
 from topspark_ros.nodes import conversions, qos
+from topspark_ros.perception.messages import label_from
+from topspark_ros.perception.teaching import MAX_KEPT, LabelBook
 from topspark_ros.replay.results import Decided
 
 HARDWARE_ID = 'topspark'    # of our nodes in /diagnostics
@@ -202,22 +204,25 @@ class Course:
     correct: int = 0
 
 
+@dataclass(eq=False)
+class _Classified:
+    begin_ns: int
+    end_ns: int
+    class_name: str
+
+
 class Recorder(Observer):
     """Keeps the whole course, with every classification.
 
     Accuracy is counted here anew, from classifications and labels alone: each frame's
     classification was published before its label could have been learned.
-
-    window_s: of a window of events, which a label names by a stamp within it; 0: labels have the
-        stamp of their frame.
     """
 
-    def __init__(self, namespace: str, accuracy_window: int, window_s: float):
+    def __init__(self, namespace: str, accuracy_window: int):
         super().__init__(namespace)
         self.course = Course()
-        self._window_ns = round(window_s * 1e9)
-        self._predicted: dict[int, str] = {}
-        self._labels: dict[int, str] = {}
+        self._labels = LabelBook()
+        self._unlabelled: deque[_Classified] = deque(maxlen=MAX_KEPT)
         self._hits: deque[bool] = deque(maxlen=accuracy_window)
         self.create_subscription(msg.Classification, 'classification', self._on_classification,
                                  qos.RESULT)
@@ -226,24 +231,28 @@ class Recorder(Observer):
     def _on_classification(self, message: msg.Classification) -> None:
         self.course.results.append(Result(self.elapsed_s, message.timesteps, message.latency,
                                           message.energy))
-        self._predicted[conversions.stamp_ns(message.header.stamp)] = message.class_id
-        self._score()
+        classified = _Classified(conversions.stamp_ns(message.begin),
+                                 conversions.stamp_ns(message.end), message.class_id)
+        label = self._labels.label_of(classified)
+        if label is None:
+            self._unlabelled.append(classified)
+        else:
+            self._score(classified, label)
 
     def _on_label(self, message: msg.Label) -> None:
-        self._labels[conversions.stamp_ns(message.header.stamp)] = message.class_id
-        self._score()
+        label = label_from(message)
+        named = [classified for classified in self._unlabelled if label.names(classified)]
+        for classified in named:
+            self._unlabelled.remove(classified)
+            self._score(classified, label.class_name)
+        self._labels.add(label, used=bool(named))
 
-    def _score(self) -> None:
-        for named in list(self._labels):
-            end = next((end for end in self._predicted
-                        if 0 <= end - named <= self._window_ns), None)
-            if end is None:
-                continue
-            hit = self._predicted.pop(end) == self._labels.pop(named)
-            self._hits.append(hit)
-            self.course.labelled += 1
-            self.course.correct += hit
-            self.course.accuracy.append((self.elapsed_s, sum(self._hits) / len(self._hits)))
+    def _score(self, classified: _Classified, label: str) -> None:
+        hit = classified.class_name == label
+        self._hits.append(hit)
+        self.course.labelled += 1
+        self.course.correct += hit
+        self.course.accuracy.append((self.elapsed_s, sum(self._hits) / len(self._hits)))
 
     def _on_learner(self, message: msg.LearnerStatus) -> None:
         super()._on_learner(message)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from topspark_ros import msg
-from topspark_ros.nodes import diagnostics, qos
+from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
 from topspark_ros.nodes.parameters import parameter
 
@@ -15,7 +15,7 @@ UNLIMITED = math.nan
 
 @dataclass(frozen=True)
 class PowerBudgetScheduleParameters(ManagedParameters):
-    """Parameters of the schedule: lists of equal length, an entry each step."""
+    """Parameters of the schedule: lists, with an entry for each step or one for all."""
 
     source: str = parameter('schedule', 'Who the budgets come from.', fixed=True)
     times: tuple[float, ...] = parameter(
@@ -24,6 +24,10 @@ class PowerBudgetScheduleParameters(ManagedParameters):
     power: tuple[float, ...] = parameter(
         (UNLIMITED,), 'Power limit of each step; NaN: unlimited.', unit='W', low=1e-9, high=1e6,
         fixed=True)
+    power_share: tuple[float, ...] = parameter(
+        (UNLIMITED,), 'Power limit of each step, or one for all, as a share of what the learner '
+        'draws when the step begins; the step waits until it draws something. NaN: as `power` '
+        'says.', low=0.001, high=1000.0, fixed=True)
     deadline: tuple[float, ...] = parameter(
         (UNLIMITED,), 'Latency limit of each step, or one for all; NaN: none.', unit='s',
         low=1e-9, high=1e6, fixed=True)
@@ -37,6 +41,9 @@ class PowerBudgetSchedule(ManagedNode):
 
     ROS Parameters:
         see :class:`PowerBudgetScheduleParameters`, or `ros2 param describe`
+
+    Subscribers:
+        * snn_learner/status (topspark_ros/LearnerStatus): what it draws, for `power_share`
 
     Publishers:
         * power_budget (topspark_ros/PowerBudget, latched)
@@ -54,7 +61,7 @@ class PowerBudgetSchedule(ManagedNode):
         if any(not earlier < later for earlier, later in zip(p.times, p.times[1:])):
             raise NodeFault(f'times: {list(p.times)}; accepted: rising')
         columns = []
-        for name in ('power', 'deadline', 'min_accuracy'):
+        for name in ('power', 'power_share', 'deadline', 'min_accuracy'):
             column = getattr(p, name)
             if len(column) not in (1, steps):
                 raise NodeFault(f'{name}: {len(column)} entries; accepted: {steps} as in times, '
@@ -67,14 +74,24 @@ class PowerBudgetSchedule(ManagedNode):
     def activate(self) -> None:
         self._began_s = self.now_s()
         self._done = 0
+        self._drawn_w = math.nan
+        self.create_subscription(msg.LearnerStatus, 'snn_learner/status', self._on_status,
+                                 qos.STATUS)
         self.create_timer(0.05, self._look)
+
+    def _on_status(self, message: msg.LearnerStatus) -> None:
+        self._drawn_w = conversions.drawn_power_w(message)
 
     def _look(self) -> None:
         if self._done == len(self._steps):
             return
-        time_s, power, deadline, min_accuracy = self._steps[self._done]
+        time_s, power, power_share, deadline, min_accuracy = self._steps[self._done]
         if self.now_s() - self._began_s < time_s:
             return
+        if not math.isnan(power_share):
+            if not self._drawn_w > 0.0:
+                return
+            power = power_share * self._drawn_w
         budget = msg.PowerBudget(
             source=self.parameters.source, power=power, energy=UNLIMITED, duration=UNLIMITED,
             deadline=deadline, min_accuracy=min_accuracy, lifetime=UNLIMITED)
