@@ -318,8 +318,10 @@ class Camera:
 
     def meet(self, make_message) -> None:
         """Show frames until one is classified: best effort loses what comes before discovery."""
+        message = make_message()
+
         def seen():
-            self.send(make_message())
+            self.send(message)
             self._rig.spin(0.1)
             return self.results
         self._rig.wait_for(seen, 'a first classification')
