@@ -56,6 +56,25 @@ def test_the_schedule_publishes_its_steps_in_order(rig):
     assert stamps[1] - start_s > 0.3 and stamps[2] - start_s > 0.6
 
 
+def test_a_share_of_what_is_drawn_waits_until_something_is_drawn(rig):
+    budgets = rig.collect(msg.PowerBudget, 'power_budget', qos.DECISIONS)
+    rig.bring_up('power_budget_schedule', times=[0.0, 0.1, 0.2],
+                 power_share=[math.nan, 0.5, 0.25])
+    rig.wait_for(lambda: budgets)
+
+    def status(estimated_w: float, measured_w: float = math.nan):
+        return msg.LearnerStatus(power_estimated=estimated_w, power_measured=measured_w)
+
+    rig.publish('snn_learner/status', status(0.0), qos.STATUS)
+    rig.wait_for(lambda: rig.concern('power_budget_schedule') == 'step 1 of 3')
+    for _ in range(10):
+        rig.spin(0.05)
+    assert len(budgets) == 1      # 0.5 s later: nothing is drawn
+    rig.publish('snn_learner/status', status(1.0, 8.0), qos.STATUS)
+    rig.wait_for(lambda: len(budgets) == 3)
+    assert math.isnan(budgets[0].power) and [budget.power for budget in budgets[1:]] == [4.0, 2.0]
+
+
 @pytest.mark.parametrize('parameters, complaint', [
     (dict(times=[0.0, 2.0, 1.0], power=[1.0]), 'times: [0.0, 2.0, 1.0]; accepted: rising'),
     (dict(times=[0.0, 1.0], power=[1.0, 2.0, 3.0]), 'power: 3 entries; accepted: 2'),

@@ -67,6 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
     variant = EVENTS if arguments.events else IMAGES
     parameters = arguments.parameters or ros.configuration(f'{variant.name}.yaml')
     results = arguments.results or Path('results') / variant.name
+    ros.keep_local()
+    return prepared(Demo, variant, parameters, results).run()
+
+
+def prepared(kind: type[Demo], variant: Variant, parameters: Path, results: Path) -> Demo:
+    """A demo of this kind, with its parameters read and the folder of its results made."""
     from topspark_ros.nodes.dataset_camera import DatasetCameraParameters
 
     camera = DatasetCameraParameters(**read_parameters(
@@ -78,14 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
     with writing('--results', results, 'folder'):
         results.mkdir(parents=True, exist_ok=True)
 
-    ros.keep_local()
     duration_s = camera.frames / camera.frame_rate
-    window_s = learner.event_window if arguments.events else 0.0
+    window_s = learner.event_window if variant is EVENTS else 0.0
     # The namespace keeps it apart from other runs.
-    return Demo(variant, parameters, results, namespace=f'/demo_{os.getpid()}',
+    return kind(variant, parameters, results, namespace=f'/demo_{os.getpid()}',
                 duration_s=duration_s,
                 expected=round(duration_s / window_s) if window_s else camera.frames,
-                accuracy_window=learner.accuracy_window).run()
+                accuracy_window=learner.accuracy_window)
 
 
 class DemoFault(TopsparkError):
@@ -184,9 +189,11 @@ class Demo:
     def _start(self, node: str) -> None:
         with open(self._log(node), 'wb') as log:
             self._processes[node] = subprocess.Popen(
-                [ros.executable(node), '--ros-args', '-r', f'__ns:={self._namespace}',
-                 '--params-file', self._parameters], stdout=log, stderr=log,
-                start_new_session=True)
+                [ros.executable(node), '--ros-args', *self._arguments(node)], stdout=log,
+                stderr=log, start_new_session=True)
+
+    def _arguments(self, node: str) -> list[str]:
+        return ['-r', f'__ns:={self._namespace}', '--params-file', str(self._parameters)]
 
     def _stop(self) -> None:
         for process in self._processes.values():
