@@ -139,7 +139,7 @@ def test_the_battery_is_not_drained_by_the_wheels():
 def test_the_robots_file_lists_accepted_values():
     pytest.importorskip('topspark_ros.msg', reason='needs ROS 2 and the built package')
     from topspark_ros.nodes import gazebo_battery, patrol
-    from topspark_ros.nodes.parameters import check
+    from topspark_ros.nodes.parameters import accept
     from topspark_ros.nodes import snn_learner, timestep_controller
 
     classes = {'patrol': patrol.PatrolParameters,
@@ -152,7 +152,7 @@ def test_the_robots_file_lists_accepted_values():
         fields = classes[pattern.removeprefix('/**/')].__dataclass_fields__
         for name, value in node['ros__parameters'].items():
             assert type(value) is type(fields[name].default), name
-            check(fields[name], value)
+            accept(fields[name], value)
 
 
 def test_the_load_of_a_busy_learner_is_below_what_the_plugin_draws():

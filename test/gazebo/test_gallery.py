@@ -138,6 +138,12 @@ def test_the_gallery_and_the_model_agree_about_the_camera(world):
     assert camera.yaw_rad == pytest.approx(mounted.yaw_rad, abs=1e-5)
 
 
+def test_the_camera_has_noise_and_sees_what_gazebo_does_not_warn_of():
+    sensor = ElementTree.parse(ROBOT).getroot().find('.//sensor')
+    assert sensor.findtext('camera/visibility_mask') == str(2**30 - 1)
+    assert 1 < mounted_camera().noise < 5
+
+
 def test_panels_stand_where_the_gallery_says(world):
     root = ElementTree.parse(world / 'world.sdf').getroot().find('world')
     panels = [model for model in root.findall('model') if model.attrib['name'].startswith('panel_')]

@@ -47,8 +47,8 @@ class Plugin:
     def send(self) -> None:
         """One state, STEP_S after the one before."""
         self._step += 1
-        if self._draining:
-            self.charge_ah = max(0.0, self.charge_ah - POWER_LOAD_W * STEP_S / 3600)
+        if self._draining and self.charge_ah > 0.0:     # the last step goes below empty
+            self.charge_ah -= POWER_LOAD_W * STEP_S / 3600
         seconds, rest = divmod(self._step * round(STEP_S * 1e9), 10**9)
         state = BatteryState(voltage=1.0, current=-POWER_LOAD_W, charge=self.charge_ah,
                              capacity=self.full_ah, percentage=100 * self.charge_ah / self.full_ah)
@@ -137,12 +137,15 @@ def test_a_load_that_the_plugin_cannot_draw_is_said(rig):
 
 def test_an_empty_battery_and_deactivation_end_the_drain(rig):
     rig.start('gazebo_battery', base_load=1.0, time_compression=10.0)
-    plugin = Plugin(rig, charge_ah=5e-4)
+    plugin = Plugin(rig, charge_ah=4.5e-4)
     plugin.begin()
     while plugin.charge_ah > 0:
         plugin.step()
+    assert plugin.charge_ah < 0
+    plugin.states.clear()
     plugin.step()
-    rig.wait_for(lambda: plugin.resting)
+    rig.wait_for(lambda: plugin.resting and plugin.states)
+    assert (plugin.states[-1].charge, plugin.states[-1].percentage) == (0.0, 0.0)
     rig.wait_for(lambda: rig.concern('gazebo_battery') == 'empty')
 
     plugin.charge_ah = 0.4

@@ -44,8 +44,8 @@ class GazeboBattery(ManagedNode):
         * snn_learner/status (topspark_ros/LearnerStatus): measured energy, or else estimated
 
     Publishers:
-        * battery_state (sensor_msgs/BatteryState): the same, percentage as it comes; current that
-          of the load, because Gazebo's is that of the pulses
+        * battery_state (sensor_msgs/BatteryState): the same, percentage on its scale, it and charge
+          from 0; current that of the load, because Gazebo's is that of the pulses
         * gazebo/battery_drain, gazebo/battery_rest (std_msgs/Empty): drain, or do not
         * /diagnostics (diagnostic_msgs/DiagnosticArray)
     """
@@ -94,6 +94,10 @@ class GazeboBattery(ManagedNode):
                 f'voltage, charge: {state.voltage:g}, {state.charge:g}; accepted: finite numbers, '
                 'voltage above 0'))
             return
+        # The plugin's last step goes below empty, and the battery stays there.
+        for field in ('charge', 'percentage'):
+            if getattr(state, field) < 0.0:
+                setattr(state, field, 0.0)
         if self._last is not None:
             p = self.parameters
             passed_s = 1e-9 * (stamp_ns(state.header.stamp) - stamp_ns(self._last.header.stamp))
@@ -101,7 +105,7 @@ class GazeboBattery(ManagedNode):
             self._owed_j += (max(0.0, passed_s) * p.time_compression * p.base_load
                              - max(0.0, lost_ah) * SECONDS_AN_HOUR * state.voltage)
         self._last = state
-        if state.charge <= 0.0:
+        if state.charge == 0.0:
             self._owed_j = 0.0
         (self._drain if self._owed_j > 0.0 else self._rest).publish(Empty())
 
@@ -113,7 +117,7 @@ class GazeboBattery(ManagedNode):
         values = {'load [W]': self._load_w, 'still to be drawn [J]': self._owed_j}
         if self._last is None:
             return diagnostics.WARN, 'no battery state has come', values
-        if self._last.charge <= 0.0:
+        if self._last.charge == 0.0:
             return diagnostics.WARN, 'empty', values
         if self._owed_j > BEHIND_S * self._load_w * self.parameters.time_compression > 0.0:
             return diagnostics.WARN, 'the load is above power_load of the battery plugin', values
