@@ -1,6 +1,7 @@
 """What the packages say of themselves: one version, one licence, units in every message."""
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -83,10 +84,12 @@ def test_the_reasons_of_message_and_policy_are_the_same():
 
 def test_every_executable_is_installed_and_can_be_executed():
     cmake = (ROOT / 'CMakeLists.txt').read_text()
-    for path in (ROOT / 'topspark_ros' / 'nodes').glob('*.py'):
-        if "__name__ == '__main__'" in path.read_text():
+    nodes = ROOT / 'topspark_ros' / 'nodes'
+    for path in nodes.glob('*.py'):
+        if re.search(r'^class \w+\(ManagedNode\)', path.read_text(), re.MULTILINE):
             assert re.search(rf'^\s+{path.stem}\)?$', cmake, re.MULTILINE), path.stem
-            assert path.read_text().startswith('#!/usr/bin/env python3\n')
+    assert (nodes / 'executable.py').read_text().startswith('#!/usr/bin/env python3\n')
+    assert os.access(nodes / 'executable.py', os.X_OK)
 
 
 def test_every_imported_package_is_declared():

@@ -8,7 +8,9 @@ import array
 import itertools
 import signal
 import subprocess
+import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable
 
@@ -25,7 +27,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
@@ -66,6 +68,13 @@ class Process:
     @property
     def running(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         """As a crash: nobody is told, and DDS takes it for present until its lease is over."""
@@ -355,3 +364,20 @@ def image(frame, encoding: str = 'bgr8', padding: int = 0, big_endian: bool = Fa
     return Image(height=frame.shape[0], width=frame.shape[1], encoding=encoding,
                  is_bigendian=big_endian, step=len(rows[0]),
                  data=array.array('B', b''.join(rows)))
+
+
+@contextmanager
+def composed(*nodes, threads: int = 3):
+    """What a user's program does with nodes of this package."""
+    executor = MultiThreadedExecutor(num_threads=threads)
+    for node in nodes:
+        executor.add_node(node)
+    spinning = threading.Thread(target=executor.spin)
+    spinning.start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        spinning.join()
+        for node in nodes:
+            node.destroy_node()

@@ -3,16 +3,13 @@ from __future__ import annotations
 
 import math
 import subprocess
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from rig import Camera, image, msg
+from rig import Camera, composed, image, msg
 
 from ament_index_python.packages import get_package_prefix
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.parameter import Parameter
 
 from topspark_ros.engine import load_checkpoint
@@ -22,24 +19,6 @@ from topspark_ros.nodes.snn_learner import SnnLearner
 from topspark_ros.nodes.timestep_controller import TimestepController
 
 LEARNER, CONTROLLER = 'snn_learner', 'timestep_controller'
-
-
-@contextmanager
-def composed(*nodes):
-    """What a user's program does with nodes of this package."""
-    executor = MultiThreadedExecutor(num_threads=3)
-    for node in nodes:
-        executor.add_node(node)
-    spinning = threading.Thread(target=executor.spin)
-    spinning.start()
-    try:
-        yield
-    finally:
-        executor.shutdown()
-        spinning.join()
-        for node in nodes:
-            node.stop()
-            node.destroy_node()
 
 
 def test_learner_and_controller_in_one_process(rig, tmp_path):

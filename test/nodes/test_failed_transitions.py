@@ -3,83 +3,23 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from rig import msg  # noqa: F401  skips without ROS
+from every_node import alive, case  # noqa: F401  (a fixture)
 
 from rclpy.lifecycle import TransitionCallbackReturn
-from rclpy.parameter import Parameter
 
 from topspark_ros import nodes
-from topspark_ros.nodes.battery_simulator import BatterySimulator
-from topspark_ros.nodes.dataset_camera import DatasetCamera
-from topspark_ros.nodes.event_simulator import EventSimulator
-from topspark_ros.nodes.gazebo_battery import GazeboBattery
 from topspark_ros.nodes.managed_node import ManagedNode, NodeFault
-from topspark_ros.nodes.patrol import Patrol
-from topspark_ros.nodes.power_budget_schedule import PowerBudgetSchedule
 from topspark_ros.nodes.snn_learner import SnnLearner
-from topspark_ros.nodes.timestep_controller import TimestepController
-from topspark_ros.replay.worlds import PANELS_FILE, make_world
-from topspark_ros.streams.datasets import load_dataset
 
 NODES = Path(nodes.__file__).parent
 SUCCESS, FAILURE, ERROR = (TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE,
                            TransitionCallbackReturn.ERROR)
+BASE = ('managed_node.py', 'undo.py', 'diagnostics.py', 'clock.py', 'parameters.py')
 ENTITIES = ('publishers', 'subscriptions', 'services', 'clients', 'timers')
-
-
-def learner_of(source: str):
-    def parameters(folder: Path) -> dict:
-        return dict(input=source, neurons=20, meter='battery',
-                    checkpoint_file=str(folder / 'weights.topspark'))
-    return parameters
-
-
-def nothing(folder: Path) -> dict:
-    return {}
-
-
-def small_world(folder: Path) -> dict:
-    make_world(load_dataset('digits'), 8, 0, folder)
-    return dict(panels_file=str(folder / PANELS_FILE))
-
-
-CASES = {
-    'learner of images': (SnnLearner, learner_of('image')),
-    'learner of compressed images': (SnnLearner, learner_of('compressed')),
-    'learner of events': (SnnLearner, learner_of('events')),
-    'controller': (TimestepController, nothing),
-    'battery': (BatterySimulator, nothing),
-    'Gazebo battery': (GazeboBattery, nothing),
-    'camera': (DatasetCamera, nothing),
-    'event camera': (EventSimulator, nothing),
-    'patrol': (Patrol, small_world),
-    'schedule': (PowerBudgetSchedule, nothing),
-}
-
-
-@pytest.fixture(scope='module', params=CASES, ids=lambda name: name.replace(' ', '_'))
-def case(request, domain, tmp_path_factory):
-    """A node class, and the parameters that it needs."""
-    node_class, parameters = CASES[request.param]
-    return node_class, parameters(tmp_path_factory.mktemp('files'))
-
-
-@contextmanager
-def alive(node_class: type[ManagedNode], parameters: dict):
-    """A node of its own, in no executor: the test triggers its transitions."""
-    node = node_class(parameter_overrides=[
-        Parameter('autostart', value=False),
-        *(Parameter(name, value=value) for name, value in parameters.items())])
-    try:
-        yield node
-    finally:
-        node.stop()
-        node.destroy_node()
 
 
 def holdings(node: ManagedNode) -> list:
@@ -109,10 +49,7 @@ class Steps:
 
     def _call(self, frame, event, argument):
         path = Path(frame.f_code.co_filename)
-        if path.parent == NODES and path.name not in ('managed_node.py',
-                                                                'diagnostics.py'):
-            return self._line
-        return None
+        return self._line if path.parent == NODES and path.name not in BASE else None
 
     def _line(self, frame, event, argument):
         if event == 'line':

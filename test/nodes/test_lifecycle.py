@@ -1,17 +1,18 @@
 """Transitions: what is kept, what is restored, what is refused, and that services answer."""
 from __future__ import annotations
 
-import os
 import threading
 
 import pytest
 
-from rig import Camera, image, msg
+from rig import Camera, composed, image, msg
 
 from lifecycle_msgs.msg import Transition
 from std_srvs.srv import Trigger
 
-from topspark_ros.engine import NetworkConfig, create_network, save_checkpoint
+from rclpy.parameter import Parameter
+
+from topspark_ros.nodes.snn_learner import SnnLearner
 
 LEARNER, CONTROLLER = 'snn_learner', 'timestep_controller'
 CONFIGURE, ACTIVATE = Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE
@@ -23,19 +24,6 @@ def last_status(rig, statuses) -> msg.LearnerStatus:
     """The first status from now on."""
     statuses.clear()
     return rig.wait_for(lambda: statuses and statuses[-1], 'a status')
-
-
-@pytest.fixture
-def fifo(tmp_path):
-    """A file that a reader waits for until the test writes it."""
-    path = tmp_path / 'fifo'
-    os.mkfifo(path)
-    return path
-
-
-def feed(fifo, content: bytes) -> None:
-    """Write into the FIFO from a thread: opening it waits for the reader."""
-    threading.Thread(target=fifo.write_bytes, args=(content,), daemon=True).start()
 
 
 def wait_until_all_is_learned(rig, statuses) -> None:
@@ -111,27 +99,48 @@ def test_a_corrupt_checkpoint_leaves_the_node_unconfigured_with_one_line(rig, tm
     assert rig.transit(LEARNER, CONFIGURE) and rig.transit(LEARNER, ACTIVATE)
 
 
-def test_services_answer_while_the_learner_configures(rig, fifo, tmp_path):
-    whole = tmp_path / 'whole.ckpt'
-    save_checkpoint(whole, create_network(NetworkConfig(neurons=400)), ())
-    process = rig.start(LEARNER, autostart=False, checkpoint_file=str(fifo))
-    assert rig.state(LEARNER) == 'unconfigured'
-    assert f'ros2 lifecycle set {rig.namespace}/snn_learner' in process.log
+class WaitingLearner(SnnLearner):
+    """Is configured when it may be: as of a first start, whose kernels take a minute."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.may_go_on = threading.Event()
+
+    def configure(self):
+        self.may_go_on.wait()
+        super().configure()
+
+
+@pytest.fixture
+def waiting_learner(rig):
+    node = WaitingLearner(namespace=rig.namespace,
+                          parameter_overrides=[Parameter('autostart', value=False)])
+    with composed(node, threads=SnnLearner.THREADS):
+        yield node
+        node.may_go_on.set()
+
+
+def test_services_answer_while_the_learner_configures(rig, waiting_learner):
     configured = rig.transit_async(LEARNER, CONFIGURE)
     rig.wait_for(lambda: rig.state(LEARNER) == 'configuring')
     assert not configured.done()
-    feed(fifo, whole.read_bytes())
+    waiting_learner.may_go_on.set()
     assert rig.answer(configured).success and rig.state(LEARNER) == 'inactive'
 
 
-def test_a_second_configure_meanwhile_is_refused(rig, fifo, shipped_profile):
-    process = rig.start(LEARNER, autostart=False, profile_file=str(fifo))
+def test_a_second_configure_meanwhile_is_refused(rig, waiting_learner):
     first = rig.transit_async(LEARNER, CONFIGURE)
     rig.wait_for(lambda: rig.state(LEARNER) == 'configuring')
     assert not rig.transit(LEARNER, CONFIGURE)
-    feed(fifo, shipped_profile.read_bytes())
+    waiting_learner.may_go_on.set()
     assert rig.answer(first).success
-    assert rig.state(LEARNER) == 'inactive' and process.running
+    assert rig.state(LEARNER) == 'inactive'
+
+
+def test_a_node_that_waits_says_what_for(rig):
+    process = rig.start(LEARNER, autostart=False)
+    assert rig.state(LEARNER) == 'unconfigured'
+    assert f'ros2 lifecycle set {rig.namespace}/snn_learner' in process.log
 
 
 @pytest.mark.parametrize('transition_id', [ACTIVATE, DEACTIVATE, CLEANUP, 200])
@@ -153,10 +162,3 @@ def test_shutdown_ends_the_life_but_not_the_process(rig):
     rig.wait_until_active(CONTROLLER)
     assert rig.transit(CONTROLLER, Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert rig.state(CONTROLLER) == 'finalized' and process.running
-
-
-def test_interrupted_while_it_configures_a_node_ends_well(rig, fifo, shipped_profile):
-    process = rig.start(LEARNER, profile_file=str(fifo))
-    rig.wait_for(lambda: rig.state(LEARNER) == 'configuring')
-    feed(fifo, shipped_profile.read_bytes())
-    process.stop()

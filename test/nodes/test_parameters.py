@@ -8,13 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from rig import msg  # noqa: F401  skips without ROS
+from every_node import alive, case  # noqa: F401  (a fixture)
 
 import yaml
+from lifecycle_msgs.msg import Transition
+from rcl_interfaces.srv import SetParameters
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
 
+from topspark_ros.engine import load_checkpoint
 from topspark_ros.nodes.managed_node import ManagedNode
 from topspark_ros.nodes.parameters import accept, descriptor
 
+SUCCESS = TransitionCallbackReturn.SUCCESS
 CONFIG = Path(__file__).parents[2] / 'config'
 NODES = ('battery_simulator', 'dataset_camera', 'event_simulator', 'gazebo_battery', 'patrol',
          'power_budget_schedule', 'snn_learner', 'timestep_controller')
@@ -90,3 +97,87 @@ def test_a_node_that_is_given_nonsense_ends_with_one_line(rig, parameters, compl
     process = rig.start('snn_learner', **parameters)
     assert process.wait() == 1
     assert complaint in process.log and 'Traceback' not in process.log
+
+
+# What is taken by `configure` ------------------------------------------------------------
+
+
+def changed(field: dataclasses.Field):
+    """Another accepted value."""
+    meta, value = field.metadata, field.default
+    if meta['choices']:
+        return next(choice for choice in meta['choices'] if choice != value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, tuple):
+        return [type(value[0])(1)] * (len(value) + 1)
+    if isinstance(value, str):
+        return 'another'
+    return meta['low'] if meta['low'] != value else type(value)((meta['low'] + meta['high']) / 2)
+
+
+def set_to(node, field: dataclasses.Field, value):
+    return node.set_parameters([Parameter(field.name, value=value)])[0]
+
+
+def test_what_configure_takes_can_be_changed_until_then(case):
+    node_class, parameters = case
+    fields = [field for field in dataclasses.fields(node_class.Parameters)
+              if field.metadata['fixed'] and field.name not in parameters]
+    with alive(node_class, parameters) as node:
+        for field in fields:
+            before = node.get_parameter(field.name).value
+            assert set_to(node, field, changed(field)).successful, field.name
+            assert getattr(node.parameters, field.name) != field.default
+            assert set_to(node, field, before).successful
+        assert node.trigger_configure() == SUCCESS
+        for transition in (None, node.trigger_activate):
+            if transition is not None:
+                assert transition() == SUCCESS
+            for field in fields:
+                before = node.get_parameter(field.name).value
+                result = set_to(node, field, changed(field))
+                assert not result.successful, field.name
+                for word in (field.name, node.state, 'accepted', 'unconfigured'):
+                    assert word in result.reason
+                assert repr(node.get_parameter(field.name).value) == repr(before)     # NaN too
+                assert set_to(node, field, before).successful     # it changes nothing
+        assert node.trigger_deactivate() == node.trigger_cleanup() == SUCCESS
+        for field in fields:
+            assert set_to(node, field, changed(field)).successful, field.name
+
+
+def test_configure_uses_the_values_that_were_set_before(rig):
+    rig.start('snn_learner', neurons=20)
+    rig.wait_until_active('snn_learner')
+
+    def set_neurons(number: int):
+        return rig.call(SetParameters, 'snn_learner/set_parameters', SetParameters.Request(
+            parameters=[Parameter('neurons', value=number).to_parameter_msg()])).results[0]
+    refused = set_neurons(30)
+    assert not refused.successful
+    assert refused.reason == ('neurons: cannot be changed while active; accepted: a change while '
+                              'the node is unconfigured')
+    checkpoint = rig.folder / 'weights.topspark'
+    assert rig.transit('snn_learner', Transition.TRANSITION_DEACTIVATE)
+    assert rig.transit('snn_learner', Transition.TRANSITION_CLEANUP)
+    assert set_neurons(30).successful
+    assert rig.call(SetParameters, 'snn_learner/set_parameters', SetParameters.Request(
+        parameters=[Parameter('checkpoint_file', value=str(checkpoint)).to_parameter_msg()])
+    ).results[0].successful
+    assert rig.transit('snn_learner', Transition.TRANSITION_CONFIGURE)
+    assert rig.transit('snn_learner', Transition.TRANSITION_ACTIVATE)
+    assert rig.call(Trigger, 'snn_learner/save_weights').success
+    assert load_checkpoint(checkpoint).network.config.neurons == 30
+
+
+def test_what_is_taken_at_the_start_alone_is_read_only(case):
+    with alive(*case) as node:
+        shown = node.describe_parameter('autostart')
+        assert shown.read_only
+        result = node.set_parameters([Parameter('autostart', value=True)])[0]
+        assert not result.successful and 'read-only' in result.reason
+        for field in dataclasses.fields(node.Parameters):
+            shown = node.describe_parameter(field.name)
+            assert shown.read_only == (field.name == 'autostart')
+            assert ('unconfigured' in shown.additional_constraints) == field.metadata['fixed']

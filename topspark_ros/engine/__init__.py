@@ -28,6 +28,7 @@ from .network import (
     Responses,
     SpikeTrain,
 )
+from .progress import told_of_compilation
 
 __all__ = [
     'CODINGS',
@@ -52,5 +53,6 @@ __all__ = [
     'input_rate',
     'load_checkpoint',
     'save_checkpoint',
+    'told_of_compilation',
     'warm_up',
 ]

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Battery simulator node: a battery that perception discharges, in compressed time."""
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from sensor_msgs.msg import BatteryState
 
 from topspark_ros import msg
 from topspark_ros.nodes import conversions, diagnostics, qos
-from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, run
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters
 from topspark_ros.nodes.parameters import parameter
 
 SECONDS_AN_HOUR = 3600.0
@@ -95,7 +94,3 @@ class BatterySimulator(ManagedNode):
                 'empty' if empty else 'discharging',
                 {'state of charge': self._state_of_charge, 'load [W]':
                  self.parameters.base_load + self._perception_w})
-
-
-if __name__ == '__main__':
-    run(BatterySimulator)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Camera node: shows a dataset's real images as a camera would see them, with their labels."""
 from __future__ import annotations
 
@@ -12,9 +11,9 @@ from sensor_msgs.msg import Image
 
 from topspark_ros import msg
 from topspark_ros.nodes import conversions, diagnostics, qos
-from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters
 from topspark_ros.nodes.parameters import parameter
-from topspark_ros.streams.datasets import DATASET_NAMES, DatasetError, load_dataset
+from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
 from topspark_ros.streams.scenes import TURN_FRAMES, show_images
 
 AT_ONCE_NS = 200_000     # a thread that waited for longer between two clocks reads both again
@@ -66,11 +65,7 @@ class DatasetCamera(ManagedNode):
         super().__init__('dataset_camera', **node_options)
 
     def configure(self) -> None:
-        p = self.parameters
-        try:
-            self._dataset = load_dataset(p.dataset)
-        except DatasetError as error:
-            raise NodeFault(str(error)) from None
+        self._dataset = load_dataset(self.parameters.dataset)
         self._image = self.create_lifecycle_publisher(Image, 'image', qos.sensor(10))
         self._label = self.create_lifecycle_publisher(msg.Label, 'label', qos.LABEL)
 
@@ -126,7 +121,3 @@ class DatasetCamera(ManagedNode):
         done = self._frames == self.parameters.frames
         return diagnostics.OK, 'finished' if done else 'showing', {
             'frames published': self._frames, 'labels published': self._labels}
-
-
-if __name__ == '__main__':
-    run(DatasetCamera)

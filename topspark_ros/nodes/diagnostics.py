@@ -1,59 +1,107 @@
-"""A node's health on /diagnostics, once a second, and its count of refused input."""
+"""A node's health on /diagnostics, once a second, and its count of refused input.
+
+What goes wrong is a concern for as long as it lasts, or for RECENT_S after it has happened; how
+often it did is told as a value.
+"""
 from __future__ import annotations
 
-from collections import Counter
+import time
 from typing import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
+
+from topspark_ros.nodes.clock import ClockWatch
 
 PERIOD_S = 1.0
 REJECT_LOG_PERIOD_S = 5.0
+RECENT_S = 10.0     # wall time
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 Report = tuple[bytes, str, dict[str, object]]
 
 
+class Tally:
+    """How often something has happened: `total`, and whether it is a concern still: `recent`."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._last_s = 0.0
+
+    def add(self) -> None:
+        self.total += 1
+        self._last_s = time.monotonic()
+
+    @property
+    def recent(self) -> bool:
+        return self.total > 0 and time.monotonic() - self._last_s < RECENT_S
+
+
 class Diagnostics:
-    """Publishes `report()`, a (level, message, values) triple, with the refused input added."""
+    """Publishes `report()`, a (level, message, values) triple, with what concerns every node: the
+    refused input and the clock. The worst comes first."""
 
     def __init__(self, node: Node, report: Callable[[], Report]):
         self._node = node
         self._report = report
-        self._rejected: Counter[str] = Counter()
-        self._logged_ns: dict[str, int] = {}
+        self._rejected: dict[str, Tally] = {}
+        self._logged_s: dict[str, float] = {}
+        self._clock = ClockWatch(node)
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._timer = node.create_timer(PERIOD_S, self.publish)
+        # Not of the node's clock: that it does not run is to be told as well.
+        self._timer = node.create_timer(PERIOD_S, self.publish,
+                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @property
     def rejected(self) -> int:
         """Refused messages since the node started, over all topics."""
-        return self._rejected.total()
+        return sum(tally.total for tally in list(self._rejected.values()))
 
     def reject(self, topic: str, error: Exception | str) -> None:
-        """Count one refused message and say why, at most once per topic and period."""
-        self._rejected[topic] += 1
-        now_ns = self._node.get_clock().now().nanoseconds
-        last_ns = self._logged_ns.get(topic)
-        if last_ns is None or abs(now_ns - last_ns) >= REJECT_LOG_PERIOD_S * 1e9:
-            self._logged_ns[topic] = now_ns
-            self._node.get_logger().warning(
-                f'{self._node.resolve_topic_name(topic)}: {error} '
-                f'(refused so far: {self._rejected[topic]})')
+        """Count one refused message and say why: at most once per topic and period, at the debug
+        level every time."""
+        tally = self._rejected.setdefault(topic, Tally())
+        tally.add()
+        logger, now_s = self._node.get_logger(), time.monotonic()
+        due = now_s - self._logged_s.get(topic, -REJECT_LOG_PERIOD_S) >= REJECT_LOG_PERIOD_S
+        if not due and not logger.is_enabled_for(LoggingSeverity.DEBUG):
+            return
+        line = (f'{self._node.resolve_topic_name(topic)}: {error} '
+                f'(refused so far: {tally.total})')
+        if due:
+            self._logged_s[topic] = now_s
+            logger.warning(line)
+        else:
+            logger.debug(line)
 
     def publish(self) -> None:
-        level, message, values = self._report()
-        # A copy: a worker thread may refuse something meanwhile.
-        rejected = dict(self._rejected)
-        values |= {f'refused on {topic}': count for topic, count in rejected.items()}
-        name = self._node.get_fully_qualified_name().lstrip('/')
-        status = DiagnosticStatus(
-            level=level, name=name, message=message, hardware_id='topspark',
-            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()])
-        array = DiagnosticArray(status=[status])
+        array = DiagnosticArray(status=[self.status()])
         array.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(array)
 
+    def status(self) -> DiagnosticStatus:
+        """What is published next."""
+        level, message, values = self._report()
+        # A copy: a worker thread may refuse something meanwhile.
+        rejected = list(self._rejected.items())
+        values |= {f'refused on {topic}': tally.total for topic, tally in rejected}
+        self._clock.look()
+        concerns = [concern for concern, holds in (
+            ((level, message), level != OK),
+            ((ERROR, self._clock.missing), self._clock.missing),
+            ((WARN, self._clock.paused), self._clock.paused),
+            ((WARN, 'some input was refused'), any(tally.recent for _, tally in rejected))
+        ) if holds]
+        if concerns:
+            level = max(level for level, _ in concerns)
+            message = ', '.join(
+                text for _, text in sorted(concerns, key=lambda concern: concern[0], reverse=True))
+        name = self._node.get_fully_qualified_name().lstrip('/')
+        return DiagnosticStatus(
+            level=level, name=name, message=message, hardware_id='topspark',
+            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()])
 
 def _text(value: object) -> str:
     return f'{value:.6g}' if isinstance(value, float) else str(value)

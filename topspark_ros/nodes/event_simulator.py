@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Event simulator node: what an event camera would send in the place of a camera."""
 from __future__ import annotations
 
@@ -10,8 +9,9 @@ import numpy as np
 from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import Image
 
+from topspark_ros.engine import told_of_compilation
 from topspark_ros.nodes import conversions, diagnostics, qos
-from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, run
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters
 from topspark_ros.nodes.parameters import parameter
 from topspark_ros.streams.events import EventCamera, EventError, Evt3Encoder
 from topspark_ros.streams.events.simulation import (MAX_INTERVAL_NS, MAX_NOISE_RATE_HZ,
@@ -60,8 +60,9 @@ class EventSimulator(ManagedNode):
         super().__init__('event_simulator', **node_options)
 
     def configure(self) -> None:
-        EventCamera(1, 1)     # compile, or load, the kernels
-        Evt3Encoder(1, 1)
+        with told_of_compilation(self.get_logger().info):
+            EventCamera(1, 1)     # compile, or load, the kernels
+            Evt3Encoder(1, 1)
         self._publisher = self.create_lifecycle_publisher(EventPacket, 'events', qos.EVENTS)
 
     def activate(self) -> None:
@@ -88,6 +89,8 @@ class EventSimulator(ManagedNode):
         self._last_ns = t_ns
         self._frames += 1
         self._events += len(events)
+        if self.debugging:
+            self.get_logger().debug(f'frame {t_ns * 1e-9:.6f} s: {len(events)} events')
 
     def _observe(self, gray: np.ndarray, t_ns: int) -> np.ndarray:
         """The events since the frame before, from a camera that may have to start again."""
@@ -123,13 +126,7 @@ class EventSimulator(ManagedNode):
             level = diagnostics.WARN
             message = (f'no frame on {self._image.topic} (publishers: '
                        f'{self.count_publishers(self._image.topic)})')
-        elif self.diagnostics.rejected:
-            level, message = diagnostics.WARN, 'some input was refused'
         return level, message, {
             'frames': self._frames, 'frame rate [Hz]': (self._frames - frames) / passed_s,
             'events': self._events, 'event rate [Hz]': (self._events - events) / passed_s,
             'frames rejected': self.diagnostics.rejected, 'restarts': self._restarts}
-
-
-if __name__ == '__main__':
-    run(EventSimulator)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Gazebo battery node: Gazebo's battery, discharged by what perception draws."""
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from std_msgs.msg import Empty
 
 from topspark_ros import msg
 from topspark_ros.nodes import conversions, diagnostics, qos
-from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, run
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters
 from topspark_ros.nodes.parameters import parameter
 from topspark_ros.perception.messages import learner_report, stamp_ns
 
@@ -122,7 +121,3 @@ class GazeboBattery(ManagedNode):
         if self._owed_j > BEHIND_S * self._load_w * self.parameters.time_compression > 0.0:
             return diagnostics.WARN, 'the load is above power_load of the battery plugin', values
         return diagnostics.OK, 'discharging', values
-
-
-if __name__ == '__main__':
-    run(GazeboBattery)

@@ -13,7 +13,12 @@ from rcl_interfaces.msg import (FloatingPointRange, IntegerRange, ParameterDescr
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from topspark_ros.perception.parameters import accept, parameter  # noqa: F401  (for the nodes)
+from topspark_ros.perception.parameters import (  # noqa: F401  (the last one for the nodes)
+    ParameterError, accept, parameter,
+)
+
+UNCONFIGURED = 'unconfigured'
+TAKEN_AT_CONFIGURE = 'a change while the node is unconfigured'
 
 Parameters = TypeVar('Parameters')
 
@@ -22,10 +27,11 @@ def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
     """What `ros2 param describe` shows of a field."""
     meta = field.metadata
     message = ParameterDescriptor(
-        name=field.name, read_only=meta['fixed'],
-        description=meta['description'] + (f' [{meta["unit"]}]' if meta['unit'] else ''))
-    if meta['choices']:
-        message.additional_constraints = 'one of: ' + ', '.join(meta['choices'])
+        name=field.name, read_only=meta['at_start'],
+        description=meta['description'] + (f' [{meta["unit"]}]' if meta['unit'] else ''),
+        additional_constraints='; '.join(
+            [f'one of: {", ".join(meta["choices"])}'] * bool(meta['choices'])
+            + [TAKEN_AT_CONFIGURE] * meta['fixed']))
     if meta['low'] is not None:
         if isinstance(field.default, int):
             message.integer_range = [IntegerRange(from_value=int(meta['low']),
@@ -40,14 +46,15 @@ class ParameterServer(Generic[Parameters]):
     """The declared parameters of one node, as one typed and always valid object.
 
     A change is first checked as a whole (it is refused with a reason and changes
-    nothing) and only then applied, by `on_change`.
+    nothing) and only then applied, by `on_change`. `state` is that of the node's lifecycle: what
+    is taken by `configure` can be changed in `unconfigured` only.
     """
 
-    def __init__(self, node: Node, declaration: type[Parameters],
-                 on_change: Callable[[Parameters], None] | None = None):
+    def __init__(self, node: Node, declaration: type[Parameters], state: Callable[[], str],
+                 on_change: Callable[[Parameters], None]):
         self._fields = {field.name: field for field in dataclasses.fields(declaration)}
         self._declaration = declaration
-        self._on_change = on_change
+        self._state, self._on_change = state, on_change
         node.declare_parameters('', [
             (name, list(field.default) if isinstance(field.default, tuple) else field.default,
              descriptor(field)) for name, field in self._fields.items()])
@@ -69,12 +76,24 @@ class ParameterServer(Generic[Parameters]):
 
     def _validate(self, changes: list[Parameter]) -> SetParametersResult:
         try:
-            self._candidate(changes)
-        except ValueError as error:
+            candidate = self._candidate(changes)
+        except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        state = self._state()
+        late = [name for name, field in self._fields.items() if field.metadata['fixed']
+                and not _same(getattr(candidate, name), getattr(self.values, name))]
+        if late and state != UNCONFIGURED:
+            return SetParametersResult(successful=False, reason=(
+                f'{", ".join(late)}: cannot be changed while {state}; accepted: '
+                f'{TAKEN_AT_CONFIGURE}'))
         return SetParametersResult(successful=True)
 
     def _apply(self, changes: list[Parameter]) -> None:
         before, self.values = self.values, self._candidate(changes)
-        if self._on_change is not None and self.values != before:
+        if self.values != before:
             self._on_change(self.values)
+
+
+def _same(value: object, other: object) -> bool:
+    """Whether two values are equal, NaN among them."""
+    return repr(value) == repr(other)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Patrol node: drives a simulated robot past panels, and teaches what they show."""
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from sensor_msgs.msg import CameraInfo
 
 from topspark_ros import msg
 from topspark_ros.nodes import diagnostics, qos
-from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.parameters import parameter
 from topspark_ros.perception.messages import stamp_ns
 from topspark_ros.streams.circuit import Circuit
@@ -138,7 +137,3 @@ def _planar(message: PoseStamped) -> Pose:
     position, q = message.pose.position, message.pose.orientation
     yaw_rad = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
     return Pose(position.x, position.y, yaw_rad)
-
-
-if __name__ == '__main__':
-    run(Patrol)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Budget node: publishes power budgets at set times, as an operator or a mission plan would."""
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from dataclasses import dataclass
 
 from topspark_ros import msg
 from topspark_ros.nodes import conversions, diagnostics, qos
-from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.parameters import parameter
 
 UNLIMITED = math.nan
@@ -72,7 +71,8 @@ class PowerBudgetSchedule(ManagedNode):
                                                           qos.STATE)
 
     def activate(self) -> None:
-        self._began_s = self.now_s()
+        self._then_s = self.now_s()
+        self._passed_s = 0.0     # since activation; a clock that is set back adds nothing
         self._done = 0
         self._drawn_w = math.nan
         self.create_subscription(msg.LearnerStatus, 'snn_learner/status', self._on_status,
@@ -85,8 +85,11 @@ class PowerBudgetSchedule(ManagedNode):
     def _look(self) -> None:
         if self._done == len(self._steps):
             return
+        now_s = self.now_s()
+        self._passed_s += max(0.0, now_s - self._then_s)
+        self._then_s = now_s
         time_s, power, power_share, deadline, min_accuracy = self._steps[self._done]
-        if self.now_s() - self._began_s < time_s:
+        if self._passed_s < time_s:
             return
         if not math.isnan(power_share):
             if not self._drawn_w > 0.0:
@@ -103,7 +106,3 @@ class PowerBudgetSchedule(ManagedNode):
 
     def report(self) -> diagnostics.Report:
         return diagnostics.OK, f'step {self._done} of {len(self._steps)}', {}
-
-
-if __name__ == '__main__':
-    run(PowerBudgetSchedule)

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Learner node: classifies every frame of a camera or window of an event camera with a spiking
 network, and learns it online."""
 from __future__ import annotations
@@ -17,13 +16,13 @@ from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros import msg
 from topspark_ros.engine import (CheckpointError, EngineError, create_network, load_checkpoint,
-                                 save_checkpoint, warm_up)
+                                 save_checkpoint, told_of_compilation, warm_up)
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.meters import MeterSettings
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.intake import EventIntake, Frame, ImageIntake, Intake
-from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.metering import Metering
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import label_from, status_fields
@@ -102,11 +101,12 @@ class SnnLearner(ManagedNode):
         except (EngineError, ParameterError, ProfileError) as error:
             raise NodeFault(str(error)) from None
         began_s = time.perf_counter()
-        warm_up(network)
-        if p.input == 'events':
-            events.warm_up(self._event_settings)
-        elif p.input == 'compressed':
-            warm_up_decoding()
+        with told_of_compilation(self.get_logger().info):
+            warm_up(network)
+            if p.input == 'events':
+                events.warm_up(self._event_settings)
+            elif p.input == 'compressed':
+                warm_up_decoding()
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
         learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(),
                                 ENERGY_TABLES[p.energy_model])
@@ -145,7 +145,7 @@ class SnnLearner(ManagedNode):
 
     def activate(self) -> None:
         p = self.parameters
-        self._failures = 0
+        self._failures = diagnostics.Tally()
         self._last_frame_s: float | None = None
         self._learner.reset_counts()
         self._activated_s = self.now_s()
@@ -198,10 +198,11 @@ class SnnLearner(ManagedNode):
         except ValueError as error:
             self.diagnostics.reject('timestep_decision', error)
             return
-        self.get_logger().info(
-            f'decision {message.sequence}: training T {decided.training}, inference T '
-            f'{decided.inference}, learning share {decided.learning_share:g}, frame share '
-            f'{decided.frame_share:g}: {message.detail}')
+        if self.debugging:      # the controller gives the reasons, in its log
+            self.get_logger().debug(
+                f'decision {message.sequence} is applied: training T {decided.training}, '
+                f'inference T {decided.inference}, learning share {decided.learning_share:g}, '
+                f'frame share {decided.frame_share:g}')
 
     def parameters_changed(self, parameters: Parameters) -> None:
         if self._learner is not None:
@@ -220,7 +221,7 @@ class SnnLearner(ManagedNode):
                 if frame is not None:
                     self._classify(frame)
             except Exception:
-                self._failures += 1
+                self._failures.add()
                 self.get_logger().error(f'A frame failed:\n{traceback.format_exc()}',
                                         throttle_duration_sec=5.0)
 
@@ -232,6 +233,11 @@ class SnnLearner(ManagedNode):
             conversions.classification_message(result, frame.header, frame.begin_ns, frame.end_ns,
                                                latency_s))
         self._learner.record_latency(latency_s)
+        if self.debugging:
+            stamp = frame.header.stamp
+            self.get_logger().debug(
+                f'frame {stamp.sec}.{stamp.nanosec:09d}: {result.class_name!r}, T '
+                f'{result.timesteps}, latency {latency_s:.6f} s')
         self._last_frame_s = frame.received_s
         if self._debug_image is not None and self._debug_image.get_subscription_count():
             self._debug_image.publish(conversions.rgb_image(frame.sample.picture(), frame.header))
@@ -256,7 +262,7 @@ class SnnLearner(ManagedNode):
         if share == 0.0:
             message = 'paused'
         fault = self._intake.fault()
-        if self._failures:
+        if self._failures.recent:
             level, message = diagnostics.ERROR, 'frames fail inside the node, see its log'
         elif share > 0.0 and not age_s * share < 2.0:      # of half the frames: 4 s
             publishers = self.count_publishers(self._intake.topic)
@@ -268,8 +274,6 @@ class SnnLearner(ManagedNode):
             level, message = diagnostics.WARN, fault
         elif self._metering.fault:
             level, message = diagnostics.WARN, self._metering.fault
-        elif self.diagnostics.rejected:
-            level, message = diagnostics.WARN, 'some input was refused'
         return level, message, {
             'state': self.state, 'training T': status.timesteps.training,
             'inference T': status.timesteps.inference, 'decision': status.timesteps.sequence,
@@ -278,7 +282,7 @@ class SnnLearner(ManagedNode):
             'frames received': self._intake.received, 'frames classified': status.totals.classified,
             'frames dropped': self._intake.dropped,
             'frames rejected': self._intake.rejected, 'frames skipped': self._intake.skipped,
-            'frames failed': self._failures, 'frames learned': status.totals.learned,
+            'frames failed': self._failures.total, 'frames learned': status.totals.learned,
             'labels unmatched': status.totals.labels_unmatched,
             'latency p50 [s]': status.activity.latency_p50_s,
             'latency p95 [s]': status.activity.latency_p95_s,
@@ -335,7 +339,3 @@ class SnnLearner(ManagedNode):
         response.success = result.successful
         response.message = result.reason or ('learning' if request.data else 'inferring')
         return response
-
-
-if __name__ == '__main__':
-    run(SnnLearner)

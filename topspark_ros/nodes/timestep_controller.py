@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Controller node: re-selects the timestep from battery, power budget and learner status."""
 from __future__ import annotations
 
@@ -12,9 +11,9 @@ from sensor_msgs.msg import BatteryState
 from topspark_ros import msg
 from topspark_ros.methodology.battery import BatteryError
 from topspark_ros.methodology.battery import BatteryState as Battery
-from topspark_ros.methodology.profile import ProfileError, load_profile
+from topspark_ros.methodology.profile import load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
-from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault, run
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.messages import MessageError
@@ -58,11 +57,8 @@ class TimestepController(ManagedNode):
     def configure(self) -> None:
         path = (self.parameters.profile_file or
                 f'{get_package_share_directory("topspark_ros")}/config/profile_digits.yaml')
-        try:
-            self._profile = load_profile(path)
-            self.parameters.control_settings()
-        except (ProfileError, BatteryError) as error:
-            raise NodeFault(str(error)) from None
+        self._profile = load_profile(path)
+        self.parameters.control_settings()     # refused here, not when it is activated
         self._decisions = self.create_lifecycle_publisher(
             msg.TimestepDecision, 'timestep_decision', qos.STATE)
         self._status = self.create_lifecycle_publisher(
@@ -130,15 +126,15 @@ class TimestepController(ManagedNode):
         self.get_logger().info(
             f'decision {sequence}: {decision.reason.name}, training T '
             f'{decision.training_timesteps}, inference T {decision.inference_timesteps}, '
-            f'learning share {decision.learning_share:g}: {decision.detail}')
+            f'learning share {decision.learning_share:g}, frame share '
+            f'{decision.frame_share:g}: {decision.detail}')
 
     def report(self) -> diagnostics.Report:
         decision, status = self._controller.decision, self._controller.status(self.now_s())
         concerns = [text for holds, text in (
             (status.learner_silent, 'the learner is silent'),
             (status.battery != Battery.KNOWN, f'the battery is {status.battery.name.lower()}'),
-            (status.budget_stale, 'the budget is stale'),
-            (self.diagnostics.rejected > 0, 'some input was refused')) if holds]
+            (status.budget_stale, 'the budget is stale')) if holds]
         return (diagnostics.WARN if concerns else diagnostics.OK,
                 ', '.join(concerns) or 'controlling', {
             'state': self.state, 'decision': self._controller.sequence,
@@ -159,7 +155,3 @@ class TimestepController(ManagedNode):
             'battery': status.battery.name.lower(),
             'energy, measured over profile': status.energy_ratio,
             'inference time, measured over profile': status.latency_ratio})
-
-
-if __name__ == '__main__':
-    run(TimestepController)

@@ -5,8 +5,8 @@
         frame_rate: float = parameter(20.0, 'Frames a second.', unit='Hz', low=0.1, high=240)
         dataset: str = parameter('digits', 'Images.', choices=('digits', 'mnist'), fixed=True)
 
-The default, the description, the accepted range and whether a running node takes
-a change (`fixed=False`) stand once. A node declares them to ROS; an evaluation reads the same
+The default, the description, the accepted range and whether a node takes a change while it is
+configured (`fixed=False`) stand once. A node declares them to ROS; an evaluation reads the same
 file of ROS parameters.
 """
 from __future__ import annotations
@@ -34,15 +34,16 @@ class ParameterError(TopsparkError):
 
 def parameter(default: Any, description: str, *, unit: str = '', low: float | None = None,
               high: float | None = None, choices: tuple[str, ...] = (), fixed: bool = False,
-              path: bool = False) -> Any:
+              at_start: bool = False, path: bool = False) -> Any:
     """Declare one parameter as a dataclass field.
 
     `low` and `high` bound a number, or each number of a list, inclusively.
-    `fixed` parameters are taken when the node starts and refused afterwards.
+    `fixed` parameters are taken when the node is configured: a change is refused until it is
+    unconfigured again. `at_start` ones are taken once.
     `path`: of a file or a folder, which may begin with ~ and name environment variables.
     """
     metadata = dict(description=description, unit=unit, low=low, high=high, choices=choices,
-                    fixed=fixed, path=path)
+                    fixed=fixed, at_start=at_start, path=path)
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -1,0 +1,75 @@
+"""A process that holds one node, and ends cleanly."""
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from typing import Callable
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from topspark_ros.nodes.managed_node import ManagedNode
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def run(node_class: Callable[[], ManagedNode]) -> None:
+    """Run one node until it is asked to end (SIGINT, SIGTERM), then stop it cleanly.
+
+    The signals are handled here, not by rclpy, whose handler takes the context away from
+    callbacks and threads that still run: the node stops first, the context ends last.
+    """
+    # A pipe, because a signal may come at any point of the program: a lock (of an event, say)
+    # that the interrupted code holds would never be free again.
+    ending, end = os.pipe()
+    os.set_blocking(end, False)
+    signal.set_wakeup_fd(end)
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: None)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = node_class()
+    except (ValueError, ParameterException) as error:    # of a file or of the command line
+        raise SystemExit(f'{node_class.__name__}: {error}') from None
+    executor = (SingleThreadedExecutor() if node.THREADS == 1
+                else MultiThreadedExecutor(num_threads=node.THREADS))
+    executor.add_node(node)
+    stopped = Future()
+    failures = []
+
+    def spin() -> None:
+        try:
+            executor.spin_until_future_complete(stopped)
+        except Exception as failure:
+            node.get_logger().fatal(f'A callback failed:\n{traceback.format_exc()}')
+            failures.append(failure)
+            os.write(end, b'\0')
+
+    spinning = threading.Thread(target=spin, name='executor')
+    spinning.start()
+    os.read(ending, 1)
+    for number in SIGNALS:     # asked again it ends as well; Python takes handlers away at its end
+        signal.signal(number, signal.SIG_IGN)
+    node.end()
+    stopped.set_result(None)
+    if node.state == 'configuring':
+        # Nothing is learned yet, and what it waits for, a compiler or a file, may take a minute
+        # and cannot be interrupted.
+        node.get_logger().info('Ended while it was being configured.')
+        if node.THREADS > 1:     # else it is this thread that is in `configure`
+            spinning.join()
+        try:
+            node.abandon()
+        finally:
+            os._exit(1 if failures else 0)
+    spinning.join()
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown()
+    if failures:
+        raise SystemExit(1)

@@ -1,0 +1,60 @@
+"""What undoes a transition of a lifecycle node."""
+from __future__ import annotations
+
+import functools
+import threading
+import traceback
+from typing import Any, Callable
+
+
+class Undo:
+    """The steps that undo what a transition has made, and the callbacks of what it has made.
+
+    An executor with several threads may run a callback while another thread undoes what the
+    callback uses. So a callback that runs is waited for, and one that comes later does nothing.
+    """
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Callable[..., Any], tuple]] = []
+        self._changed = threading.Condition()
+        self._callers: list[int] = []     # threads that run a callback
+        self._times = 0                   # that all was undone
+
+    def add(self, step: Callable[..., Any], *args: Any) -> None:
+        """`step(*args)` is one more step: it will be run before those that are there."""
+        self._steps.append((step, args))
+
+    def guarded(self, callback: Callable[..., Any]) -> Callable[..., Any]:
+        """The callback, for as long as nothing is undone. Of a service that is gone the answer
+        stays as it was made."""
+        valid = self._times
+
+        @functools.wraps(callback)
+        def call(*args):
+            with self._changed:
+                if self._times != valid:
+                    return args[-1] if args else None
+                self._callers.append(threading.get_ident())
+            try:
+                return callback(*args)
+            finally:
+                with self._changed:
+                    self._callers.remove(threading.get_ident())
+                    self._changed.notify_all()
+        return call
+
+    def run(self) -> list[str]:
+        """Run all steps in reverse order, each of them once, whichever fail; returns the
+        tracebacks of those that do."""
+        with self._changed:
+            self._times += 1
+            here = threading.get_ident()
+            self._changed.wait_for(lambda: all(caller == here for caller in self._callers))
+        failures = []
+        while self._steps:
+            step, args = self._steps.pop()
+            try:
+                step(*args)
+            except Exception:
+                failures.append(traceback.format_exc())
+        return failures
