@@ -47,10 +47,12 @@ def test_nothing_is_known_at_first(profile):
 
 
 def test_the_first_report_tells_the_rate(profile):
-    loop, _ = told(profile, replace(INFERRING, frame_rate_hz=6.0, frame_share=0.512), count=0)
-    assert loop.frame_rate_hz == pytest.approx(6.0 / 0.512)
-    loop, _ = told(profile, replace(INFERRING, frame_rate_hz=0.0, frame_share=0.0), count=0)
-    assert math.isnan(loop.frame_rate_hz)
+    first = replace(INFERRING, frame_rate_hz=6.0, frame_share=0.512, classified=8, skipped=4)
+    assert told(profile, first, count=0)[0].frame_rate_hz == pytest.approx(6.0 / 0.512)
+    for unknown in (replace(first, frame_rate_hz=0.0, frame_share=0.0),
+                    replace(first, skipped=3),    # less than a second's worth
+                    replace(first, frame_rate_hz=244.0, frame_share=1.0)):    # that had waited
+        assert math.isnan(told(profile, unknown, count=0)[0].frame_rate_hz)
 
 
 def test_rate_and_power(profile):

@@ -23,7 +23,7 @@ untimed = settings(deadline=None, max_examples=40)
 
 REPORT = LearnerReport(
     time_s=0.0, training_timesteps=64, inference_timesteps=64, learning_share=1.0, frame_share=1.0,
-    classified=0, skipped=0, learned=0, energy_j=0.0, frame_rate_hz=10.0, decided=False)
+    classified=100, skipped=0, learned=0, energy_j=0.0, frame_rate_hz=10.0, decided=False)
 FULL = BatteryReading(percentage=1.0, voltage_v=10.0, capacity_ah=1.0)
 
 

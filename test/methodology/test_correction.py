@@ -188,6 +188,28 @@ def test_frames_that_come_late_and_then_together_change_little(rate_hz):
 
 
 @untimed
+@given(rate_hz=st.sampled_from((5, 10, 30, 60)), missing=st.integers(1, 6), partly=st.floats(0, 1),
+       parts=st.integers(1, 4), again=st.integers(0, 3))
+def test_a_stall_and_the_burst_that_follows_are_no_new_rate(rate_hz, missing, partly, parts, again):
+    rate = counted(counts_of(rate_hz, 20))
+    half = rate_hz / 2
+    for _ in range(1 + again):
+        first = int(half * partly)    # until it stalled
+        late = missing * half + half - first
+        burst = np.diff(np.round(np.linspace(0, late, parts + 1) + half * np.arange(parts + 1)))
+        for count in [first, *[0] * missing, *burst.astype(int), *counts_of(rate_hz, 2)]:
+            rate.count(count, 0.5)
+            assert rate.value_hz == pytest.approx(rate_hz, rel=0.15)
+
+
+def test_a_new_rate_after_a_stall_is_known_as_soon_as_no_more_can_be_late():
+    rate = counted([*counts_of(10, 10), *[0] * 60, *counts_of(60, 2.5)])
+    assert rate.value_hz == pytest.approx(60, rel=0.1)
+    rate = counted([*counts_of(60, 10), *[0] * 60, *counts_of(10, 1)])
+    assert rate.value_hz == pytest.approx(10, rel=0.1)
+
+
+@untimed
 @example(rate_hz=30.0, into=0.5, still_s=60)
 @example(rate_hz=1.0, into=0.5, still_s=60)
 @given(rate_hz=st.floats(1, 100), into=st.floats(0, 1), still_s=st.integers(1, 1000))

@@ -44,6 +44,24 @@ def test_measured_power_counts_before_estimated(rig):
     assert states[-1].voltage * states[-1].current == pytest.approx(-2.0, rel=1e-4)
 
 
+def test_a_load_that_is_none_leaves_the_battery_as_it_is(rig):
+    simulator = rig.start('battery_simulator', rate=50.0)
+    states = rig.collect(BatteryState, 'battery_state')
+
+    def refused(power: float, before: int) -> bool:
+        rig.publish('snn_learner/status', msg.LearnerStatus(
+            power_estimated=power, power_measured=math.nan), qos.STATUS)
+        return rig.refused('battery_simulator', 'snn_learner/status') > before
+    for power in (math.nan, math.inf, -1.0, 1e300):
+        before = rig.refused('battery_simulator', 'snn_learner/status')
+        rig.wait_for(lambda: refused(power, before))
+    seen = len(states)
+    rig.wait_for(lambda: len(states) > seen)
+    assert states[-1].percentage == 1.0 and states[-1].current == 0.0
+    assert (f'{rig.namespace}/snn_learner/status: power_estimated: nan W; accepted: 0 to 100000 W'
+            in simulator.log)
+
+
 def test_the_schedule_publishes_its_steps_in_order(rig):
     budgets = rig.collect(msg.PowerBudget, 'power_budget', qos.DECISIONS)
     start_s = rig.bring_up('power_budget_schedule', times=[0.0, 0.3, 0.6],

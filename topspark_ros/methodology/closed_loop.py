@@ -26,7 +26,7 @@ class LearnerReport:
     classified, skipped, learned: frames.
     energy_j: that they took, J.
     frame_rate_hz: frames classified a second, lately, Hz; NaN: unmeasured. Counts only where there
-        is no report before to compare with.
+        is no report before to compare with, and a second's worth of frames has come.
     metered: whether energy_j was measured, not estimated.
     decided: whether the setting is a controller's, not the learner's own.
     latency_s: from a frame to its classification, 95th percentile, s; NaN: unmeasured.
@@ -148,7 +148,10 @@ class ClosedLoop:
         limit_w, self._limit_then_w = _greater(limit_w, self._limit_then_w), limit_w
         if last is None or last.metered != report.metered:
             share = report.frame_share
-            self._begin(report.metered, report.frame_rate_hz / share if share > 0.0 else math.nan)
+            rate_hz = report.frame_rate_hz / share if share > 0.0 else math.nan
+            # The first few may have waited for the learner, and come together.
+            enough = report.classified + report.skipped >= rate_hz
+            self._begin(report.metered, rate_hz if enough else math.nan)
             return 0.0
         if _restarted(last, report):
             return report.energy_j

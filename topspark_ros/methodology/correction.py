@@ -98,9 +98,10 @@ class Smoothed:
 class FrameRate:
     """The camera's rate from counts of frames, Hz.
 
-    A low-pass filter, so that frames that come late and then together change nothing; two counts
-    one after the other that both are off to the same side are a new rate, which counts at once.
-    A camera that stands still keeps its rate: it will be back.
+    A low-pass filter; two counts one after the other that both are off to the same side are a new
+    rate, which counts at once. Frames that were missing are expected to come late: as many more,
+    for as long as more come, are no new rate. A camera that stands still keeps its rate: it will be
+    back.
 
     known_hz: what it is known to be before any count; NaN: nothing.
     """
@@ -109,11 +110,13 @@ class FrameRate:
     OFF_FRAMES = 1.5  # a count this far off could be chance
     OFF_SHARE = 0.15
     STILL_FRAMES = 3.0  # missing: it stands still
+    LATE_S = 3.0  # frames of so much time may come late; more are lost
 
     def __init__(self, known_hz: float = math.nan) -> None:
         self._smoothed = self._starting_at(known_hz)
         self._off: tuple[int, float, int] | None = None  # count, time and side, if the last was
         self._empty_s = 0.0  # since the last frame, in whole counts
+        self._late = 0.0  # frames that were missing and may still come
 
     @property
     def value_hz(self) -> float:
@@ -130,20 +133,30 @@ class FrameRate:
         known_hz = self._smoothed.get(math.inf)
         if self._empty_s * known_hz <= self.STILL_FRAMES:
             elapsed_s += self._empty_s
+        elif math.isfinite(known_hz):
+            self._expect_late(self._empty_s * known_hz)
         self._empty_s = 0.0
         expected = known_hz * elapsed_s
+        came_late = min(self._late, max(0.0, frames - expected))
+        self._late = self._late - came_late if came_late else 0.0
+        frames -= came_late
         if math.isinf(known_hz) or abs(frames - expected) <= max(
                 self.OFF_FRAMES, self.OFF_SHARE * expected):
             self._off = None
             self._smoothed.measure(frames / elapsed_s, elapsed_s)
             return
         side = 1 if frames > expected else -1
+        self._expect_late(expected - frames)
         if self._off is None or self._off[2] != side:
             self._off = frames, elapsed_s, side
             return
         count, time_s, _ = self._off
         self._smoothed = self._starting_at((count + frames) / (time_s + elapsed_s))
         self._off = None
+        self._late = 0.0
+
+    def _expect_late(self, missing: float) -> None:
+        self._late = min(max(self._late + missing, 0.0), self.LATE_S * self._smoothed.value)
 
     def _starting_at(self, rate_hz: float) -> Smoothed:
         smoothed = Smoothed(self.TIME_CONSTANT_S, 0.0, math.inf)

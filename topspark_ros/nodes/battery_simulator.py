@@ -10,6 +10,7 @@ from topspark_ros import msg
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters
 from topspark_ros.nodes.parameters import parameter
+from topspark_ros.perception.messages import MessageError
 
 SECONDS_AN_HOUR = 3600.0
 
@@ -65,7 +66,10 @@ class BatterySimulator(ManagedNode):
         self.create_timer(1.0 / self.parameters.rate, self._discharge)
 
     def _on_status(self, message: msg.LearnerStatus) -> None:
-        self._perception_w = conversions.drawn_power_w(message)
+        try:
+            self._perception_w = conversions.load_w(message)
+        except MessageError as error:
+            self.diagnostics.reject('snn_learner/status', error)
 
     def _discharge(self) -> None:
         p = self.parameters

@@ -13,9 +13,12 @@ from topspark_ros import msg
 from topspark_ros.methodology.control import ControlStatus
 from topspark_ros.methodology.policy import Decision
 from topspark_ros.perception.messages import (  # noqa: F401  (two of them for the nodes)
-    decision_fields, gray_image, stamp_ns,
+    MessageError, decision_fields, gray_image, stamp_ns,
 )
 from topspark_ros.perception.online import Classification
+
+
+MOST_LOAD_W = 1e5
 
 
 def stamp(nanoseconds: int) -> Time:
@@ -77,4 +80,17 @@ def controller_status_message(status: ControlStatus, decision: Decision | None, 
 
 def drawn_power_w(status: msg.LearnerStatus) -> float:
     """What perception draws, W: as measured, or else as estimated."""
-    return status.power_estimated if math.isnan(status.power_measured) else status.power_measured
+    return getattr(status, _power_field(status))
+
+
+def load_w(status: msg.LearnerStatus) -> float:
+    """The same as the load of a battery; MessageError for a power that is none."""
+    power_w = drawn_power_w(status)
+    if not 0.0 <= power_w <= MOST_LOAD_W:
+        raise MessageError(f'{_power_field(status)}: {power_w:g} W; accepted: 0 to '
+                           f'{MOST_LOAD_W:g} W')
+    return power_w
+
+
+def _power_field(status: msg.LearnerStatus) -> str:
+    return 'power_estimated' if math.isnan(status.power_measured) else 'power_measured'

@@ -77,6 +77,7 @@ class GazeboBattery(ManagedNode):
     def _on_status(self, message: msg.LearnerStatus) -> None:
         try:
             spent_j = learner_report(message).energy_j
+            perception_w = conversions.load_w(message)
         except ValueError as error:
             self.diagnostics.reject('snn_learner/status', error)
             return
@@ -85,7 +86,7 @@ class GazeboBattery(ManagedNode):
             new_j = spent_j - self._spent_j if spent_j >= self._spent_j else spent_j
             self._owed_j += self.parameters.time_compression * new_j
         self._spent_j = spent_j
-        self._perception_w = conversions.drawn_power_w(message)
+        self._perception_w = perception_w
 
     def _on_battery(self, state: BatteryState) -> None:
         if not (state.voltage > 0.0 and math.isfinite(state.voltage * state.charge)):
