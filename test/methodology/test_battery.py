@@ -301,14 +301,29 @@ def test_smoothing_begins_anew_when_voltage_is_the_source_again():
     assert monitor.state_of_charge(3.0) == pytest.approx(0.55)
 
 
-def test_another_battery_by_voltage_is_known_in_the_end():
+@pytest.mark.parametrize('before_v, after_v', [(3.1, 3.9), (3.95, 3.4)])
+@pytest.mark.parametrize('every_s', [0.1, 1.0])
+def test_voltage_that_changes_at_once_is_followed_slowly(before_v, after_v, every_s):
+    """Another battery, or motors that start, as in flights of a Crazyflie."""
     monitor = BatteryMonitor(BatterySettings(voltage_curve=(3.0, 4.0)))
-    found = []
-    for second in range(200):
-        monitor.hear(second, BatteryReading(voltage_v=3.1 if second < 20 else 3.9))
-        found.append(monitor.state(second))
-    assert found[:20] == 20 * [KNOWN] and IMPLAUSIBLE in found and found[-60:] == 60 * [KNOWN]
-    assert monitor.state_of_charge(199) == pytest.approx(0.9, abs=0.01)
+    charges = []
+    for step in range(round(220 / every_s)):
+        now_s = step * every_s
+        monitor.hear(now_s, BatteryReading(voltage_v=before_v if now_s < 20.0 else after_v))
+        assert monitor.state(now_s) == KNOWN
+        charges.append(monitor.state_of_charge(now_s))
+    assert np.abs(np.diff(charges)).max() < 0.04 * every_s
+    assert charges[-1] == pytest.approx(after_v - 3.0, abs=0.01)
+
+
+def test_another_source_has_to_settle_as_any_jump():
+    monitor = BatteryMonitor(BatterySettings(voltage_curve=(3.0, 4.0)))
+    fields = [dict(percentage=0.5), dict(voltage_v=3.9), dict(percentage=0.5)]
+    charges = []
+    for second, reading in enumerate(fields):
+        monitor.hear(second, BatteryReading(**reading))
+        charges.append(monitor.state_of_charge(second))
+    assert charges == [0.5, 0.5, 0.5]
 
 
 # Energy.

@@ -21,6 +21,8 @@ longer than the timeout). Then:
   A single one is passed over: the last state of charge stays, so that an outlier changes nothing.
   From the second in a row on the battery is IMPLAUSIBLE. A new level that lasts is believed (the
   battery was exchanged, or the gauge corrected itself); the old level is believed again at once.
+  What is read from the voltage again and again is smoothed instead: a load that is switched on
+  makes it fall further at once than any discharge.
 - Stuck: a reading that does not change at all while the current that is reported has discharged a
   share of the capacity is IMPLAUSIBLE until it moves. Without a current or a capacity this cannot
   be seen, nor is it looked for while charging, or at 0, below which no reading falls.
@@ -218,6 +220,9 @@ class BatteryMonitor:
         self.source = told.source
         self._heard_s = now_s
         self._count_discharge(reading, discharge_a, elapsed_s)
+        smoothed = self._told is not None and told.source == self._told.source == 'voltage'
+        if smoothed:
+            self._level = _Level(state_of_charge, now_s)
         if self._is_believed(now_s, state_of_charge, elapsed_s):
             self._believe(reading, told, state_of_charge)
         return tuple(refused)
