@@ -10,6 +10,7 @@ from rig import msg
 import yaml
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParametersAtomically
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros.methodology.policy import Reason
@@ -434,3 +435,26 @@ def test_a_learner_without_an_energy_is_refused(unlimited):
         unlimited.rig.publish('snn_learner/status', status, qos.STATUS)
     unlimited.rig.wait_for(
         lambda: unlimited.rig.refused(CONTROLLER, 'snn_learner/status') == before + 2)
+
+
+def test_a_clock_that_is_set_back_changes_no_decision(rig, profile):
+    """As a simulation does whose world is reset."""
+    clock = rig.node.create_publisher(Clock, '/clock', qos.sensor(1))
+    time_s = 1000.0
+
+    def tick():
+        nonlocal time_s
+        time_s += 0.05
+        clock.publish(Clock(clock=conversions.stamp(round(time_s * 1e9))))
+    ticking = rig.node.create_timer(0.01, tick)
+    controlled = brought_up(rig, profile, use_sim_time=True, battery_timeout=3600.0)
+    before = controlled.says(lambda status: status.reason == Reason.SCORE)
+    decided = len(controlled.decisions)
+
+    time_s = 5.0
+    after = [controlled.says(lambda status: status.header.stamp.sec < 1000) for _ in range(5)]
+    ticking.cancel()
+    assert all(status.battery == msg.ControllerStatus.BATTERY_KNOWN
+               and status.state_of_charge == before.state_of_charge
+               and status.decision_sequence == before.decision_sequence for status in after)
+    assert len(controlled.decisions) == decided
