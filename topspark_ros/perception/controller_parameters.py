@@ -70,8 +70,9 @@ class TimestepControllerParameters:
         'charged; a faster change is not believed at once.', unit='s', low=0.001, high=1e6,
         fixed=True)
     mission_duration: float = parameter(
-        0.0, 'Time from activation on that the battery has to last; 0: no mission.', unit='s',
-        low=0.0, high=1e7, fixed=True)
+        0.0, 'Time from activation on that the battery has to last; 0: no mission. A node that is '
+        'started again begins it anew; a PowerBudget goes on.', unit='s', low=0.0, high=1e7,
+        fixed=True)
     mission_battery_share: float = parameter(
         1.0, "Share of the battery's energy that perception may use in the mission.", low=0.0,
         high=1.0, fixed=True)
