@@ -457,6 +457,22 @@ def test_what_is_returned_stays(encoding):
     np.testing.assert_array_equal(triggers, before[1])
 
 
+@every_encoding
+def test_a_packet_with_few_events_keeps_little_memory(encoding):
+    """Windows hold events for long; of garbage they are not to hold the rest too."""
+    dtype, _, _, _ = CODES.get(encoding, (np.uint64, 0, 0, 0))
+    words = np.full(100_000, np.iinfo(dtype).max if encoding == 'mono' else 0, dtype)
+    few = TIMED_EVENTS.get(encoding, [1] if encoding == 'libcaer' else [0])
+    words[:len(few)] = few
+    if encoding in ('evt2', 'evt21', 'evt3'):
+        words[len(few):] = 13 << CODES[encoding][1]
+    events, _ = EventDecoder(encoding, 640, 480).decode(words.tobytes())
+    base = events
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    assert 0 < len(events) < 10 and base.nbytes <= 16 * len(events)
+
+
 @pytest.mark.parametrize('arguments, message', [
     (('evt4', 640, 480), "encoding is 'evt4', accepted is one of evt2, evt21, evt3, libcaer_cmp, "
                          'libcaer, mono'),

@@ -54,6 +54,7 @@ _ENCODINGS = {
 EVENT_ENCODINGS = tuple(_ENCODINGS)
 
 _NO_TRIGGERS = np.empty(0, TRIGGER)
+_MOST_ROOM = 2 * (kernels.MAX_PACKET_EVENTS + 1 + kernels.MAX_PACKET_TRIGGERS)  # of one packet
 
 
 class DecoderCounts(NamedTuple):
@@ -117,7 +118,9 @@ class EventDecoder:
             raise EventError(f'encoding is {encoding!r}, accepted is one of '
                              f'{", ".join(EVENT_ENCODINGS)}')
         pixel_count(width, height)
-        self._kernel, self._word, self._events_per_word = _ENCODINGS[encoding]
+        self._kernel, self._word, events_per_word = _ENCODINGS[encoding]
+        # For events and triggers; a word is one or the other where it is one event at most.
+        self._room_per_word = 2 if events_per_word == 1 else 2 * events_per_word + 2
         self._scratch = np.empty(2, _INT64)
         self._next_seq = None
         self._state = np.zeros(kernels.STATE_SIZE, np.int64)
@@ -158,20 +161,19 @@ class EventDecoder:
         if time_base >= 1 << 63:  # uint64 in the message
             time_base -= 1 << 64
 
-        size = words.size
-        room = 2 * (min(self._events_per_word * size, kernels.MAX_PACKET_EVENTS) + 1
-                    + min(size, kernels.MAX_PACKET_TRIGGERS))
-        if self._events_per_word == 1:    # as many as there is room for: not worth a copy
+        room = self._room_per_word * words.size + 2
+        if room > _MOST_ROOM:
+            room = _MOST_ROOM
+        if self._room_per_word == 2:    # mostly as many events as words: not worth a copy
             out = np.empty(room, _INT64)
-            count = self._kernel(words, out, self._state, time_base)
-            events = np.ndarray(count, EVENT, out)
         else:
             if self._scratch.size < room:
                 self._scratch = np.empty(room, _INT64)
             out = self._scratch
-            count = self._kernel(words, out, self._state, time_base)
-            # Copied as numbers: NumPy copies structures field by field.
-            events = np.ndarray(count, EVENT, out[:2 * count].copy())
+        count = self._kernel(words, out, self._state, time_base)
+        # Copied as numbers: NumPy copies structures field by field.
+        is_kept = self._room_per_word == 2 and 2 * count >= words.size
+        events = np.ndarray(count, EVENT, out if is_kept else out[:2 * count].copy())
         trigger_count = self._state[kernels.TRIGGERS_NOW]
         if not trigger_count:
             return events, _NO_TRIGGERS
