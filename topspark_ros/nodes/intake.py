@@ -14,7 +14,7 @@ from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from topspark_ros.nodes import conversions, qos
+from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.perception.online import Sample
@@ -25,7 +25,6 @@ from topspark_ros.streams.images import ImageError
 from topspark_ros.streams.share import FrameShare
 from topspark_ros.streams.slot import LatestSlot
 
-RECENT_S = 10.0   # that a fault of the packets is told for
 POLL_S = 0.002    # between two looks for packets: a driver sends up to 1000 a second
 TURN_S = 0.1      # of decoding, after which what is finished is classified, and labels are heeded
 LEAST_PATIENCE_S = 1.0       # that a packet may wait at least: a machine stalls now and then
@@ -177,7 +176,7 @@ class EventIntake:
     def fault(self) -> str:
         now_s = time.monotonic()
         counts = self._counts()
-        while len(self._earlier) > 1 and now_s - self._earlier[1][0] > RECENT_S:
+        while len(self._earlier) > 1 and now_s - self._earlier[1][0] > diagnostics.RECENT_S:
             self._earlier.popleft()
         faults = counts.since(self._earlier[0][1]).faults()
         self._earlier.append((now_s, counts))
