@@ -92,10 +92,26 @@ def read_yaml(path: str | os.PathLike, accepted: str,
     deep nesting, endless integers.
     """
     text = read_text(path, most_bytes, accepted)
-    try:
-        _check_yaml(text)
+    with _no_nonsense(path, accepted):
+        for _ in _checked_events(text):
+            pass
         return yaml.load(text, _Loader)
-    except _YAML_NONSENSE as error:    # PyYAML does not wrap what its constructors raise
+
+
+def read_yaml_events(path: str | os.PathLike, accepted: str,
+                     most_bytes: int = MOST_YAML_BYTES) -> list[yaml.Event]:
+    """What a YAML file is made of, of all its documents. Raises FileError as `read_yaml` does."""
+    text = read_text(path, most_bytes, accepted)
+    with _no_nonsense(path, accepted):
+        return list(_checked_events(text))
+
+
+@contextmanager
+def _no_nonsense(path: str | os.PathLike, accepted: str) -> Iterator[None]:
+    """FileError for all that PyYAML raises, which does not wrap what its constructors do."""
+    try:
+        yield
+    except _YAML_NONSENSE as error:
         reason = ' '.join(str(error).split())
         raise FileError(f'{Path(path)}: {reason}, accepted is {accepted}') from None
 
@@ -114,7 +130,7 @@ class _Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
 _Loader.add_constructor('tag:yaml.org,2002:int', _Loader.construct_yaml_int)
 
 
-def _check_yaml(text: str) -> None:
+def _checked_events(text: str) -> Iterator[yaml.Event]:
     """YAMLError for aliases and deep nesting, before anything is constructed."""
     depth = 0
     for event in yaml.parse(text, _Loader):
@@ -126,3 +142,4 @@ def _check_yaml(text: str) -> None:
         if depth > _MOST_YAML_DEPTH:
             raise yaml.MarkedYAMLError(problem=f'more than {_MOST_YAML_DEPTH} levels deep',
                                        problem_mark=event.start_mark)
+        yield event

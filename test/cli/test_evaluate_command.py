@@ -3,15 +3,19 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from rosbags.rosbag2 import Writer
 
 from topspark_ros.cli.main import main
 from topspark_ros.engine import load_checkpoint
 from topspark_ros.replay.archive import read_runs
+from topspark_ros.replay.definitions import typestore
 from topspark_ros.replay.recording import RecordingSettings, record
+from topspark_ros.streams.bags import Bag
 
 PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
 
@@ -140,6 +144,44 @@ def test_two_reports_side_by_side(evaluate, bag, config, tmp_path):
     assert (code, printed) == (0, 'results/comparison/README.md written\n')
     assert '| `seed` | 1 | 2 |' in (tmp_path / 'results/comparison/README.md').read_text()
     assert json.loads((tmp_path / 'results/comparison/comparison.json').read_text())['pairs']
+
+
+@pytest.fixture
+def changed(bag, tmp_path):
+    """A copy of the bag with what a function makes of each image."""
+    def rewrite(change):
+        store, copy = typestore(), tmp_path / 'changed'
+        with Bag(bag, store) as source, Writer(copy, version=9) as writer:
+            connections = {topic.name: writer.add_connection(topic.name, topic.type, typestore=store)
+                           for topic in source.topics}
+            for recorded in source.messages(source.topics):
+                message = source.deserialize(recorded)
+                if recorded.topic == '/image':
+                    message = change(message)
+                writer.write(connections[recorded.topic], recorded.recorded_ns,
+                             store.serialize_cdr(message, recorded.type))
+        return copy
+    return rewrite
+
+
+def test_without_a_frame_it_ends_with_1_and_says_why(evaluate, changed, config):
+    nothing = changed(lambda message: replace(message, encoding='depth'))
+    code, printed, error = evaluate(nothing, '--config', config)
+    assert code == 1 and error.count('\n') == 1
+    assert error.startswith('topspark evaluate: no frame was evaluated, of 40 messages: /image: '
+                            "encoding is 'depth', accepted is ")
+    assert 'lost: refused: 40' in printed and 'README.md written' in printed
+
+
+def test_clocks_that_jump_are_told(evaluate, changed, config):
+    stamps = iter(range(40))
+
+    def later(message):
+        message.header.stamp.sec += 1000 * (next(stamps) >= 20)
+        return message
+
+    code, printed, _ = evaluate(changed(later), '--config', config)
+    assert code == 0 and 'clock: header stamps of /image: ahead by 1000.000 s at 2.000 s' in printed
 
 
 @pytest.mark.parametrize('arguments, complaint', [

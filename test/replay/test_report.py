@@ -104,7 +104,7 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
     return Evaluation(
         name, {'energy_model': 'loihi', 'neurons': 150, 'seed': seed, 'margin': math.inf,
                'timesteps': timesteps}, tuple(heard), np.array(frames, FRAMES),
-        np.array(status, STATUS), tuple(decisions), learner.snapshot()[0].receptive_fields(), (),
+        np.array(status, STATUS), tuple(decisions), learner.snapshot()[0].receptive_fields(), (), (),
         {'frames': FRAMES_N, 'learned': totals.learned}, FRAMES_N / RATE_HZ, 0.25)
 
 
@@ -520,8 +520,8 @@ def test_a_folder_that_is_no_report_is_refused(tmp_path, written):
     for text in ('', '[]', '{"format": "other", "version": 1}', '\xff'):
         assert 'no report' in refused(compare_reports, out, good, with_report(text))
     told = report(good)
-    assert "version 2 of the format, accepted is 1" in refused(
-        compare_reports, out, good, with_report(json.dumps(told | {'version': 2})))
+    assert "version 3 of the format, accepted is 2" in refused(
+        compare_reports, out, good, with_report(json.dumps(told | {'version': 3})))
     for broken in ({'runs': [{}]}, {'runs': 7}, {'timing': [None]}):
         assert 'damaged' in refused(
             compare_reports, out, good, with_report(json.dumps(told | broken)))

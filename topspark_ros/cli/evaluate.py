@@ -24,6 +24,7 @@ from topspark_ros.replay.archive import real_time_factor
 from topspark_ros.replay.definitions import typestore
 from topspark_ros.replay.evaluation import evaluate_all
 from topspark_ros.replay.figures import ACCURACY_WINDOW, figures
+from topspark_ros.replay.jumps import told
 from topspark_ros.replay.report import compare_reports, write_report
 from topspark_ros.replay.results import Evaluation
 from topspark_ros.replay.settings import EvaluationSettings
@@ -108,10 +109,24 @@ def run(arguments: argparse.Namespace) -> int:
     with writing('--output', folder, 'folder'):
         page = write_report(folder, evaluations)
     console.print(_table(arguments.bag.name, evaluations))
-    for line in dict.fromkeys(line for each in evaluations for line in each.lost):
+    for line in dict.fromkeys(line for each in evaluations for line in (
+            *each.lost, *(f'{name}: {count}' for name, count in each.losses.items()))):
         print(f'lost: {line}')
+    for line in dict.fromkeys(line for each in evaluations for line in told(each.jumps)):
+        print(f'clock: {line}')
     print(f'{page} written')
+    if not any(each.counts['classified'] for each in evaluations):
+        print(f'topspark evaluate: {_why_nothing(evaluations[0])}', file=sys.stderr)
+        return 1
     return 0
+
+
+def _why_nothing(run: Evaluation) -> str:
+    """Of a run that has classified no frame."""
+    reasons = run.lost or tuple(f'{name}: {count}' for name, count in run.losses.items()) or (
+        'too little moves for a window of events' if run.settings['input'] == 'events'
+        else 'the share of the frames to be processed left out all',)
+    return f'no frame was evaluated, of {run.counts["messages"]} messages: {reasons[0]}'
 
 
 def _runs(arguments: argparse.Namespace) -> list[EvaluationSettings]:

@@ -20,9 +20,11 @@ import numpy as np
 from topspark_ros.errors import TopsparkError
 from topspark_ros.files import FileError, open_text, read_text
 from topspark_ros.replay.figures import confusion, figures
-from topspark_ros.replay.results import FRAMES, NONE, STATUS, Decided, Evaluation
+from topspark_ros.replay.results import (
+    FRAMES, NONE, STATUS, Decided, Evaluation, TimeJump,
+)
 
-FORMAT, VERSION = 'topspark evaluation', 1
+FORMAT, VERSION = 'topspark evaluation', 2
 MOST_BYTES = 2**30      # of one file: the frames of days
 CLASSES = ('label', 'predicted')    # columns of FRAMES
 DECISIONS = {field.name: {'bool': lambda text: bool(int(text)), 'int': int, 'float': float,
@@ -100,7 +102,8 @@ def _told(run: Evaluation) -> dict[str, object]:
     table = confusion(run)
     return {
         'name': run.name, 'settings': run.settings, 'class_names': run.class_names,
-        'counts': run.counts, 'lost': run.lost, 'bag_s': run.bag_s,
+        'counts': run.counts, 'lost': run.lost, 'losses': run.losses,
+        'jumps': [asdict(jump) for jump in run.jumps], 'bag_s': run.bag_s,
         'figures': asdict(figures(run)), 'recall': table.recalls(),
         'confusion': {'labels': table.labels, 'predictions': table.predictions,
                       'counts': table.counts.tolist()}}
@@ -139,6 +142,7 @@ def _read_run(folder: Path, told: dict, took_s: float) -> Evaluation:
         frames=np.array(frames, FRAMES), status=np.array(status, STATUS),
         decisions=tuple(Decided(*row) for row in decisions),
         receptive_fields=np.empty((0, 0), np.float32), lost=tuple(told['lost']),
+        jumps=tuple(TimeJump(**jump) for jump in told['jumps']),
         counts=told['counts'], bag_s=told['bag_s'], took_s=took_s)
 
 

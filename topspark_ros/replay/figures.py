@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from topspark_ros.perception.online import OnlineSettings
+from topspark_ros.replay.jumps import without_gaps
 from topspark_ros.replay.results import NONE, Evaluation
 
 ACCURACY_WINDOW = OnlineSettings.accuracy_window    # labelled frames
@@ -65,6 +66,8 @@ class Figures:
 
 
 def figures(run: Evaluation) -> Figures:
+    """Gaps in the recorded time are no time."""
+    run = without_gaps(run)
     frames, status = run.frames[run.frames['taken']], run.status
     _, right = outcomes(run)
     frame_j = power_w = math.nan

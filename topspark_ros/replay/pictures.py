@@ -17,6 +17,7 @@ from topspark_ros.methodology.tradeoff import unbeaten    # noqa: E402
 from topspark_ros.replay.figures import (    # noqa: E402
     ACCURACY_WINDOW, POWER_WINDOW_S, Figures, confusion, outcomes, running_mean, worst_window,
 )
+from topspark_ros.replay.jumps import gaps_s, without_gaps    # noqa: E402
 from topspark_ros.replay.results import Decided, Evaluation    # noqa: E402
 
 # Told apart by the colour-blind too (Okabe and Ito 2008).
@@ -42,6 +43,7 @@ LIMIT_STYLES = {
 def draw_accuracy(path: Path, runs: Sequence[Evaluation]) -> bool:
     """Over time, of the last ACCURACY_WINDOW labelled frames and, of one or two runs, of all so
     far. Of one run, with its changes of T. False: too little is labelled, nothing is drawn."""
+    runs = [without_gaps(run) for run in runs]
     labelled = [run for run in runs if len(outcomes(run)[0]) > 1]    # one is no course
     if not labelled:
         return False
@@ -66,7 +68,7 @@ def draw_accuracy(path: Path, runs: Sequence[Evaluation]) -> bool:
 def draw_course(path: Path, runs: Sequence[Evaluation]) -> bool:
     """T, power with its limits, shares of the frames and charge over time, as far as they are
     known. Of one run, with the controller's decisions. False: nothing is, nothing is drawn."""
-    runs = [run for run in runs if len(run.status) > 1]
+    runs = [without_gaps(run) for run in runs if len(run.status) > 1]
     panels = [(height, draw) for height, draw, known in (
         (3.0, _draw_timesteps, lambda status: status['frame_share'] > 0),
         (3.4, _draw_power, lambda status: np.isfinite(status['power_w'])),
@@ -371,7 +373,12 @@ def _over_time(panels: Sequence, runs: Sequence[Evaluation]) -> float:
     times_s = np.concatenate([part['time_s'] for run in runs for part in (run.frames, run.status)])
     begin_s, end_s = float(times_s.min()), float(times_s.max())
     panels[-1].set_xlim(begin_s, end_s if end_s > begin_s else begin_s + 1.0)
-    panels[-1].set_xlabel("time since the bag's begin  [s]")
+    gaps = sorted({begin_s for run in runs for begin_s, _ in gaps_s(run.jumps)})
+    for begin_s in gaps:
+        for axis in panels:
+            axis.axvline(begin_s, color='black', linestyle=(0, (1, 3)), linewidth=1.4, zorder=1)
+    panels[-1].set_xlabel("time since the bag's begin" + (
+        ', without the gaps in the recorded time (dotted)' if gaps else '') + '  [s]')
     return panels[-1].get_xlim()[1]
 
 

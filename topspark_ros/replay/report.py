@@ -17,6 +17,7 @@ from topspark_ros.replay.archive import (
 from topspark_ros.replay.figures import (
     ACCURACY_WINDOW, POWER_WINDOW_S, Figures, PowerWindow, confusion, figures, paired,
 )
+from topspark_ros.replay.jumps import told
 from topspark_ros.replay.results import Evaluation
 
 PAGE = 'README.md'
@@ -167,9 +168,16 @@ def _losses(runs: Sequence[Evaluation]) -> list[str]:
         lines += _table(['', *(_cell(run.name) for run in runs)], [
             [_cell(name), *(str(run.counts.get(name, UNKNOWN)) for run in runs)]
             for name in counts]) + ['']
-    lost = dict.fromkeys(line for run in runs for line in run.lost)
-    return lines + ([f'- {_cell(line)}' for line in lost] or
-                    ['Nothing was lost or refused.'])
+    lost = [*dict.fromkeys(line for run in runs for line in run.lost),
+            *dict.fromkeys(f'{name}: {count}' for run in runs
+                           for name, count in run.losses.items())]
+    lines += [f'- {_cell(line)}' for line in lost] or ['Nothing was lost or refused.']
+    jumps = dict.fromkeys(line for run in runs for line in told(run.jumps))
+    if jumps:
+        lines += ['', 'Clocks jumped. Gaps in the recorded time are left out of the pictures, of '
+                  'lengths and of mean powers; the files have the times of the bag.', '',
+                  *(f'- {_cell(line)}' for line in jumps)]
+    return lines
 
 
 def _repeat(runs: Sequence[Evaluation]) -> list[str]:

@@ -53,6 +53,25 @@ class Decided:
 
 
 @dataclass(frozen=True)
+class TimeJump:
+    """A clock that did not go on evenly, or a time without a message.
+
+    source: `recorded time`, or header stamps of a topic.
+    at_s: the message before it, since the beginning of the bag, s.
+    step_s: how far; of stamps, beyond the recorded time. Below 0: it was set back.
+    """
+
+    source: str
+    at_s: float
+    step_s: float
+
+
+# Of Evaluation.counts: what came and what became of it. All others are of what was lost or refused.
+PROCESSED = {'messages', 'frames', 'classified', 'left out', 'learned', 'labels', 'battery states',
+             'budgets', 'decisions', 'events: packets', 'events: words', 'events: events'}
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """One run over a bag.
 
@@ -62,8 +81,9 @@ class Evaluation:
     frames, status: of the dtypes FRAMES and STATUS.
     receptive_fields: of the neurons in use, (neurons, inputs) float32, best used first.
     lost: what of the bag could not be used, one line each.
+    jumps: of the recording's clocks.
     counts: messages and frames by name: what came, was classified, learned, refused.
-    bag_s: length of what was evaluated, s of the bag's clock.
+    bag_s: length of what was evaluated, s of the bag's clock, without gaps in the recorded time.
     took_s: time the evaluation took, s; with `bag_s` the factor of real time. The only value that
         differs from run to run.
     """
@@ -76,6 +96,13 @@ class Evaluation:
     decisions: tuple[Decided, ...]
     receptive_fields: np.ndarray
     lost: tuple[str, ...]
+    jumps: tuple[TimeJump, ...]
     counts: dict[str, int]
     bag_s: float
     took_s: float
+
+    @property
+    def losses(self) -> dict[str, int]:
+        """Of the counts, those above 0 of what was lost or refused."""
+        return {name: count for name, count in self.counts.items()
+                if count and name not in PROCESSED}

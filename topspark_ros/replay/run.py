@@ -1,10 +1,10 @@
 """One run over a bag: the pipeline of the nodes on the clock of the recording."""
 from __future__ import annotations
 
-import itertools
+import copy
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -25,17 +25,20 @@ from topspark_ros.perception.online import OnlineLearner, OnlineStatus, Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
 from topspark_ros.perception.steering import Steering, profile_margins
 from topspark_ros.perception.teaching import LabelError, TimedLabel
+from topspark_ros.replay.jumps import StampClock, gaps_s, recorded_jumps
 from topspark_ros.replay.labels import read_labels
+from topspark_ros.replay.periods import Periods
 from topspark_ros.replay.results import FRAMES, NONE, STATUS, Decided, Evaluation
 from topspark_ros.replay.settings import EvaluationError, EvaluationSettings, told
 from topspark_ros.replay.topics import LABEL, find_topics
 from topspark_ros.streams import events
-from topspark_ros.streams.bags import Bag, BagError, Recorded
+from topspark_ros.streams.bags import QUIET_NS, Bag, BagError, Recorded
 from topspark_ros.streams.events import EventError, EventStream
 from topspark_ros.streams.images import ImageError, warm_up_decoding
 from topspark_ros.streams.share import FrameShare
 
 Progress = Callable[[int, float], object]    # of messages and the time of the bag, s
+QUIET_S = QUIET_NS * 1e-9
 
 
 class _Frame(NamedTuple):
@@ -69,9 +72,12 @@ class Run:
         if self._begin_ns > bag.end_ns:
             raise EvaluationError(f'{bag.path}: start is {settings.start_s:g} s, accepted is 0 to '
                                   f'{(bag.end_ns - bag.begin_ns) * 1e-9:g}')
-        self._end_ns = min(bag.end_ns + 1, self._begin_ns + round(
-            min(settings.duration_s, 1e9) * 1e9))
-        self._now_ns = self._published_ns = self._begin_ns
+        self._end_ns = bag.end_ns + 1
+        if settings.duration_s < math.inf:
+            self._end_ns = min(self._end_ns, self._begin_ns + round(settings.duration_s * 1e9))
+        # Of the last message: the recording's clock, and the time of the bag.
+        self._recorded_ns = self._published_ns = self._begin_ns
+        self._heard_s = self._time_s(self._begin_ns)
 
         network, class_names = create_network(p.network_config()), ()
         if settings.weights is not None:
@@ -98,15 +104,17 @@ class Run:
         self._counts = Counter()
         self._refused: dict[tuple[str, str], tuple[str, int]] = {}    # by topic and field
         c = settings.controller
-        self._controller, self._looks = None, itertools.repeat(math.inf)
+        self._jumps = recorded_jumps(bag, self._begin_ns, self._end_ns)
+        self._stamp_clocks: dict[str, StampClock] = {}      # by topic
+        self._controller = None
         if c is not None:
             profile = load_profile(c.profile_file)
             self._inference_s = {point.timesteps: point.inference.latency_s
                                  for point in profile.points}
             self._controller = MessageController(profile, c.control_settings())
-            self._looks = self._periods(c.control_period)
-        self._statuses = self._periods(p.status_period)
-        self._next_status_s, self._next_look_s = next(self._statuses), next(self._looks)
+        self._statuses, self._looks = (
+            Periods(self._heard_s, period_s)
+            for period_s in (p.status_period, math.inf if c is None else c.control_period))
 
     def run(self) -> Evaluation:
         """Once only; took_s is unknown."""
@@ -124,9 +132,10 @@ class Run:
         wanted = [topic for topic in (topics.input, topics.label, topics.battery, topics.budget)
                   if topic is not None and topic.name in read]
         for recorded in self._bag.messages(wanted, self._begin_ns, self._end_ns):
-            self._now_ns = self._published_ns = recorded.recorded_ns
-            now_s = self._time_s(self._now_ns)
+            now_s = self._time_s(recorded.time_ns)
             self._advance(now_s)
+            self._recorded_ns = self._published_ns = recorded.recorded_ns
+            self._heard_s = now_s
             self._hear(recorded, read[recorded.topic], now_s)
             self._learner.learn_due(now_s)
             if recorded.topic == topics.input.name:
@@ -138,30 +147,65 @@ class Run:
 
     # The clock -----------------------------------------------------------------------------
 
-    def _time_s(self, recorded_ns: int) -> float:
-        return (recorded_ns - self._bag.begin_ns) * 1e-9
-
-    def _periods(self, period_s: float) -> Iterator[float]:
-        """Times at which something is due that a timer does."""
-        begin_s = self._time_s(self._begin_ns)
-        return (begin_s + number * period_s for number in itertools.count(1))
+    def _time_s(self, time_ns: int) -> float:
+        return (time_ns - self._bag.begin_ns) * 1e-9
 
     def _advance(self, until_s: float) -> None:
-        """Do what is due by then, in order."""
+        """Do what is due by then, in order.
+
+        Of a long quiet stretch, which may be a clock that has jumped by years, not every period is
+        worked off: reports and looks come ever less often, but those at which the controller
+        decides, and the last ones, come when they are due.
+        """
+        self._do_due(min(until_s, self._heard_s + QUIET_S + self._statuses.period_s))
+        while (waits_until_s := self._learner.next_due_s()) is not None and waits_until_s < until_s:
+            self._do_due(waits_until_s)
+        stride_s, least_s = QUIET_S, min(self._statuses.period_s, self._looks.period_s)
+        while (here_s := min(self._statuses.due_s, self._looks.due_s)) <= until_s:
+            there_s = min(here_s + stride_s, until_s)
+            statuses, looks = copy.copy(self._statuses), copy.copy(self._looks)
+            # The last report follows a look.
+            statuses.skip_to(there_s - least_s)
+            looks.skip_to(there_s - least_s)
+            if stride_s >= least_s and self._would_decide(statuses, looks, there_s):
+                stride_s /= 2
+                continue
+            self._statuses, self._looks = statuses, looks
+            self._do_due(there_s)
+            stride_s *= 2
+
+    def _do_due(self, until_s: float) -> None:
+        """Do all that is due by then, in order."""
         while True:
             due_s = self._learner.next_due_s()
             learning_s = math.inf if due_s is None else due_s
-            now_s = min(learning_s, self._next_status_s, self._next_look_s)
+            now_s = min(learning_s, self._statuses.due_s, self._looks.due_s)
             if now_s > until_s:
                 return
             if learning_s == now_s:
                 self._learner.learn_due(now_s)
-            elif self._next_status_s == now_s:
-                self._next_status_s = next(self._statuses)
+            elif self._statuses.due_s == now_s:
+                self._statuses.go_on()
                 self._report(now_s)
             else:
-                self._next_look_s = next(self._looks)
+                self._looks.go_on()
                 self._decide(now_s)
+
+    def _would_decide(self, statuses: Periods, looks: Periods, until_s: float) -> bool:
+        """Whether the controller decides by then, with nothing but these reports and looks."""
+        if self._controller is None:
+            return False
+        controller = copy.deepcopy(self._controller)
+        statuses, looks = copy.copy(statuses), copy.copy(looks)
+        while (now_s := min(statuses.due_s, looks.due_s)) <= until_s:
+            if statuses.due_s == now_s:
+                statuses.go_on()
+                controller.hear_learner(now_s, self._report_message(now_s, self._last_status))
+            else:
+                looks.go_on()
+                if controller.decide(now_s):
+                    return True
+        return False
 
     def _finish(self, end_s: float) -> None:
         """What still waits is learned, and counted in a last status."""
@@ -183,6 +227,10 @@ class Run:
         except BagError as error:
             self._refuse(recorded.topic, error)
             return
+        if hasattr(message, 'header'):
+            clock = self._stamp_clocks.setdefault(recorded.topic, StampClock(recorded.topic))
+            jump = clock.jump(stamp_ns(message.header.stamp), recorded, now_s)
+            self._jumps += [] if jump is None else [jump]
         handle(now_s, message)
 
     def _refuse(self, topic: str, error: TopsparkError | str) -> None:
@@ -207,7 +255,7 @@ class Run:
 
     def _on_packet(self, now_s: float, message: Message) -> None:
         try:
-            windows = push_packet(self._events, message, self._now_ns)
+            windows = push_packet(self._events, message, self._recorded_ns)
         except EventError as error:
             self._refuse(self._topics.input.name, error)
             return
@@ -272,7 +320,7 @@ class Run:
     def _on_budget(self, now_s: float, message: Message) -> None:
         self._counts['budgets'] += 1
         try:
-            self._controller.hear_budget(now_s, message, self._now_ns, self._published_ns)
+            self._controller.hear_budget(now_s, message, self._recorded_ns, self._published_ns)
         except MessageError as error:
             self._refuse(self._topics.budget.name, error)
             return
@@ -294,18 +342,20 @@ class Run:
 
     def _report(self, now_s: float) -> None:
         """The learner's status; the controller hears it."""
-        status = self._learner.status(now_s)
+        self._last_status = self._learner.status(now_s)
         if self._controller is not None:
-            counts = self._counts
-            fields = status_fields(
-                self._timed(status), active_s=now_s - self._time_s(self._begin_ns),
-                received=counts['received'], dropped=0,
-                rejected=counts['rejected'], skipped=counts['skipped'],
-                energy_model=self._learner_parameters.energy_model)
-            stamp = SimpleNamespace(sec=0, nanosec=round(now_s * 1e9))
-            self._controller.hear_learner(now_s, SimpleNamespace(
-                header=SimpleNamespace(stamp=stamp), **fields))
-        self._note_status(now_s, status)
+            self._controller.hear_learner(now_s, self._report_message(now_s, self._last_status))
+        self._note_status(now_s, self._last_status)
+
+    def _report_message(self, now_s: float, status: OnlineStatus) -> Message:
+        """A LearnerStatus, as far as the controller reads it."""
+        counts = self._counts
+        stamp = SimpleNamespace(sec=0, nanosec=round(now_s * 1e9))
+        return SimpleNamespace(header=SimpleNamespace(stamp=stamp), **status_fields(
+            self._timed(status), active_s=now_s - self._time_s(self._begin_ns),
+            received=counts['received'], dropped=0,
+            rejected=counts['rejected'], skipped=counts['skipped'],
+            energy_model=self._learner_parameters.energy_model))
 
     def _timed(self, status: OnlineStatus) -> OnlineStatus:
         """With the inference time of the profile: a measured one differs from run to run."""
@@ -347,6 +397,7 @@ class Run:
             lost=(*self._bag.lost, *(line if times == 1 else f'{line} (refused {times} times)'
                                      for line, times in self._refused.values()),
                   *self._event_faults()),
+            jumps=tuple(self._jumps),
             counts={
                 'messages': counts['messages'], 'frames': counts['received'],
                 'classified': totals.classified, 'left out': counts['skipped'],
@@ -357,8 +408,9 @@ class Run:
                 'battery states': counts['battery states'], 'budgets': counts['budgets'],
                 'decisions': len(self._decisions), 'refused': counts['refused'],
             } | self._event_counts(),
-            bag_s=(self._end_ns - 1 - self._begin_ns) * 1e-9, took_s=math.nan)
-
+            bag_s=((self._end_ns - 1 - self._begin_ns) * 1e-9
+                   - float(gaps_s(self._jumps)[:, 1].sum())),
+            took_s=math.nan)
 
     def _event_faults(self) -> tuple[str, ...]:
         if self._topics.kind != 'events':
