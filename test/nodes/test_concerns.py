@@ -43,6 +43,25 @@ def test_what_was_refused_is_a_concern_while_it_is_recent(case, monkeypatch):
         assert values(node)['refused on somewhere'] == '1'
 
 
+def test_what_is_refused_of_a_field_is_logged_at_once_then_ever_more_seldom(rig, monkeypatch):
+    now_s = 1000.0
+    node = SnnLearner(namespace=rig.namespace,
+                      parameter_overrides=[Parameter('autostart', value=False)])
+    lines = []
+    monkeypatch.setattr(diagnostics.time, 'monotonic', lambda: now_s)
+    monkeypatch.setattr(node.get_logger(), 'warning', lines.append)
+    logged_s = []
+    for now_s in [1000.0 + second for second in range(100)] + [1200.0]:
+        before = len(lines)
+        node.diagnostics.reject('label', 'x: 1; accepted: 2')
+        if len(lines) > before:
+            logged_s.append(now_s - 1000.0)
+    assert logged_s == [0.0, 5.0, 15.0, 35.0, 75.0, 200.0]    # quiet for long: as new
+    node.diagnostics.reject('label', 'y: 1; accepted: 2')
+    assert lines[-1] == f'{rig.namespace}/label: y: 1; accepted: 2 (refused so far: 102)'
+    node.destroy_node()
+
+
 def test_a_failed_transition_is_a_concern_until_the_next_one(case, monkeypatch):
     with alive(*case) as node:
         with monkeypatch.context() as patch:

@@ -39,6 +39,26 @@ class Tally:
         return self.total > 0 and time.monotonic() - self._last_s < RECENT_S
 
 
+class _Complaint(Tally):
+    """What is refused of one field of a topic: logged at once, and while it goes on ever more
+    seldom."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._due_s = self._period_s = 0.0
+
+    def add(self) -> bool:
+        """Whether it is to be logged."""
+        now_s = time.monotonic()
+        if not self.recent:
+            self._due_s, self._period_s = now_s, REJECT_LOG_PERIOD_S
+        super().add()
+        if now_s < self._due_s:
+            return False
+        self._due_s, self._period_s = now_s + self._period_s, 2.0 * self._period_s
+        return True
+
+
 class Diagnostics:
     """Publishes `report()`, a (level, message, values) triple, with what concerns every node: the
     refused input and the clock. The worst comes first."""
@@ -47,7 +67,7 @@ class Diagnostics:
         self._node = node
         self._report = report
         self._rejected: dict[str, Tally] = {}
-        self._logged_s: dict[str, float] = {}
+        self._complaints: dict[tuple[str, str], _Complaint] = {}    # of a topic and a field
         self._clock = ClockWatch(node)
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Not of the node's clock: that it does not run is to be told as well.
@@ -60,18 +80,18 @@ class Diagnostics:
         return sum(tally.total for tally in list(self._rejected.values()))
 
     def reject(self, topic: str, error: Exception | str) -> None:
-        """Count one refused message and say why: at most once per topic and period, at the debug
-        level every time."""
+        """Count one refused message and say why, beginning with the field: at once, ever more
+        seldom while it goes on, and at the debug level every time."""
         tally = self._rejected.setdefault(topic, Tally())
         tally.add()
-        logger, now_s = self._node.get_logger(), time.monotonic()
-        due = now_s - self._logged_s.get(topic, -REJECT_LOG_PERIOD_S) >= REJECT_LOG_PERIOD_S
+        field = str(error).split(maxsplit=1)[0]
+        due = self._complaints.setdefault((topic, field), _Complaint()).add()
+        logger = self._node.get_logger()
         if not due and not logger.is_enabled_for(LoggingSeverity.DEBUG):
             return
         line = (f'{self._node.resolve_topic_name(topic)}: {error} '
                 f'(refused so far: {tally.total})')
         if due:
-            self._logged_s[topic] = now_s
             logger.warning(line)
         else:
             logger.debug(line)
