@@ -1,5 +1,8 @@
 """From packets to views: an object that moves, seen by the simulated event camera."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -285,6 +288,23 @@ def test_a_flood_stays_within_its_memory():
     late = stream.push('mono', WIDTH, HEIGHT, 100, 2**33 + 2**32, HOST_NS, words[:1].tobytes())
     assert len(late[0].window.events) == 1_000_000
     assert stream.counts.events == 50_000_001 and stream.counts.discarded == 49_000_000
+
+
+def test_no_packet_waits_for_a_compilation():
+    script = """
+import numpy as np
+from topspark_ros.engine.kernels.compilation import ENTRY_POINTS
+from topspark_ros.streams.events import EVENT_ENCODINGS, EventSettings, EventStream, warm_up
+settings = EventSettings(1_000_000)
+warm_up(settings)
+before = sum(len(point.signatures) for point in ENTRY_POINTS)
+for encoding in EVENT_ENCODINGS:
+    EventStream(settings).push(encoding, 160, 120, 0, 0, 1, np.zeros(64, np.uint8))
+print(before, sum(len(point.signatures) for point in ENTRY_POINTS))
+"""
+    before, after = subprocess.run([sys.executable, '-c', script], check=True, capture_output=True,
+                                   text=True).stdout.split()
+    assert before == after
 
 
 def test_an_empty_window_has_no_spikes():

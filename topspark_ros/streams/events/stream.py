@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .decoders import EVENT, Buffer, EventDecoder
+from .decoders import EVENT, EVENT_ENCODINGS, Buffer, EventDecoder
 from .encoder import Evt3Encoder
 from .filtering import HotPixelFilter, RateLimiter
 from .views import EventView, EventViewer
@@ -143,7 +143,9 @@ class EventStream:
 
 
 def warm_up(settings: EventSettings) -> None:
-    """Compile, or load, the kernels of an evt3 stream before its first packet comes."""
+    """Compile, or load, the kernels of any stream before its first packet comes."""
+    for encoding in EVENT_ENCODINGS:
+        EventDecoder(encoding, 64, 64)
     stream = EventStream(replace(settings, window_events=min(settings.window_events, 2),
                                  least_events=1, region=None))
     events = np.zeros(2, EVENT)
