@@ -241,6 +241,22 @@ def test_budgets_are_latched(digits_bag):
     assert set(late.status['power_limit_w']) == {2e-6}
 
 
+def test_a_latched_budget_without_a_stamp_has_been_there_since_it_was_recorded(digits_bag,
+                                                                               rewritten):
+    def unstamped(time_ns, topic, message):
+        recorded_s = (time_ns - START_NS) * 1e-9
+        if topic == BUDGET.name and recorded_s < 9.0:
+            header = replace(message.header, stamp=replace(message.header.stamp, sec=0, nanosec=0))
+            message = replace(message, header=header, lifetime=9.75 - recorded_s)
+        yield time_ns, topic, message.__msgtype__, message
+
+    late = evaluate(rewritten(digits_bag, unstamped),
+                    replace(CONTROLLED, start_s=9.0, duration_s=2.0))
+    lapsed = np.isnan(late.status['power_limit_w'])
+    np.testing.assert_array_equal(lapsed, late.status['time_s'] > 9.8)
+    assert 0 < lapsed.sum() < len(lapsed)
+
+
 # Labels.
 
 def test_a_label_that_does_not_come_is_waited_for(digits_bag, rewritten):
