@@ -17,10 +17,12 @@ class Extent(NamedTuple):
 
     times: of what is tried a number of times.
     minutes: of what is tried for a time.
+    patience: times as long as allowed, for a machine that does other things meanwhile.
     """
 
     times: int | None = None
     minutes: float | None = None
+    patience: float = 1.0
 
 
 class Finding(NamedTuple):

@@ -21,7 +21,7 @@ from topspark_ros.cli import ros
 from . import Extent, report
 
 # In the order of the report.
-FAMILIES = ('decoders',)
+FAMILIES = ('kills', 'restarts', 'garbage', 'overload', 'disk', 'clock', 'endurance', 'decoders')
 
 
 def main(arguments: list[str] | None = None) -> int:
