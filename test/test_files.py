@@ -7,6 +7,8 @@ from __future__ import annotations
 import gzip
 import os
 import struct
+import subprocess
+import sys
 import tracemalloc
 
 import pytest
@@ -139,3 +141,42 @@ def test_a_gzip_bomb(tmp_path, monkeypatch):
             file.write(bytes(2**20))
     assert f'{path}: data is more than 784 bytes' in refusal(
         lambda path: load_dataset('mnist', 'train'), path)
+
+
+# A picture of 1 gigabyte in each, if it were decoded.
+BOMBS = """
+import os, resource, sys
+import topspark_ros
+import cv2
+import numpy as np
+from topspark_ros.streams.images import MAX_PIXELS, ImageError, decode_compressed
+assert int(os.environ['OPENCV_IO_MAX_IMAGE_PIXELS']) == MAX_PIXELS
+pixels = np.zeros((16000, 16000), np.uint8)
+bombs = {}
+for ending in sys.argv[1:]:
+    try:
+        bombs[ending] = cv2.imencode(ending, pixels)[1]
+    except cv2.error:     # this OpenCV has no such encoder, and no decoder
+        print(ending, 'not there')
+decode_compressed('', cv2.imencode('.jpg', pixels[:8, :8])[1])     # all is loaded
+del pixels
+used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 2**27,) * 2)
+for ending, data in bombs.items():
+    try:
+        print(ending, decode_compressed('', data).shape)
+    except ImageError as error:
+        print(ending, 'refused')
+"""
+
+
+def test_picture_bombs():
+    endings = ['.jpg', '.png', '.webp', '.tiff', '.jp2']
+    done = subprocess.run([sys.executable, '-c', BOMBS, *endings], capture_output=True, text=True,
+                          env={name: value for name, value in os.environ.items()
+                               if not name.startswith('OPENCV')})
+    assert done.returncode == 0, done.stderr
+    answers = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert set(answers) == set(endings)
+    assert set(answers.values()) <= {'refused', 'not there'}
+    assert answers['.jpg'] == answers['.png'] == 'refused'

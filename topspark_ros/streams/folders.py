@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from topspark_ros.files import FileError, read_bytes
+
 from .bags import BagError
 from .errors import DatasetError
 from .event_bags import is_event_bag, read_packets
@@ -15,6 +17,7 @@ from .images import ImageError, decode_compressed
 from .objects import centre_object
 
 SIDE = 28                # of a sample, pixels
+MOST_IMAGE_BYTES = 2**28
 WINDOW_NS = 50_000_000   # of sensor time, for a sample from an event bag
 
 _TEST_SHARE = 0.2
@@ -83,8 +86,10 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 def _read_image(path: Path) -> np.ndarray:
     try:
-        gray = decode_compressed(path.suffix, path.read_bytes())
-    except (OSError, ImageError) as error:
+        gray = decode_compressed(path.suffix, read_bytes(path, MOST_IMAGE_BYTES, 'an image'))
+    except FileError as error:
+        raise DatasetError(str(error)) from None
+    except ImageError as error:
         raise DatasetError(f'{path}: {error}; in the folder of a class put images and event bags '
                            'alone') from None
     if gray.shape == (SIDE, SIDE):

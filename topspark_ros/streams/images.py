@@ -57,7 +57,7 @@ _NO_BRIGHTNESS = (
     (re.compile('(8|16|32|64)[USF]C[0-9]*'), 'numbers that need not be brightness'),
 )
 
-MAX_PIXELS = 1 << 26     # of a file that is decoded
+MAX_PIXELS = 1 << 26     # of a file that is decoded; topspark_ros/__init__.py tells OpenCV
 _JPEG, _PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 
 Buffer = Union[bytes, bytearray, memoryview, array, np.ndarray]
