@@ -55,6 +55,10 @@ class Plugin:
         state.header.stamp = Time(sec=seconds, nanosec=rest)
         self._rig.publish('gazebo/battery_state', state, qos.STATUS)
 
+    def reset(self) -> None:
+        """Full, at the beginning of time."""
+        self.charge_ah, self._step = self.full_ah, 0
+
     def step(self) -> None:
         """Send a state, and wait for what is to be done."""
         told = self._told
@@ -142,16 +146,33 @@ def test_an_empty_battery_and_deactivation_end_the_drain(rig):
     while plugin.charge_ah > 0:
         plugin.step()
     assert plugin.charge_ah < 0
-    plugin.states.clear()
     plugin.step()
-    rig.wait_for(lambda: plugin.resting and plugin.states)
-    assert (plugin.states[-1].charge, plugin.states[-1].percentage) == (0.0, 0.0)
+    rig.wait_for(lambda: plugin.resting and plugin.states[-1].charge == 0.0)
+    assert plugin.states[-1].percentage == 0.0
     rig.wait_for(lambda: rig.concern('gazebo_battery') == 'empty')
 
     plugin.charge_ah = 0.4
     rig.wait_for(lambda: (plugin.step(), not plugin.resting)[-1])
     assert rig.transit('gazebo_battery', Transition.TRANSITION_DEACTIVATE)
     rig.wait_for(lambda: plugin.resting)
+
+
+def test_a_world_that_is_reset_owes_what_was_spent_before(rig):
+    rig.start('gazebo_battery', time_compression=1000.0)
+    plugin = Plugin(rig)
+    plugin.begin()
+    report(rig, 0.001, energy_total_estimated=0.0)
+    report(rig, 0.002, energy_total_estimated=0.006)
+    for _ in range(3):
+        plugin.step()
+    assert not plugin.resting
+    lost_j = plugin.lost_j()
+    plugin.reset()
+    for _ in range(30):
+        plugin.step()
+    assert lost_j + plugin.lost_j() == pytest.approx(6.0, abs=2 * POWER_LOAD_W * STEP_S)
+    rig.wait_for(lambda: plugin.resting
+                 and plugin.states[-1].charge == pytest.approx(plugin.charge_ah))
 
 
 def test_what_makes_no_sense_is_refused(rig):

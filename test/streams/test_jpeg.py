@@ -123,6 +123,12 @@ def test_a_header_that_promises_too_much():
     assert damage(bytes(data)) is not None
 
 
+def test_scans_without_end(photograph):
+    data = encoded(photograph[:32, :32], 'progressive')
+    start = data.rindex(b'\xff\xda')
+    assert damage(data[:start] + 200 * data[start:-2] + data[-2:]) == 'more than 100 scans'
+
+
 @every_kind
 def test_any_bytes_do_no_harm(photograph, kind):
     random = np.random.default_rng(2)

@@ -33,7 +33,7 @@ def stamp_ns(stamp: Message) -> int:
 
 
 def gray_image(message: Message, last_stamp_ns: int) -> np.ndarray:
-    """A camera's frame, sensor_msgs/Image or CompressedImage, (height, width) uint8.
+    """A camera's frame, sensor_msgs/Image or CompressedImage, (height, width), uint8 or uint16.
 
     last_stamp_ns: of the frame before. Raises ImageError for a frame that cannot be read and for
         one with this stamp, but for 0: no stamp.
