@@ -125,8 +125,10 @@ def test_a_header_that_promises_too_much():
 
 def test_scans_without_end(photograph):
     data = encoded(photograph[:32, :32], 'progressive')
-    start = data.rindex(b'\xff\xda')
-    assert damage(data[:start] + 200 * data[start:-2] + data[-2:]) == 'more than 100 scans'
+    start = data.index(b'\xff\xda')
+    end = data.index(b'\xff\xc4', start)
+    for times, found in ((2, None), (200, 'more than 100 scans')):
+        assert damage(data[:start] + times * data[start:end] + data[end:]) == found
 
 
 @every_kind
