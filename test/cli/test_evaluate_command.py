@@ -146,6 +146,30 @@ def test_two_reports_side_by_side(evaluate, bag, config, tmp_path):
     assert json.loads((tmp_path / 'results/comparison/comparison.json').read_text())['pairs']
 
 
+def test_the_robots_own_file_is_read(evaluate, bag, tmp_path):
+    """With nested namespaces, other nodes, and a second robot."""
+    path = tmp_path / 'robots.yaml'
+    path.write_text("""
+/**: {ros__parameters: {use_sim_time: true, wheels: 4}}
+robot1:
+  snn_learner: {ros__parameters: {neurons: 30, training_timesteps: 4, inference_timesteps: 4,
+                                  neuron: 7}}
+  controller_server: {ros__parameters: {plugins: [FollowPath], FollowPath: {speed: 0.5}}}
+robot2: {snn_learner: {ros__parameters: {neurons: 20, training_timesteps: 2,
+                                         inference_timesteps: 2}}}
+""")
+    code, _, error = evaluate(bag, '--config', path)
+    assert code == 2 and error == (
+        f'topspark evaluate: {path}: snn_learner has entries in the namespaces /robot1, /robot2, '
+        'accepted is one of them by --namespace\n')
+    code, printed, error = evaluate(bag, '--config', path, '--namespace', '/robot1')
+    assert code == 0 and 'T = 4' in rows(printed)
+    assert error == (f'topspark evaluate: {path}: neuron is no parameter of snn_learner and passed '
+                     'over\n')
+    (run,) = read_runs(tmp_path / 'results/evaluation')
+    assert run.settings['neurons'] == 30
+
+
 @pytest.fixture
 def changed(bag, tmp_path):
     """A copy of the bag with what a function makes of each image."""

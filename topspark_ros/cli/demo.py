@@ -75,10 +75,11 @@ def prepared(kind: type[Demo], variant: Variant, parameters: Path, results: Path
     """A demo of this kind, with its parameters read and the folder of its results made."""
     from topspark_ros.nodes.dataset_camera import DatasetCameraParameters
 
-    camera = DatasetCameraParameters(**read_parameters(
-        parameters, 'dataset_camera', DatasetCameraParameters))
-    learner = SnnLearnerParameters(**read_parameters(
-        parameters, 'snn_learner', SnnLearnerParameters))
+    namespace = f'/demo_{os.getpid()}'     # keeps it apart from other runs
+    camera, learner = (
+        declaration(**read_parameters(parameters, node, declaration, namespace).values)
+        for node, declaration in (('dataset_camera', DatasetCameraParameters),
+                                  ('snn_learner', SnnLearnerParameters)))
     if not camera.frames:
         raise DemoFault(f'{parameters}: dataset_camera shows frames for ever, accepted is 1 or more')
     with writing('--results', results, 'folder'):
@@ -86,9 +87,7 @@ def prepared(kind: type[Demo], variant: Variant, parameters: Path, results: Path
 
     duration_s = camera.frames / camera.frame_rate
     window_s = learner.event_window if variant is EVENTS else 0.0
-    # The namespace keeps it apart from other runs.
-    return kind(variant, parameters, results, namespace=f'/demo_{os.getpid()}',
-                duration_s=duration_s,
+    return kind(variant, parameters, results, namespace=namespace, duration_s=duration_s,
                 expected=round(duration_s / window_s) if window_s else camera.frames,
                 accuracy_window=learner.accuracy_window)
 

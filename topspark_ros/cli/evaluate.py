@@ -39,7 +39,7 @@ RESULTS = Path('results')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Without a default of their own, the help does not say that it is None.
     parser.set_defaults(
-        compare=None, output=None, config=None, profile='', timesteps='', seed=None,
+        compare=None, output=None, config=None, namespace=None, profile='', timesteps='', seed=None,
         controller=False, topic='', label_topic='', battery_topic='', budget_topic='', labels=None,
         no_learning=False, weights=None, save_weights=None, duration=float('inf'))
 
@@ -55,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
            help=f'folder of the report (default: {RESULTS}/evaluation, or comparison)')
     option('--config', type=Path, metavar='YAML',
            help="ROS parameters of the nodes, as config/topspark.yaml (default: the nodes' own)")
+    option('--namespace', metavar='NAME',
+           help='of the nodes in the file of --config (default: the only one that it has)')
     option('--timesteps', metavar='T,...',
            help='fixed T, one run each, comma-separated, or training/inference such as 64/8 '
            '(default: as parameters say)')
@@ -129,12 +131,23 @@ def _why_nothing(run: Evaluation) -> str:
     return f'no frame was evaluated, of {run.counts["messages"]} messages: {reasons[0]}'
 
 
+def _given(arguments: argparse.Namespace, node: str, declaration: type) -> dict[str, object]:
+    """The parameters of a node that --config sets."""
+    if arguments.config is None:
+        return {}
+    values, unknown = read_parameters(arguments.config, node, declaration, arguments.namespace)
+    for name in unknown:
+        print(f'topspark evaluate: {arguments.config}: {name} is no parameter of {node} and passed '
+              'over', file=sys.stderr)
+    return values
+
+
 def _runs(arguments: argparse.Namespace) -> list[EvaluationSettings]:
     """Those that were asked for."""
-    learner = {} if arguments.config is None else read_parameters(
-        arguments.config, 'snn_learner', SnnLearnerParameters)
-    controller = {} if arguments.config is None else read_parameters(
-        arguments.config, 'timestep_controller', TimestepControllerParameters)
+    learner, controller = (
+        _given(arguments, node, declaration)
+        for node, declaration in (('snn_learner', SnnLearnerParameters),
+                                  ('timestep_controller', TimestepControllerParameters)))
     kind = '' if arguments.topic else learner.get('input', '')
     if arguments.seed is not None:
         learner |= checked(SnnLearnerParameters, {'seed': arguments.seed})

@@ -16,20 +16,14 @@ import math
 import os
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from topspark_ros.errors import TopsparkError
-from topspark_ros.files import FileError, read_yaml
+from topspark_ros.perception.parameter_files import ParameterError, ParameterFile
 
-ANY_NODE = '/**'
 OF_ROS = ('autostart', 'use_sim_time', 'qos_overrides')     # a node's, whatever it computes
 
 VARIABLE = re.compile(r'\$(\w+|\{[^}]*\})')     # as os.path.expandvars leaves it
 UNKNOWN_USER = re.compile('~[^/]*')
-
-
-class ParameterError(TopsparkError):
-    """A parameter was refused: one line with its name, the value and what is accepted."""
 
 
 def parameter(default: Any, description: str, *, unit: str = '', low: float | None = None,
@@ -101,45 +95,47 @@ def checked(declaration: type, values: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def read_parameters(path: Path, node: str, declaration: type) -> dict[str, Any]:
+class Given(NamedTuple):
+    """What a file sets for a node: values by name, and names for it alone that it does not have."""
+
+    values: dict[str, Any]
+    unknown: tuple[str, ...]
+
+
+def read_parameters(path: Path, node: str, declaration: type,
+                    namespace: str | None = None) -> Given:
     """What a file of ROS parameters sets for one node, checked.
 
-    Entries are `/**/NODE`, `NODE` or `/NAMESPACE/NODE`, which count more than `/**`, for all nodes;
-    there, names of other nodes' parameters are passed over.
+    namespace: of the node, such as /robot1; None: the one that the file has entries for.
 
-    Raises ParameterError naming the file for one that cannot be read, several entries for the node,
-    and what `checked` refuses.
+    As a node does, it passes over names that are not declared, which are other nodes' in an entry
+    for several. Raises ParameterError naming the file for one that cannot be read, entries in
+    several namespaces where none is given, and what `checked` refuses.
     """
-    try:
-        content = read_yaml(path, 'a file of ROS parameters in YAML')
-    except FileError as error:
-        raise ParameterError(str(error)) from None
-    entries = {key: entry.get('ros__parameters') for key, entry in content.items()
-               if isinstance(entry, dict)} if isinstance(content, dict) else {}
-    if not any(isinstance(entry, dict) for entry in entries.values()):
-        raise ParameterError(f'{path}: no ROS parameters, accepted is YAML such as /**/{node}: '
-                             '{ros__parameters: {name: value}}')
-    own = [key for key in entries if str(key).rpartition('/')[2] == node]
-    if len(own) > 1:
-        raise ParameterError(f'{path}: {", ".join(own)} are all for {node}, accepted is one')
+    file = ParameterFile(path)
+    if namespace is None:
+        found = file.namespaces(node) or ['/']
+        if len(found) > 1:
+            raise ParameterError(f'{path}: {node} has entries in the namespaces '
+                                 f'{", ".join(found)}, accepted is one of them by --namespace')
+        namespace, = found
+    # Any name will do for a *.
+    name = f'{"/".join(["", *namespace.strip("/").split("/")]).rstrip("/")}/{node}'.replace('*', '_')
     known = {field.name for field in dataclasses.fields(declaration)}
-    shared = {name: value for name, value in (entries.get(ANY_NODE) or {}).items()
-              if name in known}
-    given = {name: value for key in own for name, value in (entries[key] or {}).items()
-             if name not in OF_ROS}
+    given = file.of(name)
+    own = {name: None for pattern, parameters in file.entries.items()
+           if pattern.endswith(f'/{node}') for name in parameters}
     try:
-        return checked(declaration, shared | given)
+        values = checked(declaration, {name: value for name, value in given.items()
+                                       if name in known})
     except ParameterError as error:
         raise ParameterError(f'{path}: {error}') from None
+    return Given(values, tuple(name for name in given if name in own and name not in known
+                               and name.partition('.')[0] not in OF_ROS))
 
 
 def _typed(field: dataclasses.Field, value: Any) -> Any:
     kind = type(field.default)
-    if kind is float and isinstance(value, str):    # ROS takes 1e-3 for a number, YAML 1.1 does not
-        try:
-            value = float(value)
-        except ValueError:
-            pass
     if kind is tuple and type(value) is list and {type(item) for item in value} <= {
             type(field.default[0])}:
         return tuple(value)
