@@ -1,6 +1,7 @@
 """What the packages say of themselves: one version, one licence, units in every message."""
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -96,9 +97,11 @@ def test_every_imported_package_is_declared():
     declared = {element.text for element in MANIFEST.getroot()
                 if element.tag in ('depend', 'exec_depend')}
     sources = [*(ROOT / 'topspark_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py')]
-    imports = {match for path in sources
-               for match in re.findall(r'^\s*(?:from|import) (\w+)', path.read_text(),
-                                       re.MULTILINE)}
+    imports = {name.partition('.')[0] for path in sources
+               for node in ast.walk(ast.parse(path.read_text()))
+               for name in ([node.module] if isinstance(node, ast.ImportFrom) and not node.level
+                            else [alias.name for alias in node.names]
+                            if isinstance(node, ast.Import) else [])}
     keys = {'cv2': 'python3-opencv', 'rosbags': 'python3-rosbags-pip',
             'sklearn': 'python3-sklearn', 'yaml': 'python3-yaml',
             'llvmlite': 'python3-numba'}    # which brings it
