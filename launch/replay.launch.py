@@ -23,6 +23,7 @@ SHARE = Path(get_package_share_directory('topspark_ros'))
 NODES = 2                     # learner and controller
 CLOCK_HZ = 100
 DISCOVERY_S = 5.0             # what comes before it is lost; DDS announces itself every 3 s
+LAST_LABELS_MS = 5000         # to be received; else they go with the player
 LAST_FRAMES_S = 1.0           # to classify and learn what came last
 
 # What our nodes log. Not the transition events of launch_ros: nodes that start themselves may be
@@ -70,7 +71,8 @@ def generate_launch_description() -> LaunchDescription:
         cmd=['ros2', 'bag', 'play', LaunchConfiguration('bag'), '--clock', str(CLOCK_HZ),
              '--rate', LaunchConfiguration('rate'),
              '--start-offset', LaunchConfiguration('start_offset'),
-             '--delay', str(DISCOVERY_S), '--disable-keyboard-controls',
+             '--delay', str(DISCOVERY_S), '--wait-for-all-acked', str(LAST_LABELS_MS),
+             '--disable-keyboard-controls',
              '--qos-profile-overrides-path', LaunchConfiguration('qos_file'),
              '--topics', *map(LaunchConfiguration, TOPICS)],
         output='screen')

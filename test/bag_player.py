@@ -7,7 +7,7 @@ from __future__ import annotations
 import importlib
 import time
 from pathlib import Path
-from typing import Iterable, Mapping
+from typing import Callable, Iterable, Mapping
 
 import rclpy
 import yaml
@@ -43,16 +43,19 @@ def read_qos_overrides(path: str | Path) -> dict[str, QoSProfile]:
 
 def play(bag: str | Path, *, topics: Iterable[str] = (), rate: float = 1.0,
          start_offset_s: float = 0.0, delay_s: float = 0.0, clock_hz: float = 0.0,
-         subscribed: Iterable[str] = (),
+         subscribed: Iterable[str] = (), ready: Callable[[], object] = lambda: None,
+         acknowledged_within: Duration = Duration(seconds=60),
          qos_overrides: Mapping[str, QoSProfile] = {}) -> int:
     """Publish a bag's messages at their recorded times; returns how many.
 
     topics: those that are played; none: all.
     rate: times real time.
     subscribed: topics that must have a subscriber before the delay begins.
+    ready: called then; it returns when the subscribers know the publishers too.
     delay_s: from when the publishers are there to the first message. /clock runs meanwhile, and
         then jumps back, as that of rosbag2.
     clock_hz: of /clock; 0: none.
+    acknowledged_within: wait so long at the end for what was published reliably to be received.
     qos_overrides: by topic; on others what was recorded is offered.
 
     Needs `rclpy.init`; ends early when rclpy is shut down.
@@ -69,6 +72,7 @@ def play(bag: str | Path, *, topics: Iterable[str] = (), rate: float = 1.0,
                        if connection.topic in set(subscribed)]
             while rclpy.ok() and not all(p.get_subscription_count() for p in waiting):
                 time.sleep(0.01)
+            ready()
             clock.restart()
             clock.run_until(clock.start_ns + round(delay_s * 1e9 * rate))
             clock.restart()
@@ -80,6 +84,8 @@ def play(bag: str | Path, *, topics: Iterable[str] = (), rate: float = 1.0,
                     break
                 publishers[connection.id].publish(bytes(data))
                 played += 1
+            for publisher in publishers.values():     # what is reliable must not go with it
+                publisher.wait_for_all_acked(acknowledged_within)
             return played
         finally:
             node.destroy_node()

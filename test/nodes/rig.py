@@ -202,7 +202,7 @@ class Rig:
         """Return when the nodes that subscribe know the publisher too.
 
         They may discover it later than it discovers them, and until then they lose what it sends
-        by best effort. Who answers a new client has discovered all that was made before it.
+        by best effort.
         """
         def subscribers() -> set[str]:
             ends = self._subscriptions(publisher)
@@ -213,9 +213,14 @@ class Rig:
 
         for node in self.wait_for(subscribers, f'a subscriber of {publisher.topic_name}'):
             if node != self.node.get_fully_qualified_name():
-                client = self.node.create_client(GetState, f'{node}/get_state')
-                self._ask(client, GetState.Request())
-                self.node.destroy_client(client)
+                self.be_known(node)
+
+    def be_known(self, node: str) -> None:
+        """Return when the node knows every publisher and subscription that this process has: who
+        answers a new client has discovered all that was made before it."""
+        client = self.node.create_client(GetState, f'{node}/get_state')
+        self._ask(client, GetState.Request())
+        self.node.destroy_client(client)
 
     def _subscriptions(self, publisher) -> list:
         return self.node.get_subscriptions_info_by_topic(publisher.topic_name)

@@ -13,7 +13,6 @@ from topspark_ros.replay.recording import START_NS, RecordingSettings, record
 
 FRAMES, RATE_HZ = 80, 40.0
 LIMIT_W = 1.0          # hardly a limit: no frame is left out for it
-DISCOVERY_S = 4.0      # DDS announces itself every 3 s
 
 
 def test_the_nodes_hear_all_of_a_bag_on_its_own_time(rig, shipped_profile, tmp_path):
@@ -23,18 +22,23 @@ def test_the_nodes_hear_all_of_a_bag_on_its_own_time(rig, shipped_profile, tmp_p
     rig.namespace = '/'      # the topics of a bag are absolute
     learner = rig.collect(msg.LearnerStatus, '/snn_learner/status')
     controller = rig.collect(msg.ControllerStatus, '/timestep_controller/status')
-    rig.start('snn_learner', use_sim_time=True, queue_depth=50, status_period=0.05)
+    rig.start('snn_learner', use_sim_time=True, queue_depth=FRAMES, status_period=0.05)
     rig.start('timestep_controller', use_sim_time=True)
     rig.wait_until_active('/snn_learner')
     rig.wait_until_active('/timestep_controller')
 
+    known = threading.Event()
     player = threading.Thread(target=bag_player.play, args=(tmp_path / 'bag',), kwargs=dict(
         clock_hz=100.0, subscribed=('/image', '/label', '/battery_state', '/power_budget'),
-        delay_s=DISCOVERY_S, qos_overrides=bag_player.read_qos_overrides(
+        ready=known.wait, qos_overrides=bag_player.read_qos_overrides(
             shipped_profile.with_name('qos_overrides.yaml'))))
     player.start()
+    rig.wait_for(lambda: rig.node.count_publishers('/clock'), 'the player')
+    rig.be_known('/snn_learner')
+    rig.be_known('/timestep_controller')
+    known.set()
     rig.wait_for(lambda: not player.is_alive(), 'the bag is over')
-    last_ns = conversions.stamp_ns(learner[-1].header.stamp)
+    last_ns = conversions.stamp_ns(rig.latest(learner).header.stamp)
     assert last_ns - START_NS <= (FRAMES + 1) / RATE_HZ * 1e9
 
     def heard():       # the clock stopped with the bag, and with it the status
