@@ -131,17 +131,20 @@ class FrameRate:
             self._empty_s += elapsed_s
             return
         known_hz = self._smoothed.get(math.inf)
+        if math.isinf(known_hz):
+            self._empty_s = 0.0
+            self._smoothed.measure(frames / elapsed_s, elapsed_s)
+            return
         if self._empty_s * known_hz <= self.STILL_FRAMES:
             elapsed_s += self._empty_s
-        elif math.isfinite(known_hz):
+        else:
             self._expect_late(self._empty_s * known_hz)
         self._empty_s = 0.0
         expected = known_hz * elapsed_s
         came_late = min(self._late, max(0.0, frames - expected))
-        self._late = self._late - came_late if came_late else 0.0
         frames -= came_late
-        if math.isinf(known_hz) or abs(frames - expected) <= max(
-                self.OFF_FRAMES, self.OFF_SHARE * expected):
+        self._late = self._late - came_late if came_late else 0.0
+        if abs(frames - expected) <= max(self.OFF_FRAMES, self.OFF_SHARE * expected):
             self._off = None
             self._smoothed.measure(frames / elapsed_s, elapsed_s)
             return
