@@ -241,6 +241,18 @@ def test_a_clock_that_jumps_by_years_costs_nothing(events, drawn, tmp_path):
     assert rows['steps back in time'] == ['0']
 
 
+def test_a_recording_whose_clock_jumps(events, tmp_path):
+    second_ns = 10**9
+    times = [0, second_ns, 1_735_689_600 * second_ns, 1_735_689_601 * second_ns,
+             1_735_689_500 * second_ns]
+    code, printed, _ = events(write_bag(tmp_path / 'bag', (TOPIC, [
+        (time_ns, seq, seq * 10 * MS, mono((0, 1, 1, 1))) for seq, time_ns in enumerate(times)])))
+    rows = table(printed)
+    assert code == 0 and rows['packets'] == ['5']
+    assert rows['duration, recording'] == ['2.000 s']
+    assert rows['jumps in recorded time'] == ['2, 1,735,689,599.000 s at most']
+
+
 def test_bags_that_are_none(events, tmp_path):
     def complaint(bag):
         code, printed, line = events(bag)

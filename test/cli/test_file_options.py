@@ -1,4 +1,4 @@
-"""Every file option of every verb: whatever is not there, or is not what it should be, is one line.
+"""Every file and number that a verb takes: what is not there, or not what it should be, is one line.
 
 The options are found in the command line itself, so that new ones are tested by themselves.
 """
@@ -21,12 +21,16 @@ WRITTEN = ('output', 'results', 'save_weights')
 FOLDERS = ('evaluate --output', 'analyse --output', 'make-world output', 'demo --results')
 
 
-def file_options() -> Iterator[tuple[str, argparse.Action]]:
+def options() -> Iterator[tuple[str, argparse.Action]]:
     verbs = next(action for action in command_line()._actions if action.dest == 'verb').choices
     for verb, parser in verbs.items():
         for action in parser._actions:
-            if action.type is Path or action.metavar in NAMED_FILES:
-                yield verb, action
+            yield verb, action
+
+
+def file_options() -> list[tuple[str, argparse.Action]]:
+    return [(verb, action) for verb, action in options()
+            if action.type is Path or action.metavar in NAMED_FILES]
 
 
 def name(verb: str, action: argparse.Action) -> str:
@@ -126,6 +130,38 @@ def test_a_file_that_cannot_be_written_is_named(refusal, tmp_path, verb, action)
 def test_the_walk_finds_options_of_most_verbs():
     assert {parameter.values[0] for parameter in (*READ, *WRITE)} == {*VERBS} - {'watch'}
     assert len(READ) >= 10 and len(WRITE) >= 8
+
+
+SMALL = {
+    'profile': ('--samples', '20', '--neurons', '4', '--timesteps', '1', '--seeds', '1', '--view',
+                'raw', '--no-weights', '--output', 'profile.yaml'),
+    'analyse': ('--samples', '20', '--neurons', '4', '--timesteps', '1', '--seeds', '1', '--rules',
+                'recruiting', '--encoders', 'stratified', '--output', 'analysis'),
+    'tradeoff': (str(PROFILE), '--output', 'tradeoff.png'),
+    'events': ('{bag}', '--output', 'events.png'),
+    'make-bag': ('{new}', '--frames', '2'),
+    'evaluate': ('{bag}', '--topic', '/image'),
+    'make-world': ('{new}', '--panels', '12'),
+    'watch': ('--once',),
+}
+NUMBERS = [(verb, option) for verb, option in options() if option.type in (int, float)]
+
+
+@pytest.mark.parametrize('verb, option', [
+    pytest.param(*each, id=name(*each)) for each in NUMBERS])
+def test_a_number_out_of_range_is_one_line_or_does(bag, tmp_path, monkeypatch, capsys, verb, option):
+    """Never a traceback: main would raise it."""
+    if verb == 'watch':
+        pytest.importorskip('rclpy', reason='needs ROS 2: run `make test`')
+    monkeypatch.chdir(tmp_path)
+    for value in ('0', '-1', *(('nan', '-inf', '1e300') if option.type is float else ())):
+        small = [word.format(bag=bag, new=f'new {value}') for word in SMALL[verb]]
+        if verb == 'watch' and value == '1e300':      # is accepted, and waits
+            continue
+        code = main([verb, *small, f'{option.option_strings[0]}={value}'])
+        complaint = capsys.readouterr().err
+        assert code in (0, 1) or code == 2 and complaint.startswith(f'topspark {verb}: ')
+        assert complaint.count('\n') <= 1
 
 
 def fails_with(monkeypatch, error: BaseException) -> None:

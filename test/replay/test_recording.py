@@ -265,6 +265,8 @@ def test_what_cannot_be_recorded_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize('fields, complaint', [
     (dict(frames=0), 'frames is 0, accepted is 1 to 2147483647'),
+    (dict(frames=2**31 - 1, rate_hz=1.0), 'frames / rate_hz is 2.14748e+09 s, accepted is up to '
+     '411794046 s, until which stamps can count'),
     (dict(rate_hz=math.nan), 'rate_hz is nan, accepted is 0.1 to 240'),
     (dict(width=31), 'width is 31, accepted is 32 to 4096'),
     (dict(label_share=1.1), 'label_share is 1.1, accepted is 0 to 1'),

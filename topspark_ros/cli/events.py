@@ -16,6 +16,7 @@ from rich.text import Text
 
 from topspark_ros.cli import live_view, pictures
 from topspark_ros.cli.arguments import PICTURES, UsageError, check_output, writing
+from topspark_ros.streams.bags import BACK_NS, QUIET_NS
 from topspark_ros.streams.event_bags import EventPacket, event_topics, read_packets
 from topspark_ros.streams.events import (
     DecoderCounts, EventDecoder, EventError, Window, hot_pixels, window_picture,
@@ -112,7 +113,9 @@ class Camera:
 
     bytes: of the payloads.
     brighter: events.
-    recorded_ns: from the first packet to the last, of the recording's clock.
+    recorded_ns: from the first packet to the last, of the recording's clock, without its jumps.
+    recorded_jumps, largest_recorded_jump_ns: times that it was set back, or that more than a minute
+        was without a packet.
     clock: of the sensor.
     shots: windows that begin with the packets at `places` of the topic.
     """
@@ -126,7 +129,8 @@ class Camera:
         self.shots = Shots(width, height, window_ns, places)
         self._decoder = EventDecoder(encoding, width, height)
         self._pixels = np.zeros(pixel_count(width, height), np.int64)
-        self._begin = None    # of the recording
+        self.recorded_jumps = self.largest_recorded_jump_ns = 0
+        self._recorded = None    # when the last packet was
         self._packets, self._bytes = Counter(), Counter()    # by slice of the recording's clock
         self._events, self._brighter = Counter(), Counter()    # by slice of sensor time
 
@@ -136,9 +140,13 @@ class Camera:
 
     def add(self, place: int, packet: EventPacket) -> None:
         """The packet at a place of the topic."""
-        if self._begin is None:
-            self._begin = packet.recorded
-        self.recorded_ns = packet.recorded - self._begin
+        step_ns = 0 if self._recorded is None else packet.recorded - self._recorded
+        self._recorded = packet.recorded
+        if -BACK_NS <= step_ns <= QUIET_NS:
+            self.recorded_ns += step_ns
+        else:
+            self.recorded_jumps += 1
+            self.largest_recorded_jump_ns = max(self.largest_recorded_jump_ns, abs(step_ns))
         self.bytes += packet.payload.size
         self._packets[self.recorded_ns // RECORDING_SLICE_NS] += 1
         self._bytes[self.recorded_ns // RECORDING_SLICE_NS] += packet.payload.size
@@ -334,6 +342,7 @@ def _rows(camera: Camera) -> list[tuple[str, str]]:
         ('gaps in seq', f'{counts.gaps:,}, {counts.lost_packets:,} packets lost'),
         ('steps back in time', back),
         ('jumps ahead in time', ahead),
+        ('jumps in recorded time', _steps(camera.recorded_jumps, camera.largest_recorded_jump_ns)),
         ('events outside the sensor', f'{counts.outside:,}'),
         ('unknown words or invalid events', f'{counts.invalid:,} of {counts.words:,}'),
         ('words before a time', f'{counts.untimed:,}'),

@@ -60,6 +60,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     timesteps = comma_separated('--timesteps', arguments.timesteps)
     weights = arguments.output.with_suffix(WEIGHTS_SUFFIX)
+    if arguments.jobs < 1 and arguments.jobs != -1:
+        raise UsageError(f'--jobs is {arguments.jobs}, accepted is 1 or more, or -1: one a core')
     check_output('--output', arguments.output)
     if weights == arguments.output:
         raise UsageError(f'--output is {arguments.output}, accepted is a file with another suffix '

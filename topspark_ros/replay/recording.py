@@ -33,6 +33,7 @@ from topspark_ros.streams.scenes import show_images
 from .definitions import typestore
 
 START_NS = 1_735_689_600_000_000_000   # of every bag: 1 January 2025, so that it is the same again
+_LONGEST_S = 2**31 - 2 - START_NS // 1_000_000_000
 IMAGES = ('raw', 'compressed', 'none')
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 COMPRESSIONS = ('none', 'zstd')
@@ -108,6 +109,9 @@ class RecordingSettings:
         if self.events and self.rate_hz < slowest_hz:
             raise RecordingError(f'rate_hz is {self.rate_hz}, accepted is {slowest_hz:g} or more '
                                  'with events')
+        if self.duration_s > _LONGEST_S:
+            raise RecordingError(f'frames / rate_hz is {self.duration_s:g} s, accepted is up to '
+                                 f'{_LONGEST_S} s, until which stamps can count')
         times = [time_s for time_s, _ in self.budget]
         rises = all(earlier < later for earlier, later in zip(times, [*times[1:], self.duration_s]))
         if times and not (times[0] >= 0 and rises):

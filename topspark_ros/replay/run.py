@@ -68,12 +68,13 @@ class Run:
         self._topics = find_topics(bag, settings.topics, settings.kind)
         p = replace(settings.learner, input=self._topics.kind)
         self._learner_parameters = p
-        self._begin_ns = bag.begin_ns + round(settings.start_s * 1e9)
-        if self._begin_ns > bag.end_ns:
+        length_s = (bag.end_ns - bag.begin_ns) * 1e-9
+        if settings.start_s > length_s:
             raise EvaluationError(f'{bag.path}: start is {settings.start_s:g} s, accepted is 0 to '
-                                  f'{(bag.end_ns - bag.begin_ns) * 1e-9:g}')
+                                  f'{length_s:g}')
+        self._begin_ns = bag.begin_ns + round(settings.start_s * 1e9)
         self._end_ns = bag.end_ns + 1
-        if settings.duration_s < math.inf:
+        if settings.duration_s <= length_s:
             self._end_ns = min(self._end_ns, self._begin_ns + round(settings.duration_s * 1e9))
         # Of the last message: the recording's clock, and the time of the bag.
         self._recorded_ns = self._published_ns = self._begin_ns
