@@ -11,6 +11,7 @@ from rig import Camera, composed, image, msg
 
 from ament_index_python.packages import get_package_prefix
 from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
 
 from topspark_ros.engine import load_checkpoint
 from topspark_ros.methodology.policy import Reason
@@ -72,6 +73,7 @@ def test_an_executable_takes_the_arguments_of_ros(rig, tmp_path, looking_elsewhe
     rig.wait_until_active(LEARNER)
     camera = Camera(rig, 'eye/image')
     camera.meet(lambda: image(camera.next_digit()[0]))
+    assert rig.call(Trigger, f'{LEARNER}/save_weights').success
     looking_elsewhere.terminate()
     assert looking_elsewhere.wait() == 0
     assert load_checkpoint(tmp_path / 'weights.topspark').network.config.neurons == 150

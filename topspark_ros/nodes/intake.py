@@ -9,14 +9,15 @@ import time
 from collections import deque
 from typing import Callable, NamedTuple, Protocol
 
-import rclpy.event_handler
 from event_camera_msgs.msg import EventPacket
+from rclpy.event_handler import SubscriptionEventCallbacks
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode
 from topspark_ros.nodes.polling import PolledSubscription
+from topspark_ros.nodes.recent import Recent
 from topspark_ros.perception.online import Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
 from topspark_ros.streams.backlog import Backlog
@@ -40,13 +41,13 @@ class Frame(NamedTuple):
     header: Header          # of its result: the stamp is that of the image or of the last event
     begin_ns: int           # host time that it takes, as of OnlineLearner.classify
     end_ns: int
-    received_s: float       # monotonic
+    received_s: float       # monotonic, for the latency
 
 
 class Intake(Protocol):
     """A subscription, from activation to deactivation, by which the node destroys it.
 
-    topic: its name.
+    topic: its name, resolved.
     received, dropped, rejected, skipped: frames since then. Those that were lost on their way
         count as received and dropped, what the share leaves out as received and skipped.
     """
@@ -82,12 +83,12 @@ class ImageIntake:
         self._slot = LatestSlot(queue_depth)
         self._lost = 0
         self.received = self.rejected = self.skipped = 0
-        events = rclpy.event_handler.SubscriptionEventCallbacks(message_lost=self._on_lost)
-        message_type, topic = ((CompressedImage, 'image/compressed') if compressed
-                               else (Image, 'image'))
+        self._name = 'image/compressed' if compressed else 'image'
+        events = SubscriptionEventCallbacks(message_lost=self._on_lost,
+                                            use_default_callbacks=False)
         self.topic = node.create_subscription(
-            message_type, topic, self._on_image, qos.sensor(queue_depth),
-            event_callbacks=events).topic
+            CompressedImage if compressed else Image, self._name, self._on_image,
+            qos.sensor(queue_depth), event_callbacks=events).topic_name
 
     @property
     def dropped(self) -> int:
@@ -102,7 +103,7 @@ class ImageIntake:
             sample = self._samples.take(message)
         except ImageError as error:
             self.rejected += 1
-            self._node.diagnostics.reject(self.topic, error)
+            self._node.diagnostics.reject(self._name, error)
             return None
         stamp_ns = conversions.stamp_ns(message.header.stamp)
         return Frame(sample, message.header, stamp_ns, stamp_ns, received_s)
@@ -135,7 +136,6 @@ class EventIntake:
     drops whole windows, the oldest first; where decoding itself is too slow, packets are discarded
     before it (:class:`Backlog`), and the windows begin anew. What became of packets is told in the
     diagnostics alone: one that is refused or discarded is no frame.
-
     """
 
     def __init__(self, node: ManagedNode, settings: EventSettings, queue_depth: int,
@@ -146,7 +146,7 @@ class EventIntake:
         patience_s = max(LEAST_PATIENCE_S, queue_depth * settings.window_ns * 1e-9)
         self._waiting: Backlog[tuple[EventPacket, float]] = Backlog(patience_s, MAX_WAITING_BYTES)
         self._discarded = self._lost = 0     # packets: before they were decoded, on their way
-        self._earlier = deque([(time.monotonic(), StreamCounts())])    # counts, the latest last
+        self._recent = Recent(diagnostics.RECENT_S)
         self._windows: deque[Frame] = deque()
         self._queue_depth = queue_depth
         self._closed = False
@@ -174,14 +174,12 @@ class EventIntake:
         return None
 
     def fault(self) -> str:
-        now_s = time.monotonic()
-        counts = self._counts()
-        while len(self._earlier) > 1 and now_s - self._earlier[1][0] > diagnostics.RECENT_S:
-            self._earlier.popleft()
-        faults = counts.since(self._earlier[0][1]).faults()
-        self._earlier.append((now_s, counts))
-        topic = self._node.resolve_topic_name(self.topic)
-        return f'{topic}: {"; ".join(faults)}' if faults else ''
+        discarded, *counts = self._recent.rise(self._waiting.discarded, *self._counts())
+        faults = StreamCounts(*counts).faults()
+        if discarded:
+            faults = (f'{discarded:,} packets were discarded: they come faster than they are '
+                      'decoded', *faults)
+        return f'{self.topic}: {"; ".join(faults)}' if faults else ''
 
     def values(self) -> dict[str, object]:
         return {f'events: {name.replace("_", " ")}': value
@@ -205,7 +203,7 @@ class EventIntake:
         try:
             finished = push_packet(self._stream, packet, self._node.get_clock().now().nanoseconds)
         except EventError as error:
-            self._node.diagnostics.reject(self.topic, error)
+            self._node.diagnostics.reject('events', error)
             return
         # What was discarded here is missing for the decoder as if it had been lost on its way.
         missing = self._stream.counts.lost_packets - lost

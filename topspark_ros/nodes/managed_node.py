@@ -1,9 +1,9 @@
 """What all our lifecycle nodes share: checked parameters, transitions that say why they failed,
 autostart and diagnostics.
 
-A node overrides `configure`, `activate` and `report`. What these two make is undone by the base: in
-reverse order, when the node is deactivated or cleaned up, when it ends, and when the transition
-fails half-way. So every transition undoes exactly what it did.
+A node overrides `configure`, `activate` and `report`. What the first two make is undone by the
+base: in reverse order, when the node is deactivated or cleaned up, when it ends, and when the
+transition fails half-way. So every transition undoes exactly what it did.
 
 An error that is raised on purpose makes a transition fail with one clear line. Any other is logged
 with its traceback (rclpy alone would swallow it).
@@ -18,6 +18,7 @@ from typing import Any, Callable, ClassVar, TypeVar
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
+from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import (
     LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn,
@@ -97,6 +98,10 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Health while active: level, message, values."""
         return diagnostics.OK, 'active', {}
 
+    def concern(self) -> str:
+        """What is wrong while it is not active; empty: nothing."""
+        return ''
+
     def parameters_changed(self, parameters: ManagedParameters) -> None:
         """There are new, already checked parameters, in whatever state the node is."""
 
@@ -148,14 +153,21 @@ class ManagedNode(LifecycleNodeMixin, Node):
                 self.get_logger().debug(f'made: {type(entity).__name__} {name}'.rstrip())
         return entity
 
+    # rclpy would tell of what does not match by names before they were remapped, and not of polled
+    # subscriptions; the diagnostics tell of all.
+
     def create_publisher(self, *args, **kwargs):
+        kwargs.setdefault('event_callbacks', PublisherEventCallbacks(use_default_callbacks=False))
         return self._made(super().create_publisher(*args, **kwargs), self.destroy_publisher)
 
     def create_lifecycle_publisher(self, *args, **kwargs):
+        kwargs.setdefault('event_callbacks', PublisherEventCallbacks(use_default_callbacks=False))
         return self._made(super().create_lifecycle_publisher(*args, **kwargs),
                           self.destroy_lifecycle_publisher)
 
     def create_subscription(self, msg_type, topic, callback, *args, **kwargs):
+        kwargs.setdefault('event_callbacks',
+                          SubscriptionEventCallbacks(use_default_callbacks=False))
         return self._made(super().create_subscription(msg_type, topic, self._guarded(callback),
                                                       *args, **kwargs), self.destroy_subscription)
 
@@ -287,6 +299,6 @@ class ManagedNode(LifecycleNodeMixin, Node):
     def _report(self) -> diagnostics.Report:
         if self.state == 'active':
             return self.report()
-        if self._last_fault:
-            return diagnostics.ERROR, self._last_fault, {'state': self.state}
+        if fault := self._last_fault or self.concern():
+            return diagnostics.ERROR, fault, {'state': self.state}
         return diagnostics.OK, self.state, {'state': self.state}

@@ -30,14 +30,14 @@ class _Unscheduled(CallbackGroup):
 class PolledSubscription(Generic[Message]):
     """What came on a topic, as much of it as the queue of `profile` holds.
 
-    topic: its full name.
+    topic: its name, resolved.
     """
 
     def __init__(self, node: Node, message_type: type[Message], topic: str, profile: QoSProfile):
         self._type, self._depth = message_type, profile.depth
         self._subscription = node.create_subscription(
             message_type, topic, lambda message: None, profile, callback_group=_Unscheduled())
-        self.topic = self._subscription.topic
+        self.topic = self._subscription.topic_name
 
     def take(self) -> Iterator[Message]:
         """The messages that have come since, oldest first: no more than the queue holds, so that

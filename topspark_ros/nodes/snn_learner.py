@@ -2,12 +2,12 @@
 network, and learns it online."""
 from __future__ import annotations
 
-import os
+import math
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.parameter import Parameter
@@ -15,8 +15,8 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros import msg
-from topspark_ros.engine import (CheckpointError, EngineError, create_network, load_checkpoint,
-                                 save_checkpoint, told_of_compilation, warm_up)
+from topspark_ros.engine import (Checkpoint, CheckpointError, EngineError, create_network,
+                                 told_of_compilation, warm_up)
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.meters import MeterSettings
 from topspark_ros.methodology.profile import ProfileError, load_profile
@@ -24,15 +24,20 @@ from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.intake import EventIntake, Frame, ImageIntake, Intake
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.metering import Metering
+from topspark_ros.nodes.recent import Recent
+from topspark_ros.nodes.weights import WeightsFile
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import label_from, status_fields
-from topspark_ros.perception.online import Margins, OnlineLearner
+from topspark_ros.perception.online import Margins, OnlineLearner, Totals
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
 from topspark_ros.streams import events
 from topspark_ros.streams.images import warm_up_decoding
 
-IDLE_S = 0.5   # the worker looks up at least this often
+# The worker looks up at least this often, and at most: how soon a clock that is simulated reaches a
+# time is unknown, and it may stand still.
+IDLE_S, LEAST_WAIT_S = 0.5, 0.01
+SILENT_S = 2.0     # node time without a frame after which one is missed; of half the frames, 4 s
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class SnnLearner(ManagedNode):
     def __init__(self, **node_options):
         super().__init__('snn_learner', **node_options)
         self._learner: OnlineLearner | None = None
+        self._weights: WeightsFile | None = None
 
     # Lifecycle -----------------------------------------------------------------------------
 
@@ -92,14 +98,10 @@ class SnnLearner(ManagedNode):
             if p.input == 'events':
                 self._event_settings = p.event_settings()
             margins = self._read_profile(p.profile_file)
-            network, class_names = create_network(self._config), ()
-            if p.checkpoint_file and Path(p.checkpoint_file).exists():
-                network, class_names = load_checkpoint(p.checkpoint_file, self._config)
-                self.get_logger().info(
-                    f'resumed from {p.checkpoint_file}: {network.recruited_neurons} neurons, '
-                    f'{len(class_names)} classes')
-        except (EngineError, ParameterError, ProfileError) as error:
+        except (EngineError, ParameterError) as error:
             raise NodeFault(str(error)) from None
+        weights = WeightsFile(p.checkpoint_file, self._config)
+        network, class_names = self._resume(weights)
         began_s = time.perf_counter()
         with told_of_compilation(self.get_logger().info):
             warm_up(network)
@@ -112,8 +114,7 @@ class SnnLearner(ManagedNode):
                                 ENERGY_TABLES[p.energy_model])
         self._steering = Steering(learner, p, margins)
         self.undo_with(self._forget)
-        self._learner = learner
-        self._saved_s: float | None = None
+        self._learner, self._weights = learner, weights
 
         self._classification = self.create_lifecycle_publisher(
             msg.Classification, 'classification', qos.RESULT)
@@ -130,15 +131,29 @@ class SnnLearner(ManagedNode):
                                 callback_group=self._storage)
         self.create_service(SetBool, '~/set_learning', self._on_set_learning)
 
+    def _resume(self, weights: WeightsFile) -> Checkpoint:
+        try:
+            checkpoint = weights.resume(self.parameters.learning)
+        except CheckpointError as error:
+            raise NodeFault(f'checkpoint_file: {error}') from None
+        self.get_logger().info(
+            f'weights: {weights.path}, {checkpoint.network.recruited_neurons} neurons and '
+            f'{len(checkpoint.class_names)} classes so far' if weights.path
+            else 'weights: checkpoint_file is empty, so nothing is kept over the end')
+        return checkpoint
+
     def _forget(self) -> None:
-        self._learner = None
+        self._learner = self._weights = None
 
     def _read_profile(self, path: str) -> dict[int, Margins]:
         """The margins at each T of the profile; warns where it was measured for another network
         than this one."""
         if not path:
             return {}
-        profile = load_profile(path)
+        try:
+            profile = load_profile(path)
+        except ProfileError as error:
+            raise NodeFault(f'profile_file: {error}') from None
         for mismatch in profile_mismatches(profile, self._config):
             self.get_logger().warning(f'{path}: {mismatch}')
         return profile_margins(profile)
@@ -146,11 +161,12 @@ class SnnLearner(ManagedNode):
     def activate(self) -> None:
         p = self.parameters
         self._failures = diagnostics.Tally()
-        self._last_frame_s: float | None = None
+        self._recent = Recent(diagnostics.RECENT_S)
+        self._last_frame_s = math.nan     # node time
         self._learner.reset_counts()
         self._activated_s = self.now_s()
         if p.checkpoint_file:
-            self.undo_with(self._save)     # when nothing is learned any more
+            self.undo_with(self._save_changes)     # when nothing is learned any more
         self._metering = Metering(
             self, p.meter, MeterSettings(p.core_power, p.base_power, p.meter_channel,
                                          p.discharge_is_positive),
@@ -162,7 +178,7 @@ class SnnLearner(ManagedNode):
                                  qos.STATE)
         self.create_timer(p.status_period, self._publish_status)
         if p.checkpoint_file:
-            self.create_timer(p.checkpoint_period, self._save, self._storage)
+            self.create_timer(p.checkpoint_period, self._save_changes, self._storage)
 
     def _start_worker(self) -> None:
         self._stopping = threading.Event()
@@ -213,11 +229,11 @@ class SnnLearner(ManagedNode):
     def _work(self) -> None:
         while not self._stopping.is_set():
             due_s = self._learner.next_due_s()
-            now_s = time.monotonic()
             try:
-                frame = self._intake.take(IDLE_S if due_s is None
-                                          else min(max(due_s - now_s, 0.0), IDLE_S))
-                self._learner.learn_due(time.monotonic())
+                frame = self._intake.take(
+                    IDLE_S if due_s is None
+                    else min(max(due_s - self.now_s(), LEAST_WAIT_S), IDLE_S))
+                self._learner.learn_due(self.now_s())
                 if frame is not None:
                     self._classify(frame)
             except Exception:
@@ -227,7 +243,7 @@ class SnnLearner(ManagedNode):
 
     def _classify(self, frame: Frame) -> None:
         result = self._learner.classify(conversions.stamp_ns(frame.header.stamp), frame.sample,
-                                        time.monotonic(), frame.begin_ns, frame.end_ns)
+                                        self.now_s(), frame.begin_ns, frame.end_ns)
         latency_s = time.monotonic() - frame.received_s
         self._classification.publish(
             conversions.classification_message(result, frame.header, frame.begin_ns, frame.end_ns,
@@ -238,14 +254,14 @@ class SnnLearner(ManagedNode):
             self.get_logger().debug(
                 f'frame {stamp.sec}.{stamp.nanosec:09d}: {result.class_name!r}, T '
                 f'{result.timesteps}, latency {latency_s:.6f} s')
-        self._last_frame_s = frame.received_s
+        self._last_frame_s = self.now_s()
         if self._debug_image is not None and self._debug_image.get_subscription_count():
             self._debug_image.publish(conversions.rgb_image(frame.sample.picture(), frame.header))
 
     # Output --------------------------------------------------------------------------------
 
     def _publish_status(self) -> None:
-        status, measured = self._learner.status(time.monotonic()), self._metering.read()
+        status, measured = self._learner.status(self.now_s()), self._metering.read()
         self._status.publish(conversions.status_message(status_fields(
             status, active_s=max(0.0, self.now_s() - self._activated_s),
             received=self._intake.received, dropped=self._intake.dropped,
@@ -254,36 +270,30 @@ class SnnLearner(ManagedNode):
             meter=self._metering.name), self.get_clock().now().to_msg()))
 
     def report(self) -> diagnostics.Report:
-        now_s = time.monotonic()
-        status = self._learner.status(now_s)
-        age_s = now_s - self._last_frame_s if self._last_frame_s is not None else float('nan')
-        share = status.timesteps.frame_share
-        level, message = diagnostics.OK, 'learning' if status.timesteps.learning else 'inferring'
-        if share == 0.0:
-            message = 'paused'
-        fault = self._intake.fault()
-        if self._failures.recent:
-            level, message = diagnostics.ERROR, 'frames fail inside the node, see its log'
-        elif share > 0.0 and not age_s * share < 2.0:      # of half the frames: 4 s
-            publishers = self.count_publishers(self._intake.topic)
-            level = diagnostics.WARN
-            message = (f'no frame on {self._intake.topic} (publishers: {publishers}, '
-                       f'received: {self._intake.received})')
-            message += f'; {fault}' if fault else ''
-        elif fault:
-            level, message = diagnostics.WARN, fault
-        elif self._metering.fault:
-            level, message = diagnostics.WARN, self._metering.fault
+        status = self._learner.status(self.now_s())
+        totals, share = status.totals, status.timesteps.frame_share
+        errors = [concern for concern, holds in (
+            ('frames fail inside the node, see its log', self._failures.recent),
+            (self.concern(), self.concern())) if holds]
+        warnings = list(filter(None, (
+            self._missed(share), self._intake.fault(), self._metering.fault,
+            *self._recent_concerns(totals))))
+        level = (diagnostics.ERROR if errors else
+                 diagnostics.WARN if warnings else diagnostics.OK)
+        message = '; '.join(errors + warnings) or (
+            'paused' if share == 0.0 else
+            'learning' if status.timesteps.learning else 'inferring')
         return level, message, {
             'state': self.state, 'training T': status.timesteps.training,
             'inference T': status.timesteps.inference, 'decision': status.timesteps.sequence,
             'frame share': share, 'frame rate [Hz]': status.activity.frame_rate_hz,
-            'frame age [s]': age_s,
-            'frames received': self._intake.received, 'frames classified': status.totals.classified,
+            'frame age [s]': self._frame_age_s,
+            'frames received': self._intake.received, 'frames classified': totals.classified,
+            'frames empty': totals.empty,
             'frames dropped': self._intake.dropped,
             'frames rejected': self._intake.rejected, 'frames skipped': self._intake.skipped,
-            'frames failed': self._failures.total, 'frames learned': status.totals.learned,
-            'labels unmatched': status.totals.labels_unmatched,
+            'frames failed': self._failures.total, 'frames learned': totals.learned,
+            'labels unmatched': totals.labels_unmatched, 'labels late': totals.labels_late,
             'latency p50 [s]': status.activity.latency_p50_s,
             'latency p95 [s]': status.activity.latency_p95_s,
             'power, estimated [W]': status.activity.power_w,
@@ -291,42 +301,65 @@ class SnnLearner(ManagedNode):
             'meter': self._metering.name or 'estimated',
             'accuracy, prequential': status.accuracy,
             'neurons in use': status.recruited_neurons,
-            'last checkpoint age [s]': (float('nan') if self._saved_s is None
-                                        else now_s - self._saved_s)} | self._intake.values()
+            'last checkpoint age [s]': self._weights.age_s} | self._intake.values()
+
+    def concern(self) -> str:
+        fault = self._weights.fault if self._weights is not None else ''
+        return f'weights are not saved: {fault}' if fault else ''
+
+    @property
+    def _frame_age_s(self) -> float:
+        """Node time since the last frame, s; NaN: none has come, or the clock was set back."""
+        age_s = self.now_s() - self._last_frame_s
+        return age_s if age_s >= 0.0 else math.nan
+
+    def _missed(self, share: float) -> str:
+        """Whether frames should have come, of which this share is taken."""
+        if share == 0.0 or self._frame_age_s * share < SILENT_S:
+            return ''
+        topic = self._intake.topic
+        return (f'no frame on {topic} (publishers: {self.count_publishers(topic)}, received: '
+                f'{self._intake.received})')
+
+    def _recent_concerns(self, totals: Totals) -> Iterator[str]:
+        classified, empty, labels, unmatched, late = self._recent.rise(
+            totals.classified, totals.empty, totals.labels, totals.labels_unmatched,
+            totals.labels_late)
+        if empty > classified / 2:
+            yield f'nothing stands out in {empty} of the last {classified} frames: not learned'
+        if late:
+            yield (f'{late} labels came when their frames had been learned without them: '
+                   f'label_wait is {self.parameters.label_wait:g} s')
+        if unmatched > labels / 2:
+            yield f'{unmatched} labels named no frame'
 
     # Weights -------------------------------------------------------------------------------
 
-    def _save(self) -> str:
-        """Write the checkpoint; returns what is wrong, empty if nothing."""
-        try:
-            path = self._checkpoint_path()
-            os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-            save_checkpoint(path, *self._learner.snapshot())
-        except (CheckpointError, OSError) as error:
-            self.get_logger().error(str(error), throttle_duration_sec=5.0)
-            return str(error)
-        self._saved_s = time.monotonic()
-        return ''
+    def _save_changes(self) -> None:
+        if self._weights.is_behind(self._learner):
+            self._save()
 
-    def _checkpoint_path(self) -> str:
-        path = self.parameters.checkpoint_file
-        if not path:
-            raise CheckpointError('checkpoint_file: empty; accepted: a path to write to')
-        return path
+    def _save(self) -> str:
+        """Returns what is wrong, empty if nothing."""
+        try:
+            self._weights.save(self._learner)
+        except CheckpointError as error:
+            self.get_logger().error(f'weights are not saved: {error}', throttle_duration_sec=5.0)
+            return str(error)
+        return ''
 
     def _on_save(self, request, response: Trigger.Response) -> Trigger.Response:
         error = self._save()
-        response.success, response.message = not error, error or self.parameters.checkpoint_file
+        response.success, response.message = not error, error or self._weights.path
         return response
 
     def _on_load(self, request, response: Trigger.Response) -> Trigger.Response:
         try:
-            network, class_names = load_checkpoint(self._checkpoint_path(), self._config)
+            self._weights.restore(self._learner)
         except CheckpointError as error:
             response.message = str(error)
             return response
-        self._learner.replace_network(network, class_names)
-        response.success, response.message = True, self.parameters.checkpoint_file
+        response.success, response.message = True, self._weights.path
         return response
 
     def _on_reset(self, request, response: Trigger.Response) -> Trigger.Response:

@@ -11,9 +11,9 @@ from sensor_msgs.msg import BatteryState
 from topspark_ros import msg
 from topspark_ros.methodology.battery import BatteryError
 from topspark_ros.methodology.battery import BatteryState as Battery
-from topspark_ros.methodology.profile import load_profile
+from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
-from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters
+from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.messages import MessageError
@@ -57,7 +57,10 @@ class TimestepController(ManagedNode):
     def configure(self) -> None:
         path = (self.parameters.profile_file or
                 f'{get_package_share_directory("topspark_ros")}/config/profile_digits.yaml')
-        self._profile = load_profile(path)
+        try:
+            self._profile = load_profile(path)
+        except ProfileError as error:
+            raise NodeFault(f'profile_file: {error}') from None
         self.parameters.control_settings()     # refused here, not when it is activated
         self._decisions = self.create_lifecycle_publisher(
             msg.TimestepDecision, 'timestep_decision', qos.STATE)

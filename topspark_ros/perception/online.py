@@ -146,6 +146,7 @@ class OnlineLearner:
         self._label_for_next: str | None = None
         self._newest_ns = 0       # stamp of the newest frame
         self._hits: deque[bool] = deque(maxlen=settings.accuracy_window)
+        self._changes = 0         # of the weights
         self._lock = threading.RLock()
         self.reset_counts()
 
@@ -174,6 +175,11 @@ class OnlineLearner:
             self._counts = Counter()
             self._labels.unmatched = 0
 
+    @property
+    def changes(self) -> int:
+        """Times that the weights changed since the learner was made."""
+        return self._changes
+
     def snapshot(self) -> tuple[Network, tuple[str, ...]]:
         """A copy of the network and its class names, to be saved while learning goes on."""
         with self._lock:
@@ -183,6 +189,7 @@ class OnlineLearner:
         """Go on with other weights (loaded or reset); counts and settings stay."""
         with self._lock:
             self._network, self._class_names = network, _names(network, class_names)
+            self._changes += 1
             self._waiting.clear()
             self._unlabelled.clear()
             self._labels.clear()
@@ -338,6 +345,7 @@ class OnlineLearner:
         response = self._network.learn(_presented(sample, timesteps), timesteps, label,
                                        self._margins.training)
         self._counts['learned'] += 1
+        self._changes += 1
         self._activity.learning(now_s, response.counts, self._spend(response.counts))
 
     def _class_index(self, name: str) -> int:

@@ -84,9 +84,6 @@ class StreamCounts(NamedTuple):
     discarded: int = 0
     restarts: int = 0
 
-    def since(self, earlier: StreamCounts) -> StreamCounts:
-        return StreamCounts(*(now - before for now, before in zip(self, earlier)))
-
     def faults(self) -> tuple[str, ...]:
         """What is wrong with the packets, one line each; none for a camera that is in order.
 

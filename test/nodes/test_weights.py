@@ -1,0 +1,106 @@
+"""The file of the weights: where it is, and what becomes of one that cannot be written."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rig import Camera, Rig, image, msg
+
+from lifecycle_msgs.msg import Transition
+from std_srvs.srv import SetBool, Trigger
+
+from topspark_ros.engine import NetworkConfig, create_network, load_checkpoint, save_checkpoint
+
+LEARNER = 'snn_learner'
+FAST = dict(status_period=0.05, queue_depth=20, training_timesteps=16, inference_timesteps=16)
+
+
+def teach(rig: Rig) -> None:
+    camera = Camera(rig)
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    camera.teach(10)
+    statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
+    rig.wait_for(lambda: statuses and statuses[-1].frames_learned >= 10)
+
+
+@pytest.mark.parametrize('path, complaint', [
+    ('', 'is a folder, accepted is a file'), ('file/w.topspark', 'file is no folder'),
+    ('/proc/none/w.topspark', 'cannot be written: '),
+    ('$NO_SUCH_FOLDER/w.topspark', '$NO_SUCH_FOLDER is not known here')])
+def test_a_path_that_cannot_be_written_is_refused_before_anything_is_learned(
+        rig, tmp_path, path, complaint):
+    (tmp_path / 'file').touch()
+    process = rig.start(LEARNER, checkpoint_file=f'{tmp_path / path}')
+    rig.wait_for(lambda: complaint in process.log)
+    (line,) = (line for line in process.log.splitlines() if complaint in line)
+    assert 'checkpoint_file: ' in line and 'Traceback' not in process.log
+    if '$' in path:      # as any parameter that makes no sense
+        assert process.wait() != 0
+        return
+    assert rig.state(LEARNER) == 'unconfigured'
+    rig.wait_for(lambda: 'configure: checkpoint_file: ' in rig.concern(LEARNER))
+
+
+def test_weights_go_where_the_log_says(rig, tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', os.environ.get('XDG_CACHE_HOME')
+                       or str(Path.home() / '.cache'))     # kernels stay compiled
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.setenv('ROBOT', 'left')
+    process = rig.start(LEARNER, **FAST, checkpoint_file='~/$ROBOT/w.topspark')
+    rig.wait_until_active(LEARNER)
+    path = tmp_path / 'left' / 'w.topspark'
+    assert f'weights: {path}, 0 neurons' in process.log and not path.exists()
+    teach(rig)
+    process.stop()
+    assert load_checkpoint(path).network.recruited_neurons > 0
+    assert not Path('~').exists()
+
+
+def test_a_save_that_fails_is_an_error_until_one_succeeds_and_the_last_good_file_stays(
+        rig, tmp_path):
+    folder = tmp_path / 'weights'
+    path = folder / 'w.topspark'
+    process = rig.start(LEARNER, **FAST, checkpoint_file=str(path), checkpoint_period=1.0)
+    rig.wait_until_active(LEARNER)
+    teach(rig)
+    rig.wait_for(path.exists)
+    saved = path.read_bytes()
+
+    folder.rename(tmp_path / 'moved')
+    folder.touch()
+    teach(rig)
+    rig.wait_for(lambda: rig.concern(LEARNER).startswith(f'weights are not saved: {path}'))
+    answer = rig.call(Trigger, f'{LEARNER}/save_weights')
+    assert not answer.success and str(path) in answer.message
+    assert rig.transit(LEARNER, Transition.TRANSITION_DEACTIVATE)
+    # Nobody may think that it is safe to switch off now.
+    rig.wait_for(lambda: rig.health(LEARNER, 'state') == 'inactive'
+                 and rig.concern(LEARNER).startswith('weights are not saved: '))
+    assert (tmp_path / 'moved' / 'w.topspark').read_bytes() == saved
+
+    folder.unlink()
+    assert rig.call(Trigger, f'{LEARNER}/save_weights').success
+    rig.wait_for(lambda: rig.concern(LEARNER) == 'inactive')
+    assert path.read_bytes() != saved and load_checkpoint(path)
+    assert process.running and 'Traceback' not in process.log
+
+
+def test_what_did_not_change_is_not_written(rig, tmp_path):
+    path = tmp_path / 'w.topspark'
+    save_checkpoint(path, create_network(NetworkConfig(neurons=400)), ())
+    before = path.stat()
+    rig.start(LEARNER, **FAST, checkpoint_file=str(path), learning=False)
+    rig.wait_until_active(LEARNER)
+    camera = Camera(rig)
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    assert not camera.show(image(camera.next_digit()[0])).learning
+    assert rig.transit(LEARNER, Transition.TRANSITION_DEACTIVATE)
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    # Switched on, it learns, and what it learned is kept.
+    assert rig.call(SetBool, f'{LEARNER}/set_learning', SetBool.Request(data=True)).success
+    assert rig.transit(LEARNER, Transition.TRANSITION_ACTIVATE)
+    teach(rig)
+    assert rig.transit(LEARNER, Transition.TRANSITION_DEACTIVATE)
+    assert load_checkpoint(path).network.recruited_neurons > 0

@@ -1,0 +1,72 @@
+"""The file that a learner's weights are resumed from and saved to."""
+from __future__ import annotations
+
+import math
+import os
+import time
+
+from topspark_ros.engine import (Checkpoint, CheckpointError, NetworkConfig, check_writable,
+                                 create_network, load_checkpoint, save_checkpoint)
+from topspark_ros.perception.online import OnlineLearner
+
+
+class WeightsFile:
+    """A checkpoint at one place, of a network of one configuration.
+
+    path: made absolute here; empty: there is no file, and nothing is saved.
+
+    fault: why the weights could not be saved the last time; empty: they could.
+    """
+
+    def __init__(self, path: str, config: NetworkConfig):
+        self.path = os.path.abspath(path) if path else ''
+        self.fault = ''
+        self._config = config
+        self._saved_changes = 0      # of the learner, that the file has
+        self._saved_s = math.nan     # monotonic
+
+    @property
+    def age_s(self) -> float:
+        """Time since they were saved, s; NaN: they were not."""
+        return time.monotonic() - self._saved_s
+
+    def resume(self, learning: bool) -> Checkpoint:
+        """What is in the file, or an untrained network where there is none.
+
+        learning: the file has to be writable, and is tried. Raises CheckpointError if it is not,
+            and for a file that is refused.
+        """
+        if self.path and learning:
+            check_writable(self.path)
+        if self.path and os.path.exists(self.path):
+            return self._load()
+        return Checkpoint(create_network(self._config), ())
+
+    def restore(self, learner: OnlineLearner) -> None:
+        """Raises CheckpointError for a file that is refused; the learner's weights stay then."""
+        learner.replace_network(*self._load())
+        self._saved_changes = learner.changes
+
+    def save(self, learner: OnlineLearner) -> None:
+        """Raises CheckpointError if it cannot be written; what was there is untouched then."""
+        changes = learner.changes
+        try:
+            check_writable(self._required_path())     # makes a folder that was removed meanwhile
+            save_checkpoint(self.path, *learner.snapshot())
+        except CheckpointError as error:
+            self.fault = str(error)
+            raise
+        self.fault = ''
+        self._saved_changes, self._saved_s = changes, time.monotonic()
+
+    def is_behind(self, learner: OnlineLearner) -> bool:
+        """Whether the learner has changed since it was resumed or saved."""
+        return bool(self.path) and learner.changes != self._saved_changes
+
+    def _load(self) -> Checkpoint:
+        return load_checkpoint(self._required_path(), self._config)
+
+    def _required_path(self) -> str:
+        if not self.path:
+            raise CheckpointError('checkpoint_file: empty; accepted: a path to write to')
+        return self.path
