@@ -48,7 +48,7 @@ class Process:
     """One executable of the package."""
 
     def __init__(self, executable: str, namespace: str, folder: Path, parameters: dict,
-                 killed: Callable[[str], None]):
+                 remappings: dict[str, str], killed: Callable[[str], None]):
         self.name = executable
         self._killed = killed
         stem = f'{executable}_{time.monotonic_ns()}'
@@ -59,11 +59,17 @@ class Process:
         with open(self._log, 'wb') as log:
             self._process = subprocess.Popen(
                 [program, '--ros-args', '-r', f'__ns:={namespace}',
+                 *(word for name, other in remappings.items()
+                   for word in ('-r', f'{name}:={other}')),
                  '--params-file', configuration], stdout=log, stderr=subprocess.STDOUT)
 
     @property
     def log(self) -> str:
         return self._log.read_text(errors='replace')
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def running(self) -> bool:
@@ -127,9 +133,11 @@ class Rig:
             self._executor.shutdown()
             self.node.destroy_node()
 
-    def start(self, executable: str, **parameters) -> Process:
+    def start(self, executable: str, remappings: dict[str, str] | None = None,
+              **parameters) -> Process:
         self._heard.clear()
-        process = Process(executable, self.namespace, self.folder, parameters, self._forget)
+        process = Process(executable, self.namespace, self.folder, parameters, remappings or {},
+                          self._forget)
         self._processes.append(process)
         return process
 

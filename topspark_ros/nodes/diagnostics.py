@@ -14,6 +14,7 @@ from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 
 from topspark_ros.nodes.clock import ClockWatch
+from topspark_ros.nodes.matching import mismatches
 
 PERIOD_S = 1.0
 REJECT_LOG_PERIOD_S = 5.0
@@ -61,7 +62,7 @@ class _Complaint(Tally):
 
 class Diagnostics:
     """Publishes `report()`, a (level, message, values) triple, with what concerns every node: the
-    refused input and the clock. The worst comes first."""
+    refused input, topics that do not match, and the clock. The worst comes first."""
 
     def __init__(self, node: Node, report: Callable[[], Report]):
         self._node = node
@@ -69,6 +70,7 @@ class Diagnostics:
         self._rejected: dict[str, Tally] = {}
         self._complaints: dict[tuple[str, str], _Complaint] = {}    # of a topic and a field
         self._clock = ClockWatch(node)
+        self._mismatches: list[str] = []     # logged
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Not of the node's clock: that it does not run is to be told as well.
         self._timer = node.create_timer(PERIOD_S, self.publish,
@@ -112,7 +114,8 @@ class Diagnostics:
             ((level, message), level != OK),
             ((ERROR, self._clock.missing), self._clock.missing),
             ((WARN, self._clock.paused), self._clock.paused),
-            ((WARN, 'some input was refused'), any(tally.recent for _, tally in rejected))
+            ((WARN, 'some input was refused'), any(tally.recent for _, tally in rejected)),
+            *(((WARN, line), True) for line in self._find_mismatches()),
         ) if holds]
         if concerns:
             level = max(level for level, _ in concerns)
@@ -122,6 +125,14 @@ class Diagnostics:
         return DiagnosticStatus(
             level=level, name=name, message=message, hardware_id='topspark',
             values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()])
+
+    def _find_mismatches(self) -> list[str]:
+        before, self._mismatches = self._mismatches, list(mismatches(self._node))
+        for line in self._mismatches:
+            if line not in before:
+                self._node.get_logger().warning(line)
+        return self._mismatches
+
 
 def _text(value: object) -> str:
     return f'{value:.6g}' if isinstance(value, float) else str(value)

@@ -70,7 +70,7 @@ class Metering:
         measured = self._readings.summary(now_s)
         self.fault = ''
         if self._battery is not None and math.isnan(measured.power_w):
-            topic = self._battery.topic
+            topic = self._battery.topic_name
             self.fault = self._refused or (f'meter battery: no state on {topic} (publishers: '
                                            f'{self._node.count_publishers(topic)})')
         return measured
