@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import array
-import time
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,8 @@ from topspark_ros.streams.events import EventCamera, EventError, Evt3Encoder
 from topspark_ros.streams.events.simulation import (MAX_INTERVAL_NS, MAX_NOISE_RATE_HZ,
                                                     MAX_REFRACTORY_S, MIN_CONTRAST_THRESHOLD)
 from topspark_ros.streams.images import ImageError
+
+SILENT_S = 2.0     # node time without a frame after which one is missed
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ class EventSimulator(ManagedNode):
         self._size: tuple[int, int] | None = None
         self._last_ns = 0
         self._frames = self._events = self._restarts = 0
-        self._reported = time.monotonic(), 0, 0
+        self._heard_s = math.nan
+        self._reported = self.now_s(), 0, 0
         self._image = self.create_subscription(Image, 'image', self._on_image, qos.sensor(10))
 
     def _on_image(self, message: Image) -> None:
@@ -80,13 +83,14 @@ class EventSimulator(ManagedNode):
         try:
             events = self._observe(conversions.gray_image(message, self._last_ns), t_ns)
         except (ImageError, EventError) as error:
-            self.diagnostics.reject(self._image.topic, error)
+            self.diagnostics.reject('image', error)
             return
         self._publisher.publish(EventPacket(
             header=header, height=message.height, width=message.width, seq=self._seq,
             encoding='evt3', events=array.array('B', self._encoder.encode(events))))
         self._seq += 1
         self._last_ns = t_ns
+        self._heard_s = self.now_s()
         self._frames += 1
         self._events += len(events)
         if self.debugging:
@@ -118,15 +122,17 @@ class EventSimulator(ManagedNode):
         self._seq = 0     # as of a driver that has started again: decoders begin anew
 
     def report(self) -> diagnostics.Report:
+        now_s = self.now_s()
         (then_s, frames, events), self._reported = self._reported, (
-            time.monotonic(), self._frames, self._events)
-        passed_s = self._reported[0] - then_s
+            now_s, self._frames, self._events)
+        passed_s = now_s - then_s
+        per_s = 1.0 / passed_s if passed_s > 0.0 else math.nan     # NaN: the clock was set back
         level, message = diagnostics.OK, 'observing'
-        if self._frames == frames:
+        if not 0.0 <= now_s - self._heard_s < SILENT_S:
             level = diagnostics.WARN
-            message = (f'no frame on {self._image.topic} (publishers: '
-                       f'{self.count_publishers(self._image.topic)})')
+            topic = self._image.topic_name
+            message = f'no frame on {topic} (publishers: {self.count_publishers(topic)})'
         return level, message, {
-            'frames': self._frames, 'frame rate [Hz]': (self._frames - frames) / passed_s,
-            'events': self._events, 'event rate [Hz]': (self._events - events) / passed_s,
+            'frames': self._frames, 'frame rate [Hz]': (self._frames - frames) * per_s,
+            'events': self._events, 'event rate [Hz]': (self._events - events) * per_s,
             'frames rejected': self.diagnostics.rejected, 'restarts': self._restarts}

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import dataclass
 
 from geometry_msgs.msg import PoseStamped, Twist
@@ -35,8 +34,7 @@ class PatrolParameters(ManagedParameters):
         0.5, 'Share of the frames that show exactly one panel whose label is published.',
         low=0.0, high=1.0)
     pose_timeout: float = parameter(
-        1.0, 'Wall-clock time without a pose after which the robot is stopped.', unit='s',
-        low=0.1, high=60.0)
+        1.0, 'Time without a pose after which the robot is stopped.', unit='s', low=0.1, high=60.0)
 
 
 class Patrol(ManagedNode):
@@ -81,7 +79,7 @@ class Patrol(ManagedNode):
         self.undo_with(self.publish_last, self._velocity, Twist())
         self.create_subscription(PoseStamped, 'pose', self._on_pose, qos.sensor(1))
         self.create_subscription(CameraInfo, 'camera_info', self._on_frame, qos.sensor(10))
-        # Not of the node's clock: simulated time may stop while the robot does not.
+        # Not of the node's clock, which may stand still just then.
         self.create_timer(WATCH_PERIOD_S, self._watch,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -92,7 +90,7 @@ class Patrol(ManagedNode):
             return
         self._pose = pose
         self._pose_ns = stamp_ns(message.header.stamp)
-        self._heard_s = time.monotonic()
+        self._heard_s = self.now_s()
         velocity = Twist()
         forward, turn = self._circuit.drive(self._pose, self.parameters.speed)
         if not self._finished:
@@ -119,7 +117,7 @@ class Patrol(ManagedNode):
 
     @property
     def _silent(self) -> bool:
-        return time.monotonic() - self._heard_s > self.parameters.pose_timeout
+        return not 0.0 <= self.now_s() - self._heard_s <= self.parameters.pose_timeout
 
     @property
     def _finished(self) -> bool:
@@ -129,7 +127,9 @@ class Patrol(ManagedNode):
         values = {'laps': self._circuit.laps, 'off the path [m]': self._circuit.off_m,
                   'frames of one panel': self._shown, 'labels published': self._labels}
         if self._silent:
-            return diagnostics.WARN, 'stopped: no pose comes', values
+            topic = self.resolve_topic_name('pose')
+            return (diagnostics.WARN, f'stopped: no pose on {topic} (publishers: '
+                    f'{self.count_publishers(topic)})', values)
         return diagnostics.OK, 'finished' if self._finished else 'driving', values
 
 
