@@ -264,7 +264,7 @@ def test_bags_that_are_none(events, tmp_path):
     assert complaint(tmp_path / 'none').startswith(f"{start}{tmp_path / 'none'}: File ")
     broken = tmp_path / 'broken.mcap'
     bag = write_bag(tmp_path / 'bag', (TOPIC, [(0, 0, 0, bytes(1000))] * 9))
-    broken.write_bytes(next(bag.glob('*.mcap')).read_bytes()[:2000])
+    broken.write_bytes(next(bag.glob('*.mcap')).read_bytes()[:300])
     assert complaint(broken).startswith(f'{start}{broken}: ')
 
     store = get_typestore(Stores.ROS2_JAZZY)
@@ -297,3 +297,15 @@ def test_what_is_refused_is_one_line(events, tmp_path, arguments, message):
     bag = write_bag(tmp_path / 'bag', (TOPIC, [(0, 0, 0, mono((0, 1, 1, 1)))]))
     code, _, complaint = events(bag, *arguments)
     assert code == 2 and complaint == f'topspark events: {message.format(bag=bag)}\n'
+
+
+def test_of_a_damaged_recording_the_rest_is_shown_and_the_loss_told(events, tmp_path):
+    bag = write_bag(tmp_path / 'bag', (TOPIC, [
+        (seq * 10 * MS, seq, seq * 10 * MS, mono((0, 1, 1, 1), (5, 2, 2, 0))) for seq in range(100)]))
+    (bag / 'metadata.yaml').unlink()
+    (file,) = bag.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:len(whole) // 2])
+    code, printed, _ = events(bag)
+    assert code == 0 and 20 < int(table(printed)['packets'][0]) < 100
+    assert f'lost: {file.name}: damaged (cut off behind byte ' in printed

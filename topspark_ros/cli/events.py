@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
                          f'{LONGEST_WINDOW_S:g} s')
     check_output('--output', arguments.output, PICTURES)
     window_ns = max(1, round(arguments.window * 1e9))
-    topics = event_topics(arguments.bag, arguments.topic)
-    cameras, refused = [], Counter()
+    cameras, refused, lost = [], Counter(), Counter()
+    topics = event_topics(arguments.bag, arguments.topic, lost)
     console = Console(highlight=False)
     with Progress(TextColumn('{task.description}', markup=False), BarColumn(), MofNCompleteColumn(),
                   TimeRemainingColumn(), console=console, transient=True,
@@ -64,16 +64,18 @@ def run(arguments: argparse.Namespace) -> int:
         for topic, total in topics.items():
             packets = progress.add_task(topic, total=total)
             cameras += read_cameras(
-                arguments.bag, topic, total, window_ns, refused,
+                arguments.bag, topic, total, window_ns, refused, lost,
                 lambda count, task=packets: progress.update(task, completed=count))
-    if refused and not cameras:
-        raise UsageError(f'{arguments.bag}: {next(iter(refused))}')
+    if not cameras and (refused or lost):
+        raise UsageError(f'{arguments.bag}: {next(iter((*refused, *lost)))}')
     if not cameras:
         raise UsageError(f'{arguments.bag}: 0 packets in {", ".join(topics)}, accepted is 1 or '
                          'more')
     console.print(_table(arguments.bag.name, cameras))
     for line, packets in refused.items():
         print(f'{line} (packets refused: {packets:,})')
+    for line, times in lost.items():
+        print(f'lost: {line}' + (f' ({times} times)' if times > 1 else ''))
     for topic in sorted(topics.keys() - {camera.name for camera in cameras}):
         print(f'{topic}: no packets')
     with writing('--output', arguments.output, 'file'):
@@ -84,16 +86,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def read_cameras(path: Path, topic: str, packets: int, window_ns: int, refused: Counter[str],
-                 report: Callable[[int], object]) -> list[Camera]:
+                 lost: Counter[str], report: Callable[[int], object]) -> list[Camera]:
     """What the cameras on a topic have sent: one for each encoding and size, mostly one.
 
     packets: on the topic; windows for the picture begin at evenly spread ones.
     refused: takes what is wrong with packets of no camera that can be, and how many they are.
+    lost: as of `streams.event_bags.read_packets`.
     report: called with the number of packets so far, now and then.
     """
     cameras = {}
     places = [packets * i // SHOTS for i in range(SHOTS)]
-    for place, packet in enumerate(read_packets(path, topic)):
+    for place, packet in enumerate(read_packets(path, topic, lost)):
         kind = packet.encoding, packet.width, packet.height
         try:
             if kind not in cameras:

@@ -61,52 +61,62 @@ def is_event_bag(path: Path) -> bool:
         path.suffix in STORAGE_SUFFIXES and path.is_file())
 
 
-def event_topics(path: str | Path, topic: str | None = None) -> dict[str, int]:
+def event_topics(path: str | Path, topic: str | None = None,
+                 lost: Counter[str] | None = None) -> dict[str, int]:
     """The topics of a bag with event packets, and how many of them its index says that it holds.
 
-    path: as of `read_packets`.
+    path, lost: as of `read_packets`.
     topic: only this one; None: all.
 
     Raises BagError: no such bag, a broken one, or no such topic.
     """
-    with _whole_bag(path) as bag:
+    with _open(path, lost) as bag:
         packets = Counter()
         for each in _topics(bag, topic):
             packets[each.name] += each.messages
         return dict(packets)
 
 
-def read_packets(path: str | Path, topic: str | None = None) -> Iterator[EventPacket]:
+def read_packets(path: str | Path, topic: str | None = None,
+                 lost: Counter[str] | None = None) -> Iterator[EventPacket]:
     """The event packets of a bag, in recorded order.
 
     path: the bag's folder, or one storage file of it (.mcap or .db3).
     topic: None: the only one with event packets.
+    lost: takes what of the bag cannot be read, a line, and how often; None: that is an error.
 
     Raises BagError, when the first packet is asked for: no such bag, a broken one, no such
     topic, or several and none named; or when the last one was read: some were lost.
     """
-    with _whole_bag(path) as bag:
+    with _open(path, lost) as bag:
         topics = _topics(bag, topic)
         if len({each.name for each in topics}) > 1:
             raise _no_such_topic(bag, topic)
         for recorded in bag.messages(topics):
-            message = bag.deserialize(recorded)
+            try:
+                message = bag.deserialize(recorded)
+            except BagError as error:
+                if lost is None:
+                    raise
+                lost[f'{recorded.topic}: {error}'] += 1
+                continue
             yield EventPacket(message.encoding, message.width, message.height, message.seq,
                               message.time_base, message.events, recorded.recorded_ns)
 
 
 @contextmanager
-def _whole_bag(path: str | Path) -> Iterator[Bag]:
-    """An open bag; BagError, before or after it was read, if anything of it is lost."""
+def _open(path: str | Path, lost: Counter[str] | None) -> Iterator[Bag]:
+    """An open bag; what of it is lost, before or after it was read, is told, or BagError."""
+    def look(bag: Bag) -> None:
+        if lost is not None:
+            lost.update(dict.fromkeys(set(bag.lost) - lost.keys(), 1))
+        elif bag.lost:
+            raise BagError(f'{bag.path}: {bag.lost[0]}; accepted is a whole recording')
+
     with Bag(path, _typestore()) as bag:
-        _require_whole(bag)
+        look(bag)
         yield bag
-        _require_whole(bag)
-
-
-def _require_whole(bag: Bag) -> None:
-    if bag.lost:
-        raise BagError(f'{bag.path}: {bag.lost[0]}; accepted is a whole recording')
+        look(bag)
 
 
 def _topics(bag: Bag, topic: str | None) -> list[Topic]:
