@@ -131,7 +131,7 @@ class Mission:
         if not self._share.takes(self._setting[3]):
             self._skipped += 1
             return
-        stamp_ns = number + 1
+        stamp_ns = round((now_s + 1.0) * 1e9)      # 0 would be none
         label = str(camera.labels[number])
         if camera.labelled[number]:
             learner.add_label(stamp_ns, label)
