@@ -91,7 +91,11 @@ def read_yaml(path: str | os.PathLike, accepted: str,
     Raises FileError for what is no YAML, and for what would be much more than the file is: aliases,
     deep nesting, endless integers.
     """
-    text = read_text(path, most_bytes, accepted)
+    return parse_yaml(read_text(path, most_bytes, accepted), path, accepted)
+
+
+def parse_yaml(text: str, path: str | os.PathLike, accepted: str) -> Any:
+    """The same for a text that stands somewhere in the file at `path`."""
     with _no_nonsense(path, accepted):
         for _ in _checked_events(text):
             pass

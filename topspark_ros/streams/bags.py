@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import re
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -19,15 +20,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
+from rosbags.interfaces import Nodetype
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from topspark_ros.errors import TopsparkError
+from topspark_ros.files import FileError, read_yaml
 
 from .mcap_files import McapFile
 from .sqlite_files import SqliteFile
-from .storages import ZSTD_MAGIC, Channel, Storage, decompressed, zstd
+from .storages import (
+    MOST_METADATA, ZSTD_MAGIC, Channel, Storage, StorageError, decompressed, zstd,
+)
 
 STORAGE_SUFFIXES = ('.mcap', '.db3')
 QUIET_NS = 60_000_000_000    # without a message for longer, the clock has jumped, or it was quiet
@@ -35,6 +39,8 @@ BACK_NS = 1_000_000_000    # a topic's messages may be written in another order 
 
 _COMPRESSED_SUFFIX = '.zstd'
 _PIECE = 1 << 20    # bytes that are unpacked at a time
+_MOST_DEFINITION = 1 << 17    # characters of a type with all that it is made of
+_MOST_ELEMENTS = 10_000    # of an array of fixed size
 _ACCEPTED = (f'accepted is a whole rosbag2 recording (its folder, or a '
              f'{" or ".join(STORAGE_SUFFIXES)} file)')
 
@@ -171,16 +177,19 @@ class Bag:
         if not self.path.is_dir():
             if not self.path.exists():
                 raise BagError(f'{self.path}: File does not exist, {_ACCEPTED}')
+            if not self.path.is_file():
+                raise BagError(f'{self.path}: a pipe or a device, {_ACCEPTED}')
             return [self.path], None
-        files = sorted((file for file in self.path.iterdir() if _storage_suffix(file)),
+        files = sorted((file for file in self.path.iterdir()
+                        if _storage_suffix(file) and file.is_file()),
                        key=_place_in_series)
         if not files:
             raise BagError(f'{self.path}: no storage file in it, {_ACCEPTED}')
         try:
-            told = yaml.safe_load((self.path / 'metadata.yaml').read_text(encoding='utf-8'))
+            told = read_yaml(self.path / 'metadata.yaml', 'that of a bag', MOST_METADATA)
             told = dict(told['rosbag2_bagfile_information'])
             listed = {Path(name).name for name in told.get('relative_file_paths') or ()}
-        except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError):
+        except (FileError, ValueError, TypeError, KeyError):
             return files, None    # of no use, but the files tell the same
         compression = told.get('compression_format') or 'zstd'
         if compression != 'zstd':
@@ -222,14 +231,21 @@ class Bag:
         """A copy that lives as long as the bag is open; of one that is cut off, what is there."""
         folder = self._stack.enter_context(tempfile.TemporaryDirectory())
         copy = Path(folder) / file.stem
+        room = shutil.disk_usage(folder).free // 2
         with open(file, 'rb') as source, open(copy, 'wb') as target:
-            decompressor, data = zstd.ZstdDecompressor(), b''
-            while data := data or source.read(_PIECE):
+            decompressor = zstd.ZstdDecompressor()
+            while True:
+                data = b''
+                if decompressor.eof or decompressor.needs_input:
+                    data = decompressor.unused_data or source.read(_PIECE)
+                    if not data:
+                        return copy
                 if decompressor.eof:    # another frame begins
                     decompressor = zstd.ZstdDecompressor()
-                target.write(decompressor.decompress(data))
-                data = decompressor.unused_data
-        return copy
+                target.write(decompressor.decompress(data, _PIECE))
+                if target.tell() > room:
+                    raise StorageError(f'unpacked it is more than {room} bytes, half of what is '
+                                       f'free in {folder}')
 
     def _set_times(self, opened: list[tuple[Path, Storage]]) -> tuple[Jump, ...]:
         """Set times of the bag and its begin and end, and return the jumps of its clock."""
@@ -321,11 +337,21 @@ def _read(file: _File, wanted: set[tuple[str, str]], begin_ns: int | None,
 
 
 def _types(channel: Channel) -> dict[str, Any]:
+    """As rosbags has them. BagError for those of which its code would become too long."""
+    if len(channel.definition) > _MOST_DEFINITION or '<<' in channel.definition:
+        raise BagError('a definition that is too long, or computes')
     if channel.language == 'ros2msg':
-        return get_types_from_msg(channel.definition, channel.type)
-    return {name: fields
-            for part in re.split(r'^=+\nIDL: .*\n', channel.definition, flags=re.MULTILINE)
-            if part.strip() for name, fields in get_types_from_idl(part).items()}
+        types = get_types_from_msg(channel.definition, channel.type)
+    else:
+        types = {name: fields
+                 for part in re.split(r'^=+\nIDL: .*\n', channel.definition, flags=re.MULTILINE)
+                 if part.strip() for name, fields in get_types_from_idl(part).items()}
+    for name, (_, fields) in types.items():
+        for field, (kind, inner) in fields:
+            # A line for each element.
+            if kind == Nodetype.ARRAY and inner[1] > _MOST_ELEMENTS:
+                raise BagError(f'{name}.{field} is an array of {inner[1]}')
+    return types
 
 
 def _storage_suffix(file: Path) -> str:

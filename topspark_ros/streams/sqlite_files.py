@@ -16,9 +16,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import yaml
 
-from .storages import Channel, StorageError
+from topspark_ros.files import FileError, parse_yaml
+
+from .storages import MOST_METADATA, Channel, StorageError
 
 _BESIDE = ('-wal', '-journal')
 _WAL_HEADER, _FRAME_HEADER = 32, 24    # bytes
@@ -109,7 +110,12 @@ class SqliteFile:
         return self._database.execute(query, values)
 
     def _read_channels(self) -> dict[int, Channel]:
-        tables = {name for name, in self._execute("SELECT name FROM sqlite_master")}
+        tables = {name for name, in self._execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'")}
+        # Computed when they are read, which may take for ever: no recorder has such.
+        if any(column[-1] for table in tables for column in self._execute(
+                'SELECT * FROM pragma_table_xinfo(?)', table)):
+            raise StorageError('a table whose columns are computed')
         if not {'messages', 'topics'} <= tables:
             raise StorageError(
                 'no table of messages in it; where the recorder was killed, they are in the file '
@@ -177,8 +183,8 @@ class SqliteFile:
         try:
             schema, = self._execute('SELECT schema_version FROM schema').fetchone()
             row = self._execute('SELECT metadata FROM metadata ORDER BY id DESC LIMIT 1').fetchone()
-            told = yaml.safe_load(row[0]) if row else None
-        except (sqlite3.DatabaseError, TypeError, yaml.YAMLError):
+            told = parse_yaml(row[0][:MOST_METADATA], 'metadata', 'YAML') if row else None
+        except (sqlite3.DatabaseError, TypeError, FileError):
             return True
         count = told.get('message_count', 0) if isinstance(told, dict) else 0
         return schema < 4 or row is not None and (not isinstance(count, int)

@@ -11,6 +11,7 @@ from rosbags.rosbag2.reader import zstd    # Python's own, or its backport
 
 from topspark_ros.errors import TopsparkError
 
+MOST_METADATA = 1 << 24    # bytes of YAML: a bag of thousands of files or topics
 MAX_BYTES = 1 << 30    # of a chunk or a message: a wrong length takes no memory beyond
 ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'    # a message begins with 0
 
