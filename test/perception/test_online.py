@@ -229,6 +229,13 @@ def test_a_new_name_becomes_a_class(learner):
     assert learner.classify(0, PIXELS[7], 9.0).class_names[-1] == 'seven of nine'
 
 
+def test_an_endless_name_is_refused(learner):
+    with pytest.raises(ValueError, match='class_id: 201 characters; accepted: at most 200'):
+        learner.add_label(1, 'x' * 201)
+    learner.add_label(1, 'x' * 200)
+
+
+
 @pytest.mark.parametrize('name', ['', '  ', '\n'])
 def test_an_empty_name_is_refused_and_changes_nothing(learner, name):
     with pytest.raises(ValueError, match='class_id: empty'):

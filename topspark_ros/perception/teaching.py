@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 
 from topspark_ros.errors import TopsparkError
 
+MAX_NAME = 200     # characters of a class, which each result and checkpoint names
 MAX_KEPT = 256     # labels, or samples, kept for each other
 
 
@@ -48,6 +49,8 @@ def check_label(class_name: str, stamp_ns: int, until_ns: int) -> None:
     """LabelError, naming the field of the message, for a label that cannot name anything."""
     if not class_name.strip():
         raise LabelError('class_id: empty; accepted: any name that is not empty')
+    if len(class_name) > MAX_NAME:
+        raise LabelError(f'class_id: {len(class_name)} characters; accepted: at most {MAX_NAME}')
     if until_ns and not 0 < stamp_ns <= until_ns:
         raise LabelError(f'until: {until_ns * 1e-9:.3f} s with header.stamp {stamp_ns * 1e-9:.3f} '
                          's; accepted: zero, or a time from header.stamp on, which is then not '
