@@ -176,8 +176,9 @@ def changed(bag, tmp_path):
     def rewrite(change):
         store, copy = typestore(), tmp_path / 'changed'
         with Bag(bag, store) as source, Writer(copy, version=9) as writer:
-            connections = {topic.name: writer.add_connection(topic.name, topic.type, typestore=store)
-                           for topic in source.topics}
+            connections = {
+                topic.name: writer.add_connection(topic.name, topic.type, typestore=store)
+                for topic in source.topics}
             for recorded in source.messages(source.topics):
                 message = source.deserialize(recorded)
                 if recorded.topic == '/image':

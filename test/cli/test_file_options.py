@@ -1,4 +1,4 @@
-"""Every file and number that a verb takes: what is not there, or not what it should be, is one line.
+"""Every file and number that a verb takes: what is not there, or is no such thing, is one line.
 
 The options are found in the command line itself, so that new ones are tested by themselves.
 """
@@ -149,7 +149,8 @@ NUMBERS = [(verb, option) for verb, option in options() if option.type in (int, 
 
 @pytest.mark.parametrize('verb, option', [
     pytest.param(*each, id=name(*each)) for each in NUMBERS])
-def test_a_number_out_of_range_is_one_line_or_does(bag, tmp_path, monkeypatch, capsys, verb, option):
+def test_a_number_out_of_range_is_one_line_or_does(
+        bag, tmp_path, monkeypatch, capsys, verb, option):
     """Never a traceback: main would raise it."""
     if verb == 'watch':
         pytest.importorskip('rclpy', reason='needs ROS 2: run `make test`')

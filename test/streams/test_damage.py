@@ -1,4 +1,4 @@
-"""Damaged recordings: wherever a file is cut off, what is whole of it is read, and the loss told."""
+"""Damaged recordings: wherever a file is cut off, what is whole is read, and the loss told."""
 from __future__ import annotations
 
 import os
@@ -95,8 +95,7 @@ def test_what_can_be_unpacked_of_a_cut_chunk_is_read(tmp_path, kind):
     file.write_bytes(whole[:300_000])
     values, lost = read(file)
     assert values == list(range(len(values))) and 20 <= len(values) <= 30
-    assert lost == [f'{file.name}: damaged (cut off behind byte {lost_at(whole)} of 300000), what '
-                    'is whole of it is read']
+    assert lost == [f'{file.name}: damaged (cut off behind byte {lost_at(whole)} of 300000)']
 
 
 def lost_at(whole: bytes) -> int:
@@ -249,6 +248,13 @@ def test_files_that_hold_nothing_are_one_line(tmp_path):
     (tmp_path / 'none.db3').write_bytes(b'')
     assert refusal(tmp_path / 'none.db3') == f'{tmp_path / "none.db3"}: 0 bytes{ACCEPTED}'
     assert refusal(tmp_path) == f'{tmp_path / "none.db3"}: 0 bytes{ACCEPTED}'
+
+
+def test_what_is_no_file_is_one_line(tmp_path):
+    os.mkfifo(tmp_path / 'pipe.mcap')
+    assert refusal(tmp_path / 'pipe.mcap') == f'{tmp_path / "pipe.mcap"}: no file{ACCEPTED}'
+    (tmp_path / 'folder' / 'bag.db3').mkdir(parents=True)
+    assert refusal(tmp_path / 'folder') == f'{tmp_path / "folder/bag.db3"}: no file{ACCEPTED}'
 
 
 # Clocks.

@@ -81,7 +81,7 @@ def prepared(kind: type[Demo], variant: Variant, parameters: Path, results: Path
         for node, declaration in (('dataset_camera', DatasetCameraParameters),
                                   ('snn_learner', SnnLearnerParameters)))
     if not camera.frames:
-        raise DemoFault(f'{parameters}: dataset_camera shows frames for ever, accepted is 1 or more')
+        raise DemoFault(f'{parameters}: frames of dataset_camera is 0, accepted is 1 or more')
     with writing('--results', results, 'folder'):
         results.mkdir(parents=True, exist_ok=True)
 

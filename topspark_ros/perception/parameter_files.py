@@ -86,7 +86,7 @@ class _Entries:
 class ParameterFile:
     """What a file of parameters holds.
 
-    entries: parameters by name, by the name of the nodes that they are for, such as /**/snn_learner.
+    entries: parameters by name, by the name of the nodes that they are for: /**/snn_learner.
 
     Raises ParameterError for what a node would refuse to read, and for nothing in it.
     """

@@ -120,7 +120,7 @@ def read_parameters(path: Path, node: str, declaration: type,
                                  f'{", ".join(found)}, accepted is one of them by --namespace')
         namespace, = found
     # Any name will do for a *.
-    name = f'{"/".join(["", *namespace.strip("/").split("/")]).rstrip("/")}/{node}'.replace('*', '_')
+    name = '/'.join(('', *filter(None, namespace.split('/')), node)).replace('*', '_')
     known = {field.name for field in dataclasses.fields(declaration)}
     given = file.of(name)
     own = {name: None for pattern, parameters in file.entries.items()

@@ -143,9 +143,9 @@ def record(
     """Write a bag, and say what it holds.
 
     Frames come at their exact times and are recorded at their stamp; the label of an image names
-    the time of the frames that show it, and is recorded just after the last one. Events are those since the frame before, in a packet with
-    its frame's stamp. The battery tells its state once a second, and each step of the budget is
-    recorded when it begins.
+    the time of the frames that show it, and is recorded just after the last one. Events are those
+    since the frame before, in a packet with its frame's stamp. The battery tells its state once a
+    second, and each step of the budget is recorded when it begins.
 
     path: of the bag's folder, which must not exist.
     advance: called after each frame.

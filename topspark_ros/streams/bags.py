@@ -166,8 +166,8 @@ class Bag:
                 data = decompressed(data, 'zstd')
             return self._stores[kind].deserialize_cdr(data, kind)
         except Exception as error:  # broken bytes break it in many ways
-            raise BagError(f'data is {len(recorded.data)} bytes that are no {kind}: {_reason(error)}'
-                           ) from None
+            raise BagError(f'data is {len(recorded.data)} bytes that are no {kind}: '
+                           f'{_reason(error)}') from None
 
     # ---------------------------------------------------------------------------------------
 
@@ -204,6 +204,8 @@ class Bag:
         """A storage file, or what is whole of it; None: nothing is, which is noted."""
         name = file.name
         try:
+            if not file.is_file():    # a pipe might never begin
+                raise BagError('no file')
             if file.suffix == _COMPRESSED_SUFFIX:
                 file = self._decompressed(file)
             suffix = _storage_suffix(file)

@@ -126,8 +126,7 @@ class McapFile:
                 following = self._chunk_after(position)
                 if following is None:
                     wrong = 'cut off' if record and record[2] > self._size else 'no MCAP'
-                    self.lost.append(f'damaged ({wrong} behind byte {position} of {self._size}), '
-                                     'what is whole of it is read')
+                    self.lost.append(f'damaged ({wrong} behind byte {position} of {self._size})')
                     return
                 self.lost.append(f'damaged (bytes {position} to {following}), the rest is read')
             position = following

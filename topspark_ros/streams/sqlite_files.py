@@ -46,7 +46,7 @@ class SqliteFile:
                                  'missing')
         except sqlite3.Error as error:
             self._stack.close()
-            raise StorageError(_reason(error)) from None
+            raise StorageError('; '.join((*self.lost, _reason(error)))) from None
         except BaseException:
             self._stack.close()
             raise
@@ -74,8 +74,7 @@ class SqliteFile:
         whole, pages = _size(path)
         cut = not beside and pages < whole
         if cut:
-            self.lost.append(f'damaged (cut off at byte {path.stat().st_size} of {whole}), what is '
-                             'whole of it is read')
+            self.lost.append(f'damaged (cut off at byte {path.stat().st_size} of {whole})')
         if beside or cut and pages < path.stat().st_size:
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
             for file in (path, *beside):
@@ -117,9 +116,9 @@ class SqliteFile:
                 'SELECT * FROM pragma_table_xinfo(?)', table)):
             raise StorageError('a table whose columns are computed')
         if not {'messages', 'topics'} <= tables:
-            raise StorageError(
+            raise StorageError('; '.join(self.lost) or (
                 'no table of messages in it; where the recorder was killed, they are in the file '
-                'of the same name with -wal behind it, which has to lie beside it')
+                'of the same name with -wal behind it, which has to lie beside it'))
         try:
             definitions = {kind: (language, text) for kind, language, text in self._execute(
                 'SELECT topic_type, encoding, encoded_message_definition '
@@ -179,7 +178,7 @@ class SqliteFile:
         return found
 
     def _was_closed(self) -> bool:
-        """Whether the recorder came to its end, as far as the file tells: since schema 4 it does."""
+        """Whether the recorder came to its end, as far as the file tells: of schema 4 it does."""
         try:
             schema, = self._execute('SELECT schema_version FROM schema').fetchone()
             row = self._execute('SELECT metadata FROM metadata ORDER BY id DESC LIMIT 1').fetchone()
