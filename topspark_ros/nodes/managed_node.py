@@ -149,8 +149,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         if hasattr(self._in_transition, 'undo'):     # else it is the node's own, for ever
             self.undo_with(destroy, entity)
             if self.debugging:
-                name = getattr(entity, 'topic_name', getattr(entity, 'srv_name', ''))
-                self.get_logger().debug(f'made: {type(entity).__name__} {name}'.rstrip())
+                self.get_logger().debug(f'made: {_described(entity)}')
         return entity
 
     # rclpy would tell of what does not match by names before they were remapped, and not of polled
@@ -284,10 +283,14 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Undo what the transition of this name did; returns what of it failed, empty if
         nothing."""
         with self._one_transition:
-            failures = self._undo[name].run()
+            failures = self._undo[name].run(self._tell_of_undoing)
         for failure in failures:
             self.get_logger().error(f'{name} could not be undone wholly:\n{failure}')
         return '\n'.join(failures)
+
+    def _tell_of_undoing(self, step: Callable[..., Any], args: tuple) -> None:
+        if self.debugging:
+            self.get_logger().debug(' '.join(['undoing:', step.__name__, *map(_described, args)]))
 
     def _ended(self, name: str, fault: str) -> TransitionCallbackReturn:
         self._last_fault = f'{name}: {fault}' if fault else ''
@@ -302,3 +305,8 @@ class ManagedNode(LifecycleNodeMixin, Node):
         if fault := self._last_fault or self.concern():
             return diagnostics.ERROR, fault, {'state': self.state}
         return diagnostics.OK, self.state, {'state': self.state}
+
+
+def _described(entity: Any) -> str:
+    name = getattr(entity, 'topic_name', getattr(entity, 'srv_name', ''))
+    return f'{type(entity).__name__} {name}'.rstrip()

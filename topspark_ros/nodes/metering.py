@@ -68,7 +68,7 @@ class Metering:
         if self._battery is None:
             self._readings.add(now_s, self._meter.energy_j(), self._classified())
         measured = self._readings.summary(now_s)
-        self.fault = ''
+        self.fault = self._warned = ''
         if self._battery is not None and math.isnan(measured.power_w):
             topic = self._battery.topic_name
             self.fault = self._refused or (f'meter battery: no state on {topic} (publishers: '

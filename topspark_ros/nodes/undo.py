@@ -43,9 +43,10 @@ class Undo:
                     self._changed.notify_all()
         return call
 
-    def run(self) -> list[str]:
+    def run(self, tell: Callable[[Callable[..., Any], tuple], None] = lambda step, args: None
+            ) -> list[str]:
         """Run all steps in reverse order, each of them once, whichever fail; returns the
-        tracebacks of those that do."""
+        tracebacks of those that do. `tell` is called before each of them."""
         with self._changed:
             self._times += 1
             here = threading.get_ident()
@@ -54,6 +55,7 @@ class Undo:
         while self._steps:
             step, args = self._steps.pop()
             try:
+                tell(step, args)
                 step(*args)
             except Exception:
                 failures.append(traceback.format_exc())
