@@ -209,6 +209,9 @@ class EventIntake:
         missing = self._stream.counts.lost_packets - lost
         self._lost += max(0, missing - (self._waiting.discarded - self._discarded))
         self._discarded = self._waiting.discarded
+        if self._node.debugging:
+            self._node.get_logger().debug(
+                f'packet {packet.seq}: {len(packet.events)} bytes finish {len(finished)} windows')
         if finished:
             self._waiting.succeed()
         for seen in finished:
