@@ -36,6 +36,10 @@ MOMENTS = {
 }
 
 
+def is_in_graph(rig, node: str) -> bool:
+    return (node, rig.namespace) in rig.node.get_node_names_and_namespaces()
+
+
 def ends_well(process, number: int) -> None:
     process.signal(number)
     code = process.wait()
@@ -67,10 +71,10 @@ def test_while_kernels_are_compiled(rig, tmp_path, monkeypatch, node, parameters
     monkeypatch.setenv('NUMBA_CACHE_DIR', str(tmp_path / 'no kernels yet'))
     process = rig.start(node, **parameters)
     rig.wait_for(lambda: 'compiling kernels' in process.log
-                 and node in rig.node.get_node_names())
+                 and is_in_graph(rig, node))
     ends_well(process, number)
     # It has said so: a process that dies without a word is in the graph for 20 s more.
-    rig.wait_for(lambda: node not in rig.node.get_node_names(), 'it leaves the graph', 15.0)
+    rig.wait_for(lambda: not is_in_graph(rig, node), 'it leaves the graph', 15.0)
     assert 'kernels ready' not in process.log     # it was not waited for
 
 
