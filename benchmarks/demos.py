@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PHASES = 0.3, 1.5, 2.9, 3.9     # frames from the first one to the beginning of the first window
@@ -117,6 +117,7 @@ def relay(namespace: str, phase: float) -> None:
     import numpy as np
     import rclpy
     from event_camera_msgs.msg import EventPacket
+    from rclpy.executors import ExternalShutdownException
 
     from topspark_ros.nodes import conversions, qos
     from topspark_ros.streams.events import EVENT, EventDecoder, Evt3Encoder
@@ -148,7 +149,8 @@ def relay(namespace: str, phase: float) -> None:
         publisher.publish(packet)
 
     node.create_subscription(EventPacket, RAW, hand_on, qos.EVENTS)
-    rclpy.spin(node)
+    with suppress(ExternalShutdownException):
+        rclpy.spin(node)
 
 
 if __name__ == '__main__':

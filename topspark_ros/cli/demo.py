@@ -25,6 +25,7 @@ SUMMARY = ('Run camera, learner, controller, battery and operator as ROS 2 nodes
            'report what they did.')
 LEAST_RESELECTIONS = 3
 START_TIMEOUT_S = 120.0   # kernels are compiled at the first start
+LAST_TIMEOUT_S = 20.0     # of what is still under way when the camera has finished
 REFRESH_S = 0.1
 HINT = 'The learner compiles its kernels, which may take a minute at the first start.'
 
@@ -141,7 +142,7 @@ class Demo:
             self._wait(lambda: len(course.power_w) >= statuses + 2 and
                        len(course.results) == situation.learner.frames_classified
                        == self._due(situation),
-                       'the last classifications', 3.0, recorder, display)
+                       'the last classifications', LAST_TIMEOUT_S, recorder, display)
         except DemoFault:
             pass       # some were lost: the verdict says how many
 
@@ -252,6 +253,7 @@ class Demo:
             f'{sample}s classified': len(course.results),
             f'{sample}s left out': int(status.frames_skipped),
             f'{sample}s lost': lost,
+            f'{sample}s dropped by the learner': int(status.frames_dropped),
             f'{sample}s learned': int(status.frames_learned),
             f'{sample}s labelled': course.labelled,
             f'accuracy, last labelled {sample}s': accuracy,
