@@ -51,7 +51,7 @@ def test_weights_go_where_the_log_says(rig, tmp_path, monkeypatch):
     process = rig.start(LEARNER, **FAST, checkpoint_file='~/$ROBOT/w.topspark')
     rig.wait_until_active(LEARNER)
     path = tmp_path / 'left' / 'w.topspark'
-    assert f'weights: {path}, 0 neurons' in process.log and not path.exists()
+    assert f'weights: none yet, they go to {path}\n' in process.log and not path.exists()
     teach(rig)
     process.stop()
     assert load_checkpoint(path).network.recruited_neurons > 0

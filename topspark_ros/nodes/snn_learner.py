@@ -136,10 +136,14 @@ class SnnLearner(ManagedNode):
             checkpoint = weights.resume(self.parameters.learning)
         except CheckpointError as error:
             raise NodeFault(f'checkpoint_file: {error}') from None
-        self.get_logger().info(
-            f'weights: {weights.path}, {checkpoint.network.recruited_neurons} neurons and '
-            f'{len(checkpoint.class_names)} classes so far' if weights.path
-            else 'weights: checkpoint_file is empty, so nothing is kept over the end')
+        if not weights.path:
+            line = 'weights: checkpoint_file is empty, so nothing is kept over the end'
+        elif weights.resumed:
+            line = (f'resumed from {weights.path}: {checkpoint.network.recruited_neurons} neurons, '
+                    f'{len(checkpoint.class_names)} classes')
+        else:
+            line = f'weights: none yet, they go to {weights.path}'
+        self.get_logger().info(line)
         return checkpoint
 
     def _forget(self) -> None:

@@ -14,12 +14,13 @@ class WeightsFile:
     """A checkpoint at one place, of a network of one configuration.
 
     path: made absolute here; empty: there is no file, and nothing is saved.
-
+    resumed: whether there was a file to resume from.
     fault: why the weights could not be saved the last time; empty: they could.
     """
 
     def __init__(self, path: str, config: NetworkConfig):
         self.path = os.path.abspath(path) if path else ''
+        self.resumed = False
         self.fault = ''
         self._config = config
         self._saved_changes = 0      # of the learner, that the file has
@@ -38,9 +39,8 @@ class WeightsFile:
         """
         if self.path and learning:
             check_writable(self.path)
-        if self.path and os.path.exists(self.path):
-            return self._load()
-        return Checkpoint(create_network(self._config), ())
+        self.resumed = bool(self.path) and os.path.exists(self.path)
+        return self._load() if self.resumed else Checkpoint(create_network(self._config), ())
 
     def restore(self, learner: OnlineLearner) -> None:
         """Raises CheckpointError for a file that is refused; the learner's weights stay then."""
