@@ -25,6 +25,21 @@ def teach(rig: Rig) -> None:
     rig.wait_for(lambda: statuses and statuses[-1].frames_learned >= 10)
 
 
+def test_what_waits_for_its_label_when_the_learner_stops_is_in_the_file(rig, tmp_path):
+    path = tmp_path / 'w.topspark'
+    rig.start(LEARNER, **FAST, label_wait=10.0, checkpoint_file=str(path))
+    statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
+    camera = Camera(rig)
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    frame, name = camera.next_digit()
+    camera.label(camera.show(image(frame)).header.stamp, name)
+    rig.wait_for(lambda: statuses and statuses[-1].labels_received == 1)
+    assert statuses[-1].labelled_neurons == 0
+    assert rig.transit(LEARNER, Transition.TRANSITION_DEACTIVATE)
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.network.labelled_neurons > 0 and checkpoint.class_names == (name,)
+
+
 @pytest.mark.parametrize('path, complaint', [
     ('', 'is a folder, accepted is a file'), ('file/w.topspark', 'file is no folder'),
     ('/proc/none/w.topspark', 'cannot be written: '),

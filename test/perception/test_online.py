@@ -344,6 +344,15 @@ def test_when_no_frame_follows_the_clock_decides(learner):
     assert learner.totals.learned == 1
 
 
+def test_at_the_end_all_that_waits_is_learned(learner):
+    for number in range(3):
+        learner.classify(SECOND + number, PIXELS[number], 10.0)
+    learner.add_label(SECOND + 1, NAMES[1])
+    learner.learn_waiting(10.0)
+    assert learner.totals.learned == 3 and learner.next_due_s() is None
+    assert learner.status(10.0).accuracy_frames == 1
+
+
 # Frames in which nothing stands out.
 
 class NoSpikes:

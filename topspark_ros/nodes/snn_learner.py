@@ -193,6 +193,7 @@ class SnnLearner(ManagedNode):
             self._intake.close()
             if worker.is_alive():
                 worker.join()
+            self._learner.learn_waiting(self.now_s())
         self.undo_with(stop)
         worker.start()
 

@@ -269,6 +269,11 @@ class OnlineLearner:
             self._learn_first(due, now_s)
             return due
 
+    def learn_waiting(self, now_s: float) -> None:
+        """Learn all frames that wait: none follows."""
+        with self._lock:
+            self._learn_first(len(self._waiting), now_s)
+
     def next_due_s(self) -> float | None:
         """When the oldest frame stops waiting if no other comes; None: no frame waits."""
         with self._lock:
