@@ -18,7 +18,7 @@ from . import Extent, Finding, Show, real
 TIMES = 5
 PERIOD_S = 1.0         # of checkpoints
 NOTICE_S = 20.0        # for diagnostics to tell, and to be well again
-OUTAGE_S = 6.0
+OUTAGE_S = 3.0         # of which diagnostics have told
 DISK_BYTES = 16 * 2**20
 LOG_PERIOD_S = 5.0     # an error that lasts is logged once in
 ERROR, OK = 2, 0
@@ -32,15 +32,16 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
     mount.mkdir()
     with mounted(mount):
         return [
-            fail('a full disk', 'No space left', mount, extent, folder, show, filled),
-            fail('a disk that is read-only from now on', 'Read-only file system', mount, extent,
+            fail('a full disk', 'no space left', mount, extent, folder, show, filled),
+            fail('a disk that is read-only from now on', 'read-only', mount, extent,
                  folder, show, read_only)]
 
 
 def fail(what: str, complaint: str, mount: Path, extent: Extent, folder: Path, show: Show,
          broken: Callable[[Path], object]) -> Finding:
     times, notice_s = extent.times or TIMES, NOTICE_S * extent.patience
-    weights = mount / f'{complaint.split()[0].lower()}.topspark'
+    weights = mount / 'weights.topspark'
+    weights.unlink(missing_ok=True)
     unsaid, damaged, unwell, left, told_s = 0, 0, 0, 0, []
     with Robot(folder) as robot:
         learner = robot.start('snn_learner', checkpoint_file=str(weights),
@@ -65,7 +66,7 @@ def fail(what: str, complaint: str, mount: Path, extent: Extent, folder: Path, s
             unwell += not camera.show(notice_s, lambda: robot.health['snn_learner'].level == OK
                                       and digest(weights) != before)
             left = max(left, sum(path.suffix == '.tmp' for path in mount.iterdir()))
-        lines = learner.log.count(complaint)
+        lines = learner.log.lower().count(complaint)
         learner.stop()
     most = times + outages_s / LOG_PERIOD_S
     return Finding(
@@ -80,7 +81,7 @@ def fail(what: str, complaint: str, mount: Path, extent: Extent, folder: Path, s
 
 def is_told(robot: Robot, weights: Path, complaint: str) -> bool:
     health = robot.health.get('snn_learner')
-    return (health is not None and health.level == ERROR and complaint in health.message
+    return (health is not None and health.level == ERROR and complaint in health.message.lower()
             and str(weights) in health.message)
 
 

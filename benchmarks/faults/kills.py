@@ -11,6 +11,7 @@ from std_srvs.srv import Trigger
 from benchmarks.processes import Robot
 from topspark_ros import msg
 from topspark_ros.engine import CheckpointError, load_checkpoint
+from topspark_ros.nodes import qos
 
 from . import Extent, Finding, Show, real
 
@@ -29,19 +30,20 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
     broken = forgotten = left = 0
     with Robot(folder) as robot:
         camera = real.Camera(robot, FRAME_RATE_HZ)
-        statuses = robot.collect(msg.LearnerStatus, 'snn_learner/status')
         saver = robot.node.create_client(Trigger, 'snn_learner/save_weights')
         learned_before = 0
         for number in range(times + 1):
             show(f'{number} of {times}, {broken} broken')
             learner = robot.start('snn_learner', checkpoint_file=str(weights),
                                   checkpoint_period=PERIOD_S, status_period=0.1)
-            statuses.clear()
+            # A new subscription hears nothing of the one that was killed.
+            statuses: list[msg.LearnerStatus] = []
+            subscription = robot.node.create_subscription(
+                msg.LearnerStatus, 'snn_learner/status', statuses.append, qos.STATUS)
             camera.show_until(lambda: statuses and statuses[-1].frames_learned > 0,
                               'frames are learned')
             began_s = time.time()
             if number:
-                forgotten += 'resumed from' not in learner.log
                 forgotten += statuses[0].recruited_neurons < learned_before
             if number == times:
                 break
@@ -58,6 +60,7 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
                 # No spinning: its callbacks would take longer than a save.
                 time.sleep(chance.uniform(0.0, 2.0 * min(took_s)))
             learner.kill()
+            robot.node.destroy_subscription(subscription)
             # What it has learned since it was started or has saved.
             lost_s.append(time.time() - max(began_s, weights.stat().st_mtime))
             left = max(left, sum(1 for path in folder.iterdir() if path.suffix == '.tmp'))
