@@ -43,8 +43,10 @@ reproduce: setup
 
 setup: install/.built
 
+# Not `venv --clear`, which would empty the folder that a link leads to.
 $(VENV)/.ready: $(REQUIREMENTS)
-	$(PYTHON) -m venv --clear $(VENV_OPTIONS) $(VENV)
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV_OPTIONS) $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$(REQUIREMENTS))
 	touch $@
 
