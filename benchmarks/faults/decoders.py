@@ -27,6 +27,7 @@ from topspark_ros.engine.kernels.compilation import entry_point, kernel
 from topspark_ros.streams.events import (
     EVENT_ENCODINGS, EventDecoder, EventError, EventSettings, EventStream,
 )
+from topspark_ros.streams.events.stream import StreamCounts
 
 from .. import event_packets
 from . import Extent, Finding, Show
@@ -208,7 +209,7 @@ def _push(stream: EventStream, encoding: str, size: tuple[int, int], batch: Batc
             counts['refused'] += 1
         except Exception:
             _note_crash(counts, crashes)
-    recent = stream.counts.since(before)
+    recent = StreamCounts(*np.subtract(stream.counts, before).tolist())
     _add(counts, len(batch.seqs), recent.words, recent.events, recent.unknown_words)
 
 

@@ -15,7 +15,9 @@ sys.path.append(str(Path(__file__).parents[2]))  # last, or its source would hid
 pytest.importorskip('rclpy', reason='needs ROS 2 and the built package: run `make test`')
 pytest.importorskip('event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`')
 
-from benchmarks.faults import Extent, clock, disk, endurance, garbage, kills, overload, restarts
+from benchmarks.faults import (
+    Extent, clock, decoders, disk, endurance, garbage, kills, overload, restarts,
+)
 
 PATIENCE = 20.0
 
@@ -57,3 +59,7 @@ def test_no_thread_and_no_handle_is_left_behind(domain, tmp_path):
     findings = endurance.run(Extent(minutes=0.05), tmp_path, lambda line: None)
     assert all(' +0 threads, ' in finding.lost and finding.lost.endswith(' +0 handles')
                for finding in findings[1:])
+
+
+def test_damaged_event_packets(tmp_path):
+    find(decoders, tmp_path, times=6 * 4096)
