@@ -65,7 +65,7 @@ def test_events_of_images_that_move(make_bag, tmp_path):
     assert code == 0
     assert rows(printed)['/events'][:2] == ['event_camera_msgs/msg/EventPacket', '20']
     assert '/image' not in rows(printed)
-    assert settings(tmp_path / 'bag')['frames_per_image'] == '8'
+    assert settings(tmp_path / 'bag')['frames_per_image'] == '16'
     assert (tmp_path / 'bag' / 'bag.db3').is_file()
 
 

@@ -79,7 +79,7 @@ def our_topics() -> dict[str, set[str]]:
                 topics[call.func.attr] |= {argument.value for argument in call.args[1:]
                                            if isinstance(argument, ast.Constant)}
         if node == 'intake':     # its topic is one of two
-            assert "(Image, 'image')" in source
+            assert "'image/compressed' if compressed else 'image'" in source
             topics['create_subscription'].add('image')
     return topics
 
