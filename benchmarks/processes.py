@@ -214,6 +214,12 @@ def processor_time_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process has had in RAM."""
+    lines = Path(f'/proc/{pid}/status').read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith('VmHWM'))
+
+
 def resident_bytes(pid: int) -> int:
     """Memory of a process that is in RAM."""
     return int(Path(f'/proc/{pid}/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE')

@@ -16,7 +16,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import serialize_message
 from std_srvs.srv import Trigger
 
-from benchmarks.processes import NodeProcess, Robot
+from benchmarks.processes import NodeProcess, Robot, peak_bytes
 from topspark_ros.engine import load_checkpoint
 from topspark_ros.nodes import qos
 from topspark_ros.streams.panels import CameraPose, CircularPath, Gallery, Panel, save_gallery
@@ -28,6 +28,8 @@ MINUTES = 1.0
 BATCH = 50     # messages to each topic between two looks at the clock
 PERIOD_S = 0.1     # of what is real, meanwhile and afterwards
 RECOVERY_S = 60.0
+LOOK_S = 2.0       # between two looks at the diagnostics, of which many wait after the garbage
+MOST_GROWTH = 2**28    # a node has a queue of what may be a megabyte each
 # Matches any subscription.
 ANY = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.RELIABLE,
                  durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
@@ -47,7 +49,7 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
         town = Town(folder, stack)
         show('nodes start')
         town.start()
-        before = town.weights()
+        before, peaks = town.weights(), town.peaks()
         sent = {}
         for kind, send in (('fields', town.send_fields), ('bytes', town.send_bytes)):
             sent[kind] = town.bombard(send, 60.0 * minutes, lambda left_s, kind=kind: show(
@@ -55,6 +57,7 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
         show('nodes recover')
         town.recover(RECOVERY_S * extent.patience)
         troubles = town.troubles()
+        growth = max((after - first for first, after in zip(peaks, town.peaks())), default=0)
         troubles += [f'network {number} changed while learning was off' for number, (old, new) in
                      enumerate(zip(before, town.weights())) if not same(old, new)]
     topics = len({(target.name, target.message_type) for target in town.targets})
@@ -63,8 +66,9 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
         f'topics of {len(town.nodes)} nodes',
         f'{sent["fields"]:,} messages, {sent["bytes"]:,} times bytes that are none, '
         f'{minutes:g} min each',
-        '; '.join(troubles) or 'nothing: no node fell or fell silent, all are well again, no weight '
-        'changed while learning was off', 'nothing', not troubles)]
+        ('; '.join(troubles) or 'nothing: no node fell or fell silent, all are well again, no weight '
+         'changed while learning was off') + f'; memory of a node at most {growth / 2**20:+.0f} MB',
+        f'nothing, at most {MOST_GROWTH // 2**20} MB', not troubles and growth <= MOST_GROWTH)]
 
 
 class Town:
@@ -200,13 +204,21 @@ class Town:
             found.append(load_checkpoint(self._weights_file(number)).network.state())
         return found
 
+    def peaks(self) -> list[int]:
+        """The most memory that each node that is there has had, bytes."""
+        return [peak_bytes(process.pid) for _, _, process in self.nodes if process.running]
+
     def recover(self, seconds: float) -> None:
         """What is real goes on until all are well, or for so long."""
         end_s = time.monotonic() + seconds
-        while time.monotonic() < end_s and self.troubles():
-            self._keep_real()
-            for robot in self._robots:
-                robot.spin(0.02)
+        while True:
+            look_s = time.monotonic() + LOOK_S
+            while time.monotonic() < look_s:
+                self._keep_real()
+                for robot in self._robots:
+                    robot.spin(0.02)
+            if not self.troubles() or time.monotonic() > end_s:
+                return
 
     def troubles(self) -> list[str]:
         """A line for each thing that is wrong now with a node."""

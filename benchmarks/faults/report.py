@@ -11,7 +11,9 @@ from . import Finding
 _PREFACE = """\
 # Faults tried on purpose
 
-`python -m benchmarks.faults` tries them, on real nodes as processes over DDS.
+`python -m benchmarks.faults` tries them, on real nodes as processes over DDS; `--only NAME`, `--times N`
+and `--minutes N` choose. A short form of each is among the tests (`test/nodes/test_faults.py`). The figures
+are those of the last run, on two cores of a shared virtual machine, which other work kept busy.
 
 | what was tried | how often | what was lost | allowed | kept |
 |---|---|---|---|---|
