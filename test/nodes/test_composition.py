@@ -37,8 +37,8 @@ def test_learner_and_controller_in_one_process(rig, tmp_path):
         camera.meet(lambda: image(camera.next_digit()[0]))
         camera.teach(20)
         before = rig.latest(
-            statuses, lambda status: status.decision_sequence > 0 and status.power_estimated > 0,
-            'a decision applied')
+            statuses, lambda status: status.decision_sequence and status.recruited_neurons,
+            'it learned, by a decision')
         rig.publish('power_budget', msg.PowerBudget(
             power=0.1 * before.power_estimated, energy=math.nan, duration=math.nan,
             deadline=math.nan, min_accuracy=math.nan, lifetime=math.nan), qos.STATE)
