@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from pathlib import Path
@@ -24,7 +25,7 @@ LATEST_S = 4_000_000_000.0     # the seconds of a stamp have 32 bits, one for th
 TICK_S = 0.02
 YEAR_S = 31_536_000.0
 RECOVERY_S = 15.0
-POWERS_W = 1.5e-5, 2e-4        # with the shipped profile at that rate: learning is off, and on
+NOTHING_W, UNLIMITED_W = 1e-9, math.nan     # a limit that no setting keeps, and none
 
 
 class SimulatedClock:
@@ -72,7 +73,7 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
             camera.show(chance.uniform(0.5, 1.5))
             clock.set(min(max(clock.now_s + jump_s, 1.0), LATEST_S / 2))
             begin_s = time.monotonic()
-            for what, holds in expectations(robot, statuses, decisions, states, budgets, number):
+            for what, holds in expectations(robot, statuses, decisions, states, budgets):
                 if not camera.show(recovery_s, holds):
                     troubles.append(f'after {jump_s:+g} s: no {what} within {recovery_s:g} s')
             took_s.append(time.monotonic() - begin_s)
@@ -88,8 +89,7 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
         not troubles)]
 
 
-def expectations(robot: Robot, statuses: list, decisions: list, states: list, budgets,
-                 number: int):
+def expectations(robot: Robot, statuses: list, decisions: list, states: list, budgets):
     """(what, condition) that comes true with what is heard from now on."""
     last = statuses[-1]
     heard = len(statuses), len(states), len(decisions)
@@ -97,8 +97,11 @@ def expectations(robot: Robot, statuses: list, decisions: list, states: list, bu
     yield 'status', lambda: len(statuses) > heard[0] + 2 and len(states) > heard[1] + 2
     yield 'classification', lambda: statuses[-1].frames_classified > last.frames_classified + 10
     yield 'learning', lambda: statuses[-1].frames_learned > last.frames_learned + 10
-    budgets.publish(real.budget(power_w=POWERS_W[number % 2]))
+    budgets.publish(real.budget(power_w=NOTHING_W))
     yield 'decision', lambda: len(decisions) > heard[2]
+    limited = len(decisions)
+    budgets.publish(real.budget(power_w=UNLIMITED_W))
+    yield 'decision without a limit', lambda: len(decisions) > limited
     yield 'application of it', lambda: (statuses[-1].decision_sequence == decisions[-1].sequence)
     yield 'diagnostics without an error', lambda: all(
         robot.health[name].number > health[name] + 1 and robot.health[name].level < 2
