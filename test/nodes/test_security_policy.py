@@ -8,6 +8,7 @@ import pytest
 
 from rig import rclpy
 
+from ament_index_python.packages import get_package_prefix
 from rclpy.parameter import Parameter
 
 from topspark_ros.nodes.battery_simulator import BatterySimulator
@@ -90,9 +91,8 @@ def used(node) -> set[tuple[str, str]]:
 
 
 def test_every_executable_has_an_enclave():
-    executables = {path.stem for path in (CHECKOUT / 'topspark_ros' / 'nodes').glob('*.py')
-                   if path.read_text().startswith('#!')}
-    assert set(read_policy()) == executables
+    folder = Path(get_package_prefix('topspark_ros')) / 'lib' / 'topspark_ros'
+    assert set(read_policy()) == {path.name for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize('node_class', NODES, ids=lambda node_class: node_class.__name__)

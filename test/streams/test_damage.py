@@ -252,9 +252,10 @@ def test_files_that_hold_nothing_are_one_line(tmp_path):
 
 def test_what_is_no_file_is_one_line(tmp_path):
     os.mkfifo(tmp_path / 'pipe.mcap')
-    assert refusal(tmp_path / 'pipe.mcap') == f'{tmp_path / "pipe.mcap"}: no file{ACCEPTED}'
+    assert refusal(tmp_path / 'pipe.mcap') == (
+        f'{tmp_path / "pipe.mcap"}: a pipe or a device{ACCEPTED}')
     (tmp_path / 'folder' / 'bag.db3').mkdir(parents=True)
-    assert refusal(tmp_path / 'folder') == f'{tmp_path / "folder/bag.db3"}: no file{ACCEPTED}'
+    assert refusal(tmp_path / 'folder') == f'{tmp_path / "folder"}: no storage file in it{ACCEPTED}'
 
 
 # Clocks.
