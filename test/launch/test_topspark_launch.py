@@ -93,11 +93,9 @@ class AfterCtrlC(unittest.TestCase):
         self.assertEqual(len(proc_info.processes()), 2 * len(NODES))
         launch_testing.asserts.assertExitCodes(proc_info)
 
-    def test_each_learner_saved_its_weights(self):
+    def test_the_learner_that_learned_saved_its_weights(self):
         left, names = load_checkpoint(LEFT)
         self.assertEqual(left.config.neurons, 150)
         self.assertGreater(left.recruited_neurons, 0)
         self.assertTrue(names)
-        right, names = load_checkpoint(RIGHT)
-        self.assertEqual((right.config.neurons, right.recruited_neurons), (400, 0))
-        self.assertFalse(names)
+        self.assertFalse(RIGHT.exists())
