@@ -103,7 +103,8 @@ class Mission:
                 self._restart()
             used_j[tick] = self._used_j
             if not dead:
-                self._learner.learn_due(now_s)
+                if not self._is_out:
+                    self._learner.learn_due(now_s)
                 if tick % STATUS_TICKS == 0:
                     self._report(now_s)
             if tick % BATTERY_TICKS == 0:
@@ -119,12 +120,17 @@ class Mission:
             self._charges, self._policy.plans, self._ran_out_s)
 
     @property
+    def _is_out(self) -> bool:
+        """Whether what is left of the mission's energy is too little for another frame."""
+        return self._used_j + self._least_j > self._trace.mission_j
+
+    @property
     def _used_j(self) -> float:
         return self._used_before_j + self._learner.totals.energy_j
 
     def _see(self, number: int, now_s: float) -> None:
         camera, learner = self._camera, self._learner
-        if self._used_j + self._least_j > self._trace.mission_j:
+        if self._is_out:
             if math.isnan(self._ran_out_s):
                 self._ran_out_s = now_s
             return
