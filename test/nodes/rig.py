@@ -27,7 +27,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import Executor, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
@@ -380,9 +380,9 @@ def image(frame, encoding: str = 'bgr8', padding: int = 0, big_endian: bool = Fa
 
 
 @contextmanager
-def composed(*nodes, threads: int = 3):
+def composed(*nodes, executor: Executor | None = None):
     """What a user's program does with nodes of this package."""
-    executor = MultiThreadedExecutor(num_threads=threads)
+    executor = executor or MultiThreadedExecutor(num_threads=3)
     for node in nodes:
         executor.add_node(node)
     spinning = threading.Thread(target=executor.spin)

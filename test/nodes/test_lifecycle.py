@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 
 from rclpy.parameter import Parameter
 
+from topspark_ros.nodes.executor import NodeExecutor
 from topspark_ros.nodes.snn_learner import SnnLearner
 
 LEARNER, CONTROLLER = 'snn_learner', 'timestep_controller'
@@ -115,7 +116,7 @@ class WaitingLearner(SnnLearner):
 def waiting_learner(rig):
     node = WaitingLearner(namespace=rig.namespace,
                           parameter_overrides=[Parameter('autostart', value=False)])
-    with composed(node, threads=SnnLearner.THREADS):
+    with composed(node, executor=NodeExecutor()):
         yield node
         node.may_go_on.set()
 

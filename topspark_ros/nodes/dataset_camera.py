@@ -59,7 +59,6 @@ class DatasetCamera(ManagedNode):
     """
 
     Parameters = DatasetCameraParameters
-    THREADS = 2
 
     def __init__(self, **node_options):
         super().__init__('dataset_camera', **node_options)

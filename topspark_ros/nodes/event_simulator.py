@@ -56,7 +56,6 @@ class EventSimulator(ManagedNode):
     """
 
     Parameters = EventSimulatorParameters
-    THREADS = 2
 
     def __init__(self, **node_options):
         super().__init__('event_simulator', **node_options)

@@ -15,7 +15,6 @@ import threading
 import traceback
 from typing import Any, Callable, ClassVar, TypeVar
 
-from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -28,6 +27,7 @@ from rclpy.node import Node
 
 from topspark_ros.errors import TopsparkError
 from topspark_ros.nodes import diagnostics
+from topspark_ros.nodes.executor import LongCallbackGroup
 from topspark_ros.nodes.parameters import ParameterServer, parameter
 from topspark_ros.nodes.undo import Undo
 
@@ -51,14 +51,9 @@ class ManagedParameters:
 
 
 class ManagedNode(LifecycleNodeMixin, Node):
-    """Base of the package's nodes.
-
-    THREADS: that callbacks run in. Two for a node whose transitions take seconds, so that its
-        services and topics are answered meanwhile; one costs half the processor time.
-    """
+    """Base of the package's nodes."""
 
     Parameters: ClassVar[type[ManagedParameters]] = ManagedParameters
-    THREADS: ClassVar[int] = 1
 
     def __init__(self, name: str, **node_options):
         self._undo = {'configure': Undo(), 'activate': Undo()}
@@ -66,9 +61,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._in_transition = threading.local()
         self._one_transition = threading.RLock()
         self._ending = False
-        # Re-entrant, so that a second thread can answer while a transition runs;
+        # Re-entrant, so that what is asked while a transition runs is answered;
         # rclpy.lifecycle.LifecycleNode does not let one choose the group.
-        self._lifecycle_group = ReentrantCallbackGroup()
+        self._lifecycle_group = LongCallbackGroup()
         Node.__init__(self, name, **node_options)
         LifecycleNodeMixin.__init__(self, callback_group=self._lifecycle_group)
         self._change_state = self._service_change_state.callback

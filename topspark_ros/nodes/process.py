@@ -9,10 +9,9 @@ from typing import Callable
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
-from rclpy.task import Future
 
+from topspark_ros.nodes.executor import NodeExecutor
 from topspark_ros.nodes.managed_node import ManagedNode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -36,15 +35,13 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
         node = node_class()
     except (ValueError, ParameterException) as error:    # of a file or of the command line
         raise SystemExit(f'{node_class.__name__}: {error}') from None
-    executor = (SingleThreadedExecutor() if node.THREADS == 1
-                else MultiThreadedExecutor(num_threads=node.THREADS))
+    executor = NodeExecutor()
     executor.add_node(node)
-    stopped = Future()
     failures = []
 
     def spin() -> None:
         try:
-            executor.spin_until_future_complete(stopped)
+            executor.spin()
         except Exception as failure:
             node.get_logger().fatal(f'A callback failed:\n{traceback.format_exc()}')
             failures.append(failure)
@@ -56,18 +53,16 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     for number in SIGNALS:     # asked again it ends as well; Python takes handlers away at its end
         signal.signal(number, signal.SIG_IGN)
     node.end()
-    stopped.set_result(None)
+    executor.end()
+    spinning.join()
     if node.state == 'configuring':
         # Nothing is learned yet, and what it waits for, a compiler or a file, may take a minute
         # and cannot be interrupted.
         node.get_logger().info('Ended while it was being configured.')
-        if node.THREADS > 1:     # else it is this thread that is in `configure`
-            spinning.join()
         try:
             node.abandon()
         finally:
             os._exit(1 if failures else 0)
-    spinning.join()
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown()

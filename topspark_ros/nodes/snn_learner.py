@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
@@ -21,6 +20,7 @@ from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.meters import MeterSettings
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
+from topspark_ros.nodes.executor import ExclusiveLongCallbackGroup
 from topspark_ros.nodes.intake import EventIntake, Frame, ImageIntake, Intake
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.metering import Metering
@@ -82,7 +82,6 @@ class SnnLearner(ManagedNode):
     """
 
     Parameters = Parameters
-    THREADS = 2
 
     def __init__(self, **node_options):
         super().__init__('snn_learner', **node_options)
@@ -124,7 +123,7 @@ class SnnLearner(ManagedNode):
             self._debug_image = self.create_lifecycle_publisher(
                 Image, '~/debug_image', qos.sensor(1))
         # Writing a file may take long: not in the way of frames.
-        self._storage = MutuallyExclusiveCallbackGroup()
+        self._storage = ExclusiveLongCallbackGroup()
         for name, callback in (('save', self._on_save), ('load', self._on_load),
                                ('reset', self._on_reset)):
             self.create_service(Trigger, f'~/{name}_weights', callback,
