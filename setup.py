@@ -1,4 +1,4 @@
-"""Installs the ROS-free part: engine, methodology, streams and the `topspark` command.
+"""Installs the ROS-free part: every room but the nodes, and the `topspark` command.
 
 On a robot the whole package, messages and nodes included, is built by colcon
 (CMakeLists.txt, package.xml).

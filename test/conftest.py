@@ -1,1 +1,1 @@
-"""Its place counts: pytest puts this folder on the path, and `bag_player` is found."""
+"""Its place counts: pytest puts this folder on the path, and modules beside it are found."""

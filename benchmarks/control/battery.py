@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from topspark_ros.methodology.battery import BatteryReading
+from topspark_ros.control.battery import BatteryReading
 
 from .trace import Trace
 

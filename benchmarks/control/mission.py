@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
-from topspark_ros.methodology.closed_loop import LearnerReport
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import Profile, load_profile
 from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps

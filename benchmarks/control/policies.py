@@ -8,10 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
-from topspark_ros.methodology.battery import BatteryReading
-from topspark_ros.methodology.budgets import Budget
-from topspark_ros.methodology.closed_loop import LearnerReport
-from topspark_ros.methodology.control import Controller, ControlSettings
+from topspark_ros.control.battery import BatteryReading
+from topspark_ros.control.budgets import Budget
+from topspark_ros.control.closed_loop import LearnerReport
+from topspark_ros.control.controller import Controller, ControlSettings
 from topspark_ros.methodology.profile import Profile
 from topspark_ros.methodology.tradeoff import enumerate_candidates, score_candidates
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from topspark_ros.methodology.budgets import Budget
+from topspark_ros.control.budgets import Budget
 from topspark_ros.methodology.profile import PhaseFigures, Profile
 
 from .parts import HOUR_S, Part, Span, changes_of, make_parts, part_at, whole_tick

@@ -8,8 +8,8 @@ import pytest
 
 from topspark_ros.cli import tradeoff as command
 from topspark_ros.cli.main import main
-from topspark_ros.methodology.budgets import Limits
-from topspark_ros.methodology.policy import Conditions, PolicyConfig, TimestepPolicy
+from topspark_ros.control.budgets import Limits
+from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
 from topspark_ros.methodology.profile import load_profile
 
 SHIPPED = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'

@@ -16,8 +16,8 @@ from launch import LaunchDescription
 from launch.actions import SetEnvironmentVariable
 from std_srvs.srv import Trigger
 
+from topspark_ros.control.policy import Reason
 from topspark_ros.engine import load_checkpoint
-from topspark_ros.methodology.policy import Reason
 
 FOLDER = tempfile.TemporaryDirectory()      # removed when the interpreter ends
 CHECKPOINT = Path(FOLDER.name) / 'weights.topspark'

@@ -15,8 +15,8 @@ import yaml
 from launch import LaunchDescription
 from launch.actions import UnsetEnvironmentVariable
 
+from topspark_ros.control.policy import Reason
 from topspark_ros.engine import load_checkpoint
-from topspark_ros.methodology.policy import Reason
 
 NODES = ('snn_learner', 'timestep_controller')
 FOLDER = tempfile.TemporaryDirectory()      # removed when the interpreter ends

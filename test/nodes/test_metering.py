@@ -5,7 +5,7 @@ import math
 
 from rig import msg  # noqa: F401  skips without ROS
 
-from topspark_ros.methodology.meters import MeterSettings
+from topspark_ros.control.meters import MeterSettings
 from topspark_ros.nodes.metering import Metering
 
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from topspark_ros.control.budgets import MOST_SOURCES
 from topspark_ros.engine import NetworkConfig, create_network
-from topspark_ros.methodology.budgets import MOST_SOURCES
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters

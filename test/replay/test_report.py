@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings as hypotheses, strategies as st
 
 from topspark_ros.cli.report import draw_course
+from topspark_ros.control.battery import BatteryReading
+from topspark_ros.control.budgets import Budget
+from topspark_ros.control.closed_loop import LearnerReport
+from topspark_ros.control.controller import Controller, ControlSettings
 from topspark_ros.engine import NetworkConfig, create_network
-from topspark_ros.methodology.battery import BatteryReading
-from topspark_ros.methodology.budgets import Budget
-from topspark_ros.methodology.closed_loop import LearnerReport
-from topspark_ros.methodology.control import Controller, ControlSettings
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps

@@ -1,5 +1,5 @@
-"""TopSpark's methodology: energy, profiles over the timestep, the trade-off and the policy.
+"""TopSpark's methodology, offline: energy, profiles over the timestep T, the trade-off, sweeps.
 
-Import from the modules. They are not gathered here because the controller needs only the policy,
-and what measures brings the whole engine with it.
+Import from the modules. They are not gathered here because a robot needs only profile and
+trade-off, and what measures brings joblib and the training with it.
 """

@@ -10,8 +10,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from topspark_ros import msg
-from topspark_ros.methodology.control import ControlStatus
-from topspark_ros.methodology.policy import Decision
+from topspark_ros.control.controller import ControlStatus
+from topspark_ros.control.policy import Decision
 from topspark_ros.perception.messages import (  # noqa: F401  (two of them for the nodes)
     MessageError, decision_fields, gray_image, stamp_ns,
 )

@@ -8,12 +8,13 @@ from typing import Callable
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import BatteryState
 
-from topspark_ros.methodology.meters import (BatteryMeter, Meter, MeterError, MeterSettings,
-                                              open_meter)
+from topspark_ros.control.meters import (
+    BatteryMeter, Meter, MeterError, MeterSettings, open_meter,
+)
 from topspark_ros.nodes import qos
 from topspark_ros.nodes.managed_node import ManagedNode
-from topspark_ros.perception.messages import battery_reading
 from topspark_ros.perception.activity import Measured, MeterWindow
+from topspark_ros.perception.messages import battery_reading
 
 
 class Metering:

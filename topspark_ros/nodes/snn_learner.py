@@ -14,10 +14,10 @@ from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros import msg
+from topspark_ros.control.meters import MeterSettings
 from topspark_ros.engine import (Checkpoint, CheckpointError, EngineError, create_network,
                                  told_of_compilation, warm_up)
 from topspark_ros.methodology.energy import ENERGY_TABLES
-from topspark_ros.methodology.meters import MeterSettings
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.executor import ExclusiveLongCallbackGroup

@@ -9,15 +9,15 @@ from ament_index_python.packages import get_package_share_directory
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros import msg
-from topspark_ros.methodology.battery import BatteryError
-from topspark_ros.methodology.battery import BatteryState as Battery
+from topspark_ros.control.battery import BatteryError
+from topspark_ros.control.battery import BatteryState as Battery
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
-from topspark_ros.perception.messages import MessageError
 from topspark_ros.perception.controlling import MessageController
+from topspark_ros.perception.messages import MessageError
 
 @dataclass(frozen=True)
 class Parameters(ManagedParameters, TimestepControllerParameters):

@@ -3,9 +3,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from topspark_ros.methodology.battery import BatterySettings
-from topspark_ros.methodology.control import ControlSettings
-from topspark_ros.methodology.policy import PolicyConfig
+from topspark_ros.control.battery import BatterySettings
+from topspark_ros.control.controller import ControlSettings
+from topspark_ros.control.policy import PolicyConfig
 from topspark_ros.perception.parameters import parameter
 
 DEFAULTS = PolicyConfig()

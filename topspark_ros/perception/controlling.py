@@ -1,10 +1,10 @@
 """The controller as messages reach it, and its decisions with their numbers."""
 from __future__ import annotations
 
-from topspark_ros.methodology.control import Controller, ControlSettings, ControlStatus
-from topspark_ros.methodology.policy import Decision
+from topspark_ros.control.controller import Controller, ControlSettings, ControlStatus
+from topspark_ros.control.policy import Decision
+from topspark_ros.control.ranges import RangeError
 from topspark_ros.methodology.profile import Profile
-from topspark_ros.methodology.ranges import RangeError
 from topspark_ros.perception.messages import (
     Message, MessageError, battery_reading, budget_age_s, budget_from, learner_report,
 )

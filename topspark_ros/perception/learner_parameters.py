@@ -4,9 +4,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from topspark_ros.control.meters import METERS
 from topspark_ros.engine import MAX_TIMESTEPS, RULES, NetworkConfig
 from topspark_ros.methodology.energy import ENERGY_TABLES
-from topspark_ros.methodology.meters import METERS
 from topspark_ros.perception.online import Margins, OnlineSettings, Timesteps
 from topspark_ros.perception.parameters import ParameterError, parameter
 from topspark_ros.streams.events import EventSettings

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from topspark_ros.control.battery import BatteryReading
+from topspark_ros.control.budgets import Budget
+from topspark_ros.control.closed_loop import LearnerReport
+from topspark_ros.control.policy import Decision
+from topspark_ros.control.ranges import RangeError
 from topspark_ros.errors import TopsparkError
-from topspark_ros.methodology.battery import BatteryReading
-from topspark_ros.methodology.budgets import Budget
-from topspark_ros.methodology.closed_loop import LearnerReport
-from topspark_ros.methodology.policy import Decision
-from topspark_ros.methodology.ranges import RangeError
 from topspark_ros.perception.activity import Measured
 from topspark_ros.perception.online import OnlineStatus, Timesteps
 from topspark_ros.perception.teaching import TimedLabel

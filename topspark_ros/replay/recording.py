@@ -21,9 +21,9 @@ from rosbags.rosbag2 import (
     CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError,
 )
 
+from topspark_ros.control.budgets import Budget
+from topspark_ros.control.ranges import RangeError
 from topspark_ros.errors import TopsparkError
-from topspark_ros.methodology.budgets import Budget
-from topspark_ros.methodology.ranges import RangeError
 from topspark_ros.streams.datasets import Dataset, load_dataset
 from topspark_ros.streams.events import EventCamera, EventError, Evt3Encoder
 from topspark_ros.streams.events.simulation import MAX_INTERVAL_NS

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from learner_simulation import SimulatedLearner, any_t, highest_mean_w, simulate, span
 
-from topspark_ros.methodology.battery import (
+from topspark_ros.control.battery import (
     BatteryReading, BatterySettings, BatteryState,
 )
-from topspark_ros.methodology.budgets import BATTERY, Budget
-from topspark_ros.methodology.closed_loop import LearnerReport
-from topspark_ros.methodology.control import ControlSettings, Controller
-from topspark_ros.methodology.policy import PolicyConfig, Reason
-from topspark_ros.methodology.ranges import RangeError
+from topspark_ros.control.budgets import BATTERY, Budget
+from topspark_ros.control.closed_loop import LearnerReport
+from topspark_ros.control.controller import ControlSettings, Controller
+from topspark_ros.control.policy import PolicyConfig, Reason
+from topspark_ros.control.ranges import RangeError
 from topspark_ros.methodology.tradeoff import enumerate_candidates
 
 # Other load on the machine is no failure.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from topspark_ros.methodology.closed_loop import MOST_WRONG, ClosedLoop, LearnerReport
+from topspark_ros.control.closed_loop import MOST_WRONG, ClosedLoop, LearnerReport
 from topspark_ros.methodology.tradeoff import SHARES, enumerate_candidates
 
 # Other load on the machine is no failure.

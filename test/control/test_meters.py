@@ -7,11 +7,11 @@ import time
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from topspark_ros.methodology.battery import BatteryReading, Supply
-from topspark_ros.methodology.meters import (
+from topspark_ros.control.battery import BatteryReading, Supply
+from topspark_ros.control.meters import (
     METERS, BatteryMeter, MeterError, MeterSettings, _open_hwmon, _open_rapl, open_meter,
 )
-from topspark_ros.methodology.ranges import RangeError
+from topspark_ros.control.ranges import RangeError
 
 # Other load on the machine is no failure.
 untimed = settings(deadline=None)

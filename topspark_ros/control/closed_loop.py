@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from topspark_ros.methodology.profile import Profile, ProfilePoint
+from topspark_ros.methodology.tradeoff import (
+    LEARNING_SHARES, SHARES, Candidates, enumerate_candidates,
+)
+
 from .correction import EnergyCorrection, FrameRate, Overdraft, Smoothed
-from .profile import Profile, ProfilePoint
-from .tradeoff import LEARNING_SHARES, SHARES, Candidates, enumerate_candidates
 
 MOST_WRONG = 10.0  # energies and times of a profile, times or divided by this
 MOST_WRONG_METERED = 1e4  # the power of a core is a guess, and knows nothing of the rest

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from learner_simulation import any_t
 
-from topspark_ros.methodology.budgets import Limits
-from topspark_ros.methodology.policy import Conditions, PolicyConfig, Reason, TimestepPolicy
-from topspark_ros.methodology.ranges import RangeError
+from topspark_ros.control.budgets import Limits
+from topspark_ros.control.policy import Conditions, PolicyConfig, Reason, TimestepPolicy
+from topspark_ros.control.ranges import RangeError
 from topspark_ros.methodology.tradeoff import SHARES, enumerate_candidates
 
 FULL = Conditions(state_of_charge=1.0, frame_rate_hz=10.0, learned_share=1.0)

@@ -6,10 +6,10 @@ from dataclasses import fields
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from topspark_ros.methodology.budgets import (
+from topspark_ros.control.budgets import (
     BATTERY, MOST_SOURCES, REPLAN_S, Budget, BudgetBook, Limits,
 )
-from topspark_ros.methodology.ranges import RangeError
+from topspark_ros.control.ranges import RangeError
 
 # Other load on the machine is no failure.
 untimed = settings(deadline=None)

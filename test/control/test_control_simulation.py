@@ -13,10 +13,10 @@ from learner_simulation import (
     STEP_S, SimulatedLearner, changes, highest_mean_w, simulate, span,
 )
 
-from topspark_ros.methodology.battery import BatteryReading
-from topspark_ros.methodology.budgets import Budget, Limits
-from topspark_ros.methodology.control import ControlSettings, Controller
-from topspark_ros.methodology.policy import Conditions, Reason, TimestepPolicy
+from topspark_ros.control.battery import BatteryReading
+from topspark_ros.control.budgets import Budget, Limits
+from topspark_ros.control.controller import ControlSettings, Controller
+from topspark_ros.control.policy import Conditions, Reason, TimestepPolicy
 from topspark_ros.methodology.tradeoff import enumerate_candidates
 
 # Other load on the machine is no failure.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from topspark_ros.methodology.correction import (
+from topspark_ros.control.correction import (
     EnergyCorrection, FrameRate, Overdraft, Smoothed,
 )
 

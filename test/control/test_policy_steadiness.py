@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from learner_simulation import any_t
 
-from topspark_ros.methodology.budgets import Limits
-from topspark_ros.methodology.policy import (
+from topspark_ros.control.budgets import Limits
+from topspark_ros.control.policy import (
     DWELL_ASKED_S, Conditions, PolicyConfig, Reason, TimestepPolicy,
 )
 

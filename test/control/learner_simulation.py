@@ -4,8 +4,8 @@ from collections import deque
 
 import numpy as np
 
-from topspark_ros.methodology.closed_loop import LearnerReport
-from topspark_ros.methodology.policy import PolicyConfig
+from topspark_ros.control.closed_loop import LearnerReport
+from topspark_ros.control.policy import PolicyConfig
 
 STEP_S = 0.5  # a report, a look of the controller, and the frames of that time
 

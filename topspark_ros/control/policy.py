@@ -28,11 +28,13 @@ from enum import IntEnum
 
 import numpy as np
 
+from topspark_ros.methodology.profile import Profile
+from topspark_ros.methodology.tradeoff import (
+    LEARNING_SHARES, Candidates, enumerate_candidates, score_candidates, unbeaten,
+)
+
 from .budgets import Limits
-from .profile import Profile
 from .ranges import ABOVE_ZERO, FRACTION, FRACTION_BELOW_ONE, FROM_ZERO
-from .tradeoff import (LEARNING_SHARES, Candidates, enumerate_candidates, score_candidates,
-                       unbeaten)
 
 
 DWELL_ASKED_S = 0.5  # who changes a budget waits for an answer

@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from topspark_ros.methodology.profile import Profile
+
 from .battery import BatteryMonitor, BatteryReading, BatterySettings, BatteryState
 from .budgets import REPLAN_S, Budget, BudgetBook, Limits
 from .closed_loop import ClosedLoop, LearnerReport
 from .policy import Conditions, Decision, PolicyConfig, TimestepPolicy
-from .profile import Profile
 from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
 
 

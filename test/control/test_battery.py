@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from topspark_ros.methodology.battery import (
+from topspark_ros.control.battery import (
     BELOW_EMPTY, JUMP, SETTLE_S, BatteryError, BatteryMonitor, BatteryReading, BatterySettings,
     BatteryState, Supply,
 )
