@@ -7,10 +7,13 @@ from rig import Camera, image, msg
 
 from event_camera_msgs.msg import EventPacket
 from rclpy.node import Node
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+from rclpy.type_hash import TypeHash
 from sensor_msgs.msg import BatteryState, Image
 from std_msgs.msg import String
 
 from topspark_ros.nodes import qos
+from topspark_ros.nodes.matching import reason_of_silence
 
 LEARNER = 'snn_learner'
 
@@ -79,3 +82,14 @@ def test_a_subscriber_that_does_not_hear_is_told(rig, other):
     other.create_subscription(BatteryState, '/robot/battery', lambda message: None, qos.STATE)
     rig.wait_for(lambda: '/robot/battery: /elsewhere/other: incompatible QoS, volatile publisher '
                  'and transient local subscription' in rig.concern('battery_simulator'))
+
+
+@pytest.mark.parametrize('theirs, told', [(bytes(32), 'in different versions'),
+                                          (bytes(range(32)), ''), (None, '')])
+def test_a_type_of_another_version_is_told(theirs, told):
+    publisher, subscription = (
+        TopicEndpointInfo(topic_type='topspark_ros/msg/Label', qos_profile=qos.LABEL,
+                          topic_type_hash=TypeHash() if value is None else TypeHash(1, value))
+        for value in (theirs, bytes(range(32))))
+    reason = reason_of_silence(publisher, subscription)
+    assert told in reason and bool(told) == bool(reason)

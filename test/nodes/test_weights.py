@@ -102,6 +102,21 @@ def test_a_save_that_fails_is_an_error_until_one_succeeds_and_the_last_good_file
     assert process.running and 'Traceback' not in process.log
 
 
+def test_what_could_not_be_saved_at_deactivation_is_saved_when_the_node_is_cleaned_up(
+        rig, tmp_path):
+    path = tmp_path / 'weights' / 'w.topspark'
+    rig.start(LEARNER, **FAST, checkpoint_file=str(path), checkpoint_period=60.0)
+    rig.wait_until_active(LEARNER)
+    teach(rig)
+    path.parent.rmdir()
+    path.parent.touch()
+    assert rig.transit(LEARNER, Transition.TRANSITION_DEACTIVATE)
+    rig.wait_for(lambda: rig.concern(LEARNER).startswith(f'weights are not saved: {path}'))
+    path.parent.unlink()
+    assert rig.transit(LEARNER, Transition.TRANSITION_CLEANUP)
+    assert load_checkpoint(path).network.recruited_neurons > 0
+
+
 def test_what_did_not_change_is_not_written(rig, tmp_path):
     path = tmp_path / 'w.topspark'
     save_checkpoint(path, create_network(NetworkConfig(neurons=400)), ())

@@ -8,6 +8,7 @@ from sensor_msgs.msg import BatteryState
 from std_msgs.msg import Empty
 
 from topspark_ros import msg
+from topspark_ros.errors import TopsparkError
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters
 from topspark_ros.nodes.parameters import parameter
@@ -78,7 +79,7 @@ class GazeboBattery(ManagedNode):
         try:
             spent_j = learner_report(message).energy_j
             perception_w = conversions.load_w(message)
-        except ValueError as error:
+        except TopsparkError as error:
             self.diagnostics.reject('snn_learner/status', error)
             return
         if self._spent_j is not None:

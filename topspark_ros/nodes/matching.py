@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from rclpy.topic_endpoint_info import TopicEndpointInfo
+from rclpy.type_hash import TypeHash
+
+UNKNOWN = TypeHash()     # of a node that does not tell
 
 
 def mismatches(node: Node) -> Iterator[str]:
@@ -19,15 +22,20 @@ def mismatches(node: Node) -> Iterator[str]:
         for publisher in publishers:
             for subscription in subscriptions:
                 ours = _is_of(publisher, node), _is_of(subscription, node)
-                if ours[0] != ours[1] and (reason := _reason(publisher, subscription)):
+                if ours[0] != ours[1] and (reason := reason_of_silence(publisher, subscription)):
                     yield f'{name}: {_name(subscription if ours[0] else publisher)}: {reason}'
 
 
-def _reason(publisher: TopicEndpointInfo, subscription: TopicEndpointInfo) -> str:
+def reason_of_silence(publisher: TopicEndpointInfo, subscription: TopicEndpointInfo) -> str:
     """Why the two are not connected, empty if they are."""
     if publisher.topic_type != subscription.topic_type:
         return (f'{publisher.topic_type} is published, {subscription.topic_type} is subscribed, '
                 'so nothing is received')
+    # DDS compares the names of types alone; what it cannot read it drops.
+    hashes = publisher.topic_type_hash, subscription.topic_type_hash
+    if UNKNOWN not in hashes and hashes[0] != hashes[1]:
+        return (f'{publisher.topic_type} is published and subscribed in different versions, so '
+                'nothing is received')
     compatibility, reason = qos_check_compatible(publisher.qos_profile, subscription.qos_profile)
     if compatibility != QoSCompatibility.ERROR:
         return ''

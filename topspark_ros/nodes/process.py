@@ -11,6 +11,7 @@ import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.signals import SignalHandlerOptions
 
+from topspark_ros.errors import TopsparkError
 from topspark_ros.nodes.executor import NodeExecutor
 from topspark_ros.nodes.managed_node import ManagedNode
 
@@ -33,7 +34,7 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = node_class()
-    except (ValueError, ParameterException) as error:    # of a file or of the command line
+    except (TopsparkError, ParameterException) as error:    # of a file or of the command line
         raise SystemExit(f'{node_class.__name__}: {error}') from None
     executor = NodeExecutor()
     executor.add_node(node)

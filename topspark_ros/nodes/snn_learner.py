@@ -17,6 +17,7 @@ from topspark_ros import msg
 from topspark_ros.control.meters import MeterSettings
 from topspark_ros.engine import (Checkpoint, CheckpointError, EngineError, create_network,
                                  told_of_compilation, warm_up)
+from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
@@ -114,6 +115,8 @@ class SnnLearner(ManagedNode):
         self._steering = Steering(learner, p, margins)
         self.undo_with(self._forget)
         self._learner, self._weights = learner, weights
+        # As at deactivation, which the disk may have refused: there is room again, perhaps.
+        self.undo_with(self._save_changes)
 
         self._classification = self.create_lifecycle_publisher(
             msg.Classification, 'classification', qos.RESULT)
@@ -168,8 +171,7 @@ class SnnLearner(ManagedNode):
         self._last_frame_s = math.nan     # node time
         self._learner.reset_counts()
         self._activated_s = self.now_s()
-        if p.checkpoint_file:
-            self.undo_with(self._save_changes)     # when nothing is learned any more
+        self.undo_with(self._save_changes)     # when nothing is learned any more
         self._metering = Metering(
             self, p.meter, MeterSettings(p.core_power, p.base_power, p.meter_channel,
                                          p.discharge_is_positive),
@@ -209,13 +211,13 @@ class SnnLearner(ManagedNode):
     def _on_label(self, message: msg.Label) -> None:
         try:
             self._learner.add_label(*label_from(message))
-        except ValueError as error:
+        except TopsparkError as error:
             self.diagnostics.reject('label', error)
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
         try:
             decided = self._steering.decide(message)
-        except ValueError as error:
+        except TopsparkError as error:
             self.diagnostics.reject('timestep_decision', error)
             return
         if self.debugging:      # the controller gives the reasons, in its log
