@@ -30,6 +30,7 @@ POLL_S = 0.002    # between two looks for packets: a driver sends up to 1000 a s
 TURN_S = 0.1      # of decoding, after which what is finished is classified, and labels are heeded
 LEAST_PATIENCE_S = 1.0       # that a packet may wait at least: a machine stalls now and then
 MAX_WAITING_BYTES = 1 << 27  # of packets
+TURN_BYTES = 1 << 24         # of packets that are received before some are decoded
 
 Share = Callable[[], float]     # of the frames that is to be processed now, 0..1
 
@@ -146,6 +147,7 @@ class EventIntake:
         patience_s = max(LEAST_PATIENCE_S, queue_depth * settings.window_ns * 1e-9)
         self._waiting: Backlog[tuple[EventPacket, float]] = Backlog(patience_s, MAX_WAITING_BYTES)
         self._discarded = self._lost = 0     # packets: before they were decoded, on their way
+        self._overruns = 0     # turns that left packets behind in the middleware's queue
         self._recent = Recent(diagnostics.RECENT_S)
         self._windows: deque[Frame] = deque()
         self._queue_depth = queue_depth
@@ -155,30 +157,28 @@ class EventIntake:
         self.topic = self._packets.topic
 
     def take(self, timeout_s: float) -> Frame | None:
-        began_s = now_s = time.monotonic()
+        end_s = time.monotonic() + timeout_s
         while not self._closed:
-            self._collect(now_s)
-            if self._waiting and now_s - began_s < TURN_S:
-                self._decode(*self._waiting.take(now_s))
-            elif self._windows:
+            self._collect(time.monotonic())
+            self._decode_waiting()
+            if self._windows:
                 seen, header, received_s = self._windows.popleft()
                 return Frame(seen.view(), header, seen.begin_ns, seen.end_ns, received_s)
-            elif self._waiting or now_s - began_s >= timeout_s:
+            if self._waiting or time.monotonic() >= end_s:
                 break
-            else:
-                time.sleep(POLL_S)
-            now_s = time.monotonic()
+            time.sleep(POLL_S)
         if self._closed:
             self.dropped += len(self._windows)
             self._windows.clear()
         return None
 
     def fault(self) -> str:
-        discarded, *counts = self._recent.rise(self._waiting.discarded, *self._counts())
+        discarded, overruns, *counts = self._recent.rise(
+            self._waiting.discarded, self._overruns, *self._counts())
         faults = StreamCounts(*counts).faults()
-        if discarded:
-            faults = (f'{discarded:,} packets were discarded: they come faster than they are '
-                      'decoded', *faults)
+        if discarded or overruns:
+            faults = (f'packets come faster than they are decoded: {discarded:,} were discarded '
+                      'before', *faults)
         return f'{self.topic}: {"; ".join(faults)}' if faults else ''
 
     def values(self) -> dict[str, object]:
@@ -193,10 +193,22 @@ class EventIntake:
         return self._stream.counts._replace(lost_packets=self._lost)
 
     def _collect(self, now_s: float) -> None:
+        # Packets can come so fast that to receive them takes all the time there is.
+        size = 0
         for packet in self._packets.take():
             self._waiting.put((packet, now_s), len(packet.events), now_s)
+            size += len(packet.events)
             if self._closed:
                 return
+            if size > TURN_BYTES:
+                self._overruns += 1
+                return
+
+    def _decode_waiting(self) -> None:
+        end_s = (now_s := time.monotonic()) + TURN_S
+        while self._waiting and now_s < end_s and not self._closed:
+            self._decode(*self._waiting.take(now_s))
+            now_s = time.monotonic()
 
     def _decode(self, packet: EventPacket, received_s: float) -> None:
         lost = self._stream.counts.lost_packets
