@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from topspark_ros.control.battery import BatteryState
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 
 ROOT = Path(__file__).parents[1]
 LAYOUT = json.loads((ROOT / 'config' / 'foxglove_layout.json').read_text())

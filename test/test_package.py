@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 
 ROOT = Path(__file__).parents[1]
 MANIFEST = ElementTree.parse(ROOT / 'package.xml')

@@ -15,7 +15,7 @@ from sensor_msgs.msg import BatteryState
 from topspark_ros import msg
 from topspark_ros.cli import live_view, watch
 from topspark_ros.control.battery import BatteryState as Battery
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 from topspark_ros.nodes.observer import Health, Situation, Topic
 
 NAN = math.nan

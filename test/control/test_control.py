@@ -14,7 +14,8 @@ from topspark_ros.control.battery import (
 from topspark_ros.control.budgets import BATTERY, Budget
 from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.control.controller import ControlSettings, Controller
-from topspark_ros.control.policy import PolicyConfig, Reason
+from topspark_ros.control.decision import Reason
+from topspark_ros.control.policy import PolicyConfig
 from topspark_ros.control.ranges import RangeError
 from topspark_ros.methodology.tradeoff import enumerate_candidates
 

@@ -16,7 +16,8 @@ from learner_simulation import (
 from topspark_ros.control.battery import BatteryReading
 from topspark_ros.control.budgets import Budget, Limits
 from topspark_ros.control.controller import ControlSettings, Controller
-from topspark_ros.control.policy import Conditions, Reason, TimestepPolicy
+from topspark_ros.control.decision import Reason
+from topspark_ros.control.policy import Conditions, TimestepPolicy
 from topspark_ros.methodology.tradeoff import enumerate_candidates
 
 # Other load on the machine is no failure.

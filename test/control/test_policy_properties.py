@@ -7,7 +7,8 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from topspark_ros.control.budgets import Limits
-from topspark_ros.control.policy import Conditions, PolicyConfig, Reason, TimestepPolicy
+from topspark_ros.control.decision import Reason
+from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
 from topspark_ros.methodology.tradeoff import LEARNING_SHARES, SHARES, enumerate_candidates
 
 # Other load on the machine is no failure.

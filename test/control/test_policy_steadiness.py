@@ -8,9 +8,8 @@ import pytest
 from learner_simulation import any_t
 
 from topspark_ros.control.budgets import Limits
-from topspark_ros.control.policy import (
-    DWELL_ASKED_S, Conditions, PolicyConfig, Reason, TimestepPolicy,
-)
+from topspark_ros.control.decision import Reason
+from topspark_ros.control.policy import DWELL_REQUESTED_S, Conditions, PolicyConfig, TimestepPolicy
 
 FULL = Conditions(state_of_charge=1.0, frame_rate_hz=10.0, learned_share=1.0)
 
@@ -39,8 +38,8 @@ def test_dwell_delays_what_no_limit_demands(profile):
 def test_who_changes_a_budget_waits_less(profile, limits):
     policy = TimestepPolicy(profile, any_t(min_dwell_s=5.0))
     low = policy.decide(0, Limits(power_w=0.5), FULL)
-    assert policy.decide(0.9 * DWELL_ASKED_S, limits, FULL) is low
-    assert policy.decide(DWELL_ASKED_S, limits, FULL) is not low
+    assert policy.decide(0.9 * DWELL_REQUESTED_S, limits, FULL) is low
+    assert policy.decide(DWELL_REQUESTED_S, limits, FULL) is not low
     policy = TimestepPolicy(profile, any_t(min_dwell_s=0.0))
     low = policy.decide(0, Limits(power_w=0.5), FULL)
     assert policy.decide(0.0, limits, FULL) is not low

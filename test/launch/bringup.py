@@ -32,7 +32,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from topspark_ros import msg
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 from topspark_ros.nodes import qos
 from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.scenes import SceneRenderer

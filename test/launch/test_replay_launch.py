@@ -8,7 +8,7 @@ import pytest
 from bringup import Launched, Robot
 
 from topspark_ros import msg
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 from topspark_ros.engine import load_checkpoint
 from topspark_ros.nodes import conversions, qos
 from topspark_ros.replay.recording import START_NS, RecordingSettings, record

@@ -16,7 +16,7 @@ from launch import LaunchDescription
 from launch.actions import SetEnvironmentVariable
 from std_srvs.srv import Trigger
 
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 from topspark_ros.engine import load_checkpoint
 
 FOLDER = tempfile.TemporaryDirectory()      # removed when the interpreter ends

@@ -15,7 +15,7 @@ import yaml
 from launch import LaunchDescription
 from launch.actions import UnsetEnvironmentVariable
 
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 from topspark_ros.engine import load_checkpoint
 
 NODES = ('snn_learner', 'timestep_controller')

@@ -13,7 +13,7 @@ from ament_index_python.packages import get_package_prefix
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 from topspark_ros.engine import load_checkpoint
 from topspark_ros.nodes import qos
 from topspark_ros.nodes.snn_learner import SnnLearner

@@ -13,7 +13,7 @@ from rcl_interfaces.srv import SetParametersAtomically
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
 
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.nodes import conversions, qos
 

@@ -12,7 +12,7 @@ from rig import TIMEOUT_S
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros import msg
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 from topspark_ros.nodes import qos
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from topspark_ros.control.battery import BatteryState
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 
 UNITS = ((1.0, ''), (1e-3, 'm'), (1e-6, 'µ'), (1e-9, 'n'))
 BAR_CELLS = 24

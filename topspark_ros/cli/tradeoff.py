@@ -17,9 +17,8 @@ from topspark_ros.cli.arguments import (    # noqa: E402
     PICTURES, UsageError, check_output, comma_separated, writing,
 )
 from topspark_ros.control.budgets import Budget, Limits    # noqa: E402
-from topspark_ros.control.policy import (    # noqa: E402
-    Conditions, Decision, PolicyConfig, TimestepPolicy,
-)
+from topspark_ros.control.decision import Decision    # noqa: E402
+from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy    # noqa: E402
 from topspark_ros.methodology.profile import Profile, load_profile    # noqa: E402
 from topspark_ros.methodology.tradeoff import (    # noqa: E402
     Candidates, enumerate_candidates, pareto_front,

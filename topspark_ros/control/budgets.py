@@ -75,7 +75,10 @@ class Limits:
     @property
     def allowed_power_w(self) -> float:
         """The same less the overdraft, W, not below 0; inf: no limit."""
-        limit_w = self.strictest_power_w
+        return self.less_overdraft(self.strictest_power_w)
+
+    def less_overdraft(self, limit_w: float) -> float:
+        """A power limit less the overdraft, W, not below 0; inf for NaN, which is no limit."""
         return math.inf if math.isnan(limit_w) else max(0.0, limit_w - self.overdraft_w)
 
 

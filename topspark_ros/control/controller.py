@@ -20,7 +20,8 @@ from topspark_ros.methodology.profile import Profile
 from .battery import BatteryMonitor, BatteryReading, BatterySettings, BatteryState
 from .budgets import REPLAN_S, Budget, BudgetBook, Limits
 from .closed_loop import ClosedLoop, LearnerReport
-from .policy import Conditions, Decision, PolicyConfig, TimestepPolicy
+from .decision import Decision
+from .policy import Conditions, PolicyConfig, TimestepPolicy
 from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
 
 

@@ -34,8 +34,7 @@ class Candidates:
     accuracy: expected, of the frames that are processed, 0..1, float64.
     latency_s: processor time of an inference, s, float64.
     inference_j: energy of an inference, J, float64.
-    training_loss: accuracy, 0..1, that training at the largest T or another would have more,
-        float64; 0 without learning.
+    training_loss: accuracy lost against the best training T, 0..1, float64; 0 without learning.
     training_s, training_j: processor time and energy of learning one frame, 0 without learning,
         s and J, float64.
     learned_share: of the frames that are to be learned, that is, 0..1.
@@ -126,16 +125,15 @@ def score_candidates(candidates: Candidates, mu: float, epsilon: float) -> np.nd
 
 
 def pareto_front(candidates: Candidates) -> np.ndarray:
-    """The pairs that learn every frame and that no other beats, those of less energy first, as
-    rows."""
-    return unbeaten(np.flatnonzero(candidates.learning_share == 1.0), candidates.energy_j,
-                    candidates.accuracy)
+    """Rows of the non-dominated pairs that learn every frame, those of less energy first, int64."""
+    return non_dominated(np.flatnonzero(candidates.learning_share == 1.0), candidates.energy_j,
+                         candidates.accuracy)
 
 
-def unbeaten(rows: np.ndarray, cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """Those of `rows` that no other beats, the cheaper ones first.
+def non_dominated(rows: np.ndarray, cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
+    """Those of `rows` that no other dominates, the cheaper ones first.
 
-    One is beaten by another that costs no more and is more accurate, or is as accurate and costs
+    A row is dominated by one that costs no more and is more accurate, or is as accurate and costs
     less.
     """
     rows = rows[np.lexsort((-accuracy[rows], cost[rows]))]

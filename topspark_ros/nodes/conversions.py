@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 
 from topspark_ros import msg
 from topspark_ros.control.controller import ControlStatus
-from topspark_ros.control.policy import Decision
+from topspark_ros.control.decision import Decision
 from topspark_ros.perception.messages import (  # noqa: F401  (two of them for the nodes)
     MessageError, decision_fields, gray_image, stamp_ns,
 )

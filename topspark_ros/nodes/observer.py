@@ -20,7 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros import msg
-from topspark_ros.control.policy import Reason
+from topspark_ros.control.decision import Reason
 from topspark_ros.nodes import conversions, qos
 from topspark_ros.perception.messages import label_from
 from topspark_ros.perception.teaching import MAX_KEPT, LabelBook

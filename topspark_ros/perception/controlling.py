@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from topspark_ros.control.controller import Controller, ControlSettings, ControlStatus
-from topspark_ros.control.policy import Decision
+from topspark_ros.control.decision import Decision
 from topspark_ros.control.ranges import RangeError
 from topspark_ros.methodology.profile import Profile
 from topspark_ros.perception.messages import (

@@ -9,7 +9,7 @@ import numpy as np
 from topspark_ros.control.battery import BatteryReading
 from topspark_ros.control.budgets import Budget
 from topspark_ros.control.closed_loop import LearnerReport
-from topspark_ros.control.policy import Decision
+from topspark_ros.control.decision import Decision
 from topspark_ros.control.ranges import RangeError
 from topspark_ros.errors import TopsparkError
 from topspark_ros.perception.activity import Measured

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt    # noqa: E402  (after the backend is chosen)
 import numpy as np    # noqa: E402
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter    # noqa: E402
 
-from topspark_ros.methodology.tradeoff import unbeaten    # noqa: E402
+from topspark_ros.methodology.tradeoff import non_dominated    # noqa: E402
 from topspark_ros.replay.figures import (    # noqa: E402
     ACCURACY_WINDOW, POWER_WINDOW_S, Figures, confusion, outcomes, running_mean, worst_window,
 )
@@ -186,7 +186,7 @@ def draw_pareto(path: Path, runs: Sequence[tuple[str, Figures]]) -> bool:
         return False
     energy_j = np.array([each.frame_j for _, each in runs])
     accuracy = 100 * np.array([each.accuracy for _, each in runs])
-    front = unbeaten(np.arange(len(runs)), energy_j, accuracy)
+    front = non_dominated(np.arange(len(runs)), energy_j, accuracy)
     with picture(path, size=(8.0, 5.0)) as (axis,):
         axis.plot(energy_j[front], accuracy[front], 'o-', color=BLUE, label='Pareto front')
         beaten = np.setdiff1d(np.arange(len(runs)), front)
