@@ -8,7 +8,7 @@ from learner_simulation import any_t
 
 from topspark_ros.control.budgets import Limits
 from topspark_ros.control.decision import Reason
-from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
+from topspark_ros.control.policy import Conditions, TimestepPolicy
 from topspark_ros.control.ranges import RangeError
 from topspark_ros.methodology.tradeoff import SHARES, enumerate_candidates
 

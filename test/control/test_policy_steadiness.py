@@ -9,7 +9,7 @@ from learner_simulation import any_t
 
 from topspark_ros.control.budgets import Limits
 from topspark_ros.control.decision import Reason
-from topspark_ros.control.policy import DWELL_REQUESTED_S, Conditions, PolicyConfig, TimestepPolicy
+from topspark_ros.control.policy import DWELL_REQUESTED_S, Conditions, TimestepPolicy
 
 FULL = Conditions(state_of_charge=1.0, frame_rate_hz=10.0, learned_share=1.0)
 

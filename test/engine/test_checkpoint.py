@@ -19,7 +19,6 @@ from topspark_ros.engine import (
     EngineError,
     NetworkConfig,
     NeuronConfig,
-    check_writable,
     create_network,
     load_checkpoint,
     save_checkpoint,
@@ -230,7 +229,7 @@ def test_what_would_take_memory_is_refused_before_it_does(saved, tmp_path):
     os.mkfifo(tmp_path / 'pipe.topspark')
     (tmp_path / 'zero.topspark').symlink_to('/dev/zero')
     files = sorted(tmp_path.iterdir())
-    code = f"""
+    code = """
 import resource, sys
 from topspark_ros.engine import CheckpointError, NetworkConfig, load_checkpoint
 load_checkpoint  # all is imported

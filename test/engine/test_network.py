@@ -12,7 +12,6 @@ from topspark_ros.engine import (
     EngineError,
     NetworkConfig,
     NeuronConfig,
-    OperationCounts,
     SpikeTrain,
     compilations,
     create_network,
@@ -283,10 +282,6 @@ def test_counts(trained, digits):
     elif trained.config.rule != 'triplet':  # which also changes weights one by one
         assert counts.synaptic_updates % 784 == 0
     assert trained.infer(digits.pixels[61], 20).counts.synaptic_updates == 0
-
-
-def test_counts_add_up():
-    assert OperationCounts(1, 2, 3, 4, 5).plus(OperationCounts(10, 0, 0, 0, 1)) == (11, 2, 3, 4, 6)
 
 
 def test_raster_holds_every_output_spike(trained, digits):

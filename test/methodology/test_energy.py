@@ -28,13 +28,11 @@ def test_cmos45(field, picojoules):
     assert energy_j == pytest.approx(picojoules * 1e-9)
 
 
-def test_sum_and_static_power():
+def test_sum():
     counts = OperationCounts(10, 2, 4000, 6400, 784)
     table = ENERGY_TABLES['loihi']
     dynamic_j = (12 * 1.7 + 4000 * 23.6 + 6400 * 81 + 784 * 120) * 1e-12
     assert estimate_energy_j(counts, table) == pytest.approx(dynamic_j)
-    assert estimate_energy_j(counts, table, static_power_w=0.5, latency_s=0.01) == \
-        pytest.approx(dynamic_j + 0.005)
 
 
 def test_tables_are_named_cited_and_fixed():

@@ -75,10 +75,6 @@ class Process:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 

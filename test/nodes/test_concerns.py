@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import time
 
-import pytest
 
 from every_node import CASES, alive, case  # noqa: F401  (a fixture)
 from rig import Camera, composed, image, msg

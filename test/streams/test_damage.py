@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
 from test_bags import (
-    ACCEPTED, NUMBER, STEP_NS, STORE, read, refusal, storage_file, write_bag,
+    ACCEPTED, NUMBER, STORE, read, refusal, storage_file, write_bag,
 )
 
 from topspark_ros.streams.bags import Bag, BagError

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from topspark_ros.streams import DATASET_NAMES, DatasetError, load_dataset
+from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
+from topspark_ros.streams.errors import DatasetError
 
 SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 

@@ -1,6 +1,5 @@
 """Filters of events: what is kept as computed event by event, wherever packets are cut."""
 
-import json
 import os
 from pathlib import Path
 

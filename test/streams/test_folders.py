@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from test_event_bags import write_bag
 
-from topspark_ros.streams import DATASET_NAMES, DatasetError, load_dataset
+from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
+from topspark_ros.streams.errors import DatasetError
 
 SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 RECORDINGS = Path(os.environ.get('TOPSPARK_DATA') or SHARED) / 'events'

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from topspark_ros.streams import (ENCODINGS, ImageError, SceneRenderer, centre_object,
-                                  decode_compressed, load_dataset, to_gray)
+from topspark_ros.streams.datasets import load_dataset
+from topspark_ros.streams.images import ENCODINGS, ImageError, decode_compressed, to_gray
+from topspark_ros.streams.objects import centre_object
+from topspark_ros.streams.scenes import SceneRenderer
 
 CHANNELS = {'mono8': 'y', '8UC1': 'y', 'mono16': 'y', '8UC3': 'bgr', '8UC4': 'bgra',
             '16UC3': 'bgr', '16UC4': 'bgra',

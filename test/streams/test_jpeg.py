@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import sklearn.datasets
 
-from topspark_ros.streams import ImageError, decode_compressed, jpeg
+from topspark_ros.streams import jpeg
+from topspark_ros.streams.images import ImageError, decode_compressed
 
 PHOTOGRAPH = Path(sklearn.datasets.__file__).parent / 'images' / 'china.jpg'
 KINDS = {

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from topspark_ros.streams import centre_object, load_dataset
+from topspark_ros.streams.datasets import load_dataset
+from topspark_ros.streams.objects import centre_object
 
 
 @pytest.fixture(scope='module')

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from topspark_ros.streams import SceneRenderer, centre_object, load_dataset, to_gray
+from topspark_ros.streams.datasets import load_dataset
+from topspark_ros.streams.images import to_gray
+from topspark_ros.streams.objects import centre_object
+from topspark_ros.streams.scenes import SceneRenderer
 
 
 @pytest.fixture(scope='module')

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from topspark_ros.streams import LatestSlot
+from topspark_ros.streams.slot import LatestSlot
 
 
 def test_latest_wins_and_the_rest_is_counted():

@@ -20,15 +20,9 @@ from .configuration import (
 from .errors import CheckpointError, EngineError
 from .factory import create_network, warm_up
 from .kernels.compilation import compilations
-from .network import (
-    InferenceNetwork,
-    Network,
-    OperationCounts,
-    Response,
-    Responses,
-    SpikeTrain,
-)
+from .network import InferenceNetwork, Network
 from .progress import told_of_compilation
+from .values import OperationCounts, Response, Responses, SpikeTrain
 
 __all__ = [
     'CODINGS',

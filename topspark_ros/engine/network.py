@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .configuration import (
-    CODINGS,
     MAX_CLASSES,
     MAX_TIMESTEPS,
     NORMALISATIONS,
@@ -22,6 +21,7 @@ from .configuration import (
 )
 from .errors import EngineError
 from .kernels import encoding
+from .values import OperationCounts, Response, Responses, SpikeTrain
 
 CODING_NUMBERS = dict(
     stratified=encoding.STRATIFIED,
@@ -36,85 +36,6 @@ FIRST_SPIKES = 0.19  # of the inputs: pixels of a digit that are not black
 NO_SPIKES = np.empty(0, np.int32)
 NO_RASTER = np.empty((0, 2), np.int32)
 NO_LABEL = np.full(1, -1)
-
-
-class OperationCounts(NamedTuple):
-    """What presentations made the network do, in exact numbers.
-
-    Energy is the sum of each count times the energy of one such operation on the hardware that
-    is estimated for.
-
-    input_spikes: spikes of the encoded sample that were presented. With graded coding, values:
-        one a step of every pixel that is not black.
-    output_spikes: spikes of excitatory neurons.
-    synaptic_operations: weights added to a membrane potential: one for every neuron in use and
-        every input spike, and one for every neuron that an output spike inhibits (the recruiting
-        rule's inhibition only ends the presentation). With an inhibitory layer, one for its
-        neuron and one for every neuron that this one inhibits.
-    neuron_updates: neurons in use, inhibitory ones too, times timesteps. Clocked hardware updates
-        (leaks, compares) every neuron at every step; that this engine skips silent steps changes
-        its own running time, not what the network would cost there.
-    synaptic_updates: weights rewritten by learning: all of a neuron's at an update after an
-        output spike, one at an input spike. The recruiting rule also rewrites the affinities of
-        the neuron with those in use, and corrects the read-out of neurons that spiked.
-    """
-
-    input_spikes: int = 0
-    output_spikes: int = 0
-    synaptic_operations: int = 0
-    neuron_updates: int = 0
-    synaptic_updates: int = 0
-
-    def plus(self, other: OperationCounts) -> OperationCounts:
-        """Both counts together (`+` would concatenate the tuples)."""
-        return OperationCounts(*(a + b for a, b in zip(self, other)))
-
-
-class SpikeTrain(NamedTuple):
-    """Spikes: a sample that consists of them already (an event camera's), or output spikes.
-
-    steps: (spikes,) integers from 0, ascending: the step of each spike.
-    neurons: (spikes,) integers from 0: the input (or output) neuron. An input may spike more than
-        once in a step.
-    """
-
-    steps: np.ndarray
-    neurons: np.ndarray
-
-
-class Response(NamedTuple):
-    """What the network answers to one presentation.
-
-    scores: (classes,) float32, for each class, 0 to 1. Under STDP its share of the evidence, at
-        most 1 in all; with the recruiting rule a softmax, 1 in all, or zeros without evidence.
-    predicted: the class with most evidence, None if there is no evidence for any.
-    timesteps: steps that the sample was presented for.
-    counts: what it took.
-    """
-
-    scores: np.ndarray
-    predicted: int | None
-    timesteps: int
-    counts: OperationCounts
-
-
-class Responses(NamedTuple):
-    """What the network answers to many presentations.
-
-    scores: (samples, classes) float32, as of a Response.
-    predicted: (samples,) int64, -1 if there is no evidence.
-    timesteps: (samples,) int64.
-    counts: (samples, 5) int64, columns in the order of OperationCounts.
-    """
-
-    scores: np.ndarray
-    predicted: np.ndarray
-    timesteps: np.ndarray
-    counts: np.ndarray
-
-    def total_counts(self) -> OperationCounts:
-        """What all presentations took together."""
-        return OperationCounts(*self.counts.sum(axis=0).tolist())
 
 
 class InferenceNetwork:

@@ -68,21 +68,14 @@ ENERGY_TABLES: Mapping[str, EnergyTable] = MappingProxyType(
 )
 
 
-def estimate_energy_j(
-    counts: OperationCounts,
-    table: EnergyTable,
-    static_power_w: float = 0.0,
-    latency_s: float = 0.0,
-) -> float:
-    """Estimated energy, in J, of what was counted, plus static power times latency.
+def estimate_energy_j(counts: OperationCounts, table: EnergyTable) -> float:
+    """Estimated energy of the operations counted, J; static power is not part of it.
 
     counts: of one presentation or a sum over several.
-    latency_s: the time that the static power is drawn for.
     """
     return (
         counts.synaptic_operations * table.synaptic_operation_j
         + counts.neuron_updates * table.neuron_update_j
         + counts.synaptic_updates * table.synaptic_update_j
         + (counts.input_spikes + counts.output_spikes) * table.spike_j
-        + static_power_w * latency_s
     )

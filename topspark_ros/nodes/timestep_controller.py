@@ -9,7 +9,6 @@ from ament_index_python.packages import get_package_share_directory
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros import msg
-from topspark_ros.control.battery import BatteryError
 from topspark_ros.control.battery import BatteryState as Battery
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos

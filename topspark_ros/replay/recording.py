@@ -25,7 +25,7 @@ from topspark_ros.control.budgets import Budget
 from topspark_ros.control.ranges import RangeError
 from topspark_ros.errors import TopsparkError
 from topspark_ros.streams.datasets import Dataset, load_dataset
-from topspark_ros.streams.events import EventCamera, EventError, Evt3Encoder
+from topspark_ros.streams.events import EventCamera, Evt3Encoder
 from topspark_ros.streams.events.simulation import MAX_INTERVAL_NS
 from topspark_ros.streams.images import to_gray
 from topspark_ros.streams.scenes import show_images

@@ -1,16 +1,5 @@
-"""Everything between a sensor and the network: images, objects, slots, datasets, scenes.
+"""Everything between a sensor and the network: images, objects, events, datasets, bags, scenes.
 
-Event cameras have their own package, `events`; `bags` reads recordings, and `event_bags` those of
-event cameras: they bring Numba and the readers of bags, so they are imported where they are needed.
+Import from the modules. They are not gathered here, so that raw images need neither Numba nor the
+readers of bags.
 """
-
-from .datasets import DATASET_NAMES, Dataset, DatasetError, load_dataset
-from .images import ENCODINGS, ImageError, decode_compressed, to_gray
-from .objects import centre_object
-from .scenes import SceneRenderer
-from .slot import LatestSlot
-
-__all__ = [
-    'DATASET_NAMES', 'Dataset', 'DatasetError', 'ENCODINGS', 'ImageError', 'LatestSlot',
-    'SceneRenderer', 'centre_object', 'decode_compressed', 'load_dataset', 'to_gray',
-]

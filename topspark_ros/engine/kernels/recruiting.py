@@ -23,7 +23,7 @@ import numpy as np
 
 from . import encoding, membrane, prototypes
 from .compilation import allocating, entry_point, kernel
-from .encoding import BERNOULLI, GIVEN
+from .encoding import BERNOULLI
 from .prototypes import RecruitingState, Sample
 from .randomness import seed_from, uniform
 from .readout import lead, strongest

@@ -15,7 +15,7 @@ from .decoders import (
 from .encoder import Evt3Encoder
 from .filtering import HotPixelFilter, RateLimiter, hot_pixels
 from .pictures import window_picture
-from .pooling import EventGrid, Places, count_image, spike_train
+from .pooling import EventGrid, count_image, spike_train
 from .simulation import EventCamera
 from .stream import EventSettings, EventStream, StreamCounts, warm_up
 from .views import EventView, EventViewer

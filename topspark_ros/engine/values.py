@@ -1,0 +1,82 @@
+"""What goes into a network and what comes out of it: spikes, answers, counts of operations."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class OperationCounts(NamedTuple):
+    """Exact numbers of the operations that presentations took.
+
+    Estimated energy is the sum of each count times the energy of one such operation.
+
+    input_spikes: spikes of the encoded sample that were presented. With graded coding one value
+        per step for every pixel that is not black.
+    output_spikes: spikes of excitatory neurons.
+    synaptic_operations: additions of a weight to a membrane potential: one for every pair of input
+        spike and neuron in use, and one for every neuron that an output spike inhibits (the
+        recruiting rule's inhibition only ends the presentation). With an inhibitory layer, an
+        output spike takes one for its inhibitory neuron and one for every neuron that this
+        inhibits.
+    neuron_updates: neurons in use, inhibitory ones included, times timesteps. Clocked hardware
+        leaks and compares every neuron at every step. This engine skips silent steps, which saves
+        its own running time and is not counted as a saving of that hardware.
+    synaptic_updates: weights rewritten by learning: all weights of a neuron at an update after an
+        output spike, one weight at an input spike. The recruiting rule also rewrites the neuron's
+        affinities with those in use, and the read-out weights of the neurons that spiked.
+    """
+
+    input_spikes: int = 0
+    output_spikes: int = 0
+    synaptic_operations: int = 0
+    neuron_updates: int = 0
+    synaptic_updates: int = 0
+
+
+class SpikeTrain(NamedTuple):
+    """Spikes: a sample given in spikes (an event camera's), or the output spikes of a presentation.
+
+    steps: (spikes,) integers from 0, ascending: the simulation step of each spike.
+    neurons: (spikes,) integers from 0: the input (or output) neuron. An input may spike more than
+        once in a step.
+    """
+
+    steps: np.ndarray
+    neurons: np.ndarray
+
+
+class Response(NamedTuple):
+    """The network's answer to one presentation.
+
+    scores: (classes,) float32, for each class, 0 to 1. Under STDP its share of the evidence, in sum
+        at most 1; with the recruiting rule a softmax, in sum 1, or zeros without evidence.
+    predicted: the class with most evidence, None if there is no evidence for any.
+    timesteps: T, the number of steps that the sample was presented for.
+    counts: operations that the presentation took.
+    """
+
+    scores: np.ndarray
+    predicted: int | None
+    timesteps: int
+    counts: OperationCounts
+
+
+class Responses(NamedTuple):
+    """The network's answers to many presentations.
+
+    scores: (samples, classes) float32, as of a Response.
+    predicted: (samples,) int64, -1 if there is no evidence.
+    timesteps: (samples,) int64.
+    counts: (samples, 5) int64, columns in the order of OperationCounts.
+    """
+
+    scores: np.ndarray
+    predicted: np.ndarray
+    timesteps: np.ndarray
+    counts: np.ndarray
+
+    def total_counts(self) -> OperationCounts:
+        """Operations of all presentations."""
+        return OperationCounts(*self.counts.sum(axis=0).tolist())
