@@ -33,6 +33,7 @@ setup(
         'rich',
         'rosbags>=0.11,<0.12',
         'scikit-learn',
+        'scipy',
     ],
     # No rosdep key names it, so package.xml cannot.
     extras_require={'cluster': ['dask', 'distributed']},

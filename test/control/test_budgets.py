@@ -65,8 +65,9 @@ def test_the_batterys_own_budget_is_nobody_elses():
     book = BudgetBook()
     book.set(0.0, None, Budget(energy_j=10.0))
     book.set(0.0, BATTERY, Budget(energy_j=20.0))
-    assert (book.energy_left_j(None), book.energy_left_j(BATTERY)) == (10.0, 20.0)
     assert book.sources(0.0) == (BATTERY, BATTERY) and book.limits(0.0).energy_j == 10.0
+    book.drop(None)
+    assert book.sources(0.0) == (BATTERY,) and book.limits(0.0).energy_j == 20.0
 
 
 def test_a_source_replaces_its_own_budget_only():
@@ -144,11 +145,13 @@ def test_the_strictest_plan_counts_and_its_time():
 def test_all_are_charged_with_what_was_used_and_none_below_nothing():
     book = book_of(a=Budget(energy_j=10.0), b=Budget(energy_j=4.0), c=Budget(power_w=1.0))
     book.spend(3.0)
-    assert (book.energy_left_j('a'), book.energy_left_j('b')) == (7.0, 1.0)
+    assert book.limits(0.0).energy_j == 1.0
     book.spend(3.0)
-    assert (book.energy_left_j('a'), book.energy_left_j('b')) == (4.0, 0.0)
-    assert math.isnan(book.energy_left_j('c')) and math.isnan(book.energy_left_j('nobody'))
     assert book.limits(0.0).energy_j == 0.0
+    book.drop('b')
+    assert book.limits(0.0).energy_j == 4.0
+    book.drop('a')
+    assert math.isnan(book.limits(0.0).energy_j)
 
 
 @pytest.mark.parametrize('age_s, left_j, planned_w', [
@@ -158,10 +161,10 @@ def test_all_are_charged_with_what_was_used_and_none_below_nothing():
 def test_of_an_old_budget_the_due_share_counts_as_used(age_s, left_j, planned_w):
     book = BudgetBook()
     book.set(1000.0, 'latched', Budget(energy_j=100.0, duration_s=100.0), age_s)
-    assert book.energy_left_j('latched') == pytest.approx(left_j)
+    assert book.limits(1000.0).energy_j == pytest.approx(left_j)
     assert book.limits(1000.0).mission_power_w == pytest.approx(planned_w, nan_ok=True)
     book.set(1000.0, 'latched', Budget(energy_j=100.0), age_s)
-    assert book.energy_left_j('latched') == 100.0  # of which nothing is due
+    assert book.limits(1000.0).energy_j == 100.0  # of which nothing is due
 
 
 # What was used before the book was there.
@@ -195,16 +198,16 @@ def test_what_was_used_before(budget_first, budget, age_s, total_j, active_s, le
     else:
         book.know_totals(1000.0, total_j, active_s)
         book.set(1000.0, 'mission', budget, age_s)
-    assert book.energy_left_j('mission') == pytest.approx(left_j, nan_ok=True)
+    assert book.limits(1000.0).energy_j == pytest.approx(left_j, nan_ok=True)
 
 
 def test_only_the_first_totals_say_what_was_before():
     book = book_of(now_s=0.0, mission=MISSION)
     book.know_totals(10.0, 20.0, 5.0)
-    assert book.energy_left_j('mission') == 80.0
+    assert book.limits(10.0).energy_j == 80.0
     book.spend(3.0)
     book.know_totals(11.0, 23.0, 6.0)
-    assert book.energy_left_j('mission') == 77.0
+    assert book.limits(11.0).energy_j == 77.0
 
 
 def test_sources_are_bounded():
@@ -256,6 +259,7 @@ def test_drawing_no_more_than_planned_lasts_to_the_end(energy_j, duration_s, dra
         now_s = step * REPLAN_S
         planned_w = book.limits(now_s).mission_power_w
         until_s = min(now_s + REPLAN_S, duration_s)
-        assert planned_w * (duration_s - now_s) <= book.energy_left_j('mission') * (1 + 1e-9)
+        assert planned_w * (duration_s - now_s) <= book.limits(now_s).energy_j * (1 + 1e-9)
         book.spend(draw * planned_w * (until_s - now_s))
-        assert book.energy_left_j('mission') >= planned_w * (duration_s - until_s) - 1e-6 * energy_j
+        left_j = book.limits(now_s).energy_j
+        assert left_j >= planned_w * (duration_s - until_s) - 1e-6 * energy_j

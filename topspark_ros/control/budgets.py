@@ -172,11 +172,6 @@ class BudgetBook:
         """A source that sets no limit any more, if it ever did."""
         self._entries.pop(source, None)
 
-    def energy_left_j(self, source: str | None) -> float:
-        """What a source's energy has come down to, J; NaN: it has set none."""
-        entry = self._entries.get(source)
-        return math.nan if entry is None else entry.energy_j
-
     def spend(self, energy_j: float) -> None:
         """Charge every budget with what was used, J."""
         for entry in self._entries.values():

@@ -172,11 +172,13 @@ def confusion(run: Evaluation) -> Confusion:
 class Paired:
     """Two runs on the frames that both classified, matched by stamp.
 
-    frames, same: those, and of them with the same prediction.
-    labelled: of them with the same label in both.
-    both_right, only_first, only_second: of the labelled, which run was right.
-    p_value: of McNemar's exact test, two-sided: how likely a difference at least as large is if
-        the runs are equally accurate. 1 where they differ nowhere.
+    frames: that both classified.
+    same: frames with the same prediction in both runs.
+    labelled: frames with the same label in both runs.
+    both_right, only_first, only_second: labelled frames that both runs, or only one of them,
+        classified correctly.
+    p_value: of McNemar's exact test, two-sided: probability of a difference at least as large if
+        the runs are equally accurate; 1 where no run alone was right.
     """
 
     frames: int
@@ -189,7 +191,7 @@ class Paired:
 
 
 def paired(first: Evaluation, second: Evaluation) -> Paired:
-    """A stamp that a run has twice, or 0, names no frame."""
+    """Compare two runs frame by frame. A stamp of 0, or one that a run has twice, is skipped."""
     a, b = _by_stamp(first), _by_stamp(second)
     shared, rows_a, rows_b = np.intersect1d(a['stamp_ns'], b['stamp_ns'], assume_unique=True,
                                             return_indices=True)
@@ -210,12 +212,12 @@ def paired(first: Evaluation, second: Evaluation) -> Paired:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Two-sided p of the exact test: each difference falls to either side by a fair coin."""
+    """Two-sided p of the exact test: under its hypothesis each difference falls to either run with
+    the same chance."""
+    from scipy.stats import binomtest    # slow to import, and only needed to compare two runs
+
     differences = only_first + only_second
-    logs = np.cumsum(np.log(np.maximum(1, np.arange(differences + 1))))    # of factorials
-    tail = np.arange(min(only_first, only_second) + 1)
-    chances = np.exp(logs[-1] - logs[tail] - logs[differences - tail] - differences * np.log(2))
-    return min(1.0, 2 * float(chances.sum()))
+    return float(binomtest(only_first, differences).pvalue) if differences else 1.0
 
 
 def _by_stamp(run: Evaluation) -> np.ndarray:
