@@ -6,19 +6,16 @@ import csv
 import sys
 from pathlib import Path
 
-import matplotlib
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
-from rich.console import Console  # noqa: E402
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: E402
-from rich.table import Table  # noqa: E402
+from topspark_ros.plotting import drawing, log_axis
+from topspark_ros.streams.datasets import DatasetError
 
-from topspark_ros.streams.datasets import DatasetError  # noqa: E402
-
-from . import cost, crosscheck, events, race, reduced, startup  # noqa: E402
-from .peers import PeerError  # noqa: E402
-from .timing import Data  # noqa: E402
+from . import cost, crosscheck, events, race, reduced, startup
+from .peers import PeerError
+from .timing import Data
 
 RESULTS = Path('results') / 'bench'
 
@@ -63,46 +60,46 @@ def race_rows(results: dict[str, dict[str, float]]) -> list[dict]:
 
 def draw_race(rows: list[dict]) -> None:
     """Bars of milliseconds a sample on a logarithmic axis."""
-    figure, axis = plt.subplots(figsize=(9, 4), layout='constrained')
-    places = range(len(rows))
-    for shift, mode in ((-0.2, 'learn'), (0.2, 'infer')):
-        values = [row[f'{mode}_ms'] or float('nan') for row in rows]
-        bars = axis.barh([place + shift for place in places], values, 0.38, label=mode)
-        axis.bar_label(bars, [f'{v:.2f}' if v == v else '' for v in values], padding=3, fontsize=8)
-    axis.set_yticks(places, [row['simulator'] for row in rows])
-    axis.set_xscale('log')
-    axis.margins(x=0.15)
-    axis.invert_yaxis()
-    axis.set_xlabel('processor time a sample [ms]')
-    figure.suptitle('784 inputs, 400 neurons, T = 350, MNIST at 63.75 Hz, one core')
-    axis.legend()
-    figure.savefig(RESULTS / 'race.png', dpi=110)
-    plt.close(figure)
+    with drawing(RESULTS / 'race.png', 9, 4) as figure:
+        axis = figure.subplots()
+        places = range(len(rows))
+        for shift, mode in ((-0.2, 'learn'), (0.2, 'infer')):
+            values = [row[f'{mode}_ms'] or float('nan') for row in rows]
+            bars = axis.barh([place + shift for place in places], values, 0.38, label=mode)
+            axis.bar_label(bars, [f'{v:.2f}' if v == v else '' for v in values], padding=3,
+                           fontsize=8)
+        axis.set_yticks(places, [row['simulator'] for row in rows])
+        log_axis(axis, 'x', (1,))
+        axis.margins(x=0.15)
+        axis.invert_yaxis()
+        axis.set_xlabel('processor time a sample [ms]')
+        figure.suptitle('784 inputs, 400 neurons, T = 350, MNIST at 63.75 Hz, one core')
+        axis.legend()
 
 
 def draw_cost(timesteps: list[dict], neurons: list[dict], activity: list[dict]) -> None:
     """Microseconds a sample against T, N and input spikes."""
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout='constrained', sharey=True)
-    for name in dict.fromkeys(row['network'] for row in timesteps):
-        rows = [row for row in timesteps if row['network'] == name]
-        for mode, style in (('learn', '-'), ('infer', '--')):
-            axes[0].plot([row['timesteps'] for row in rows], [row[mode] for row in rows],
-                         style, marker='.', label=f'{name}, {mode}')
-    for axis, rows, key in ((axes[1], neurons, 'neurons'), (axes[2], activity, 'input_spikes')):
-        for mode, style in (('learn', '-'), ('infer', '--'), ('floor', ':')):
-            if mode in rows[0]:
-                axis.plot([row[key] for row in rows], [row[mode] for row in rows], style,
-                          marker='.', label=mode)
-    titles = ('T [steps], N = 400', 'neurons N, T = 350', 'input spikes a sample, T = 64')
-    for axis, title in zip(axes, titles):
-        axis.set_xscale('log')
-        axis.set_yscale('log')
-        axis.set_xlabel(title)
-        axis.grid(alpha=0.3, which='both')
-        axis.legend(fontsize=7)
-    axes[0].set_ylabel('processor time a sample [µs]')
-    figure.savefig(RESULTS / 'cost.png', dpi=110)
-    plt.close(figure)
+    with drawing(RESULTS / 'cost.png', 13, 4) as figure:
+        axes = figure.subplots(1, 3, sharey=True)
+        for name in dict.fromkeys(row['network'] for row in timesteps):
+            rows = [row for row in timesteps if row['network'] == name]
+            for mode, style in (('learn', '-'), ('infer', '--')):
+                axes[0].plot([row['timesteps'] for row in rows], [row[mode] for row in rows],
+                             style, marker='.', label=f'{name}, {mode}')
+        for axis, rows, key in ((axes[1], neurons, 'neurons'),
+                                (axes[2], activity, 'input_spikes')):
+            for mode, style in (('learn', '-'), ('infer', '--'), ('floor', ':')):
+                if mode in rows[0]:
+                    axis.plot([row[key] for row in rows], [row[mode] for row in rows], style,
+                              marker='.', label=mode)
+        titles = ('T [steps], N = 400', 'neurons N, T = 350', 'input spikes a sample, T = 64')
+        for axis, title in zip(axes, titles):
+            for direction in 'xy':
+                log_axis(axis, direction, (1,))
+            axis.set_xlabel(title)
+            axis.grid(which='both')
+            axis.legend(fontsize=7)
+        axes[0].set_ylabel('processor time a sample [µs]')
 
 
 def main() -> int:

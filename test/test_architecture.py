@@ -12,16 +12,17 @@ from topspark_ros.cli.main import VERBS
 
 PACKAGE = Path(__file__).parents[1] / 'topspark_ros'
 
-# Room -> the rooms that it may import.
+# Room -> the rooms, and of the modules beside them `plotting`, that it may import.
 ARROWS = {
     'engine': set(),
     'streams': {'engine'},
     'methodology': {'engine'},
     'control': {'engine', 'methodology'},
     'perception': {'engine', 'streams', 'methodology', 'control'},
-    'replay': {'engine', 'streams', 'methodology', 'control', 'perception'},
+    'replay': {'engine', 'streams', 'methodology', 'control', 'perception', 'plotting'},
     'nodes': {'engine', 'streams', 'methodology', 'control', 'perception', 'replay'},
-    'cli': {'engine', 'streams', 'methodology', 'control', 'perception', 'replay', 'nodes'},
+    'cli': {'engine', 'streams', 'methodology', 'control', 'perception', 'replay', 'nodes',
+            'plotting'},
 }
 ROS = ('rclpy', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'event_camera_msgs',
        'lifecycle_msgs', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'launch',

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
+import numpy as np
 
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
-import numpy as np  # noqa: E402
+from topspark_ros.plotting import (
+    BLUE, GREEN, ORANGE, PURPLE, RED, drawing, log_axis, picture, steps_axis,
+)
 
-from .metrics import Figures, power_limits_w  # noqa: E402
-from .mission import LEFT_OUT, RIGHT, Course  # noqa: E402
-from .parts import TICK_S, part_at  # noqa: E402
-from .policies import OURS  # noqa: E402
-from .trace import Trace  # noqa: E402
+from .metrics import Figures, power_limits_w
+from .mission import LEFT_OUT, RIGHT, Course
+from .parts import TICK_S, part_at
+from .policies import OURS
+from .trace import Trace
 
-COLOURS = {'ours': 'tab:blue', 'fixed': 'tab:orange', 'limit': 'tab:red', 'fault': '0.85'}
+COLOURS = {'ours': BLUE, 'fixed': ORANGE, 'limit': RED, 'fault': '0.85'}
 RUNNING_FRAMES = 1000
 
 
@@ -26,10 +27,14 @@ def draw_mission(path: Path, trace: Trace, courses: dict[str, Course], best: str
 
     best: the fixed T that its accuracy is drawn with.
     """
+    with picture(path, (2, 3, 3, 2, 3), size=(14, 14)) as panels:
+        _draw_mission(panels, trace, courses, best)
+
+
+def _draw_mission(panels: Sequence, trace: Trace, courses: dict[str, Course],
+                  best: str | None) -> None:
+    rate, power, steps, charge, accuracy = panels
     ours = courses[OURS]
-    figure, (rate, power, steps, charge, accuracy) = plt.subplots(
-        5, 1, sharex=True, figsize=(14, 14), layout='constrained',
-        gridspec_kw={'height_ratios': (2, 3, 3, 2, 3)})
     grid_s = TICK_S * np.arange(len(ours.used_j))
     seconds = round(1 / TICK_S)
 
@@ -38,8 +43,9 @@ def draw_mission(path: Path, trace: Trace, courses: dict[str, Course], best: str
     rate.set_ylabel('frames  [Hz]')
     load = rate.twinx()
     load.plot(grid_s[::seconds], [part_at(trace.loads, each) for each in grid_s[::seconds]],
-              color='tab:brown', linestyle='--')
-    load.set_ylabel('processor load  (dashed)', color='tab:brown')
+              color=RED, linestyle='--')
+    load.grid(False)
+    load.set_ylabel('processor load  (dashed)', color=RED)
 
     limits_w = power_limits_w(trace)
     window = 10 * seconds
@@ -49,7 +55,7 @@ def draw_mission(path: Path, trace: Trace, courses: dict[str, Course], best: str
                color=COLOURS['limit'], label='limit; none where there is no line')
     power.step(*np.array([(time_s, 1e6 * power_w) for time_s, power_w in ours.plans]).T,
                where='post', color='0.4', linestyle=':', label='lasts to the end')
-    power.set_yscale('log')
+    log_axis(power, 'y', (1,))
     power.set_ylim(bottom=3)
     power.set_ylabel('power  [µW]')
     power.legend(loc='lower right', ncols=3)
@@ -58,27 +64,26 @@ def draw_mission(path: Path, trace: Trace, courses: dict[str, Course], best: str
     rows = [setting for _, setting in ours.settings]
     curves = (
         ('inference', '-', COLOURS['ours'], [row[1] if row[3] else np.nan for row in rows]),
-        ('training', '--', 'tab:green', [row[0] if row[2] else np.nan for row in rows]),
+        ('training', '--', GREEN, [row[0] if row[2] else np.nan for row in rows]),
     )
     for label, style, colour, values in curves:
         steps.step(times_s, [*values, values[-1]], style, where='post', label=label, color=colour,
                    linewidth=1.8)
     off = [np.nan if row[2] else 0.03 for row in rows]
-    steps.step(times_s, [*off, off[-1]], where='post', label='no learning', color='tab:orange',
+    steps.step(times_s, [*off, off[-1]], where='post', label='no learning', color=ORANGE,
                linewidth=4, transform=steps.get_xaxis_transform())
     steps.margins(y=0.15)
     share = steps.twinx()
+    share.grid(False)
     share.step(times_s, [100 * row[3] for row in rows] + [100 * rows[-1][3]], where='post',
                color='0.5', linewidth=1)
     share.set_ylim(-3, 103)
     share.set_ylabel('frames processed  [%]  (grey)')
-    steps.set_yscale('log', base=2)
-    steps.yaxis.set_major_formatter('{x:g}')
-    steps.set_ylabel('T  [steps]')
+    steps_axis(steps, 'y')
     steps.legend(loc='upper right', ncols=3)
 
     charge_s, true, told = np.array(ours.charges).T
-    charge.plot(charge_s, 100 * true, color='tab:purple', label='true')
+    charge.plot(charge_s, 100 * true, color=PURPLE, label='true')
     charge.plot(charge_s, 100 * told, color='0.3', linewidth=1, label='percentage as told')
     charge.set_ylim(0, 102)
     charge.set_ylabel('charge  [%]')
@@ -95,42 +100,37 @@ def draw_mission(path: Path, trace: Trace, courses: dict[str, Course], best: str
     accuracy.set_xlabel('time  [s]')
     accuracy.set_xlim(0, trace.duration_s)
 
-    for axis in (rate, power, steps, charge, accuracy):
+    for axis in panels:
         for span in trace.faults.values():
             axis.axvspan(span.begin_s, span.end_s, color=COLOURS['fault'], zorder=0)
-        axis.grid(alpha=0.3)
     for span in trace.faults.values():
         rate.text(span.begin_s, 1.02, span.kind, transform=rate.get_xaxis_transform(), fontsize=8)
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
 
 
 def draw_missions(path: Path, table: dict[int, dict[str, Figures]]) -> None:
     """Every policy: worst window, right of all frames, accuracy; a dot a seed."""
     names = list(next(iter(table.values())))
-    figure, axes = plt.subplots(1, 3, figsize=(13, 0.45 * len(names) + 1.6), sharey=True,
-                                layout='constrained')
-    for axis, (field, words) in zip(axes, (
-        ('excess', 'power above the limit, worst 30 s [%]'),
-        ('accuracy', 'accuracy of processed frames [%]'),
-        ('right', 'right of all frames [%]'),
-    )):
-        for row, name in enumerate(names):
-            for of_seed in table.values():
-                ran_out = not math.isnan(of_seed[name].ran_out_s)
-                if ran_out and field == 'accuracy':  # of the first frames, the easiest
-                    continue
-                axis.plot(100 * getattr(of_seed[name], field), row, 'x' if ran_out else 'o',
-                          color=COLOURS['ours' if name == OURS else 'fixed'], alpha=0.8)
-        axis.set_xlabel(words)
-        axis.grid(alpha=0.3)
-    axes[0].set_xscale('symlog', linthresh=10)
-    axes[0].axvline(5, color=COLOURS['limit'], linewidth=1)
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].invert_yaxis()
-    figure.suptitle('A mark a seed; a cross: ran out of energy')
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    with drawing(path, 13, 0.45 * len(names) + 1.6) as figure:
+        axes = figure.subplots(1, 3, sharey=True)
+        for axis, (field, words) in zip(axes, (
+            ('excess', 'power above the limit, worst 30 s [%]'),
+            ('accuracy', 'accuracy of processed frames [%]'),
+            ('right', 'right of all frames [%]'),
+        )):
+            for row, name in enumerate(names):
+                for of_seed in table.values():
+                    ran_out = not math.isnan(of_seed[name].ran_out_s)
+                    if ran_out and field == 'accuracy':  # of the first frames, the easiest
+                        continue
+                    axis.plot(100 * getattr(of_seed[name], field), row, 'x' if ran_out else 'o',
+                              color=COLOURS['ours' if name == OURS else 'fixed'], alpha=0.8)
+            axis.set_xlabel(words)
+        axes[0].set_xscale('symlog', linthresh=10)
+        axes[0].xaxis.set_major_formatter('{x:g}')
+        axes[0].axvline(5, color=COLOURS['limit'], linewidth=1)
+        axes[0].set_yticks(range(len(names)), names)
+        axes[0].invert_yaxis()
+        figure.suptitle('A mark a seed; a cross: ran out of energy')
 
 
 def _running(trace: Trace, course: Course) -> tuple[np.ndarray, np.ndarray]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
+import numpy as np
 
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt  # noqa: E402  (after the backend is chosen)
-import numpy as np  # noqa: E402
+from topspark_ros.plotting import BLUE, ORANGE, RED, drawing, legend_below, log_axis, steps_axis
 
-from .common import Claim, Section  # noqa: E402
+from .common import Claim, Section
 
-COLOURS = {'training': 'tab:blue', 'inference': 'tab:orange'}
+COLOURS = {'training': BLUE, 'inference': ORANGE}
 RUNNING_FRAMES = 100
 
 
@@ -52,73 +50,65 @@ def _shown(value: object) -> str:
 
 def draw_reductions(path: Path, rows: list[dict]) -> None:
     """Ratios to the baseline, for each row of the section on fewer timesteps."""
-    figure, axes = plt.subplots(1, 3, figsize=(13, 5), sharey=True, layout='constrained')
     names = [f'{row["rule"]}, {row["dataset"].split("_")[0]}, N = {row["neurons"]} '
              f'({0 - round(row["loss"], 1):+.1f})' for row in rows]
-    for axis, (what, title, paper) in zip(axes, (
-        ('steps', 'fewer timesteps', 3.9), ('energy', 'less energy (estimated)', 3.4),
-        ('time', 'less processor time', 3.9),
-    )):
-        for shift, phase in zip((-0.19, 0.19), COLOURS):
-            values = [row[f'{phase} {what}'] for row in rows]
-            bars = axis.barh(np.arange(len(names)) + shift, values, 0.36, label=phase,
-                             color=COLOURS[phase])
-            axis.bar_label(bars, [f'{value:.0f}' if value >= 10 else f'{value:.1f}'
-                                  for value in values], padding=2, fontsize=7)
-        axis.axvline(paper, color='grey', linestyle=':', linewidth=1.5)
-        axis.set_xscale('log')
-        axis.set_xlim(0.7, 1.6 * max(row[f'{phase} {what}'] for row in rows for phase in COLOURS))
-        axis.xaxis.set_major_formatter('{x:g}')
-        axis.xaxis.set_minor_formatter('')
-        axis.set_xlabel(f'times {title}')
-    axes[0].set_yticks(range(len(names)), names)
-    axes[0].invert_yaxis()
-    figure.legend(*axes[0].get_legend_handles_labels(), loc='outside lower left', ncols=2)
-    figure.suptitle('Against T = 350 (in brackets: points of accuracy gained or lost; '
-                    'dotted: the claim of the paper)')
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    with drawing(path, 13, 5) as figure:
+        axes = figure.subplots(1, 3, sharey=True)
+        for axis, (what, title, paper) in zip(axes, (
+            ('steps', 'fewer timesteps', 3.9), ('energy', 'less energy (estimated)', 3.4),
+            ('time', 'less processor time', 3.9),
+        )):
+            for shift, phase in zip((-0.19, 0.19), COLOURS):
+                values = [row[f'{phase} {what}'] for row in rows]
+                bars = axis.barh(np.arange(len(names)) + shift, values, 0.36, label=phase,
+                                 color=COLOURS[phase])
+                axis.bar_label(bars, [f'{value:.0f}' if value >= 10 else f'{value:.1f}'
+                                      for value in values], padding=2, fontsize=7)
+            axis.axvline(paper, color='grey', linestyle=':', linewidth=1.5)
+            log_axis(axis, 'x')
+            highest = max(row[f'{phase} {what}'] for row in rows for phase in COLOURS)
+            axis.set_xlim(0.7, 1.6 * highest)
+            axis.set_xlabel(f'times {title}')
+        axes[0].set_yticks(range(len(names)), names)
+        axes[0].invert_yaxis()
+        legend_below(figure, axes[0].get_legend_handles_labels()[0])
+        figure.suptitle('Against T = 350 (in brackets: points of accuracy gained or lost; '
+                        'dotted: the claim of the paper)')
 
 
 def draw_paper(path: Path, accuracy: dict) -> None:
     """Accuracy against T, with and without enhancement."""
     panels = list(dict.fromkeys((rule, name) for rule, name, *_ in accuracy))
-    figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * len(panels), 3.6), sharex=True,
-                                layout='constrained', squeeze=False)
-    for axis, (rule, name) in zip(axes[0], panels):
-        curves = dict.fromkeys(
-            (neurons, enhanced) for r, d, neurons, enhanced, _ in accuracy if (r, d) == (rule, name))
-        for neurons, enhanced in curves:
-            points = sorted((t, 100 * value) for (*case, t), value in accuracy.items()
-                            if case == [rule, name, neurons, enhanced])
-            axis.plot(*zip(*points), '-' if enhanced else '--', marker='.',
-                      color='tab:blue' if neurons == min(n for n, _ in curves) else 'tab:red',
-                      label=f'N = {neurons}, {"" if enhanced else "not "}enhanced')
-        axis.set_xscale('log', base=2)
-        axis.set_xticks((16, 64, 175, 350), ('16', '64', '175', '350'))
-        axis.set_title(f'{rule}, {name}', fontsize=10)
-        axis.set_xlabel('T [steps]')
-        axis.grid(alpha=0.3)
-    axes[0, 0].set_ylabel('accuracy [%]')
-    axes[0, 0].legend(fontsize=7)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    with drawing(path, 3.4 * len(panels), 3.6) as figure:
+        axes = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
+        for axis, (rule, name) in zip(axes, panels):
+            curves = dict.fromkeys((neurons, enhanced) for r, d, neurons, enhanced, _ in accuracy
+                                   if (r, d) == (rule, name))
+            for neurons, enhanced in curves:
+                points = sorted((t, 100 * value) for (*case, t), value in accuracy.items()
+                                if case == [rule, name, neurons, enhanced])
+                axis.plot(*zip(*points), '-' if enhanced else '--', marker='.',
+                          color=BLUE if neurons == min(n for n, _ in curves) else RED,
+                          label=f'N = {neurons}, {"" if enhanced else "not "}enhanced')
+            steps_axis(axis, 'x', (16, 64, 175, 350))
+            axis.set_title(f'{rule}, {name}', fontsize=10)
+        axes[0].set_ylabel('accuracy  [%]')
+        axes[0].legend(fontsize=7)
 
 
 def draw_first_frames(path: Path, hits: dict[float, np.ndarray]) -> None:
     """Prequential accuracy, mean and range over seeds."""
-    figure, axis = plt.subplots(figsize=(8, 3.6), layout='constrained')
     window = np.ones(RUNNING_FRAMES) / RUNNING_FRAMES
-    for share, of_seeds in hits.items():
-        running = 100 * np.array([np.convolve(each, window, 'valid') for each in of_seeds])
-        frames = np.arange(running.shape[1]) + RUNNING_FRAMES
-        line, = axis.plot(frames, running.mean(axis=0), label=f'{share:.0%} of the frames labelled')
-        axis.fill_between(frames, running.min(axis=0), running.max(axis=0), alpha=0.2,
-                          color=line.get_color(), linewidth=0)
-    axis.set_xlabel('frames seen')
-    axis.set_ylabel(f'accuracy [%], last {RUNNING_FRAMES} frames')
-    axis.grid(alpha=0.3)
-    axis.legend(loc='lower right')
-    axis.set_title('Digits from nothing: classified, then learned (band: all seeds)')
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    with drawing(path, 8, 3.6) as figure:
+        axis = figure.subplots()
+        for share, of_seeds in hits.items():
+            running = 100 * np.array([np.convolve(each, window, 'valid') for each in of_seeds])
+            frames = np.arange(running.shape[1]) + RUNNING_FRAMES
+            curve, = axis.plot(frames, running.mean(axis=0),
+                               label=f'{share:.0%} of the frames labelled')
+            axis.fill_between(frames, running.min(axis=0), running.max(axis=0), alpha=0.2,
+                              color=curve.get_color(), linewidth=0)
+        axis.set_xlabel('frames seen')
+        axis.set_ylabel(f'accuracy  [%], last {RUNNING_FRAMES} frames')
+        axis.legend(loc='lower right')
+        axis.set_title('Digits from nothing: classified, then learned (band: all seeds)')

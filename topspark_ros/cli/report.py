@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from topspark_ros.replay.pictures import (
+from topspark_ros.plotting import (
     BLUE, GREEN, LIMIT_STYLES, ORANGE, PURPLE, accuracy_panel, charge_panel, legend_beside,
-    mark, picture, power_axis, reason, timestep_panel,
+    mark, picture, power_axis, spoken, timestep_panel,
 )
 
 
@@ -36,7 +36,7 @@ def draw_course(path: Path, series: dict, *, sample: str, accuracy_window: int,
               for key in ('inference_timesteps', 'training_timesteps')), (BLUE, ORANGE))
         steps.set_title('Timestep, re-selected by the controller')
         mark([steps, against], times_s,
-             [reason(decision['reason']) for decision in decisions], duration_s)
+             [spoken(decision['reason']) for decision in decisions], duration_s)
         legend_beside(steps)
 
         accuracy_panel(accuracy, *_columns(series['accuracy']), GREEN)

@@ -6,23 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import matplotlib
+import numpy as np
 
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt    # noqa: E402  (after the backend is chosen)
-import numpy as np    # noqa: E402
-from matplotlib.ticker import LogLocator    # noqa: E402
-
-from topspark_ros.cli.arguments import (    # noqa: E402
+from topspark_ros.cli.arguments import (
     PICTURES, UsageError, check_output, comma_separated, writing,
 )
-from topspark_ros.control.budgets import Budget, Limits    # noqa: E402
-from topspark_ros.control.decision import Decision    # noqa: E402
-from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy    # noqa: E402
-from topspark_ros.methodology.profile import Profile, load_profile    # noqa: E402
-from topspark_ros.methodology.tradeoff import (    # noqa: E402
-    Candidates, enumerate_candidates, pareto_front,
-)
+from topspark_ros.control.budgets import Budget, Limits
+from topspark_ros.control.decision import Decision
+from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
+from topspark_ros.methodology.profile import Profile, load_profile
+from topspark_ros.methodology.tradeoff import Candidates, enumerate_candidates, pareto_front
+from topspark_ros.plotting import COLOURS, drawing, legend_below, log_axis, steps_axis
 
 SUMMARY = ("Show which T the controller chooses from a profile as the weights of TopSpark's score "
            'A - (mu L/L0 + epsilon E/E0) move, in a table and a picture.')
@@ -97,35 +91,34 @@ def _table(mus: Sequence[float], epsilons: Sequence[float], choose: Choose) -> l
 
 def _draw(
     path: Path, profile: Profile, candidates: Candidates, mus: Sequence[float],
-    epsilons: Sequence[float], choose: Choose, energy_limit_j: float, least_accuracy: float,
+    epsilons: Sequence[float], choose: Choose, energy_limit_j: float, min_accuracy: float,
 ) -> None:
     """A row for each mu: all pairs of T with the choices among them, and T against epsilon.
 
-    energy_limit_j, least_accuracy: limits to show; NaN: none.
+    energy_limit_j, min_accuracy: limits to show; NaN: none.
     """
-    figure, rows = plt.subplots(len(mus), 2, squeeze=False, layout='constrained',
-                                figsize=(11, 4.2 * len(mus) + 0.9))
-    for mu, (pairs, steps) in zip(mus, rows):
-        chosen = [choose(mu, epsilon) for epsilon in epsilons]
-        _draw_pairs(pairs, candidates, chosen)
-        for draw, limit, name in ((pairs.axvline, energy_limit_j * 1e6, 'power limit'),
-                                  (pairs.axhline, 100 * least_accuracy, 'least accuracy')):
-            if not math.isnan(limit):
-                draw(limit, color='0.3', linestyle=':', linewidth=1.5, label=name)
-        _draw_steps(steps, profile, [choose(mu, epsilon) for epsilon in CURVE])
-        for index, (epsilon, decision) in enumerate(zip(epsilons, chosen)):
-            colour = f'C{index + 2}'
-            # Rings that grow, so that choices that are the same are seen one around the other.
-            pairs.plot(*_place(decision), 'o', markersize=8 + 4 * index, markeredgewidth=2,
-                       markerfacecolor='none', color=colour, label=f'chosen at ε = {epsilon:g}')
-            steps.axvline(epsilon, color=colour, linewidth=1, zorder=0)
-        steps.set_title(f'Chosen T as the weight of energy grows, μ = {mu:g}')
-    figure.legend(*rows[0, 0].get_legend_handles_labels(), loc='outside lower center', ncols=5,
-                  fontsize=8, markerscale=0.6, frameon=False)
-    figure.suptitle(f'{profile.name}: {profile.rule}, N = {profile.neurons}; energy estimated with '
-                    f'the {profile.energy_model} table', fontsize=10, color='0.3')
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    with drawing(path, 11, 4.2 * len(mus) + 0.9) as figure:
+        rows = figure.subplots(len(mus), 2, squeeze=False)
+        for mu, (pairs, steps) in zip(mus, rows):
+            chosen = [choose(mu, epsilon) for epsilon in epsilons]
+            _draw_pairs(pairs, candidates, chosen)
+            for draw, limit, name in ((pairs.axvline, energy_limit_j * 1e6, 'power limit'),
+                                      (pairs.axhline, 100 * min_accuracy, 'minimum accuracy')):
+                if not math.isnan(limit):
+                    draw(limit, color='0.3', linestyle=':', linewidth=1.5, label=name)
+            _draw_steps(steps, profile, [choose(mu, epsilon) for epsilon in CURVE])
+            for index, (epsilon, decision) in enumerate(zip(epsilons, chosen)):
+                colour = COLOURS[(index + 2) % len(COLOURS)]    # not those of the curves of T
+                # Rings that grow, so that equal choices are seen one around the other.
+                pairs.plot(*_place(decision), 'o', markersize=8 + 4 * index, markeredgewidth=2,
+                           markerfacecolor='none', color=colour,
+                           label=f'chosen at ε = {epsilon:g}')
+                steps.axvline(epsilon, color=colour, linewidth=1, zorder=0)
+            steps.set_title(f'Chosen T as the weight of energy grows, μ = {mu:g}')
+        legend_below(figure, rows[0, 0].get_legend_handles_labels()[0], ncols=5, fontsize=8,
+                     markerscale=0.6)
+        figure.suptitle(f'{profile.name}: {profile.rule}, N = {profile.neurons}; energy estimated '
+                        f'with the {profile.energy_model} table', fontsize=10, color='0.3')
 
 
 def _place(decision: Decision) -> tuple[float, float]:
@@ -139,7 +132,7 @@ def _draw_pairs(axis, candidates: Candidates, chosen: Sequence[Decision]) -> Non
     front = pareto_front(candidates)
     axis.plot(*points(candidates.learning_share == 1.0), '.', color='0.7', label='all pairs of T')
     axis.plot(*points(front), '.-', color='black', label='Pareto front: training / inference T')
-    axis.set_xscale('log')
+    log_axis(axis, 'x')
     axis.margins(0.13)
     named = {_place(each): f'{each.training_timesteps if each.learning else "off"}/'
                            f'{each.inference_timesteps}' for each in chosen}
@@ -152,9 +145,6 @@ def _draw_pairs(axis, candidates: Candidates, chosen: Sequence[Decision]) -> Non
             taken.append(pixel)
             axis.annotate(name, place, xytext=(-9, 9), textcoords='offset points', ha='right',
                           fontsize=8)
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter('{x:g}')
-    axis.grid(color='0.93')
     axis.set_xlabel('energy of a frame, its learning included  [µJ]')
     axis.set_ylabel('expected accuracy  [%]')
     axis.set_title('Accuracy against energy')
@@ -165,14 +155,10 @@ def _draw_steps(axis, profile: Profile, decisions: Sequence[Decision]) -> None:
               label='inference')
     learning = [d.training_timesteps if d.learning else math.nan for d in decisions]
     axis.step(CURVE, learning, '--', where='post', linewidth=2, label='training')
-    axis.set_yscale('log', base=2)
-    axis.set_yticks(profile.timesteps, minor=False)
-    axis.yaxis.set_major_formatter('{x:g}')
+    steps_axis(axis, 'y', profile.timesteps)
     axis.set_ylim(profile.timesteps[0] / 1.3, profile.timesteps[-1] * 1.3)
     axis.set_xlim(0, 1)
-    axis.grid(color='0.93')
     axis.set_xlabel('ε')
-    axis.set_ylabel('T  [steps]')
     axis.legend(loc='upper right')
     if not all(d.learning for d in decisions):
         axis.text(0.02, 0.03, 'learning is off where training has no line',

@@ -1,43 +1,31 @@
-"""Pictures of evaluations, and the panels over time that every report is made of."""
+"""Pictures of evaluations."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt    # noqa: E402  (after the backend is chosen)
-import numpy as np    # noqa: E402
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter    # noqa: E402
-
-from topspark_ros.methodology.tradeoff import non_dominated    # noqa: E402
-from topspark_ros.replay.figures import (    # noqa: E402
+from topspark_ros.methodology.tradeoff import non_dominated
+from topspark_ros.plotting import (
+    BLUE, COLOURS, LIMIT_STYLES, ORANGE, SHADE, accuracy_panel, charge_panel, legend_beside, mark,
+    picture, power_axis, prefixed_axis, spoken, timestep_panel,
+)
+from topspark_ros.replay.figures import (
     ACCURACY_WINDOW, POWER_WINDOW_S, Figures, confusion, outcomes, running_mean, worst_window,
 )
-from topspark_ros.replay.jumps import gaps_s, without_gaps    # noqa: E402
-from topspark_ros.replay.results import Decided, Evaluation    # noqa: E402
+from topspark_ros.replay.jumps import gaps_s, without_gaps
+from topspark_ros.replay.results import Decided, Evaluation
 
-# Told apart by the colour-blind too (Okabe and Ito 2008).
-BLUE, ORANGE, GREEN, PURPLE = '#0072B2', '#E69F00', '#009E73', '#CC79A7'
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
-WIDTH = 10.0    # inches
+MOST_COLOURS = 4    # more runs than this are drawn from dark to light in their order
 CELL = 0.55     # of a confusion matrix, inches
 FEWEST_CELLS = 6
 NAMED_CLASSES, MOST_TICKS = 20, 60    # with more, there is no room for figures and names
 FIELDS, FIELDS_A_ROW = 60, 12
 TILE = 0.75     # of a receptive field, inches
 LONGEST_NAME = 24    # of a class, characters
-TEXT_ROWS, CHARACTER = 2, 0.008    # of marks; of the width
-FAR = 4.0    # ratio of what is shown on a logarithmic axis
-SHADE = '0.9'
-BEHIND_TEXT = dict(facecolor='white', edgecolor='none', pad=0.6)
-LIMIT_STYLES = {
-    'power_limit_w': dict(label='limit', color='black', linestyle='--', linewidth=1.6),
-    'mission_power_w': dict(label='lasts to the end', color='0.5', linestyle=':', linewidth=2.2),
-}
 
 
 def draw_accuracy(path: Path, runs: Sequence[Evaluation]) -> bool:
@@ -86,7 +74,7 @@ def draw_course(path: Path, runs: Sequence[Evaluation]) -> bool:
         if len(runs) == 1:
             decisions = runs[0].decisions
             mark(axes[:2], [each.time_s for each in decisions],
-                 [reason(each.reason) for each in decisions], end_s)
+                 [spoken(each.reason) for each in decisions], end_s)
     return True
 
 
@@ -189,16 +177,16 @@ def draw_pareto(path: Path, runs: Sequence[tuple[str, Figures]]) -> bool:
     front = non_dominated(np.arange(len(runs)), energy_j, accuracy)
     with picture(path, size=(8.0, 5.0)) as (axis,):
         axis.plot(energy_j[front], accuracy[front], 'o-', color=BLUE, label='Pareto front')
-        beaten = np.setdiff1d(np.arange(len(runs)), front)
-        if len(beaten):
-            axis.plot(energy_j[beaten], accuracy[beaten], 'o', color='0.6',
-                      label='beaten by another')
+        dominated = np.setdiff1d(np.arange(len(runs)), front)
+        if len(dominated):
+            axis.plot(energy_j[dominated], accuracy[dominated], 'o', color='0.6',
+                      label='dominated by another')
         for row, (name, _) in enumerate(runs):    # on the side where the front does not go
             shift, side = ((-6, 6), 'right') if row in front else ((7, -11), 'left')
             axis.annotate(name, (energy_j[row], accuracy[row]), xytext=shift, ha=side, fontsize=9,
                           textcoords='offset points')
         axis.margins(0.12, 0.18)
-        _engineering(axis, 'x', 'J', energy_j.max() / energy_j.min())
+        prefixed_axis(axis, 'x', 'J', energy_j.max() / energy_j.min())
         axis.set_xlabel('energy of a frame, its learning included, estimated')
         axis.set_ylabel('accuracy of all labelled frames  [%]')
         axis.set_title('Accuracy against energy')
@@ -231,113 +219,13 @@ def draw_receptive_fields(path: Path, fields: np.ndarray) -> bool:
             mosaic[top:top + side, x:x + side] = square / (largest if largest > 0 else 1.0)
     width = max(4.0, TILE / side * mosaic.shape[1])
     with picture(path, size=(width, width * mosaic.shape[0] / mosaic.shape[1] + 0.5)) as (axis,):
-        colours = plt.get_cmap('gray_r').with_extremes(bad='#c8d8e8')
+        colours = matplotlib.colormaps['gray_r'].with_extremes(bad='#c8d8e8')
         axis.imshow(mosaic, cmap=colours, vmin=0, vmax=1, interpolation='nearest')
         axis.set_axis_off()
         axis.set_title(f'{len(shown)} of {neurons} neurons in use'
                        + ('; each: darker, brighter events' if channels == 2 else ''), fontsize=10)
     return True
 
-
-# Panels ------------------------------------------------------------------------------------
-
-@contextmanager
-def picture(path: Path, heights: Sequence[float] = (3.6,),
-            size: tuple[float, float] | None = None) -> Iterator[Sequence]:
-    """Panels one above the other that share their x axis, saved to `path` at the end.
-
-    heights: of each, inches. size: width and height of all, instead of WIDTH and what it takes.
-    """
-    # Names of classes and runs are no formulas, whatever they hold.
-    with plt.rc_context({'text.parse_math': False, 'axes.grid': True, 'grid.color': '0.92',
-                         'axes.axisbelow': True, 'axes.titlesize': 11}):
-        figure, axes = plt.subplots(
-            len(heights), 1, squeeze=False, sharex=True, layout='constrained',
-            figsize=size or (WIDTH, sum(heights) + 0.4), gridspec_kw={'height_ratios': heights})
-        try:
-            yield axes[:, 0]
-            figure.savefig(path, dpi=110)
-        finally:
-            plt.close(figure)
-
-
-def accuracy_panel(axis, times_s, accuracy, colour: str, label: str | None = None) -> None:
-    """accuracy: 0..1."""
-    axis.plot(times_s, 100 * np.asarray(accuracy), color=colour, linewidth=1.8, label=label)
-    axis.set_ylim(0, 102)
-    axis.set_ylabel('accuracy  [%]')
-
-
-def timestep_panel(axis, times_s, inference, training, colours: Sequence[str],
-                   labels: Sequence[str] = ('inference', 'training')) -> None:
-    """inference, training: T from each time on, steps; NaN: none."""
-    for values, colour, label, style in zip((inference, training), colours, labels, ('-', '--')):
-        if np.isfinite(values).any():
-            axis.step(times_s, values, style, where='post', label=label, color=colour,
-                      linewidth=2)
-    axis.set_yscale('log', base=2)
-    axis.yaxis.set_major_formatter('{x:g}')
-    axis.yaxis.set_minor_formatter(NullFormatter())
-    axis.margins(y=0.25)
-    low, high = axis.get_ylim()
-    if high < 4 * low:    # one T alone would have no tick
-        axis.set_ylim(low / 2, high * 2)
-    axis.set_ylabel('T  [steps]')
-
-
-def power_axis(axis, power_w: np.ndarray, limits_w: np.ndarray) -> None:
-    """Room for all power and limits, W; far from each other they go on a logarithmic axis."""
-    highest_w, limit_w = (np.nanmax(values, initial=0.0) for values in (power_w, limits_w))
-    if 0 < FAR * highest_w < limit_w:
-        positive = np.concatenate([values[values > 0] for values in (power_w, limits_w)])
-        lowest_w = np.percentile(positive, 2) / 2
-        _engineering(axis, 'y', 'W', limit_w / lowest_w)
-        axis.set_ylim(lowest_w, 2 * limit_w)
-    else:
-        _engineering(axis, 'y', 'W')
-        axis.set_ylim(0, 1.12 * max(highest_w, limit_w) or 1.0)
-    axis.set_ylabel('power')
-
-
-def charge_panel(axis, times_s, state_of_charge, colour: str) -> None:
-    """state_of_charge: 0..1."""
-    axis.plot(times_s, 100 * np.asarray(state_of_charge), color=colour)
-    axis.set_ylim(0, 104)
-    axis.set_ylabel('charge  [%]')
-    axis.set_title('Battery')
-
-
-def mark(panels: Sequence, times_s: Sequence[float], texts: Sequence[str], end_s: float) -> None:
-    """A line at each time; at the foot of the first panel its text, where there is room."""
-    begin_s = panels[0].get_xlim()[0]
-    character_s = CHARACTER * (end_s - begin_s)
-    free_s = [begin_s] * TEXT_ROWS
-    for time_s, text, until_s in zip(times_s, texts, [*times_s[1:], end_s]):
-        if not begin_s <= time_s < end_s:
-            continue
-        for axis in panels:
-            axis.axvline(time_s, color='0.7', linewidth=1, zorder=1)
-        row = next((row for row in range(TEXT_ROWS) if free_s[row] <= time_s), None)
-        # One that is soon replaced says little.
-        if row is not None and until_s - time_s > 2 * character_s:
-            panels[0].annotate(text, (time_s, 0), (3, 4 + 11 * row), fontsize=8, color='0.3',
-                               xycoords=panels[0].get_xaxis_transform(), clip_on=True,
-                               textcoords='offset points', bbox=BEHIND_TEXT)
-            free_s[row] = time_s + (len(text) + 2) * character_s
-
-
-def legend_beside(axis) -> None:
-    """Where it hides nothing; one curve alone needs none."""
-    handles, _ = axis.get_legend_handles_labels()
-    if len(handles) > 1:
-        axis.legend(loc='upper left', bbox_to_anchor=(1.0, 1.02), fontsize=8.5, frameon=False)
-
-
-def reason(name: str) -> str:
-    return name.lower().replace('_', ' ')
-
-
-# -------------------------------------------------------------------------------------------
 
 def _changes(decisions: Sequence[Decided]) -> list[Decided]:
     """Those that set another T, or whether to learn."""
@@ -351,10 +239,10 @@ def _setting(decision: Decided) -> str:
 
 
 def _colours(runs: Sequence[Evaluation]):
-    """One each; of many, from dark to light in their order."""
-    if len(runs) <= len(COLOURS):
+    """One each; of more than MOST_COLOURS, from dark to light in their order."""
+    if len(runs) <= MOST_COLOURS:
         return COLOURS[:len(runs)]
-    return plt.get_cmap('viridis')(np.linspace(0, 0.9, len(runs)))
+    return matplotlib.colormaps['viridis'](np.linspace(0, 0.9, len(runs)))
 
 
 def _short(name: str) -> str:
@@ -380,16 +268,3 @@ def _over_time(panels: Sequence, runs: Sequence[Evaluation]) -> float:
     panels[-1].set_xlabel("time since the bag's begin" + (
         ', without the gaps in the recorded time (dotted)' if gaps else '') + '  [s]')
     return panels[-1].get_xlim()[1]
-
-
-def _engineering(axis, direction: str, unit: str, ratio: float = 1.0) -> None:
-    """Ticks with SI prefixes along x or y, logarithmic if the largest is far from the least.
-
-    ratio: of them.
-    """
-    ticks = getattr(axis, f'{direction}axis')
-    if ratio > FAR:
-        axis.set(**{f'{direction}scale': 'log'})
-        ticks.set_major_locator(LogLocator(subs=(1, 2, 5) if ratio < 1000 else (1,)))
-        ticks.set_minor_formatter(NullFormatter())
-    ticks.set_major_formatter(EngFormatter(unit))

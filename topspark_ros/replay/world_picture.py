@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 from matplotlib.patches import Circle, FancyArrow
 
-from topspark_ros.replay.pictures import BLUE, ORANGE, picture
+from topspark_ros.plotting import BLUE, ORANGE, picture
 from topspark_ros.replay.worlds import CAMERA, object_of, texture_file
 from topspark_ros.streams.panels import Gallery
 
