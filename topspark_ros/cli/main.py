@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from topspark_ros.engine import told_of_compilation
 from topspark_ros.errors import TopsparkError
 
 VERBS = ('demo', 'watch', 'profile', 'analyse', 'tradeoff', 'events', 'make-bag', 'evaluate',
@@ -30,7 +31,9 @@ def main(words: Sequence[str] | None = None) -> int:
         if arguments.verb is None:
             command_line().print_help(sys.stderr)
             return REFUSED
-        return verb_module(arguments.verb).run(arguments)
+        with told_of_compilation(
+                lambda line: print(f'topspark {arguments.verb}: {line}', file=sys.stderr)):
+            return verb_module(arguments.verb).run(arguments)
     except TopsparkError as error:
         return _told(arguments.verb, str(error), REFUSED)
     except OSError as error:
