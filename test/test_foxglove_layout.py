@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from topspark_ros.control.battery import BatteryState
+from topspark_ros.control.battery import BatteryValidity
 from topspark_ros.control.decision import Reason
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +80,7 @@ def test_the_panels_that_are_placed_are_those_that_are_configured():
 
 @pytest.mark.parametrize('panel, names', [
     ('Indicator!reason', {reason.value: reason.name for reason in Reason}),
-    ('Indicator!battery', {state.value: state.name.lower() for state in BatteryState})])
+    ('Indicator!battery', {validity.value: validity.name.lower() for validity in BatteryValidity})])
 def test_indicators_name_every_value(panel, names):
     rules = PANELS[panel]['rules']
     assert {int(rule['rawValue']): rule['label'] for rule in rules} == names

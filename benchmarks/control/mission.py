@@ -111,7 +111,7 @@ class Mission:
                 self._tell_charge(now_s)
             heard = False
             while message is not None and message.time_s <= now_s + TICK_S / 2:
-                self._policy.hear_budget(now_s, message.source, message.budget)
+                self._policy.on_budget(now_s, message.source, message.budget)
                 message, heard = next(messages, None), True
             if heard or tick % DECIDE_TICKS == 0:
                 self._decide(now_s)
@@ -157,7 +157,7 @@ class Mission:
         load = part_at(self._trace.loads, now_s)
         training, inference, learning, share = self._setting
         inference_s = self._inference_s[inference] * load
-        self._policy.hear_learner(now_s, LearnerReport(
+        self._policy.on_report(now_s, LearnerReport(
             time_s=now_s, training_timesteps=training, inference_timesteps=inference,
             learning_share=learning, frame_share=share, classified=totals.classified,
             skipped=self._skipped, learned=totals.learned, energy_j=totals.energy_j,
@@ -166,7 +166,7 @@ class Mission:
     def _tell_charge(self, now_s: float) -> None:
         reading = self._battery.read(now_s, self._used_j)
         if reading is not None:
-            self._policy.hear_battery(now_s, reading)
+            self._policy.on_battery(now_s, reading)
         self._charges.append((now_s, self._battery.charge,
                               math.nan if reading is None else reading.percentage))
 

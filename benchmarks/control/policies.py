@@ -30,9 +30,9 @@ class Deciding(Protocol):
 
     plans: list[tuple[float, float]]
 
-    def hear_battery(self, now_s: float, reading: BatteryReading) -> None: ...
-    def hear_budget(self, now_s: float, source: str, budget: Budget) -> None: ...
-    def hear_learner(self, now_s: float, report: LearnerReport) -> None: ...
+    def on_battery(self, now_s: float, reading: BatteryReading) -> None: ...
+    def on_budget(self, now_s: float, source: str, budget: Budget) -> None: ...
+    def on_report(self, now_s: float, report: LearnerReport) -> None: ...
     def choose(self, now_s: float) -> Setting | None: ...
 
 
@@ -44,13 +44,13 @@ class Ours:
 
     def __init__(self, profile: Profile) -> None:
         self._controller = Controller(profile, ControlSettings())
-        self.hear_battery = self._controller.hear_battery
-        self.hear_budget = self._controller.hear_budget
+        self.on_battery = self._controller.on_battery
+        self.on_budget = self._controller.on_budget
         self.plans: list[tuple[float, float]] = []
         self._setting: Setting | None = None
 
-    def hear_learner(self, now_s: float, report: LearnerReport) -> None:
-        self._controller.hear_learner(now_s, report)
+    def on_report(self, now_s: float, report: LearnerReport) -> None:
+        self._controller.on_report(now_s, report)
         self._watch(now_s)
 
     def choose(self, now_s: float) -> Setting | None:
@@ -73,13 +73,13 @@ class Fixed:
         self.plans: list[tuple[float, float]] = []
         self._setting = timesteps, timesteps, True, 1.0
 
-    def hear_battery(self, now_s: float, reading: BatteryReading) -> None:
+    def on_battery(self, now_s: float, reading: BatteryReading) -> None:
         pass
 
-    def hear_budget(self, now_s: float, source: str, budget: Budget) -> None:
+    def on_budget(self, now_s: float, source: str, budget: Budget) -> None:
         pass
 
-    def hear_learner(self, now_s: float, report: LearnerReport) -> None:
+    def on_report(self, now_s: float, report: LearnerReport) -> None:
         pass
 
     def choose(self, now_s: float) -> Setting:
@@ -92,7 +92,7 @@ class BangBang(Fixed):
     def __init__(self) -> None:
         super().__init__(BANG_BANG_TIMESTEPS[True])
 
-    def hear_battery(self, now_s: float, reading: BatteryReading) -> None:
+    def on_battery(self, now_s: float, reading: BatteryReading) -> None:
         if not math.isnan(reading.percentage):
             super().__init__(BANG_BANG_TIMESTEPS[reading.percentage > 0.5])
 

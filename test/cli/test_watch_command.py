@@ -14,7 +14,7 @@ from sensor_msgs.msg import BatteryState
 
 from topspark_ros import msg
 from topspark_ros.cli import live_view, watch
-from topspark_ros.control.battery import BatteryState as Battery
+from topspark_ros.control.battery import BatteryValidity
 from topspark_ros.control.decision import Reason
 from topspark_ros.nodes.observer import Health, Situation, Topic
 
@@ -126,14 +126,15 @@ def test_a_mission_is_shown_while_there_is_one():
         controller=controller())))
 
 
-@pytest.mark.parametrize('battery', Battery)
+@pytest.mark.parametrize('battery', BatteryValidity)
 def test_the_battery_says_what_is_known_of_it(battery):
-    charge = 0.25 if battery == Battery.KNOWN else NAN
+    charge = 0.25 if battery == BatteryValidity.KNOWN else NAN
     state = situation(controller=controller(battery=battery.value, state_of_charge=charge),
                       battery=BatteryState(voltage=2.5, current=NAN))
-    shown = '25.0%' if battery == Battery.KNOWN else '–'
+    shown = '25.0%' if battery == BatteryValidity.KNOWN else '–'
     assert row(state, 'Battery') == f'{shown} {battery.name.lower()} 2.5 V'
-    assert cells(state, 'Battery') == (live_view.BAR_CELLS / 4 if battery == Battery.KNOWN else 0)
+    filled = live_view.BAR_CELLS / 4 if battery == BatteryValidity.KNOWN else 0
+    assert cells(state, 'Battery') == filled
 
 
 def test_latency_corrections_and_budgets():

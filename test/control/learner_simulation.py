@@ -84,7 +84,7 @@ def simulate(controller, learner, times, rate_hz, heard=lambda now_s: True):
     powers_w, decisions = [], []
     for now_s in times:
         if heard(now_s):
-            controller.hear_learner(now_s, learner.report(now_s))
+            controller.on_report(now_s, learner.report(now_s))
         decisions.append(controller.decide(now_s))
         learner.apply(decisions[-1])
         rate = rate_hz(now_s) if callable(rate_hz) else rate_hz

@@ -10,13 +10,13 @@ from hypothesis import given, settings, strategies as st
 
 from topspark_ros.control.battery import (
     BELOW_EMPTY, JUMP, SETTLE_S, BatteryError, BatteryMonitor, BatteryReading, BatterySettings,
-    BatteryState, Supply,
+    BatteryValidity, Supply,
 )
 
 # Other load on the machine is no failure.
 untimed = settings(deadline=None)
 
-KNOWN, UNKNOWN, STALE, IMPLAUSIBLE = BatteryState
+KNOWN, UNKNOWN, STALE, IMPLAUSIBLE = BatteryValidity
 CURVE = (3.0, 3.6, 3.8, 4.2)
 MESSAGE = Path(__file__).parents[2] / 'msg' / 'ControllerStatus.msg'
 
@@ -25,7 +25,7 @@ def heard(*percentages, every_s=1.0, **options):
     """A monitor that heard one after the other, from 0 s on, and the time of the last, s."""
     monitor = BatteryMonitor(BatterySettings(**options))
     for index, percentage in enumerate(percentages):
-        monitor.hear(index * every_s, BatteryReading(percentage=percentage))
+        monitor.update(index * every_s, BatteryReading(percentage=percentage))
     return monitor, (len(percentages) - 1) * every_s
 
 
@@ -33,15 +33,15 @@ def states(monitor, now_s, percentages, every_s=1.0, **fields):
     """The state after each, the first of them one interval after `now_s`."""
     found = []
     for index, percentage in enumerate(percentages, 1):
-        monitor.hear(now_s + index * every_s, BatteryReading(percentage=percentage, **fields))
-        found.append(monitor.state(now_s + index * every_s))
+        monitor.update(now_s + index * every_s, BatteryReading(percentage=percentage, **fields))
+        found.append(monitor.validity(now_s + index * every_s))
     return found
 
 
 def test_states_are_those_of_the_message():
     constants = re.findall(r'^uint8 BATTERY_(\w+)=(\d+)', MESSAGE.read_text(), re.MULTILINE)
     assert {name: int(value) for name, value in constants} == {
-        state.name: state.value for state in BatteryState}
+        state.name: state.value for state in BatteryValidity}
 
 
 # Sources.
@@ -69,8 +69,8 @@ def test_states_are_those_of_the_message():
 def test_the_first_that_is_measured_tells_the_state_of_charge(fields, options, state_of_charge,
                                                               source):
     monitor = BatteryMonitor(BatterySettings(**options))
-    monitor.hear(0.0, BatteryReading(**fields))
-    assert monitor.state(0.0) == KNOWN and monitor.source == source
+    monitor.update(0.0, BatteryReading(**fields))
+    assert monitor.validity(0.0) == KNOWN and monitor.source == source
     assert monitor.state_of_charge(0.0) == pytest.approx(state_of_charge)
 
 
@@ -80,7 +80,7 @@ NO_PERCENTAGE = '; accepted: 0 to 1 (parameter full_percentage), or NaN'
 def told(fields, **options):
     """What one reading tells as the first: (source, state of charge or None, lines)."""
     monitor = BatteryMonitor(BatterySettings(**options))
-    lines = monitor.hear(0.0, BatteryReading(**fields))
+    lines = monitor.update(0.0, BatteryReading(**fields))
     charge = monitor.state_of_charge(0.0)
     return monitor.source, None if math.isnan(charge) else pytest.approx(charge), lines
 
@@ -155,7 +155,7 @@ def test_a_zero_that_is_reached_counts_whatever_else_is_told():
     monitor = BatteryMonitor(BatterySettings(voltage_curve=CURVE))
     for second, percentage in enumerate((0.03, 0.01, 0.0, 0.0)):
         fields = {**ALL_ZERO, 'percentage': percentage, 'voltage_v': 3.6}
-        assert monitor.hear(second, BatteryReading(**fields, present=False)) == ()
+        assert monitor.update(second, BatteryReading(**fields, present=False)) == ()
         assert monitor.state_of_charge(second) == percentage
 
 
@@ -163,7 +163,7 @@ def test_zeros_in_between_change_nothing():
     monitor, now_s = heard(0.6)
     for second in range(1, 30):
         fields = dict(percentage=0.6) if second % 4 == 0 else dict(**ALL_ZERO, present=False)
-        lines = monitor.hear(now_s + second, BatteryReading(**fields))
+        lines = monitor.update(now_s + second, BatteryReading(**fields))
         assert bool(lines) == (second % 4 != 0)
         assert monitor.state_of_charge(now_s + second) == 0.6
 
@@ -206,7 +206,7 @@ def test_everything_that_is_refused_is_said():
 ])
 def test_a_reading_that_tells_nothing_says_why_and_changes_nothing(fields, options):
     monitor, now_s = heard(0.4 * options.get('full_percentage', 1.0), **options)
-    lines = monitor.hear(now_s + 2.0, BatteryReading(**fields))
+    lines = monitor.update(now_s + 2.0, BatteryReading(**fields))
     assert lines[-1].startswith('percentage: ') and ': no state of charge; accepted: ' in lines[-1]
     assert ('voltage_curve' in lines[-1]) == ('voltage_curve' not in options)
     assert monitor.state_of_charge(now_s + 2.0) == 0.4 and monitor.source == 'percentage'
@@ -250,7 +250,7 @@ def test_a_current_of_minus_one_is_unmeasured_where_other_fields_say_so():
 
 def test_a_contradicted_current_is_said_and_the_charge_is_known():
     monitor = BatteryMonitor(BatterySettings())
-    (line,) = monitor.hear(0.0, BatteryReading(percentage=0.5, current_a=2.0, supply=DISCHARGING))
+    (line,) = monitor.update(0.0, BatteryReading(percentage=0.5, current_a=2.0, supply=DISCHARGING))
     assert line == ('current: 2 A while power_supply_status is DISCHARGING; accepted: negative '
                     'while discharging (parameter discharge_is_positive); the status is taken')
     assert monitor.state_of_charge(0.0) == 0.5
@@ -285,8 +285,8 @@ def test_voltage_that_sags_under_load_is_smoothed():
     found = []
     for second in range(600):
         loaded = second % 20 < 5
-        monitor.hear(second, BatteryReading(voltage_v=3.4 if loaded else 3.6))
-        assert monitor.state(second) == KNOWN
+        monitor.update(second, BatteryReading(voltage_v=3.4 if loaded else 3.6))
+        assert monitor.validity(second) == KNOWN
         found.append(monitor.state_of_charge(second))
     late = found[300:]
     assert max(late) - min(late) < 0.04
@@ -297,7 +297,7 @@ def test_smoothing_begins_anew_when_voltage_is_the_source_again():
     monitor = BatteryMonitor(BatterySettings(voltage_curve=(3.0, 4.0)))
     for second, fields in enumerate((dict(percentage=0.5), dict(voltage_v=3.5),
                                      dict(percentage=0.5), dict(voltage_v=3.55))):
-        monitor.hear(second, BatteryReading(**fields))
+        monitor.update(second, BatteryReading(**fields))
     assert monitor.state_of_charge(3.0) == pytest.approx(0.55)
 
 
@@ -309,8 +309,8 @@ def test_voltage_that_changes_at_once_is_followed_slowly(before_v, after_v, ever
     charges = []
     for step in range(round(220 / every_s)):
         now_s = step * every_s
-        monitor.hear(now_s, BatteryReading(voltage_v=before_v if now_s < 20.0 else after_v))
-        assert monitor.state(now_s) == KNOWN
+        monitor.update(now_s, BatteryReading(voltage_v=before_v if now_s < 20.0 else after_v))
+        assert monitor.validity(now_s) == KNOWN
         charges.append(monitor.state_of_charge(now_s))
     assert np.abs(np.diff(charges)).max() < 0.04 * every_s
     assert charges[-1] == pytest.approx(after_v - 3.0, abs=0.01)
@@ -321,7 +321,7 @@ def test_another_source_has_to_settle_as_any_jump():
     fields = [dict(percentage=0.5), dict(voltage_v=3.9), dict(percentage=0.5)]
     charges = []
     for second, reading in enumerate(fields):
-        monitor.hear(second, BatteryReading(**reading))
+        monitor.update(second, BatteryReading(**reading))
         charges.append(monitor.state_of_charge(second))
     assert charges == [0.5, 0.5, 0.5]
 
@@ -344,7 +344,7 @@ def test_another_source_has_to_settle_as_any_jump():
 ])
 def test_energy_left(fields, energy_j):
     monitor = BatteryMonitor(BatterySettings())
-    monitor.hear(0.0, BatteryReading(**fields))
+    monitor.update(0.0, BatteryReading(**fields))
     assert monitor.energy_j(0.0) == pytest.approx(energy_j, nan_ok=True)
     assert math.isnan(monitor.energy_j(11.0))
 
@@ -353,15 +353,15 @@ def test_energy_left(fields, energy_j):
 
 def test_unknown_until_heard():
     monitor = BatteryMonitor(BatterySettings())
-    assert monitor.state(5.0) == UNKNOWN and monitor.source == ''
+    assert monitor.validity(5.0) == UNKNOWN and monitor.source == ''
     assert math.isnan(monitor.state_of_charge(5.0)) and math.isnan(monitor.energy_j(5.0))
     assert monitor.age_s(5.0) == math.inf
 
 
 def test_stale_after_the_timeout_until_heard():
     monitor, now_s = heard(0.4, timeout_s=3.0)
-    assert monitor.state(now_s + 3.0) == KNOWN
-    assert monitor.state(now_s + 3.1) == STALE and monitor.age_s(now_s + 3.1) == 3.1
+    assert monitor.validity(now_s + 3.0) == KNOWN
+    assert monitor.validity(now_s + 3.1) == STALE and monitor.age_s(now_s + 3.1) == 3.1
     assert math.isnan(monitor.state_of_charge(now_s + 3.1))
     # Whatever it tells: it may be another battery.
     assert states(monitor, now_s + 4.0, [0.9]) == [KNOWN]
@@ -371,14 +371,14 @@ def test_stale_after_the_timeout_until_heard():
 def test_readings_that_tell_nothing_do_not_keep_it_fresh():
     monitor, now_s = heard(0.4)
     for second in range(1, 12):
-        assert monitor.hear(now_s + second, BatteryReading())
-    assert monitor.state(now_s + 11.0) == STALE
+        assert monitor.update(now_s + second, BatteryReading())
+    assert monitor.validity(now_s + 11.0) == STALE
 
 
 def test_in_another_world_the_next_reading_is_believed_whatever_it_tells():
     monitor, now_s = heard(0.4, 0.4)
     monitor.expect_any()
-    assert monitor.state(now_s) == KNOWN and monitor.state_of_charge(now_s) == 0.4
+    assert monitor.validity(now_s) == KNOWN and monitor.state_of_charge(now_s) == 0.4
     assert states(monitor, now_s, [0.9, 0.9]) == [KNOWN, KNOWN]
     assert monitor.state_of_charge(now_s + 2.0) == 0.9
 
@@ -389,7 +389,7 @@ def test_in_another_world_the_next_reading_is_believed_whatever_it_tells():
 @pytest.mark.parametrize('every_s', [0.02, 1.0, 5.0])
 def test_an_outlier_changes_nothing(outlier, every_s):
     monitor, now_s = heard(0.5, 0.5, outlier, every_s=every_s)
-    assert monitor.state(now_s) == KNOWN and monitor.state_of_charge(now_s) == 0.5
+    assert monitor.validity(now_s) == KNOWN and monitor.state_of_charge(now_s) == 0.5
     assert states(monitor, now_s, [0.5, outlier, 0.49], every_s) == [KNOWN, KNOWN, KNOWN]
     assert monitor.state_of_charge(now_s + 3 * every_s) == 0.49
 
@@ -488,9 +488,9 @@ def test_not_seen_as_stuck(percentage, fields):
 def test_charging_counts_against_discharging():
     monitor = BatteryMonitor(BatterySettings())
     for second in range(100):
-        monitor.hear(second, BatteryReading(percentage=0.6, capacity_ah=0.1,
+        monitor.update(second, BatteryReading(percentage=0.6, capacity_ah=0.1,
                                             current_a=3.9 if second % 2 else -3.9))
-        assert monitor.state(second) == KNOWN
+        assert monitor.validity(second) == KNOWN
 
 
 def test_what_was_charged_before_does_not_delay_it():
@@ -523,7 +523,7 @@ def test_a_coarse_gauge_is_not_stuck_once_a_step_was_seen():
 # Properties.
 
 def check(monitor, now_s):
-    state, state_of_charge = monitor.state(now_s), monitor.state_of_charge(now_s)
+    state, state_of_charge = monitor.validity(now_s), monitor.state_of_charge(now_s)
     assert (state == KNOWN) != math.isnan(state_of_charge)
     assert math.isnan(state_of_charge) or 0.0 <= state_of_charge <= 1.0
     energy_j = monitor.energy_j(now_s)
@@ -548,7 +548,7 @@ def test_any_floats_leave_a_state_of_charge_or_nan(steps, curve):
     now_s = 0.0
     for heard_s, reading, asked_s in steps:
         now_s += heard_s
-        lines = monitor.hear(now_s, reading)
+        lines = monitor.update(now_s, reading)
         assert not any('\n' in line for line in lines)
         check(monitor, now_s)
         now_s += asked_s
@@ -559,7 +559,7 @@ def test_any_floats_leave_a_state_of_charge_or_nan(steps, curve):
 @given(reading=readings, curve=st.sampled_from(((), CURVE)))
 def test_empty_is_only_what_is_told_to_be(reading, curve):
     monitor = BatteryMonitor(BatterySettings(voltage_curve=curve))
-    lines = monitor.hear(0.0, reading)
+    lines = monitor.update(0.0, reading)
     if monitor.state_of_charge(0.0) == 0.0:
         capacity_ah = next((ah for ah in (reading.capacity_ah, reading.design_capacity_ah)
                             if 0.0 < ah < math.inf), math.nan)
@@ -580,7 +580,7 @@ def test_what_is_known_was_told_lately(percentages, every_s):
     told = []
     for index, percentage in enumerate(percentages):
         now_s = index * every_s
-        monitor.hear(now_s, BatteryReading(percentage=percentage))
+        monitor.update(now_s, BatteryReading(percentage=percentage))
         told.append(percentage)
         state_of_charge = check(monitor, now_s)
         assert math.isnan(state_of_charge) or state_of_charge in told[-2:]
@@ -602,7 +602,7 @@ def test_a_constant_discharge_or_charge_is_always_known(start, speed, resolution
         charge = min(max(start + rate * now_s, 0.0), 1.0)
         if resolution:
             charge = min(rounded(charge / resolution) * resolution, 1.0)
-        monitor.hear(now_s, BatteryReading(
+        monitor.update(now_s, BatteryReading(
             percentage=charge, capacity_ah=2.0, current_a=rate * 2.0 * 3600.0))
         assert check(monitor, now_s) == charge
 
@@ -613,11 +613,11 @@ def test_a_constant_discharge_or_charge_is_always_known(start, speed, resolution
 def test_a_jump_is_believed_only_after_it_settled(low, step, falls, every_s):
     old, new = (low + step, low) if falls else (low, low + step)
     monitor = BatteryMonitor(BatterySettings(min_discharge_s=3600.0))
-    monitor.hear(0.0, BatteryReading(percentage=old))
+    monitor.update(0.0, BatteryReading(percentage=old))
     now_s = first_s = every_s
     while now_s - first_s < SETTLE_S:
-        monitor.hear(now_s, BatteryReading(percentage=new))
+        monitor.update(now_s, BatteryReading(percentage=new))
         assert check(monitor, now_s) != new
         now_s += every_s
-    monitor.hear(now_s, BatteryReading(percentage=new))
+    monitor.update(now_s, BatteryReading(percentage=new))
     assert check(monitor, now_s) == new

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from topspark_ros.control.budgets import (
-    BATTERY, MOST_SOURCES, REPLAN_S, Budget, BudgetBook, Limits,
+    BATTERY, MAX_SOURCES, REPLAN_S, Budget, BudgetBook, Limits,
 )
 from topspark_ros.control.ranges import RangeError
 
@@ -212,7 +212,7 @@ def test_only_the_first_totals_say_what_was_before():
 
 def test_sources_are_bounded():
     book = BudgetBook()
-    for number in range(MOST_SOURCES):
+    for number in range(MAX_SOURCES):
         book.set(0.0, str(number), Budget(power_w=1.0, lifetime_s=10.0))
     book.set(1.0, '0', Budget(power_w=2.0, lifetime_s=10.0))
     book.set(1.0, None, Budget(energy_j=1.0))    # the battery's own always has a place

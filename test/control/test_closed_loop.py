@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from topspark_ros.control.closed_loop import MOST_WRONG, ClosedLoop, LearnerReport
+from topspark_ros.control.closed_loop import MAX_RATIO, ClosedLoop, LearnerReport
 from topspark_ros.methodology.tradeoff import SHARES, enumerate_candidates
 
 # Other load on the machine is no failure.
@@ -31,10 +31,10 @@ def told(profile, report, count=1, limit_w=math.nan, loop=None, **fields):
     """The loop after `count` reports that follow, and the last of them."""
     if loop is None:
         loop = ClosedLoop(profile, core_power_w=10.0)
-        loop.hear(report, limit_w)
+        loop.update(report, limit_w)
     for _ in range(count):
         report = after(report, **fields)
-        loop.hear(report, limit_w)
+        loop.update(report, limit_w)
     return loop, report
 
 
@@ -97,7 +97,7 @@ def test_ratios_are_bounded(profile):
     for factor in (1e-6, 1e6):
         loop, _ = told(profile, INFERRING, count=50, frame_j=0.1 * factor)
         assert loop.energy_ratio(INFERRING.setting) == pytest.approx(
-            min(max(factor, 1 / MOST_WRONG), MOST_WRONG), rel=0.01)
+            min(max(factor, 1 / MAX_RATIO), MAX_RATIO), rel=0.01)
 
 
 def test_of_two_settings_in_one_window_only_their_sum_is_known(profile):
@@ -123,7 +123,7 @@ def test_latency(profile):
     assert loop.latency_ratio == pytest.approx(2.5)
     assert loop.latency_overhead_s == pytest.approx(0.007)
     loop, _ = told(profile, INFERRING, inference_s=9.0, latency_s=1.0)
-    assert loop.latency_ratio == MOST_WRONG and loop.latency_overhead_s == 0.0
+    assert loop.latency_ratio == MAX_RATIO and loop.latency_overhead_s == 0.0
     loop, _ = told(profile, INFERRING)
     assert loop.latency_ratio == 1.0 and loop.latency_overhead_s == 0.0
 
@@ -131,7 +131,7 @@ def test_latency(profile):
 def test_metered_energy_is_predicted_as_processor_time(profile):
     # A core of 20 W takes 0.2 J for the 0.010 s of an inference at 64, 0.12 J to learn at 16.
     loop = ClosedLoop(profile, core_power_w=20.0)
-    loop.hear(replace(LEARNING, metered=True), math.nan)
+    loop.update(replace(LEARNING, metered=True), math.nan)
     assert loop.energy_ratios() == pytest.approx(2.0, rel=0.5)
     assert loop.energy_ratio((64, 64, 0.0, 1.0)) == pytest.approx(2.0)
     loop, _ = told(profile, replace(LEARNING, metered=True), count=10, loop=loop, learned=10,
@@ -146,10 +146,10 @@ def test_another_meter_begins_anew(profile):
     loop, last = told(profile, LEARNING, count=10, learned=10, frame_j=0.29, limit_w=1.0)
     assert loop.overdraft_w(1.0) > 0
     metered = replace(last, metered=True, energy_j=1e6)
-    assert loop.hear(metered, 1.0) == 0.0
+    assert loop.update(metered, 1.0) == 0.0
     assert loop.overdraft_w(1.0) == 0.0 and math.isnan(loop.power_w)
     assert loop.energy_ratio((64, 64, 0.0, 1.0)) == pytest.approx(1.0)
-    assert loop.hear(after(metered, frame_j=0.2), 1.0) == pytest.approx(2.0)
+    assert loop.update(after(metered, frame_j=0.2), 1.0) == pytest.approx(2.0)
 
 
 # What was used.
@@ -157,10 +157,10 @@ def test_another_meter_begins_anew(profile):
 def test_what_was_used_is_told_once(profile):
     loop = ClosedLoop(profile, 10.0)
     first = replace(LEARNING, energy_j=100.0, classified=50)
-    assert loop.hear(first, math.nan) == 0.0  # before anything was in force
+    assert loop.update(first, math.nan) == 0.0  # before anything was in force
     second = after(first)
-    assert loop.hear(second, math.nan) == pytest.approx(1.0)
-    assert loop.hear(second, math.nan) == 0.0
+    assert loop.update(second, math.nan) == pytest.approx(1.0)
+    assert loop.update(second, math.nan) == 0.0
 
 
 @pytest.mark.parametrize('field', ['energy_j', 'classified', 'skipped', 'learned'])
@@ -168,23 +168,23 @@ def test_a_learner_that_counts_anew_is_no_measurement(profile, field):
     loop, last = told(profile, replace(LEARNING, skipped=5), count=10, learned=10, frame_j=0.145)
     before = loop.frame_rate_hz, loop.power_w, loop.energy_ratios().tolist()
     anew = replace(last, time_s=last.time_s + 0.5, **{field: 0})
-    assert loop.hear(anew, math.nan) == anew.energy_j
+    assert loop.update(anew, math.nan) == anew.energy_j
     assert (loop.frame_rate_hz, loop.power_w, loop.energy_ratios().tolist()) == before
-    assert loop.hear(after(anew), math.nan) == pytest.approx(1.0)
+    assert loop.update(after(anew), math.nan) == pytest.approx(1.0)
 
 
 def test_a_clock_that_is_set_back_is_no_measurement(profile):
     loop, last = told(profile, LEARNING, count=10, learned=10, frame_j=0.145)
     before = loop.frame_rate_hz, loop.power_w, loop.energy_ratios().tolist()
     back = after(last, seconds=-100.0, frame_j=0.2)
-    assert loop.hear(back, math.nan) == pytest.approx(2.0)
+    assert loop.update(back, math.nan) == pytest.approx(2.0)
     assert (loop.frame_rate_hz, loop.power_w, loop.energy_ratios().tolist()) == before
 
 
 def test_lost_reports_are_made_up_for_by_the_next(profile):
     every, last = told(profile, INFERRING, count=12, frame_j=0.2)
     loop = ClosedLoop(profile, 10.0)
-    used_j = [loop.hear(report, math.nan) for report in (
+    used_j = [loop.update(report, math.nan) for report in (
         INFERRING, after(INFERRING, seconds=4.0, classified=80, frame_j=0.2), last)]
     assert sum(used_j) == pytest.approx(last.energy_j)
     assert loop.frame_rate_hz == pytest.approx(every.frame_rate_hz)
@@ -218,11 +218,11 @@ def test_whatever_is_reported_the_corrections_are_usable(profile, steps):
     loop, report = told(profile, LEARNING)
     for fields, limit_w in steps:
         report = after(report, **fields)
-        assert loop.hear(report, limit_w) >= 0
+        assert loop.update(report, limit_w) >= 0
         ratios = loop.energy_ratios()
         assert np.isfinite(ratios).all() and (ratios > 0).all()
-        assert 1 / MOST_WRONG <= loop.latency_ratio * (1 + 1e-9)
-        assert loop.latency_ratio <= MOST_WRONG * (1 + 1e-9)
+        assert 1 / MAX_RATIO <= loop.latency_ratio * (1 + 1e-9)
+        assert loop.latency_ratio <= MAX_RATIO * (1 + 1e-9)
         assert 0 <= loop.latency_overhead_s
         assert not loop.frame_rate_hz < 0 and not loop.power_w < 0
         assert not loop.learned_share < 0 and not loop.learned_share > 1 + 1e-9

@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 from learner_simulation import SimulatedLearner, any_t, highest_mean_w, simulate, span
 
 from topspark_ros.control.battery import (
-    BatteryReading, BatterySettings, BatteryState,
+    BatteryReading, BatterySettings, BatteryValidity,
 )
 from topspark_ros.control.budgets import BATTERY, Budget
 from topspark_ros.control.closed_loop import LearnerReport
@@ -31,7 +31,7 @@ FULL = BatteryReading(percentage=1.0, voltage_v=10.0, capacity_ah=1.0)
 def started(profile, **settings):
     """A controller that hears a learner of 10 frames/s."""
     controller = Controller(profile, ControlSettings(**settings))
-    controller.hear_learner(0.0, REPORT)
+    controller.on_report(0.0, REPORT)
     return controller
 
 
@@ -53,7 +53,7 @@ def test_refused_settings(field, value, accepted):
 
 def test_first_moments_without_a_learner(profile):
     controller = Controller(profile)
-    controller.hear_budget(5.0, 'operator', Budget(power_w=0.5))
+    controller.on_budget(5.0, 'operator', Budget(power_w=0.5))
     assert controller.decide(5.0) is None and controller.decide(7.9) is None
     assert math.isnan(controller.status(7.9).energy_ratio)
     decision = controller.decide(5.0 + ControlSettings().learner_timeout_s)
@@ -70,12 +70,12 @@ def test_a_learner_that_is_heard_is_decided_for_at_once(profile):
 def test_a_silent_learner_and_its_return(profile):
     controller = started(profile, learner_timeout_s=2.0)
     before = controller.decide(0.0)
-    controller.hear_budget(1.0, 'operator', Budget(power_w=0.5))
+    controller.on_budget(1.0, 'operator', Budget(power_w=0.5))
     assert not controller.status(2.0).learner_silent
     assert controller.decide(2.1).reason == Reason.LEARNER_SILENT
     assert controller.decide(9.0).setting == before.setting
     assert controller.status(9.0).learner_silent
-    controller.hear_learner(9.5, replace(REPORT, time_s=9.5))
+    controller.on_report(9.5, replace(REPORT, time_s=9.5))
     after = controller.decide(9.5)
     assert after.reason == Reason.POWER and after.expected_power_w <= 0.5
 
@@ -84,8 +84,8 @@ def test_a_silent_learner_and_its_return(profile):
 @pytest.mark.parametrize('limit_w', [0.06, 1.0])
 def test_a_controller_before_this_one_is_gone_on_from(profile, limit_w, factor):
     first, second = Controller(profile), Controller(profile)
-    first.hear_budget(0.0, 'operator', Budget(power_w=limit_w))
-    second.hear_budget(40.0, 'operator', Budget(power_w=limit_w))
+    first.on_budget(0.0, 'operator', Budget(power_w=limit_w))
+    second.on_budget(40.0, 'operator', Budget(power_w=limit_w))
     learner = SimulatedLearner(profile, factor)
     before_w, decisions = simulate(first, learner, span(0, 40), 10)
     after_w, resumed = simulate(second, learner, span(40, 80), 10)
@@ -102,14 +102,14 @@ def test_what_is_about_as_good_is_gone_on_with(profile):
                               (replace(report, decided=False), (64, 64, 1.0, 1.0)),
                               (replace(report, training_timesteps=5), (64, 64, 1.0, 1.0))):
         controller = Controller(profile, ControlSettings(policy=policy))
-        controller.hear_learner(0.0, resumed)
-        controller.hear_learner(0.5, replace(REPORT, time_s=0.5))  # only the first one counts
+        controller.on_report(0.0, resumed)
+        controller.on_report(0.5, replace(REPORT, time_s=0.5))  # only the first one counts
         assert controller.decide(0.5).setting == expected
 
 
 def test_the_first_rate_is_that_which_the_learner_tells(profile):
     controller = Controller(profile)
-    controller.hear_learner(0.0, replace(REPORT, frame_rate_hz=6.0, frame_share=0.5))
+    controller.on_report(0.0, replace(REPORT, frame_rate_hz=6.0, frame_share=0.5))
     assert controller.status(0.0).frame_rate_hz == pytest.approx(12.0)
 
 
@@ -117,10 +117,10 @@ def test_the_first_rate_is_that_which_the_learner_tells(profile):
 
 def test_a_budget_of_each_source_and_its_energy(profile):
     controller = started(profile)
-    controller.hear_budget(0.0, 'operator', Budget(power_w=2.0, lifetime_s=10.0))
-    controller.hear_budget(0.0, 'guard', Budget(power_w=0.5, lifetime_s=5.0, energy_j=10.0))
+    controller.on_budget(0.0, 'operator', Budget(power_w=2.0, lifetime_s=10.0))
+    controller.on_budget(0.0, 'guard', Budget(power_w=0.5, lifetime_s=5.0, energy_j=10.0))
     assert controller.decide(0.0).expected_power_w <= 0.5
-    controller.hear_learner(1.0, replace(REPORT, time_s=1.0, energy_j=4.0))
+    controller.on_report(1.0, replace(REPORT, time_s=1.0, energy_j=4.0))
     status = controller.status(1.0)
     assert status.limits.power_w == 0.5 and status.limits.energy_j == 6.0
     assert status.sources == ('guard', 'operator')
@@ -130,19 +130,19 @@ def test_a_budget_of_each_source_and_its_energy(profile):
 
 def test_energy_that_is_used_up_pauses(profile):
     controller = started(profile)
-    controller.hear_budget(0.0, 'operator', Budget(energy_j=3.0))
+    controller.on_budget(0.0, 'operator', Budget(energy_j=3.0))
     assert controller.decide(0.0).frame_share == 1.0
-    controller.hear_learner(1.0, replace(REPORT, time_s=1.0, energy_j=3.0))
+    controller.on_report(1.0, replace(REPORT, time_s=1.0, energy_j=3.0))
     decision = controller.decide(1.0)
     assert decision.reason == Reason.ENERGY and decision.frame_share == 0.0
-    controller.hear_budget(1.5, 'operator', Budget())
-    controller.hear_learner(2.0, replace(REPORT, time_s=2.0, energy_j=3.0))
+    controller.on_budget(1.5, 'operator', Budget())
+    controller.on_report(2.0, replace(REPORT, time_s=2.0, energy_j=3.0))
     assert controller.decide(5.0).frame_share == 1.0
 
 
 def test_an_old_budget_has_been_used_for_a_while(profile):
     controller = started(profile)
-    controller.hear_budget(0.0, 'latched', Budget(energy_j=100.0, duration_s=100.0), age_s=60.0)
+    controller.on_budget(0.0, 'latched', Budget(energy_j=100.0, duration_s=100.0), age_s=60.0)
     limits = controller.status(0.0).limits
     assert limits.energy_j == pytest.approx(40.0) and limits.time_left_s == pytest.approx(40.0)
 
@@ -150,13 +150,13 @@ def test_an_old_budget_has_been_used_for_a_while(profile):
 def test_a_budget_that_is_not_renewed_is_stale_and_stays(profile):
     controller = started(profile, budget_timeout_s=2.0)
     assert not controller.status(0.0).budget_stale  # there is none
-    controller.hear_budget(0.0, 'operator', Budget(power_w=0.5))
+    controller.on_budget(0.0, 'operator', Budget(power_w=0.5))
     assert not controller.status(2.0).budget_stale and controller.status(2.1).budget_stale
-    controller.hear_learner(2.1, replace(REPORT, time_s=2.1))
+    controller.on_report(2.1, replace(REPORT, time_s=2.1))
     decision = controller.decide(2.1)
     assert decision.reason == Reason.BUDGET_STALE and decision.expected_power_w <= 0.5
     # One that says itself how long it holds is never stale.
-    controller.hear_budget(2.1, 'operator', Budget(power_w=0.5, lifetime_s=60.0))
+    controller.on_budget(2.1, 'operator', Budget(power_w=0.5, lifetime_s=60.0))
     assert not controller.status(30.0).budget_stale
     assert not started(profile).status(1e9).budget_stale
 
@@ -165,13 +165,13 @@ def test_a_budget_that_is_not_renewed_is_stale_and_stays(profile):
 
 def test_the_battery_is_known_stale_or_refused(profile):
     controller = started(profile, battery=BatterySettings(timeout_s=5.0))
-    assert controller.hear_battery(0.0, FULL) == ()
+    assert controller.on_battery(0.0, FULL) == ()
     assert controller.status(0.0).battery_source == 'percentage'
-    assert controller.hear_battery(1.0, replace(FULL, percentage=55.0))
+    assert controller.on_battery(1.0, replace(FULL, percentage=55.0))
     assert controller.status(1.0).state_of_charge == 1.0
     assert controller.decide(1.0).reason == Reason.SCORE
-    assert controller.status(5.1).battery == BatteryState.STALE
-    controller.hear_learner(5.1, replace(REPORT, time_s=5.1))
+    assert controller.status(5.1).battery == BatteryValidity.STALE
+    controller.on_report(5.1, replace(REPORT, time_s=5.1))
     decision = controller.decide(5.1)
     assert decision.reason == Reason.BATTERY_UNKNOWN
     assert decision.detail.startswith('the battery is stale: ')
@@ -182,7 +182,7 @@ def test_what_was_decided_at_an_assumed_charge_is_left_as_soon_as_it_is_known(pr
     controller = started(profile, policy=policy)
     assumed = controller.decide(0.0)
     assert assumed.reason == Reason.BATTERY_UNKNOWN and 'state of charge 0.00' in assumed.detail
-    controller.hear_battery(0.5, FULL)
+    controller.on_battery(0.5, FULL)
     known = controller.decide(0.5)
     assert known.reason == Reason.SCORE and 'state of charge 1.00' in known.detail
     assert known.setting == started_full(profile, policy).setting != assumed.setting
@@ -190,7 +190,7 @@ def test_what_was_decided_at_an_assumed_charge_is_left_as_soon_as_it_is_known(pr
 
 def started_full(profile, policy):
     controller = started(profile, policy=policy)
-    controller.hear_battery(0.0, FULL)
+    controller.on_battery(0.0, FULL)
     return controller.decide(0.0)
 
 
@@ -199,8 +199,8 @@ def test_a_mission_on_a_share_of_the_battery(profile):
     assert controller.status(0.0).sources == ()
     controller.decide(0.0)
     assert controller.status(0.0).sources == ()  # nothing is known of the battery
-    controller.hear_battery(600.0, FULL)
-    controller.hear_learner(600.0, replace(REPORT, time_s=600.0))
+    controller.on_battery(600.0, FULL)
+    controller.on_report(600.0, replace(REPORT, time_s=600.0))
     decision, limits = controller.decide(600.0), controller.status(600.0).limits
     assert limits.energy_j == pytest.approx(1800.0)
     assert limits.mission_power_w == pytest.approx(1800.0 / 3000.0)
@@ -214,7 +214,7 @@ def test_what_the_battery_tells_counts_each_minute(profile):
                          battery=BatterySettings(timeout_s=1e6))
     energies_j = []
     for now_s, charge in ((0.0, 1.0), (59.0, 0.9), (60.0, 0.9), (120.0, 0.95), (180.0, 0.8)):
-        controller.hear_battery(now_s, replace(FULL, percentage=charge))
+        controller.on_battery(now_s, replace(FULL, percentage=charge))
         controller.decide(now_s)
         energies_j.append(controller.status(now_s).limits.energy_j)
     assert energies_j == pytest.approx([360.0, 360.0, 324.0, 342.0, 288.0])
@@ -222,8 +222,8 @@ def test_what_the_battery_tells_counts_each_minute(profile):
 
 def test_a_source_that_calls_itself_the_battery_is_another(profile):
     controller = started(profile, mission_duration_s=1000.0)
-    controller.hear_battery(0.0, FULL)
-    controller.hear_budget(0.0, BATTERY, Budget(power_w=0.5, energy_j=1e9))
+    controller.on_battery(0.0, FULL)
+    controller.on_budget(0.0, BATTERY, Budget(power_w=0.5, energy_j=1e9))
     assert controller.decide(0.0).expected_power_w <= 0.5
     assert controller.status(0.0).limits.energy_j == pytest.approx(36e3)
 
@@ -232,29 +232,29 @@ def test_a_source_that_calls_itself_the_battery_is_another(profile):
 
 def test_a_clock_that_is_set_back_stops_nothing(profile):
     controller = Controller(profile, ControlSettings(mission_duration_s=600.0, budget_timeout_s=90))
-    controller.hear_battery(1000.0, FULL)
-    controller.hear_budget(1000.0, 'operator', Budget(power_w=1.0))
-    controller.hear_budget(1000.0, 'guard', Budget(deadline_s=10.0, lifetime_s=100.0))
+    controller.on_battery(1000.0, FULL)
+    controller.on_budget(1000.0, 'operator', Budget(power_w=1.0))
+    controller.on_budget(1000.0, 'guard', Budget(deadline_s=10.0, lifetime_s=100.0))
     learner = SimulatedLearner(profile, 2.0)
     simulate(controller, learner, span(1000, 1060), 30)
-    controller.hear_battery(1060.0, FULL)
+    controller.on_battery(1060.0, FULL)
     before, known = controller.decide(1060.0), controller.status(1060.0)
     # Nothing was heard since, and nothing is assumed.
     assert controller.decide(10.0) is before
     status = controller.status(10.0)
-    assert status.battery == BatteryState.KNOWN and status.state_of_charge == 1.0
+    assert status.battery == BatteryValidity.KNOWN and status.state_of_charge == 1.0
     assert not status.learner_silent and not status.budget_stale
     assert status.energy_ratio == known.energy_ratio != 1.0
     assert repr(status.limits) == repr(known.limits)    # NaN among them
     assert status.limits.time_left_s == pytest.approx(540.0)
     # Another world: its battery is believed at once.
-    controller.hear_battery(11.0, replace(FULL, percentage=0.3))
+    controller.on_battery(11.0, replace(FULL, percentage=0.3))
     assert controller.status(11.0).state_of_charge == 0.3
     after_w, decisions = simulate(controller, learner, span(11, 71), 30)
     assert highest_mean_w(after_w) <= 1.05 and after_w[-1] > 0
     assert {decision.reason for decision in decisions} == {Reason.POWER, Reason.BUDGET_STALE}
     status = controller.status(71.0)
-    assert status.sources == (BATTERY, 'operator') and status.battery == BatteryState.STALE
+    assert status.sources == (BATTERY, 'operator') and status.battery == BatteryValidity.STALE
     assert status.limits.time_left_s == pytest.approx(540.0 - 61.0)
 
 
@@ -264,12 +264,12 @@ def test_a_controller_that_comes_back_goes_on_with_the_mission(profile):
     mission = Budget(energy_j=100.0, duration_s=1000.0)
     first, second = Controller(profile), Controller(profile)
     learner = SimulatedLearner(profile, 1.0)
-    first.hear_budget(0.0, 'mission', mission)
+    first.on_budget(0.0, 'mission', mission)
     simulate(first, learner, span(0, 400), 10)
     left_j = first.status(400.0).limits.energy_j
 
-    second.hear_budget(400.0, 'mission', mission, age_s=400.0)
-    second.hear_learner(400.0, learner.report(400.0))
+    second.on_budget(400.0, 'mission', mission, age_s=400.0)
+    second.on_report(400.0, learner.report(400.0))
     limits = second.status(400.0).limits
     assert limits.energy_j == pytest.approx(left_j, abs=0.5)
     assert limits.time_left_s == pytest.approx(600.0)
@@ -282,7 +282,7 @@ def test_a_controller_that_comes_back_goes_on_with_the_mission(profile):
 
 def test_a_budget_that_was_stale_is_stale_after_a_restart(profile):
     controller = started(profile, budget_timeout_s=10.0)
-    controller.hear_budget(0.0, 'operator', Budget(power_w=0.5), age_s=11.0)
+    controller.on_budget(0.0, 'operator', Budget(power_w=0.5), age_s=11.0)
     assert controller.decide(0.0).reason == Reason.BUDGET_STALE
 
 
@@ -291,11 +291,11 @@ def test_two_that_share_a_budget_spend_it_once(profile):
     for share in (0.25, 0.75, 1.0):
         controller = started(profile, mission_duration_s=1000.0, mission_battery_share=0.01,
                              budget_share=share)
-        controller.hear_battery(0.0, FULL)
-        controller.hear_budget(0.0, 'operator', Budget(power_w=0.2, deadline_s=3.0))
+        controller.on_battery(0.0, FULL)
+        controller.on_budget(0.0, 'operator', Budget(power_w=0.2, deadline_s=3.0))
         controller.decide(0.0)
         battery = controller.status(0.0).limits
-        controller.hear_budget(0.0, 'operator', Budget(energy_j=8.0, duration_s=100.0))
+        controller.on_budget(0.0, 'operator', Budget(energy_j=8.0, duration_s=100.0))
         budget = controller.status(0.0).limits
         limits.append((battery.power_w, battery.energy_j, battery.mission_power_w, budget.energy_j,
                        budget.mission_power_w))
@@ -307,7 +307,7 @@ def test_two_that_share_a_budget_spend_it_once(profile):
 
 def test_other_settings_count_from_the_next_decision(profile):
     controller = started(profile)
-    controller.hear_budget(0.0, 'operator', Budget(power_w=0.05))
+    controller.on_budget(0.0, 'operator', Budget(power_w=0.05))
     assert controller.decide(0.0).frame_share < 1
     controller.reconfigure(ControlSettings(policy=PolicyConfig(min_frame_share=1.0)))
     assert controller.decide(1.0).setting == (4, 4, 0.0, 1.0)
@@ -336,11 +336,11 @@ def test_anything_gives_decisions_of_the_profile_and_the_same_again(profile, eve
         controller = Controller(profile, ControlSettings(mission_duration_s=duration_s))
         for now_s, heard in events:
             if isinstance(heard, LearnerReport):
-                controller.hear_learner(now_s, heard)
+                controller.on_report(now_s, heard)
             elif isinstance(heard, tuple):
-                controller.hear_budget(now_s, *heard)
+                controller.on_budget(now_s, *heard)
             else:
-                controller.hear_battery(now_s, heard)
+                controller.on_battery(now_s, heard)
             yield controller.decide(now_s)
             controller.status(now_s)
 

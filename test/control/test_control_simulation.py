@@ -30,7 +30,7 @@ limits_w = st.floats(-1.7, 1.0).map(lambda power: 10 ** power)
 
 def controller_of(profile, **budget):
     controller = Controller(profile)
-    controller.hear_budget(0.0, 'operator', Budget(**budget))
+    controller.on_budget(0.0, 'operator', Budget(**budget))
     return controller
 
 
@@ -93,7 +93,7 @@ def test_a_new_limit_holds_at_once(profile, factor, before_w, after_w, rate_hz):
     controller = controller_of(profile, power_w=before_w)
     learner = SimulatedLearner(profile, factor)
     simulate(controller, learner, span(0, 40), rate_hz)
-    controller.hear_budget(40.0, 'operator', Budget(power_w=after_w))
+    controller.on_budget(40.0, 'operator', Budget(power_w=after_w))
     powers_w, _ = simulate(controller, learner, span(40, 80), rate_hz)
     assert highest_mean_w(powers_w) <= 1.05 * after_w
 
@@ -187,7 +187,7 @@ def fly(profile, factor, duration_s, charge_at):
         mission_duration_s=duration_s, mission_battery_share=0.01))
     learner, powers_w, decisions = SimulatedLearner(profile, factor), [], []
     for now_s in span(0, duration_s):
-        controller.hear_battery(now_s, BatteryReading(
+        controller.on_battery(now_s, BatteryReading(
             percentage=charge_at(now_s), voltage_v=10.0, capacity_ah=1.0))
         power_w, decision = simulate(controller, learner, [now_s], 30)
         powers_w.append(power_w[0])

@@ -234,28 +234,28 @@ def test_whatever_is_counted_the_rate_is_none_or_from_zero(counts):
 def test_what_was_used_above_the_limit_is_saved():
     overdraft = Overdraft()
     overdraft.use(3.0, elapsed_s=1.0, limit_w=2.0)
-    assert overdraft.save_w(2.0) == pytest.approx(1.0 / Overdraft.REPAY_S)
+    assert overdraft.repayment_w(2.0) == pytest.approx(1.0 / Overdraft.REPAY_S)
     overdraft.use(1.5, elapsed_s=1.0, limit_w=2.0)
-    assert overdraft.save_w(2.0) == pytest.approx(0.5 / Overdraft.REPAY_S)
+    assert overdraft.repayment_w(2.0) == pytest.approx(0.5 / Overdraft.REPAY_S)
     overdraft.use(0.0, elapsed_s=1.0, limit_w=2.0)
-    assert overdraft.save_w(2.0) == 0.0
+    assert overdraft.repayment_w(2.0) == 0.0
 
 
 def test_what_was_left_unused_balances_for_some_seconds_only():
     overdraft = Overdraft()
     overdraft.use(0.0, elapsed_s=1000.0, limit_w=2.0)
-    overdraft.use(2.0 + Overdraft.BALANCE_S * 2.0, elapsed_s=1.0, limit_w=2.0)
-    assert overdraft.save_w(2.0) == pytest.approx(0.0)
+    overdraft.use(2.0 + Overdraft.CREDIT_S * 2.0, elapsed_s=1.0, limit_w=2.0)
+    assert overdraft.repayment_w(2.0) == pytest.approx(0.0)
     overdraft.use(3.0, elapsed_s=1.0, limit_w=2.0)
-    assert overdraft.save_w(2.0) == pytest.approx(1.0 / Overdraft.REPAY_S)
+    assert overdraft.repayment_w(2.0) == pytest.approx(1.0 / Overdraft.REPAY_S)
 
 
 def test_without_a_limit_all_is_settled():
     overdraft = Overdraft()
     overdraft.use(100.0, 1.0, 2.0)
-    assert overdraft.save_w(math.nan) == 0.0
+    assert overdraft.repayment_w(math.nan) == 0.0
     overdraft.use(100.0, 1.0, math.nan)
-    assert overdraft.save_w(2.0) == 0.0
+    assert overdraft.repayment_w(2.0) == 0.0
 
 
 @untimed
@@ -265,7 +265,7 @@ def test_what_is_saved_is_a_share_of_the_limit(uses, limit_w):
     overdraft = Overdraft()
     for energy_j, elapsed_s in uses:
         overdraft.use(energy_j, elapsed_s, limit_w)
-        assert 0 <= overdraft.save_w(limit_w) <= Overdraft.MOST * limit_w
+        assert 0 <= overdraft.repayment_w(limit_w) <= Overdraft.MAX_SHARE * limit_w
 
 
 @pytest.mark.parametrize('used_s', [1, 10, 3600])
@@ -274,5 +274,5 @@ def test_what_is_saved_pays_it_back(used_s):
     for _ in range(used_s):
         overdraft.use(1.5, elapsed_s=1.0, limit_w=1.0)
     for _ in range(120):
-        overdraft.use(1.0 - overdraft.save_w(1.0), elapsed_s=1.0, limit_w=1.0)
-    assert overdraft.save_w(1.0) < 0.01
+        overdraft.use(1.0 - overdraft.repayment_w(1.0), elapsed_s=1.0, limit_w=1.0)
+    assert overdraft.repayment_w(1.0) < 0.01

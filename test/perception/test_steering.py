@@ -6,17 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from topspark_ros.control.budgets import MOST_SOURCES
+from topspark_ros.control.budgets import MAX_SOURCES
 from topspark_ros.engine import NetworkConfig, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
-from topspark_ros.perception.controlling import MessageController
+from topspark_ros.perception.controlling import NumberedController, report_of
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import (
-    MessageError, budget_age_s, decision_fields, learner_report, status_fields,
+    MessageError, budget_age_s, decision_fields, learner_report, status_fields, timesteps_from,
 )
 from topspark_ros.perception.online import Margins, OnlineLearner, OnlineSettings, Timesteps
 from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
@@ -44,8 +45,8 @@ def test_parameters_count_until_a_decision_comes():
     changed = SnnLearnerParameters(training_timesteps=2, inference_timesteps=2)
     steering.reconfigure(changed)
     assert learner.timesteps == Timesteps(2, 2)
-    assert steering.decide(message(frame_share=0.5)) == learner.timesteps == Timesteps(
-        8, 4, True, 1, 0.5)
+    steering.apply(timesteps_from(message(frame_share=0.5)))
+    assert steering.decided == learner.timesteps == Timesteps(8, 4, True, 1, 0.5)
     steering.reconfigure(PARAMETERS)
     assert learner.timesteps == Timesteps(8, 4, True, 1, 0.5)
 
@@ -54,11 +55,11 @@ def test_learning_that_is_not_allowed_stays_off():
     learner = new_learner()
     steering = Steering(learner, replace(PARAMETERS, learning=False), {})
     assert not learner.timesteps.learning
-    steering.decide(message())
+    steering.apply(timesteps_from(message()))
     assert not learner.timesteps.learning and steering.decided.learning
     steering.reconfigure(PARAMETERS)
     assert learner.timesteps.learning
-    steering.decide(message(learning_share=0.0))
+    steering.apply(timesteps_from(message(learning_share=0.0)))
     assert not learner.timesteps.learning
 
 
@@ -69,7 +70,7 @@ def test_a_decision_that_is_refused_changes_nothing(fields, complaint):
     learner = new_learner()
     steering = Steering(learner, PARAMETERS, {4: Margins(), 8: Margins()})
     with pytest.raises(ValueError) as error:
-        steering.decide(message(**fields))
+        steering.apply(timesteps_from(message(**fields)))
     assert str(error.value) == complaint
     assert learner.timesteps == steering.decided == Timesteps(32, 16)
 
@@ -108,37 +109,56 @@ def budget(power: float, stamp_ns: int = 0) -> SimpleNamespace:
 
 @pytest.fixture
 def controller():
-    return MessageController(PROFILE, TimestepControllerParameters().control_settings())
+    return NumberedController(PROFILE, TimestepControllerParameters().control_settings())
 
 
 def test_decisions_are_numbered(controller):
     assert not controller.decide(0.0) and controller.decision is None    # nothing heard yet
-    controller.hear_learner(0.1, status(0.1))
+    controller.on_status(0.1, status(0.1))
     assert controller.decide(0.1) and controller.sequence == 1
     assert not controller.decide(0.2)
     first = controller.decision
-    controller.hear_budget(0.3, budget(1e-7), 3 * 10**8, 3 * 10**8)
+    controller.on_budget(0.3, budget(1e-7), 3 * 10**8, 3 * 10**8)
     assert controller.decide(0.3) and controller.sequence == 2
     assert controller.decision.setting != first.setting
-    fields = decision_fields(controller.decision, controller.sequence)
     learner = new_learner()
-    assert Steering(learner, PARAMETERS, profile_margins(PROFILE)).decide(
-        SimpleNamespace(**fields)) == learner.timesteps
-    assert learner.timesteps.sequence == 2
+    Steering(learner, PARAMETERS, profile_margins(PROFILE)).apply(controller.timesteps)
+    assert learner.timesteps == controller.timesteps and learner.timesteps.sequence == 2
+
+
+def test_a_replay_hands_over_what_messages_say(controller):
+    """Decisions, and the learner's status."""
+    message = status(0.5, sequence=3)
+    controller.on_status(0.5, message)
+    assert controller.decide(0.5)
+    fields = decision_fields(controller.decision, controller.sequence)
+    assert timesteps_from(SimpleNamespace(**fields)) == controller.timesteps
+
+    learner = new_learner()
+    learner.set_timesteps(Timesteps(16, 8, sequence=3, frame_share=0.25))
+    learner.classify(10**9, np.full(4, 200, np.float32), 1.0)
+    learner.learn_waiting(1.2)
+    known = learner.status(1.5)
+    message = SimpleNamespace(header=stamped(3 * 10**9 // 2), **status_fields(
+        known, active_s=1.25, received=5, dropped=0, rejected=0, skipped=4,
+        energy_model='loihi'))
+    report = report_of(known, 1.5, active_s=1.25, skipped=4)
+    assert report == learner_report(message)
+    assert report.classified == report.learned == 1 and report.energy_j > 0.0 and report.decided
 
 
 def test_numbers_go_on_from_those_that_the_learner_knows(controller):
-    controller.hear_learner(0.0, status(0.0, sequence=41))
+    controller.on_status(0.0, status(0.0, sequence=41))
     budget_set_ns = 10**9
-    controller.hear_budget(0.0, budget(1e-7, budget_set_ns), budget_set_ns, budget_set_ns)
+    controller.on_budget(0.0, budget(1e-7, budget_set_ns), budget_set_ns, budget_set_ns)
     assert controller.decide(0.0) and controller.sequence == 42
 
 
 @pytest.mark.parametrize('stamp_ns, published_ns', [(10**9, 3 * 10**9), (0, 10**9)])
 def test_a_budget_lapses_by_its_own_stamp_or_else_since_it_was_published(controller, stamp_ns,
                                                                          published_ns):
-    controller.hear_learner(0.0, status(0.0))
-    assert controller.hear_budget(0.0, budget(1e-7, stamp_ns), 4 * 10**9, published_ns) == 3.0
+    controller.on_status(0.0, status(0.0))
+    assert controller.on_budget(0.0, budget(1e-7, stamp_ns), 4 * 10**9, published_ns) == 3.0
     assert controller.status(0.0).limits.strictest_power_w == 1e-7
     assert math.isnan(controller.status(2.1).limits.strictest_power_w)
     assert budget_age_s(budget(1.0, 10**9), 4 * 10**9, 0) == 3.0
@@ -150,7 +170,7 @@ def test_an_energy_that_is_none_is_refused(controller, energy):
     broken = status(0.0, sequence=7)
     broken.energy_total_estimated = energy
     with pytest.raises(ValueError, match='energy_total_estimated: .*; accepted: a finite number'):
-        controller.hear_learner(0.0, broken)
+        controller.on_status(0.0, broken)
     assert controller.sequence == 0
     metered = status(0.0)
     metered.meter, metered.energy_total_measured = 'rapl', 2.0
@@ -159,20 +179,20 @@ def test_an_energy_that_is_none_is_refused(controller, energy):
 
 def test_a_budget_that_is_none_is_refused(controller):
     with pytest.raises(ValueError, match='power is -1.0, accepted is a finite number from 0'):
-        controller.hear_budget(0.0, budget(-1.0), 0, 0)
+        controller.on_budget(0.0, budget(-1.0), 0, 0)
     long = budget(1.0)
     long.source = 101 * 'x'
     with pytest.raises(MessageError, match='source: 101 characters; accepted: at most 100'):
-        controller.hear_budget(0.0, long, 0, 0)
-    for number in range(MOST_SOURCES):
+        controller.on_budget(0.0, long, 0, 0)
+    for number in range(MAX_SOURCES):
         another = budget(1.0)
         another.source = str(number)
-        controller.hear_budget(0.0, another, 0, 0)
+        controller.on_budget(0.0, another, 0, 0)
     with pytest.raises(MessageError, match="source: 'operator'; accepted: one of the 50"):
-        controller.hear_budget(0.0, budget(1.0), 0, 0)
+        controller.on_budget(0.0, budget(1.0), 0, 0)
 
 
 def test_a_number_that_no_decision_can_go_on_from_is_refused(controller):
     with pytest.raises(MessageError, match='decision_sequence: 9223372036854775808; accepted: bel'):
-        controller.hear_learner(0.0, status(0.0, sequence=2**63))
+        controller.on_status(0.0, status(0.0, sequence=2**63))
     assert controller.sequence == 0

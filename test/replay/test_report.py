@@ -63,9 +63,9 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
         learner.learn_due(now_s)
         if controller is not None:
             while budgets and budgets[0][0] <= now_s:
-                controller.hear_budget(now_s, 'operator', budgets.pop(0)[1])
+                controller.on_budget(now_s, 'operator', budgets.pop(0)[1])
             charge = 1.0 - learner.totals.energy_j / BATTERY_J
-            controller.hear_battery(now_s, BatteryReading(percentage=charge))
+            controller.on_battery(now_s, BatteryReading(percentage=charge))
             decision = controller.decide(now_s)
             if decision is not None and decision.setting != setting:
                 setting = decision.setting
@@ -82,7 +82,7 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
                 limits.mission_power_w if limits else math.nan,
                 charge if controller is not None else math.nan))
             if controller is not None:
-                controller.hear_learner(now_s, LearnerReport(
+                controller.on_report(now_s, LearnerReport(
                     now_s, *setting, seen.totals.classified, skipped, seen.totals.learned,
                     seen.totals.energy_j, latency_s=1e-3, inference_s=1e-4))
         if not share.takes(setting[3]):

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from topspark_ros.control.battery import BatteryState
+from topspark_ros.control.battery import BatteryValidity
 from topspark_ros.control.decision import Reason
 
 UNITS = ((1.0, ''), (1e-3, 'm'), (1e-6, 'µ'), (1e-9, 'n'))
@@ -19,7 +19,7 @@ BAR_CELLS = 24
 LINE_PERIOD_S = 2.0
 SILENT_S = 5.0    # a topic that comes again and again, or a node, is missed after this time
 GOOD, BAD, HEED, MAIN = 'green', 'bold red', 'yellow', 'bold cyan'
-BATTERY = {state.value: state.name.lower() for state in BatteryState}
+BATTERY = {validity.value: validity.name.lower() for validity in BatteryValidity}
 REASONS = {reason.value: reason.name for reason in Reason}
 
 

@@ -1,34 +1,33 @@
-"""What is known of the battery, from its messages: state of charge and energy left.
+"""State of charge of the battery, and its energy left, from sensor_msgs/BatteryState.
 
 The state of charge is read from the first of these that is measured: percentage, charge over
-capacity, voltage by a configured curve. Each field is judged alone: one that is refused is said so,
-and the next source is taken. Drivers mark what they do not measure in several ways:
+capacity, voltage by a configured curve. Each field is checked on its own: a field that is rejected
+is reported, and the next source is taken. Drivers mark unmeasured fields in several ways:
 
-- NaN, as the message defines, -1, or a percentage of -1 %: unmeasured, and no fault.
-- 0, as the message is born: a battery that is empty reads 0 as well. A 0 counts where the last
-  reading was near it. Else another source that tells more is taken, and where none does, the rest
-  of the message has to show that the driver fills it: a voltage, and a capacity that is not 0; or
-  `present`, with the voltage marked NaN.
+- NaN (the message's definition), -1, or a percentage of -1 %: unmeasured, and no fault.
+- 0 (the message's default): an empty battery reads 0 as well. A 0 is taken if the last reading was
+  near 0. If not, another source that reads more is taken. If there is none, the rest of the message
+  has to show that the driver fills it in: by a voltage with a capacity that is not 0, or by
+  `present` with a voltage of NaN.
 
-At the ends there is a tolerance: what is up to BELOW_EMPTY below 0 is 0, a percentage up to
-ABOVE_FULL above full is full, and so is a charge up to ABOVE_CAPACITY above the capacity, as a new
-cell may hold, or an old one whose capacity was learned anew.
+Both ends have a tolerance: a reading up to BELOW_EMPTY below 0 is empty; a percentage up to
+ABOVE_FULL above full is full, and so is a charge up to ABOVE_CAPACITY above the capacity, which a
+new cell can hold, or an old one whose capacity was estimated anew.
 
-A state of charge is believed at once when nothing is known (the first one, one after a silence
-longer than the timeout). Then:
+The first state of charge, and the first after a silence longer than the timeout, is believed. Those
+after it are checked:
 
-- Jump: a reading further from the last than a battery can be discharged or charged in that time.
-  A single one is passed over: the last state of charge stays, so that an outlier changes nothing.
-  From the second in a row on the battery is IMPLAUSIBLE. A new level that lasts is believed (the
-  battery was exchanged, or the gauge corrected itself); the old level is believed again at once.
-  What is read from the voltage again and again is smoothed instead: a load that is switched on
-  makes it fall further at once than any discharge.
-- Stuck: a reading that does not change at all while the current that is reported has discharged a
-  share of the capacity is IMPLAUSIBLE until it moves. Without a current or a capacity this cannot
-  be seen, nor is it looked for while charging, or at 0, below which no reading falls.
-- Silent: STALE after the timeout. Readings that tell no state of charge count as silence.
+- Jump: a reading that differs from the last by more than a battery can discharge or charge in that
+  time. One such reading is ignored, and the last state of charge stays. From the second in a row on
+  the battery is IMPLAUSIBLE. A new level that lasts is believed (the battery was exchanged, or the
+  gauge corrected itself); a reading at the old level is believed at once. Readings of the voltage
+  are smoothed instead, because a load that is switched on makes the voltage drop at once.
+- Stuck: a reading that does not change while the reported current discharges a share of the
+  capacity. The battery is IMPLAUSIBLE until the reading changes. Without a current or a capacity
+  this cannot be detected, and it is not looked for while the battery charges or reads 0.
+- Silent: STALE after the timeout. Readings without a state of charge count as silence.
 
-What is not KNOWN has no state of charge (NaN): it is neither full nor empty.
+Unless the battery is KNOWN, its state of charge is NaN: neither full nor empty.
 """
 
 from __future__ import annotations
@@ -46,27 +45,27 @@ from topspark_ros.errors import TopsparkError
 from .correction import Smoothed
 from .ranges import ABOVE_ZERO, FRACTION, RangeError
 
-JUMP = 0.06  # smaller steps are none: a gauge in steps of 5 % does not jump
-SETTLE_S = 10.0  # a new level is believed after this time,
-SETTLE_READINGS = 3  # and so many readings
-SAG_TIME_CONSTANT_S = 30.0  # voltage sags under load, that is no discharge
+JUMP = 0.06  # a smaller step is no jump: gauges have steps of up to 5 %
+SETTLE_S = 10.0  # a new level is believed after this time
+SETTLE_READINGS = 3  # and this number of readings
+SAG_TIME_CONSTANT_S = 30.0  # of the filter for the voltage, which sags under load
 
 BELOW_EMPTY = 0.005  # of full; less than the -0.01 that marks an unmeasured percentage
 ABOVE_FULL = 0.05  # of full
 ABOVE_CAPACITY = 0.25  # of the capacity
 
 _SECONDS_AN_HOUR = 3600.0
-_UNMEASURED = -1.0  # what some drivers send for it, in any field; of a percentage also -1 %
-# What mavros makes of an autopilot's mark, -1 hundredths of an ampere: the sign is changed.
+_UNMEASURED = -1.0  # sent by some drivers, in any field; as a percentage also -1 %
+# An autopilot's mark for unmeasured is -1 hundredths of an ampere; mavros changes its sign.
 _UNMEASURED_CURRENT_A = 0.01
 
 
 class BatteryError(TopsparkError):
-    """A setting was refused: one line with its name, the value and what is accepted."""
+    """A setting is rejected: one line with its name, the value and what is accepted."""
 
 
 class Supply(IntEnum):
-    """What the battery does; values as of power_supply_status in sensor_msgs/BatteryState."""
+    """Values of power_supply_status in sensor_msgs/BatteryState."""
 
     UNKNOWN = 0
     CHARGING = 1
@@ -77,7 +76,7 @@ class Supply(IntEnum):
 
 @dataclass(frozen=True)
 class BatteryReading:
-    """The fields of sensor_msgs/BatteryState that count here. NaN: unmeasured, as there.
+    """The fields of sensor_msgs/BatteryState that are used. NaN: unmeasured, as there.
 
     percentage: 0 to what it reads at a full battery.
     voltage_v: V.
@@ -85,8 +84,8 @@ class BatteryReading:
     charge_ah: Ah.
     capacity_ah: of the last full charge, Ah.
     design_capacity_ah: used while capacity_ah is unmeasured, Ah.
-    present: whether there is a battery. Bridges and drivers leave it false, so it never counts
-        against what is measured.
+    present: whether there is a battery. Many bridges and drivers leave it false, so false does not
+        outweigh a measurement.
     supply: one of Supply, or any other number for unknown.
     """
 
@@ -100,9 +99,9 @@ class BatteryReading:
     supply: int = Supply.UNKNOWN
 
     def discharge_a(self, positive: bool = False) -> tuple[float, str]:
-        """(current out of the battery, A, below 0 while it charges; what was refused of it).
+        """(current out of the battery, A, below 0 while it charges; a line if it is rejected).
 
-        NaN: unmeasured. Where `supply` names the direction, that counts, not the sign.
+        NaN: unmeasured. If `supply` names the direction, it counts more than the sign.
 
         positive: whether the driver's current is positive while the battery discharges.
         """
@@ -132,16 +131,16 @@ class BatteryReading:
 
 @dataclass(frozen=True)
 class BatterySettings:
-    """How readings are understood.
+    """How readings are interpreted.
 
-    full_percentage: what `percentage` reads at a full battery, 1 as in the message's definition or
-        100 as some drivers send; nothing is guessed. Above 0.
-    voltage_curve: V at equally spaced states of charge, empty to full, two or more, strictly
-        rising; empty: voltage tells nothing.
-    timeout_s: a reading that is older is stale, s, above 0.
-    min_discharge_s: least time in which the battery could be emptied, or charged, s, above 0.
-    stuck_share: of the capacity, discharged while the reading stands still, for which it counts
-        as stuck, 0..1; at least twice the smallest step that was seen.
+    full_percentage: `percentage` of a full battery, above 0: 1 by the message's definition, 100
+        with some drivers. It is never guessed.
+    voltage_curve: voltages at equally spaced states of charge, from empty to full, V, two or more,
+        strictly rising; empty: the voltage is not used.
+    timeout_s: age from which a reading is stale, s, above 0.
+    min_discharge_s: shortest time in which the battery can be emptied or charged, s, above 0.
+    stuck_share: share of the capacity, 0..1, that has to be discharged without a change of the
+        reading for it to count as stuck; at least twice the smallest step seen so far.
     discharge_is_positive: whether the driver's current is positive while discharging.
 
     Raises BatteryError for a value out of its range.
@@ -170,8 +169,8 @@ class BatterySettings:
                                'above 0, strictly rising, or none')
 
 
-class BatteryState(IntEnum):
-    """What the state of charge is worth; values as in msg/ControllerStatus.msg."""
+class BatteryValidity(IntEnum):
+    """Whether the state of charge can be relied on; values as in msg/ControllerStatus.msg."""
 
     KNOWN = 0
     UNKNOWN = 1
@@ -180,125 +179,126 @@ class BatteryState(IntEnum):
 
 
 class BatteryMonitor:
-    """What readings of a battery add up to. All times `now_s` are of one clock that never goes
-    back, s, and finite.
+    """Follows a battery from its readings. All times `now_s` are of one clock that never goes back,
+    s, and finite.
 
-    source: what the last accepted reading was read from, 'percentage', 'charge' or 'voltage'; '':
-        there is none.
+    source: field that the last state of charge was read from: 'percentage', 'charge' or 'voltage';
+        '': none yet.
     """
 
     def __init__(self, settings: BatterySettings) -> None:
         self._settings = settings
         self._forget()
 
-    def hear(self, now_s: float, reading: BatteryReading) -> tuple[str, ...]:
-        """Take in a reading; returns what was refused of it, a line for each field.
+    def update(self, now_s: float, reading: BatteryReading) -> tuple[str, ...]:
+        """Take a reading; returns a line for each field that is rejected.
 
-        A reading that tells no state of charge changes nothing, and one line says so.
+        A reading without a state of charge changes nothing, and one line says so.
         """
         elapsed_s = self.age_s(now_s)
         silent = elapsed_s > self._settings.timeout_s
         elapsed_s = 0.0 if silent else elapsed_s
         level = 1.0 if silent or self._level is None else self._level.value
-        told, refused = self._read(reading, level)
-        if told is None:
+        taken, refused = self._read(reading, level)
+        if taken is None:
             return tuple(refused)
         if silent:
             self._forget()
-        refused = [f'{line}; {told.source} is taken' for line in refused]
+        refused = [f'{line}; {taken.source} is taken' for line in refused]
         discharge_a, contradiction = reading.discharge_a(self._settings.discharge_is_positive)
         if contradiction:
             refused.append(contradiction)
-        state_of_charge = told.state_of_charge
-        if told.source != self.source:
+        state_of_charge = taken.state_of_charge
+        if taken.source != self.source:
             self._sag_filter = Smoothed(SAG_TIME_CONSTANT_S, 0.0, 1.0)
-        if told.source == 'voltage':
+        if taken.source == 'voltage':
             first = math.isnan(self._sag_filter.value)
-            # The first one counts as many: a sag soon after it is not to be half of the mean.
+            # The first value weighs as much as many: else a sag soon after it would be half of the
+            # mean.
             self._sag_filter.measure(state_of_charge, SAG_TIME_CONSTANT_S if first else elapsed_s)
             state_of_charge = self._sag_filter.value
-        self.source = told.source
-        self._heard_s = now_s
+        self.source = taken.source
+        self._read_s = now_s
         self._count_discharge(reading, discharge_a, elapsed_s)
-        smoothed = self._told is not None and told.source == self._told.source == 'voltage'
+        smoothed = self._last is not None and taken.source == self._last.source == 'voltage'
         if smoothed:
             self._level = _Level(state_of_charge, now_s)
         if self._is_believed(now_s, state_of_charge, elapsed_s):
-            self._believe(reading, told, state_of_charge)
+            self._believe(reading, taken, state_of_charge)
         return tuple(refused)
 
     def expect_any(self) -> None:
-        """Believe the next reading at once, whatever it tells: the world may be another."""
+        """Believe the next reading without comparing it with the last ones."""
         self._level = self._new_level = None
         self._jumps = 0
-        self._told = None
+        self._last = None
         self._stuck = False
         self._discharged = 0.0
 
-    def state(self, now_s: float) -> BatteryState:
+    def validity(self, now_s: float) -> BatteryValidity:
         age_s = self.age_s(now_s)
         if age_s == math.inf:
-            return BatteryState.UNKNOWN
+            return BatteryValidity.UNKNOWN
         if age_s > self._settings.timeout_s:
-            return BatteryState.STALE
+            return BatteryValidity.STALE
         if self._jumps > 1 or self._stuck:
-            return BatteryState.IMPLAUSIBLE
-        return BatteryState.KNOWN
+            return BatteryValidity.IMPLAUSIBLE
+        return BatteryValidity.KNOWN
 
     def state_of_charge(self, now_s: float) -> float:
-        """0..1; NaN unless the state is KNOWN."""
-        known = self.state(now_s) == BatteryState.KNOWN
+        """0..1; NaN unless the battery is KNOWN."""
+        known = self.validity(now_s) == BatteryValidity.KNOWN
         return self._state_of_charge if known else math.nan
 
     def energy_j(self, now_s: float) -> float:
-        """What is left in the battery, J; NaN: unknown.
+        """Energy left in the battery, J; NaN: unknown.
 
-        State of charge times capacity (or the charge, where no capacity is known) times the
-        voltage of that message. The voltage stands for the mean until empty, which is lower,
-        by a tenth or so for a full lithium battery; under a heavy load it is too low itself.
+        State of charge times capacity (the charge, if no capacity is known) times the voltage of
+        that message. The mean voltage until empty is lower, by about a tenth for a full lithium
+        battery; under a heavy load the measured voltage is too low itself.
         """
-        known = self.state(now_s) == BatteryState.KNOWN
+        known = self.validity(now_s) == BatteryValidity.KNOWN
         return self._energy_j if known else math.nan
 
     def age_s(self, now_s: float) -> float:
-        """Since the last reading that told a state of charge, s; inf: there is none."""
-        return now_s - self._heard_s
+        """Time since the last reading with a state of charge, s; inf: there was none."""
+        return now_s - self._read_s
 
     def _forget(self) -> None:
         self.source = ''
-        self._heard_s = -math.inf
+        self._read_s = -math.inf
         self._state_of_charge = math.nan
         self._energy_j = math.nan
         self._level: _Level | None = None  # that is believed
         self._new_level: _Level | None = None  # that readings jumped to
         self._jumps = 0  # readings in a row that were not believed
-        self._told: _Told | None = None  # that was believed last
+        self._last: _Measured | None = None  # believed last
         self._resolution = 0.0  # smallest step seen, of the state of charge; 0: none
         self._discharged = 0.0  # share of the capacity, since the reading moved last
         self._stuck = False
 
-    def _read(self, reading: BatteryReading, level: float) -> tuple[_Told | None, list[str]]:
-        """The source that is taken, None where nothing is told, and what was refused before it.
+    def _read(self, reading: BatteryReading, level: float) -> tuple[_Measured | None, list[str]]:
+        """(reading of the source that is taken, None without any; lines on what was rejected).
 
         level: state of charge that is believed, 0..1; 1: none.
         """
         zero, refused = None, []
         for source, read in _SOURCES:
-            told = read(reading, self._settings)
-            if isinstance(told, str):
-                refused.append(told)
-            elif told is not None and told.value != 0.0:
-                return told, refused
-            elif told is not None and zero is None:
+            taken = read(reading, self._settings)
+            if isinstance(taken, str):
+                refused.append(taken)
+            elif taken is not None and taken.value != 0.0:
+                return taken, refused
+            elif taken is not None and zero is None:
                 if source == self.source and level <= JUMP:
-                    return told, refused
-                zero = told
+                    return taken, refused
+                zero = taken
         if zero is not None and _fills_in(reading):
             return zero, refused
-        return None, [*refused, _untold(reading, self._settings)]
+        return None, [*refused, _without_charge(reading, self._settings)]
 
     def _is_believed(self, now_s: float, state_of_charge: float, elapsed_s: float) -> bool:
-        """Whether the reading goes on from the last, or a jump has lasted."""
+        """Whether the reading follows from the last one, or a jump has lasted."""
         reach = elapsed_s / self._settings.min_discharge_s
         if self._level is None:
             self._level = _Level(state_of_charge, now_s)
@@ -313,12 +313,12 @@ class BatteryMonitor:
         self._jumps = 0
         return True
 
-    def _believe(self, reading: BatteryReading, told: _Told, state_of_charge: float) -> None:
-        if told != self._told:
+    def _believe(self, reading: BatteryReading, taken: _Measured, state_of_charge: float) -> None:
+        if taken != self._last:
             step = abs(state_of_charge - self._state_of_charge)
             if 0.0 < step <= JUMP:
                 self._resolution = min(self._resolution or step, step)
-            self._told = told
+            self._last = taken
             self._discharged = 0.0
             self._stuck = False
         self._state_of_charge = state_of_charge
@@ -341,10 +341,10 @@ class BatteryMonitor:
 
 @dataclass
 class _Level:
-    """A state of charge that moves no faster than that of a battery can.
+    """A state of charge that changes no faster than a battery's can.
 
     since_s: time of its first reading, s.
-    readings: that it was made of.
+    readings: number of readings at this level.
     """
 
     value: float
@@ -352,11 +352,11 @@ class _Level:
     readings: int = 1
 
     def follow(self, state_of_charge: float, reach: float) -> bool:
-        """Move to a reading as far as it can have moved since the last; False: it is another's."""
+        """Move towards a reading by `reach` at most; False: the reading is too far away."""
         offset = state_of_charge - self.value
         if abs(offset) > JUMP + reach:
             return False
-        # Not all the way, or jumps would add up to any speed.
+        # Not all the way: steps just below a jump would add up to any speed.
         self.value += min(max(offset, -reach), reach)
         self.readings += 1
         return True
@@ -365,16 +365,16 @@ class _Level:
         return self.readings >= SETTLE_READINGS and now_s - self.since_s >= SETTLE_S
 
 
-class _Told(NamedTuple):
-    """What a source tells: its value as it stands in the message, and the state of charge, 0..1."""
+class _Measured(NamedTuple):
+    """A reading of one source: its value in the message, and the state of charge, 0..1."""
 
     source: str
     value: float
     state_of_charge: float
 
 
-def _from_percentage(reading: BatteryReading, settings: BatterySettings) -> _Told | str | None:
-    """None: unmeasured; a line: refused. So do the others."""
+def _from_percentage(reading: BatteryReading, settings: BatterySettings) -> _Measured | str | None:
+    """The reading; None: unmeasured; a line: rejected. The other sources return the same."""
     percentage, full = reading.percentage, settings.full_percentage
     if math.isnan(percentage) or percentage == _UNMEASURED or math.isclose(
             percentage / full, _UNMEASURED / 100.0, rel_tol=1e-6):
@@ -382,46 +382,46 @@ def _from_percentage(reading: BatteryReading, settings: BatterySettings) -> _Tol
     if not -BELOW_EMPTY <= percentage / full <= 1.0 + ABOVE_FULL:
         return (f'percentage: {percentage:g}; accepted: 0 to {full:g} (parameter '
                 'full_percentage), or NaN')
-    return _told('percentage', percentage, percentage / full)
+    return _clipped('percentage', percentage, percentage / full)
 
 
-def _from_charge(reading: BatteryReading, settings: BatterySettings) -> _Told | str | None:
+def _from_charge(reading: BatteryReading, settings: BatterySettings) -> _Measured | str | None:
     charge_ah, capacity_ah = reading.charge_ah, _capacity_ah(reading)
     if math.isnan(charge_ah) or charge_ah == _UNMEASURED or math.isnan(capacity_ah):
         return None
-    most_ah = max(capacity_ah, _usable_ah(reading.design_capacity_ah))
-    if not (-BELOW_EMPTY * capacity_ah <= charge_ah <= (1.0 + ABOVE_CAPACITY) * most_ah):
+    max_ah = max(capacity_ah, _usable_ah(reading.design_capacity_ah))
+    if not (-BELOW_EMPTY * capacity_ah <= charge_ah <= (1.0 + ABOVE_CAPACITY) * max_ah):
         return (f'charge: {charge_ah:g} Ah; accepted: 0 to the capacity of {capacity_ah:g} Ah, '
                 'or NaN')
-    return _told('charge', charge_ah, charge_ah / capacity_ah)
+    return _clipped('charge', charge_ah, charge_ah / capacity_ah)
 
 
-def _from_voltage(reading: BatteryReading, settings: BatterySettings) -> _Told | str | None:
+def _from_voltage(reading: BatteryReading, settings: BatterySettings) -> _Measured | str | None:
     voltage_v, curve = reading.voltage_v, settings.voltage_curve
     if not curve or math.isnan(voltage_v) or voltage_v in (0.0, _UNMEASURED):
         return None
     if not 0.0 < voltage_v < math.inf:
         return f'voltage: {voltage_v:g} V; accepted: a finite number above 0, or NaN'
-    return _told('voltage', voltage_v,
+    return _clipped('voltage', voltage_v,
                  float(np.interp(voltage_v, curve, np.linspace(0, 1, len(curve)))))
 
 
 _SOURCES = (('percentage', _from_percentage), ('charge', _from_charge), ('voltage', _from_voltage))
 
 
-def _told(source: str, value: float, state_of_charge: float) -> _Told:
-    return _Told(source, value, min(max(state_of_charge, 0.0), 1.0))
+def _clipped(source: str, value: float, state_of_charge: float) -> _Measured:
+    return _Measured(source, value, min(max(state_of_charge, 0.0), 1.0))
 
 
 def _fills_in(reading: BatteryReading) -> bool:
-    """Whether a 0 in this message is a measurement: its driver leaves nothing as it was born."""
+    """Whether a 0 in this message is a measurement, because its driver fills in the fields."""
     if reading.voltage_v > 0.0:
         return not reading.capacity_ah == reading.design_capacity_ah == 0.0
     return math.isnan(reading.voltage_v) and reading.present
 
 
-def _untold(reading: BatteryReading, settings: BatterySettings) -> str:
-    """A line on a reading that tells no state of charge."""
+def _without_charge(reading: BatteryReading, settings: BatterySettings) -> str:
+    """A line on a reading without a state of charge."""
     fields = [f'percentage: {reading.percentage:g}',
               f'charge: {reading.charge_ah:g} Ah of {_capacity_ah(reading):g}',
               f'voltage: {reading.voltage_v:g} V', *([] if reading.present else ['present: false'])]

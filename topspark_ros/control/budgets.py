@@ -1,8 +1,7 @@
-"""What perception may use: the budgets of several sources, and of them the strictest limits.
+"""Budgets of several sources, and the limits that follow: of each kind the strictest.
 
-A budget of energy that has to last is turned into power, so that it lasts: what is left over the
-time that is left, planned anew each minute, because less was used than planned, or the battery
-told something else.
+An energy that has to last for a duration is turned into a power: the energy left over the time
+left. This is planned anew each minute, from what was really used.
 """
 
 from __future__ import annotations
@@ -13,20 +12,20 @@ from dataclasses import dataclass
 from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO, RangeError
 
 REPLAN_S = 60.0
-MOST_SOURCES = 50  # that set budgets at a time
-BATTERY = 'battery'  # what its own budget is called among the sources
+MAX_SOURCES = 50  # whose budgets are in force at a time
+BATTERY = 'battery'  # name of the mission's budget among the sources
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What perception may use, as one source says. NaN in any field: no limit, or unknown.
+    """What one source allows perception to use. NaN in a field: no limit.
 
     power_w: mean power, W, from 0.
-    energy_j: energy left to use, J, from 0.
+    energy_j: energy that may still be used, J, from 0.
     duration_s: time that energy_j has to last, s, above 0.
-    deadline_s: from a frame to its classification, s, above 0.
-    min_accuracy: least expected accuracy, 0..1.
-    lifetime_s: after this time the source sets no limit any more, s, above 0.
+    deadline_s: time from a frame to its classification, s, above 0.
+    min_accuracy: minimum of the expected accuracy, 0..1.
+    lifetime_s: time after which this budget lapses, s, above 0.
 
     Raises RangeError for a value that is neither NaN nor in its range.
     """
@@ -48,15 +47,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Limits:
-    """What is in force at a moment. NaN in any field: no limit.
+    """The limits in force at a moment. NaN in a field: no limit.
 
     power_w: mean power that the budgets allow, W.
     mission_power_w: mean power with which the energy lasts to the end, W.
-    overdraft_w: power to save below both, to make up for what was used above them, W.
-    energy_j: energy left to use, J.
-    time_left_s: to the end that mission_power_w was planned for, s.
-    deadline_s: from a frame to its classification, s.
-    min_accuracy: least expected accuracy, 0..1.
+    overdraft_w: power by which perception stays below both to repay energy overspent, W.
+    energy_j: energy that may still be used, J.
+    time_left_s: time to the end that mission_power_w was planned for, s.
+    deadline_s: time from a frame to its classification, s.
+    min_accuracy: minimum of the expected accuracy, 0..1.
     """
 
     power_w: float = math.nan
@@ -69,8 +68,8 @@ class Limits:
 
     @property
     def strictest_power_w(self) -> float:
-        """The lesser of budget and mission, W; NaN: no limit."""
-        return _least(self.power_w, self.mission_power_w)
+        """The lower of power_w and mission_power_w, W; NaN: no limit."""
+        return _min(self.power_w, self.mission_power_w)
 
     @property
     def allowed_power_w(self) -> float:
@@ -84,11 +83,11 @@ class Limits:
 
 @dataclass
 class _Entry:
-    """The budget of one source, and what became of it."""
+    """The budget of one source, its energy left and its plan."""
 
     budget: Budget
     set_s: float
-    heard_s: float
+    received_s: float
     energy_j: float = math.nan  # left
     planned_w: float = math.nan
     planned_s: float = -math.inf
@@ -102,7 +101,7 @@ class _Entry:
     def plan(self, now_s: float) -> None:
         """Spread the energy over the time left, unless that was done within the last minute.
 
-        When the time is over, what is left may be used at any rate.
+        When the time is over, the energy left may be used at any power.
         """
         left_s = self.time_left_s(now_s)
         if not left_s > 0.0:
@@ -111,14 +110,14 @@ class _Entry:
             self.planned_w, self.planned_s = self.energy_j / left_s, now_s
 
     def count_past(self, totals: _Totals) -> None:
-        """Charge it with what was used between its setting and the totals.
+        """Charge the energy that was used from the budget's setting to the time of the totals.
 
-        Of the time that the totals are of, that is their mean power. Of the time before them, as
-        far as it had passed when the budget was heard, nothing is known: what was due then counts
-        as used if the energy has to last, and else nothing.
+        Within the time that the totals cover, their mean power was used. What was used before that
+        time, and before the budget was received, is unknown: if the energy has to last, the share
+        that was due counts as used, else nothing.
         """
         totalled_s = min(totals.now_s - self.set_s, totals.active_s)
-        unknown_s = min(self.heard_s, totals.now_s - totals.active_s) - self.set_s
+        unknown_s = min(self.received_s, totals.now_s - totals.active_s) - self.set_s
         budget = self.budget
         used_j = totals.energy_j * totalled_s / totals.active_s if totalled_s > 0.0 else 0.0
         if unknown_s > 0.0 and budget.duration_s > 0.0:
@@ -133,7 +132,7 @@ class _Entry:
 
 @dataclass(frozen=True)
 class _Totals:
-    """What was used in the last `active_s` seconds before `now_s`: J."""
+    """Energy used in the `active_s` seconds before `now_s`, J."""
 
     now_s: float
     energy_j: float = 0.0
@@ -141,46 +140,46 @@ class _Totals:
 
 
 class BudgetBook:
-    """The latest budget of every source; each is used up, and lapses, by itself.
+    """The latest budget of every source; each is used up and lapses on its own.
 
     All times `now_s` are of one clock that never goes back, s.
     """
 
     def __init__(self) -> None:
         self._entries: dict[str | None, _Entry] = {}
-        self._totals: _Totals | None = None  # as reported last
+        self._totals: _Totals | None = None  # reported last
 
     def set(self, now_s: float, source: str | None, budget: Budget, age_s: float = 0.0) -> None:
         """Replace the budget of `source`.
 
-        source: its name; None: the battery's own, which nobody else can set.
-        age_s: how long ago the source set it, s. What was used in that time counts, as far as the
-            totals tell it; of the rest what was due, if the energy has to last.
+        source: its name; None: the mission of the battery, whose budget no named source replaces.
+        age_s: how long ago the source set it, s. Energy used since then is charged to it; where
+            the totals do not cover that time, the share that was due, if the energy has to last.
 
-        Raises RangeError for a source beyond the first MOST_SOURCES.
+        Raises RangeError if MAX_SOURCES others have budgets in force.
         """
         self._advance(now_s)
         others = self._entries.keys() - {None, source}
-        if source is not None and len(others) >= MOST_SOURCES:
-            raise RangeError(f'source: {source!r}; accepted: one of the {MOST_SOURCES} that have '
+        if source is not None and len(others) >= MAX_SOURCES:
+            raise RangeError(f'source: {source!r}; accepted: one of the {MAX_SOURCES} that have '
                              'set a budget, until one of those lapses')
         entry = _Entry(budget, now_s - max(age_s, 0.0), now_s)
         entry.count_past(self._totals or _Totals(now_s))
         self._entries[source] = entry
 
     def drop(self, source: str | None) -> None:
-        """A source that sets no limit any more, if it ever did."""
+        """Remove the budget of `source`, if there is one."""
         self._entries.pop(source, None)
 
     def spend(self, energy_j: float) -> None:
-        """Charge every budget with what was used, J."""
+        """Charge every budget with energy that was used, J."""
         for entry in self._entries.values():
             entry.spend(energy_j)
 
     def know_totals(self, now_s: float, energy_j: float, active_s: float) -> None:
-        """What was used in the last `active_s` seconds, J.
+        """Take the energy used in the last `active_s` seconds, J.
 
-        The first time, that is all that is known of what budgets set before then have lost.
+        At the first call, budgets that are already there are charged with their part of it.
         """
         first, self._totals = self._totals is None, _Totals(now_s, energy_j, active_s)
         if first:
@@ -188,24 +187,24 @@ class BudgetBook:
                 entry.count_past(self._totals)
 
     def sources(self, now_s: float) -> tuple[str, ...]:
-        """Those whose budgets are in force, in alphabetical order."""
+        """Names of the sources whose budgets are in force, in alphabetical order."""
         self._advance(now_s)
         return tuple(sorted(BATTERY if source is None else source for source in self._entries))
 
     def limits(self, now_s: float) -> Limits:
-        """The strictest of each limit."""
+        """The strictest limit of each kind."""
         self._advance(now_s)
         entries = list(self._entries.values())
         budgets = [entry.budget for entry in entries]
-        mission_power_w = _least(*(entry.planned_w for entry in entries))
+        mission_power_w = _min(*(entry.planned_w for entry in entries))
         return Limits(
-            power_w=_least(*(budget.power_w for budget in budgets)),
+            power_w=_min(*(budget.power_w for budget in budgets)),
             mission_power_w=mission_power_w,
-            energy_j=_least(*(entry.energy_j for entry in entries)),
-            time_left_s=_least(*(entry.time_left_s(now_s) for entry in entries
+            energy_j=_min(*(entry.energy_j for entry in entries)),
+            time_left_s=_min(*(entry.time_left_s(now_s) for entry in entries
                                  if entry.planned_w == mission_power_w)),
-            deadline_s=_least(*(budget.deadline_s for budget in budgets)),
-            min_accuracy=-_least(*(-budget.min_accuracy for budget in budgets)),
+            deadline_s=_min(*(budget.deadline_s for budget in budgets)),
+            min_accuracy=-_min(*(-budget.min_accuracy for budget in budgets)),
         )
 
     def _advance(self, now_s: float) -> None:
@@ -215,6 +214,6 @@ class BudgetBook:
                          if not entry.lapsed(now_s)}
 
 
-def _least(*values: float) -> float:
-    """The least of those that are not NaN; NaN if there is none."""
+def _min(*values: float) -> float:
+    """The minimum of the values that are not NaN; NaN if there is none."""
     return min((value for value in values if not math.isnan(value)), default=math.nan)

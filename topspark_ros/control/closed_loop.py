@@ -14,27 +14,27 @@ from topspark_ros.methodology.tradeoff import (
 
 from .correction import EnergyCorrection, FrameRate, Overdraft, Smoothed
 
-MOST_WRONG = 10.0  # energies and times of a profile, times or divided by this
-MOST_WRONG_METERED = 1e4  # the power of a core is a guess, and knows nothing of the rest
+MAX_RATIO = 10.0  # of measured energies and times over the profile's; the least is its inverse
+MAX_RATIO_METERED = 1e4  # core_power_w is a guess, and other parts of the machine draw power too
 TIME_CONSTANT_S = 5.0
-LEARNED_FRAMES = 200.0  # that the share of learned frames is of: few may be
+LEARNED_FRAMES = 200.0  # over which the share of learned frames is averaged
 
 
 @dataclass(frozen=True)
 class LearnerReport:
-    """What the learner did; all counts and the energy since it was activated.
+    """What the learner did. Frames and energy are counted since its activation.
 
-    time_s: when it said so, s, of any clock.
+    time_s: time of the report, s, of any clock.
     training_timesteps, inference_timesteps, learning_share, frame_share: its setting.
-    classified, skipped, learned: frames.
-    energy_j: that they took, J.
-    frame_rate_hz: frames classified a second, lately, Hz; NaN: unmeasured. Counts only where there
-        is no report before to compare with, and a second's worth of frames has come.
+    classified, skipped, learned: numbers of frames.
+    energy_j: energy that these frames took, J.
+    frame_rate_hz: frames classified a second, lately, Hz; NaN: unmeasured. It is used for the first
+        report alone, and only if that counts a second's worth of frames.
     metered: whether energy_j was measured, not estimated.
     decided: whether the setting is a controller's, not the learner's own.
     latency_s: from a frame to its classification, 95th percentile, s; NaN: unmeasured.
-    inference_s: of that the inference alone, mean, s; NaN: unmeasured.
-    active_s: time that the counts and the energy are of, s; 0: unknown.
+    inference_s: mean time of the inference alone, s; NaN: unmeasured.
+    active_s: time since activation, s; 0: unknown.
     """
 
     time_s: float
@@ -61,10 +61,10 @@ class LearnerReport:
 
 
 class ClosedLoop:
-    """Energy, latency, frame rate and power as the learner's reports tell them.
+    """Energy, latency, frame rate and power, estimated from the learner's reports.
 
-    core_power_w: power of a busy core, W: metered energies are predicted as processor time times
-        this, since the profile's are estimates for other hardware.
+    core_power_w: power of a busy core, W. If the energy is metered, that of a frame is predicted as
+        processor time times this power; the profile's energies are estimates for other hardware.
     """
 
     def __init__(self, profile: Profile, core_power_w: float) -> None:
@@ -72,55 +72,55 @@ class ClosedLoop:
         self._profiled = enumerate_candidates(profile, learned_share=1.0)
         self._core_power_w = core_power_w
         self._last: LearnerReport | None = None
-        self._limit_then_w = math.nan  # in force at the last report
+        self._last_limit_w = math.nan  # in force at the last report
         self._begin(metered=False, known_hz=math.nan)
 
     def _begin(self, metered: bool, known_hz: float) -> None:
-        """Nothing else is known yet."""
+        """Start every estimate anew."""
         self._metered = metered
         self._energy = EnergyCorrection(len(self._points) * (len(self._points) + 1),
-                                        MOST_WRONG_METERED if metered else MOST_WRONG)
-        self._latency_ratio = Smoothed(TIME_CONSTANT_S, 1 / MOST_WRONG, MOST_WRONG)
+                                        MAX_RATIO_METERED if metered else MAX_RATIO)
+        self._latency_ratio = Smoothed(TIME_CONSTANT_S, 1 / MAX_RATIO, MAX_RATIO)
         self._overhead_s = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
         self._power_w = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
-        # Few at a time, it may be more than 1 now and then, so that the mean is right.
+        # Not clipped at 1: of few frames more may be learned than were due, and the mean is right.
         self._learned_share = Smoothed(LEARNED_FRAMES, 0.0, math.inf)
         self._rate = FrameRate(known_hz)
         self._overdraft = Overdraft()
 
-    # What is known; NaN: unmeasured --------------------------------------------------------
+    # Estimates; NaN: unmeasured ------------------------------------------------------------
 
     @property
     def frame_rate_hz(self) -> float:
-        """Frames that come a second, Hz."""
+        """Frames that arrive a second, Hz."""
         return self._rate.value_hz
 
     @property
     def learned_share(self) -> float:
-        """Of the frames that are to be learned, 0..1."""
+        """Share of the frames due for learning that was learned, 0..1."""
         return min(self._learned_share.value, 1.0)
 
     @property
     def power_w(self) -> float:
-        """Drawn by perception, W."""
+        """Power of perception, W."""
         return self._power_w.value
 
     @property
     def latency_ratio(self) -> float:
-        """Time of an inference over the profile's; 1: unmeasured."""
+        """Measured time of an inference over the profile's; 1: unmeasured."""
         return self._latency_ratio.get(1.0)
 
     @property
     def latency_overhead_s(self) -> float:
-        """Latency of a frame beyond its inference, s; 0: unmeasured."""
+        """Latency of a frame without its inference, s; 0: unmeasured."""
         return self._overhead_s.get(0.0)
 
     def overdraft_w(self, limit_w: float) -> float:
-        """Power to stay below a limit by, W, because more was used before."""
-        return self._overdraft.save_w(limit_w)
+        """Power by which perception stays below a limit to repay energy overspent, W."""
+        return self._overdraft.repayment_w(limit_w)
 
     def energy_ratios(self) -> np.ndarray:
-        """Energy of a frame over the profile's, shape (len(Candidates),), float64."""
+        """Measured energy of a frame over the profile's, shape (len(Candidates),), float64."""
         candidates = self._candidates()
         full = self._energy.ratios
         ratios = np.empty(len(candidates))
@@ -136,23 +136,24 @@ class ClosedLoop:
         return ratios
 
     def energy_ratio(self, setting: tuple[int, int, float, float]) -> float:
-        """The same of one setting of the profile, as of Decision.setting."""
+        """The same for one setting, as Decision.setting."""
         return float(self.energy_ratios()[self._candidates().row(*setting)])
 
-    # What is heard -------------------------------------------------------------------------
+    # Reports -------------------------------------------------------------------------------
 
-    def hear(self, report: LearnerReport, limit_w: float) -> float:
-        """Learn from a report; returns the energy used since the last one, J.
+    def update(self, report: LearnerReport, limit_w: float) -> float:
+        """Take a report; returns the energy used since the last one, J.
 
         limit_w: power limit in force, W; NaN: none.
         """
         last, self._last = self._last, report
-        # The time of a step belongs to the limit before it.
-        limit_w, self._limit_then_w = _greater(limit_w, self._limit_then_w), limit_w
+        # The interval is charged to the limit in force when it began, or to the present one if
+        # that allows more.
+        limit_w, self._last_limit_w = _greater(limit_w, self._last_limit_w), limit_w
         if last is None or last.metered != report.metered:
             share = report.frame_share
             rate_hz = report.frame_rate_hz / share if share > 0.0 else math.nan
-            # The first few may have waited for the learner, and come together.
+            # The first few frames may have waited for the learner and arrive together.
             enough = report.classified + report.skipped >= rate_hz
             self._begin(report.metered, rate_hz if enough else math.nan)
             return 0.0
@@ -180,7 +181,7 @@ class ClosedLoop:
         training = self._points.get(report.training_timesteps)
         inference = self._points.get(report.inference_timesteps)
         if inference is None or (training is None and learning):
-            return    # T of the learner's own, before any decision
+            return    # the learner's own T, which the profile does not have
         predicted_j = classified * self._predicted_j(inference, False)
         if training is not None:
             predicted_j += learned * self._predicted_j(training, True)
@@ -203,7 +204,7 @@ class ClosedLoop:
 
 
 def _restarted(last: LearnerReport, report: LearnerReport) -> bool:
-    """Whether the learner counts anew."""
+    """Whether the learner has begun to count from 0 again."""
     return (report.energy_j < last.energy_j or report.classified < last.classified
             or report.skipped < last.skipped or report.learned < last.learned)
 

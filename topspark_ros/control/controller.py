@@ -1,11 +1,11 @@
-"""The controller without ROS: what is heard of battery, budgets and learner becomes decisions.
+"""The controller without ROS: battery, budgets and the learner's reports become decisions.
 
     battery ──▶ BatteryMonitor ─┐
     budgets ──▶ BudgetBook ─────┼──▶ TimestepPolicy ──▶ decision
     learner ──▶ ClosedLoop ─────┘
 
-The profile predicts what a setting costs, the loop corrects the prediction, and what was used is
-charged to the budgets.
+The profile predicts what a setting costs, the closed loop corrects the prediction by what the
+learner reports, and the energy that the learner used is charged to the budgets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from topspark_ros.methodology.profile import Profile
 
-from .battery import BatteryMonitor, BatteryReading, BatterySettings, BatteryState
+from .battery import BatteryMonitor, BatteryReading, BatterySettings, BatteryValidity
 from .budgets import REPLAN_S, Budget, BudgetBook, Limits
 from .closed_loop import ClosedLoop, LearnerReport
 from .decision import Decision
@@ -27,17 +27,17 @@ from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
 
 @dataclass(frozen=True)
 class ControlSettings:
-    """What the controller is told once.
+    """Settings of a controller.
 
-    policy, battery: see there.
-    learner_timeout_s: a learner silent for longer is not there, s, above 0.
-    budget_timeout_s: a budget without a lifetime that is older is stale, s; 0: never.
-    mission_duration_s: time from the first decision on that the battery has to last, s; 0: no
-        mission.
-    mission_battery_share: of the battery's energy that perception may use, 0..1.
-    budget_share: of the power and the energy of all budgets, the mission's among them, that is for
-        this controller, 0..1: where several share a budget, their shares are to add up to 1.
-    core_power_w: power of a busy core, W, above 0, as of ClosedLoop.
+    policy, battery: see PolicyConfig and BatterySettings.
+    learner_timeout_s: the learner counts as silent when its last report is older, s, above 0.
+    budget_timeout_s: a budget without a lifetime is stale when it is older, s; 0: never.
+    mission_duration_s: how long the battery has to last, from the first decision on, s; 0: there
+        is no mission.
+    mission_battery_share: share of the battery's energy that perception may use, 0..1.
+    budget_share: share of every budget's power and energy, the mission's included, that this
+        controller may use, 0..1. The shares of controllers that share a budget should sum to 1.
+    core_power_w: power of a busy core, W, above 0; see ClosedLoop.
 
     Raises RangeError for a value out of its range.
     """
@@ -62,21 +62,21 @@ class ControlSettings:
 
 @dataclass(frozen=True)
 class ControlStatus:
-    """What the controller knows, plans and corrects. NaN: unknown, or unlimited.
+    """What the controller knows and plans. NaN: unknown, or unlimited.
 
-    sources: whose budgets are in force.
-    battery_source: what the state of charge was read from last, as of BatteryMonitor.
-    power_w: drawn by perception, W.
-    frame_rate_hz: of frames that come, Hz.
-    energy_ratio: energy of a frame as measured over the profile's, at the present setting.
-    latency_ratio: the same of the time of an inference.
-    latency_overhead_s: latency of a frame beyond its inference, s.
+    sources: names of the sources whose budgets are in force.
+    battery_source: field that the state of charge was read from last; see BatteryMonitor.
+    power_w: power of perception, W.
+    frame_rate_hz: frames that arrive a second, Hz.
+    energy_ratio: measured energy of a frame over the profile's, at the present setting.
+    latency_ratio: measured time of an inference over the profile's.
+    latency_overhead_s: latency of a frame without its inference, s.
     """
 
     limits: Limits
     sources: tuple[str, ...]
     budget_stale: bool
-    battery: BatteryState
+    battery: BatteryValidity
     battery_source: str
     state_of_charge: float
     learner_silent: bool
@@ -88,11 +88,11 @@ class ControlStatus:
 
 
 class Controller:
-    """Decides by what it is told, when it is asked.
+    """Takes readings, budgets and reports as they arrive, and decides when `decide` is called.
 
     Deterministic: equal sequences of calls give equal decisions. All times `now_s` are of one
-    clock, s. When that is set back, all that was heard and planned stays, as if no time had passed,
-    and the battery's next reading is believed whatever it tells.
+    clock, s. When the clock is set back, everything received and planned stays, as if no time had
+    passed, and the battery's next reading is believed without comparing it with the last.
     """
 
     def __init__(self, profile: Profile, settings: ControlSettings = ControlSettings()) -> None:
@@ -104,26 +104,31 @@ class Controller:
         self._loop = ClosedLoop(profile, settings.core_power_w)
         self._decision: Decision | None = None
         self._now_s = -math.inf
-        self._set_back_s = 0.0  # that the clock was set back by, in all
+        self._set_back_s = 0.0  # sum of the steps that the clock was set back by
         self._began_s: float | None = None
-        self._mission_j = math.nan  # left of what the battery told at first; NaN: not told
+        self._mission_j = math.nan  # left of the battery's energy at first; NaN: never known
         self._mission_planned_s = -math.inf
-        self._budget_set_s: dict[str, float] = {}  # of those without a lifetime
-        self._learner_heard_s = -math.inf
+        self._budget_set_s: dict[str, float] = {}  # by source, of budgets without a lifetime
+        self._reported_s = -math.inf
 
     def reconfigure(self, settings: ControlSettings) -> None:
-        """Go on with other settings; those of the battery and of the core stay as they were."""
+        """Take other settings; `battery` and `core_power_w` stay as they were."""
         self._settings = settings
         self._policy.config = settings.policy
 
     # Input ---------------------------------------------------------------------------------
 
-    def hear_battery(self, now_s: float, reading: BatteryReading) -> tuple[str, ...]:
-        """What was refused of it, a line for each field; what was known before stays."""
-        return self._battery.hear(self._at(now_s), reading)
+    def on_battery(self, now_s: float, reading: BatteryReading) -> tuple[str, ...]:
+        """Take a reading; returns a line for each field that was rejected."""
+        return self._battery.update(self._at(now_s), reading)
 
-    def hear_budget(self, now_s: float, source: str, budget: Budget, age_s: float = 0.0) -> None:
-        """age_s: how long ago the source set it, s. RangeError for one source too many."""
+    def on_budget(self, now_s: float, source: str, budget: Budget, age_s: float = 0.0) -> None:
+        """Take the budget of a source, which replaces the one that it set before.
+
+        age_s: how long ago the source set it, s.
+
+        Raises RangeError if too many sources have set a budget.
+        """
         now_s, share = self._at(now_s), self._settings.budget_share
         own = replace(budget, power_w=budget.power_w * share, energy_j=budget.energy_j * share)
         self._book.set(now_s, source, own, age_s)
@@ -131,12 +136,13 @@ class Controller:
         if math.isnan(budget.lifetime_s):
             self._budget_set_s[source] = now_s - max(age_s, 0.0)
 
-    def hear_learner(self, now_s: float, report: LearnerReport) -> None:
+    def on_report(self, now_s: float, report: LearnerReport) -> None:
+        """Take the learner's report."""
         now_s = self._at(now_s)
-        if self._learner_heard_s == -math.inf and report.decided:
+        if self._reported_s == -math.inf and report.decided:
             self._policy.resume(*report.setting)
-        self._learner_heard_s = now_s
-        used_j = self._loop.hear(report, self._book.limits(now_s).strictest_power_w)
+        self._reported_s = now_s
+        used_j = self._loop.update(report, self._book.limits(now_s).strictest_power_w)
         self._book.spend(used_j)
         self._book.know_totals(now_s, report.energy_j, report.active_s)
         self._mission_j -= used_j
@@ -146,8 +152,8 @@ class Controller:
     def decide(self, now_s: float) -> Decision | None:
         """The decision to be in force from now on, the same object while it stays.
 
-        None at first, until the learner was heard or has been silent for its timeout: what it does,
-        and how the decision before is numbered, only it knows.
+        None at first, until the learner has reported or been silent for its timeout: only it knows
+        the setting that a controller before this one chose, and the number of that decision.
         """
         now_s = self._at(now_s)
         if self._began_s is None:
@@ -159,7 +165,7 @@ class Controller:
         self._plan_mission(now_s)
         self._decision = self._policy.decide(now_s, self._limits(now_s), Conditions(
             state_of_charge=self._battery.state_of_charge(now_s),
-            battery=self._battery.state(now_s).name.lower(),
+            battery=self._battery.validity(now_s).name.lower(),
             budget_stale=self._budget_stale(now_s),
             learner_silent=silent,
             frame_rate_hz=self._loop.frame_rate_hz,
@@ -176,7 +182,7 @@ class Controller:
             limits=self._limits(now_s),
             sources=self._book.sources(now_s),
             budget_stale=self._budget_stale(now_s),
-            battery=self._battery.state(now_s),
+            battery=self._battery.validity(now_s),
             battery_source=self._battery.source,
             state_of_charge=self._battery.state_of_charge(now_s),
             learner_silent=self._learner_silent(now_s),
@@ -191,7 +197,7 @@ class Controller:
     # ---------------------------------------------------------------------------------------
 
     def _at(self, now_s: float) -> float:
-        """The time of a clock that never goes back, s."""
+        """`now_s` on a clock that never goes back, s."""
         if now_s + self._set_back_s < self._now_s:
             self._set_back_s = self._now_s - now_s
             self._battery.expect_any()
@@ -203,10 +209,10 @@ class Controller:
         return replace(limits, overdraft_w=self._loop.overdraft_w(limits.strictest_power_w))
 
     def _plan_mission(self, now_s: float) -> None:
-        """Set anew, each minute, the budget that makes the battery last; none after the end.
+        """Once a minute, set the budget with which the battery lasts to the mission's end.
 
-        What the battery tells may demand less, but not allow more, than what is left by our own
-        account: one that is stuck, or jumps, must not make us spend more.
+        The battery's own figure can lower what is left by our account, but not raise it: a battery
+        that is stuck, or jumps, must not make perception use more.
         """
         if self._settings.mission_duration_s == 0.0:
             return
@@ -215,17 +221,17 @@ class Controller:
             self._book.drop(None)
         elif not 0.0 <= now_s - self._mission_planned_s < REPLAN_S:
             settings = self._settings
-            told_j = (self._battery.energy_j(now_s) * settings.mission_battery_share
+            battery_j = (self._battery.energy_j(now_s) * settings.mission_battery_share
                       * settings.budget_share)
             if math.isnan(self._mission_j):
-                self._mission_j = told_j
+                self._mission_j = battery_j
             if not math.isnan(self._mission_j):
-                energy_j = max(0.0, np.fmin(told_j, self._mission_j))
+                energy_j = max(0.0, np.fmin(battery_j, self._mission_j))
                 self._book.set(now_s, None, Budget(energy_j=energy_j, duration_s=left_s))
                 self._mission_planned_s = now_s
 
     def _learner_silent(self, now_s: float) -> bool:
-        return not 0.0 <= now_s - self._learner_heard_s <= self._settings.learner_timeout_s
+        return not 0.0 <= now_s - self._reported_s <= self._settings.learner_timeout_s
 
     def _budget_stale(self, now_s: float) -> bool:
         timeout_s = self._settings.budget_timeout_s

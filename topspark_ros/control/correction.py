@@ -1,7 +1,7 @@
-"""What measurement makes of a prediction: the closed loop's estimators, each of one quantity.
+"""Estimators of the closed loop, one for each quantity.
 
-A profile was measured on another machine, with other frames. What the learner reports corrects it
-while it runs: energy, time of an inference, overhead, frame rate, and power that was overdrawn.
+A profile was measured on another machine, with other frames. The learner's reports correct it at
+run time: energy, time of an inference, overhead, frame rate, and energy overspent.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import numpy as np
 
 
 class EnergyCorrection:
-    """Energy of a frame at each setting, as measured over as predicted.
+    """Ratio of the measured energy of a frame to the predicted one, for each setting.
 
-    The logarithm of the ratio is taken as the sum of two normally distributed parts: one that all
-    settings share (the profile is of other frames or another machine) and one of each setting's
-    own (its curve over T is another). Every measurement corrects all by Bayes' rule (a Kalman
-    filter), so that a setting that was never used is corrected by what was learned at others, and
-    one that is come back to is known. Both parts wander, so that old measurements fade.
+    The logarithm of the ratio is the sum of two normally distributed parts: one that all settings
+    share (other frames, another machine) and one of each setting (another curve over T). A Kalman
+    filter estimates them together: a measurement at one setting also corrects settings that were
+    never used, and a setting that is used again starts from what was known of it. Both parts are
+    random walks, so that old measurements lose weight.
 
-    settings: how many there are.
+    settings: number of settings.
     bound: ratios are kept within 1 / bound and bound.
     """
 
     PRIOR_SHARED = math.log(2.0)  # standard deviations of natural logarithms
     PRIOR_OWN = 0.15
-    WANDER_SHARED = 0.03  # a square root of a second
+    WANDER_SHARED = 0.03  # standard deviation of the walk after 1 s; grows with the root of time
     WANDER_OWN = 0.003
-    NOISE_FRAME = 0.3  # of a single frame
-    NOISE_LEAST = 0.02  # of however many
+    NOISE_FRAME = 0.3  # standard deviation of one frame's measurement
+    MIN_NOISE = 0.02  # of the mean of however many frames
 
     def __init__(self, settings: int, bound: float) -> None:
         self._bound = math.log(bound)
@@ -37,13 +37,11 @@ class EnergyCorrection:
         self._covariance = np.diag([self.PRIOR_SHARED ** 2] + settings * [self.PRIOR_OWN ** 2])
 
     def measure(self, setting: int, ratio: float, frames: int, elapsed_s: float) -> None:
-        """One measurement.
+        """Take one measurement.
 
-        ratio: measured over predicted energy of a frame.
-        frames: that it is a mean of.
-        elapsed_s: since the measurement before, s.
-
-        A ratio that is not finite or not above 0 measures nothing, nor do no frames.
+        ratio: measured over predicted energy of a frame; ignored unless finite and above 0.
+        frames: number of frames that the ratio is the mean of; 0: it is ignored.
+        elapsed_s: time since the measurement before, s.
         """
         if not (0.0 < ratio < math.inf and frames > 0):
             return
@@ -53,7 +51,7 @@ class EnergyCorrection:
         diagonal[1:] += self.WANDER_OWN ** 2 * wandered_s
         np.minimum(diagonal[1:], self.PRIOR_OWN ** 2, out=diagonal[1:])
         seen = self._covariance[:, 0] + self._covariance[:, 1 + setting]
-        noise = self.NOISE_FRAME ** 2 / frames + self.NOISE_LEAST ** 2
+        noise = self.NOISE_FRAME ** 2 / frames + self.MIN_NOISE ** 2
         gain = seen / (seen[0] + seen[1 + setting] + noise)
         logarithm = min(max(math.log(ratio), -self._bound), self._bound)
         self._mean += gain * (logarithm - self._mean[0] - self._mean[1 + setting])
@@ -66,10 +64,10 @@ class EnergyCorrection:
 
 
 class Smoothed:
-    """A quantity as its low-pass filter sees it: at first the mean of all that was measured.
+    """A quantity behind a first-order low-pass filter, which starts as the mean of all values.
 
-    time_constant: of the filter, in s or whatever the weights of the values are in.
-    low, high: values are kept within these.
+    time_constant: of the filter, in the unit of the weights: s, or a number of frames.
+    low, high: bounds that each value is clipped to.
     """
 
     def __init__(self, time_constant: float, low: float, high: float) -> None:
@@ -79,7 +77,10 @@ class Smoothed:
         self.value = math.nan
 
     def measure(self, value: float, weight: float) -> None:
-        """weight: time, or whatever, that the value is of. What is not finite measures nothing."""
+        """Take one value; ignored unless finite.
+
+        weight: time, or number of frames, that the value is the mean of.
+        """
         if not math.isfinite(value):
             return
         value = min(max(value, self._low), self._high)
@@ -96,35 +97,34 @@ class Smoothed:
 
 
 class FrameRate:
-    """The camera's rate from counts of frames, Hz.
+    """The camera's frame rate from counts of frames, Hz.
 
-    A low-pass filter; two counts one after the other that both are off to the same side are a new
-    rate, which counts at once. Frames that were missing are expected to come late: as many more,
-    for as long as more come, are no new rate. A camera that stands still keeps its rate: it will be
-    back.
+    Counts pass a low-pass filter. Two counts in a row that are off to the same side are taken as a
+    new rate at once. Frames that were missing may arrive late: that many frames more than expected
+    are not taken as a higher rate. While no frame arrives, the rate stays.
 
-    known_hz: what it is known to be before any count; NaN: nothing.
+    known_hz: rate that is known before any count; NaN: none.
     """
 
     TIME_CONSTANT_S = 5.0
-    OFF_FRAMES = 1.5  # a count this far off could be chance
-    OFF_SHARE = 0.15
-    STILL_FRAMES = 3.0  # missing: it stands still
-    LATE_S = 3.0  # frames of so much time may come late; more are lost
+    OFF_FRAMES = 1.5  # a count is off if it differs from the expected one by more frames than this
+    OFF_SHARE = 0.15  # and by a larger share of it
+    STILL_FRAMES = 3.0  # missing frames from which the camera has paused
+    LATE_S = 3.0  # frames missing of this time may arrive late; more than these are lost
 
     def __init__(self, known_hz: float = math.nan) -> None:
         self._smoothed = self._starting_at(known_hz)
-        self._off: tuple[int, float, int] | None = None  # count, time and side, if the last was
-        self._empty_s = 0.0  # since the last frame, in whole counts
-        self._late = 0.0  # frames that were missing and may still come
+        self._off: tuple[int, float, int] | None = None  # frames, s and side of a last count off
+        self._empty_s = 0.0  # time of the counts without a frame since the last frame
+        self._late = 0.0  # frames that were missing and may still arrive
 
     @property
     def value_hz(self) -> float:
-        """NaN until it is known or a frame was counted."""
+        """Hz; NaN until it is known or a frame was counted."""
         return self._smoothed.value
 
     def count(self, frames: int, elapsed_s: float) -> None:
-        """frames: that came in the last `elapsed_s`, s."""
+        """Take the number of frames that arrived in the last `elapsed_s`, s."""
         if not elapsed_s > 0.0:
             return
         if frames == 0:
@@ -169,33 +169,33 @@ class FrameRate:
 
 
 class Overdraft:
-    """Energy used above a power limit, which is saved again.
+    """Energy overspent above a power limit, which is repaid over the next seconds.
 
-    What was left unused balances a later excess, but only that of the last seconds, and never
-    allows more than the limit.
+    Energy that was left unused in the last seconds is credited against a later excess, but never
+    raises the limit.
     """
 
-    BALANCE_S = 3.0  # of the limit, what may have been left unused before
-    OWED_S = 10.0  # of the limit, what is saved again; more is written off
-    REPAY_S = 5.0
-    MOST = 0.5  # of the limit: a share that is saved at most
+    CREDIT_S = 3.0  # unused energy is credited up to the limit times this
+    DEBT_S = 10.0  # energy is repaid up to the limit times this; the rest is written off
+    REPAY_S = 5.0  # time constant of repaying
+    MAX_SHARE = 0.5  # of the limit, that is held back at most
 
     def __init__(self) -> None:
-        self._energy_j = 0.0
+        self._debt_j = 0.0
 
     def use(self, energy_j: float, elapsed_s: float, limit_w: float) -> None:
-        """energy_j: used in the last `elapsed_s`, s.
+        """Take the energy used in the last `elapsed_s`, s.
 
-        limit_w: of that time, W; NaN: none, and everything is settled.
+        limit_w: power limit of that time, W; NaN: none, which clears debt and credit.
         """
         if math.isnan(limit_w):
-            self._energy_j = 0.0
+            self._debt_j = 0.0
             return
-        owed_j = self._energy_j + energy_j - limit_w * elapsed_s
-        self._energy_j = min(max(owed_j, -self.BALANCE_S * limit_w), self.OWED_S * limit_w)
+        debt_j = self._debt_j + energy_j - limit_w * elapsed_s
+        self._debt_j = min(max(debt_j, -self.CREDIT_S * limit_w), self.DEBT_S * limit_w)
 
-    def save_w(self, limit_w: float) -> float:
-        """Power to stay below the limit by, W; 0 if there is no limit (NaN)."""
+    def repayment_w(self, limit_w: float) -> float:
+        """Power by which to stay below the limit, W; 0 if there is no limit (NaN)."""
         if math.isnan(limit_w):
             return 0.0
-        return min(max(self._energy_j, 0.0) / self.REPAY_S, self.MOST * limit_w)
+        return min(max(self._debt_j, 0.0) / self.REPAY_S, self.MAX_SHARE * limit_w)

@@ -28,7 +28,7 @@ from topspark_ros.nodes.metering import Metering
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.nodes.weights import WeightsFile
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
-from topspark_ros.perception.messages import label_from, status_fields
+from topspark_ros.perception.messages import label_from, status_fields, timesteps_from
 from topspark_ros.perception.online import Margins, OnlineLearner, Totals
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
@@ -216,7 +216,7 @@ class SnnLearner(ManagedNode):
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
         try:
-            decided = self._steering.decide(message)
+            self._steering.apply(decided := timesteps_from(message))
         except TopsparkError as error:
             self.diagnostics.reject('timestep_decision', error)
             return

@@ -9,13 +9,13 @@ from ament_index_python.packages import get_package_share_directory
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros import msg
-from topspark_ros.control.battery import BatteryState as Battery
+from topspark_ros.control.battery import BatteryValidity
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
-from topspark_ros.perception.controlling import MessageController
+from topspark_ros.perception.controlling import NumberedController
 from topspark_ros.perception.messages import MessageError
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class TimestepController(ManagedNode):
             msg.ControllerStatus, '~/status', qos.STATUS)
 
     def activate(self) -> None:
-        self._controller = MessageController(self._profile, self.parameters.control_settings())
+        self._controller = NumberedController(self._profile, self.parameters.control_settings())
         self._battery = PolledSubscription(self, BatteryState, 'battery_state', qos.BATTERY)
         self._learner = PolledSubscription(self, msg.LearnerStatus, 'snn_learner/status',
                                            qos.STATUS)
@@ -81,7 +81,7 @@ class TimestepController(ManagedNode):
     # Input ---------------------------------------------------------------------------------
 
     def _on_battery(self, message: BatteryState) -> None:
-        refused = self._controller.hear_battery(self.now_s(), message)
+        refused = self._controller.on_battery(self.now_s(), message)
         if refused:
             self.diagnostics.reject('battery_state', refused)
 
@@ -91,7 +91,7 @@ class TimestepController(ManagedNode):
         system_ns = time.time_ns()
         since_published_ns = system_ns - (info['source_timestamp'] or system_ns)
         try:
-            age_s = self._controller.hear_budget(
+            age_s = self._controller.on_budget(
                 now_ns * 1e-9, message, now_ns, now_ns - since_published_ns)
         except MessageError as error:
             self.diagnostics.reject('power_budget', error)
@@ -102,7 +102,7 @@ class TimestepController(ManagedNode):
 
     def _on_status(self, message: msg.LearnerStatus) -> None:
         try:
-            self._controller.hear_learner(self.now_s(), message)
+            self._controller.on_status(self.now_s(), message)
         except MessageError as error:
             self.diagnostics.reject('snn_learner/status', error)
 
@@ -135,7 +135,8 @@ class TimestepController(ManagedNode):
         decision, status = self._controller.decision, self._controller.status(self.now_s())
         concerns = [text for holds, text in (
             (status.learner_silent, 'the learner is silent'),
-            (status.battery != Battery.KNOWN, f'the battery is {status.battery.name.lower()}'),
+            (status.battery != BatteryValidity.KNOWN,
+             f'the battery is {status.battery.name.lower()}'),
             (status.budget_stale, 'the budget is stale')) if holds]
         return (diagnostics.WARN if concerns else diagnostics.OK,
                 ', '.join(concerns) or 'controlling', {

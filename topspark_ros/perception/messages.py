@@ -1,4 +1,4 @@
-"""What messages say, by their fields: those that ROS delivers and those that bags hold."""
+"""The fields of messages, from ROS or from a bag, turned into values of ours and back."""
 from __future__ import annotations
 
 import math
@@ -17,14 +17,14 @@ from topspark_ros.perception.online import OnlineStatus, Timesteps
 from topspark_ros.perception.teaching import TimedLabel
 from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
 
-MOST_SOURCE_CHARACTERS = 100
-MOST_DECISIONS = 2**63    # the numbers of decisions go on from there: they have to fit a message
+MAX_SOURCE_CHARACTERS = 100
+MAX_DECISIONS = 2**63    # the numbers of decisions go on from there: they have to fit a message
 
-Message = Any     # of the type that each function names
+Message = Any     # of the type that the function's docstring names
 
 
 class MessageError(TopsparkError):
-    """A field of a message was refused: one line with its name, the value and what is accepted."""
+    """A field of a message is rejected: one line with its name, the value and what is accepted."""
 
 
 def stamp_ns(stamp: Message) -> int:
@@ -68,10 +68,10 @@ _BUDGET_FIELDS = {
 
 
 def budget_from(message: Message) -> Budget:
-    """The limits of a PowerBudget; MessageError, naming its field, if one is not acceptable."""
-    if len(message.source) > MOST_SOURCE_CHARACTERS:
+    """The limits of a PowerBudget; MessageError, naming the field, for one out of its range."""
+    if len(message.source) > MAX_SOURCE_CHARACTERS:
         raise MessageError(f'source: {len(message.source)} characters; accepted: at most '
-                           f'{MOST_SOURCE_CHARACTERS}')
+                           f'{MAX_SOURCE_CHARACTERS}')
     try:
         return Budget(**{limit: getattr(message, field)
                          for limit, field in _BUDGET_FIELDS.items()})
@@ -81,36 +81,22 @@ def budget_from(message: Message) -> Budget:
 
 
 def budget_age_s(message: Message, now_ns: int, published_ns: int) -> float:
-    """How long ago a PowerBudget was set, s, from 0; without a stamp it was when published.
+    """How long ago a PowerBudget was set, s, not below 0; one without a stamp: when published.
 
-    now_ns, published_ns: times of the clock of its stamp.
+    now_ns, published_ns: on the clock of its stamp.
     """
     set_ns = stamp_ns(message.header.stamp) or published_ns
     return max(0.0, (now_ns - set_ns) * 1e-9)
 
 
-def timesteps_from(decision: Message, accepted: tuple[int, ...], greatest: int) -> Timesteps:
-    """A TimestepDecision as the learner applies it; MessageError naming a field that is refused.
-
-    accepted: the T of a profile; empty: 1 to `greatest`.
-    """
-    for field in ('training_timesteps', 'inference_timesteps'):
-        value = getattr(decision, field)
-        if accepted and value not in accepted:
-            raise MessageError(f'{field}: {value}; accepted: one of the profile\'s '
-                             f'{", ".join(map(str, accepted))}')
-        if not 1 <= value <= greatest:
-            raise MessageError(f'{field}: {value}; accepted: 1 to {greatest}')
-    for field in ('learning_share', 'frame_share'):
-        value = getattr(decision, field)
-        if not 0.0 <= value <= 1.0:
-            raise MessageError(f'{field}: {value:g}; accepted: 0 to 1')
-    return Timesteps(decision.training_timesteps, decision.inference_timesteps,
-                     decision.learning_share, decision.sequence, decision.frame_share)
+def timesteps_from(message: Message) -> Timesteps:
+    """A TimestepDecision as the learner applies it, unchecked: `Steering.apply` does that."""
+    return Timesteps(message.training_timesteps, message.inference_timesteps,
+                     message.learning_share, message.sequence, message.frame_share)
 
 
 def decision_fields(decision: Decision, sequence: int) -> dict[str, Any]:
-    """Of a TimestepDecision, but for its header."""
+    """The fields of a TimestepDecision, without its header."""
     return dict(
         sequence=sequence, training_timesteps=decision.training_timesteps,
         inference_timesteps=decision.inference_timesteps, learning_share=decision.learning_share,
@@ -123,9 +109,9 @@ def decision_fields(decision: Decision, sequence: int) -> dict[str, Any]:
 def status_fields(status: OnlineStatus, *, active_s: float, received: int, dropped: int,
                   rejected: int, skipped: int, energy_model: str, measured: Measured = Measured(),
                   meter: str = '') -> dict[str, Any]:
-    """Of a LearnerStatus, but for its header.
+    """The fields of a LearnerStatus, without its header.
 
-    active_s: since activation, s.
+    active_s: time since activation, s.
     received, dropped, rejected, skipped: frames.
     """
     timesteps, totals, activity = status.timesteps, status.totals, status.activity
@@ -151,10 +137,13 @@ def status_fields(status: OnlineStatus, *, active_s: float, received: int, dropp
 
 
 def learner_report(message: Message) -> LearnerReport:
-    """What the controller learns of a LearnerStatus; MessageError for a number that is none."""
-    if message.decision_sequence >= MOST_DECISIONS:
+    """The controller's part of a LearnerStatus; MessageError for a number that is out of range.
+
+    Equal to `controlling.report_of` the status that the message was made of.
+    """
+    if message.decision_sequence >= MAX_DECISIONS:
         raise MessageError(f'decision_sequence: {message.decision_sequence}; accepted: below '
-                           f'{MOST_DECISIONS}')
+                           f'{MAX_DECISIONS}')
     field = 'energy_total_measured' if message.meter else 'energy_total_estimated'
     energy_j = getattr(message, field)
     if not 0.0 <= energy_j < math.inf:

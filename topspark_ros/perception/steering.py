@@ -1,22 +1,26 @@
-"""What sets the learner's T: its parameters until a decision comes, then the decisions."""
+"""What sets the learner's T: its parameters until a decision comes, the decisions from then on."""
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 
 from topspark_ros.engine import MAX_TIMESTEPS, NetworkConfig
+from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.profile import Profile
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
-from topspark_ros.perception.messages import Message, timesteps_from
 from topspark_ros.perception.online import Margins, OnlineLearner, Timesteps
 
 
+class DecisionError(TopsparkError):
+    """A decision is rejected: one line with the field, the value and what is accepted."""
+
+
 class Steering:
-    """Sets T, margins and whether to learn.
+    """Sets the learner's T, its early-exit margins and whether it learns.
 
-    profile_margins: at each T of a profile, the only ones that decisions may name; empty: any T.
+    profile_margins: by T of the profile; decisions may name these T alone; empty: any T.
 
-    decided: by the last decision, or else by the parameters.
+    decided: what the last decision set, or else the parameters.
     """
 
     def __init__(self, learner: OnlineLearner, parameters: SnnLearnerParameters,
@@ -26,21 +30,31 @@ class Steering:
         self.decided = parameters.timesteps()
         self.reconfigure(parameters)
 
-    def decide(self, message: Message) -> Timesteps:
-        """Apply a TimestepDecision; MessageError, with nothing changed, for one that is refused."""
-        self.decided = timesteps_from(message, tuple(self._profile_margins), MAX_TIMESTEPS)
-        self._apply()
-        return self.decided
+    def apply(self, decided: Timesteps) -> None:
+        """Set what a decision says; DecisionError, with nothing changed, if it is out of range."""
+        for field, steps in (('training_timesteps', decided.training),
+                             ('inference_timesteps', decided.inference)):
+            if self._profile_margins and steps not in self._profile_margins:
+                raise DecisionError(f"{field}: {steps}; accepted: one of the profile's "
+                                    f'{", ".join(map(str, self._profile_margins))}')
+            if not 1 <= steps <= MAX_TIMESTEPS:
+                raise DecisionError(f'{field}: {steps}; accepted: 1 to {MAX_TIMESTEPS}')
+        for field in ('learning_share', 'frame_share'):
+            share = getattr(decided, field)
+            if not 0.0 <= share <= 1.0:
+                raise DecisionError(f'{field}: {share:g}; accepted: 0 to 1')
+        self.decided = decided
+        self._set()
 
     def reconfigure(self, parameters: SnnLearnerParameters) -> None:
-        """Parameters have changed while it runs; a decision stays in force."""
+        """Take changed parameters; a decision stays in force."""
         self._own_margins = parameters.margins()
         self._learning_allowed = parameters.learning
         if self.decided.sequence == 0:
             self.decided = parameters.timesteps()
-        self._apply()
+        self._set()
 
-    def _apply(self) -> None:
+    def _set(self) -> None:
         decided, own = self.decided, self._own_margins
         self._learner.set_timesteps(
             replace(decided, learning_share=decided.learning_share * self._learning_allowed),
@@ -49,13 +63,13 @@ class Steering:
 
 
 def profile_margins(profile: Profile) -> dict[int, Margins]:
-    """At each T."""
+    """The margins of each T of the profile."""
     return {point.timesteps: Margins(point.training.margin, point.inference.margin)
             for point in profile.points}
 
 
 def profile_mismatches(profile: Profile, config: NetworkConfig) -> list[str]:
-    """In what a profile was measured for another network than this one, one line each."""
+    """A line for each property in which the network differs from the one of the profile."""
     measured_and_own = {
         name: (getattr(profile, name), getattr(config, name))
         for name in ('rule', 'neurons', 'coding', 'max_input_rate')

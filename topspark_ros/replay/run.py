@@ -6,24 +6,22 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
 
+from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.engine import (
     Network, create_network, load_checkpoint, save_checkpoint, warm_up,
 )
 from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import load_profile
-from topspark_ros.perception.controlling import MessageController
-from topspark_ros.perception.messages import (
-    Message, MessageError, decision_fields, label_from, stamp_ns, status_fields,
-)
+from topspark_ros.perception.controlling import NumberedController, report_of
+from topspark_ros.perception.messages import Message, MessageError, label_from, stamp_ns
 from topspark_ros.perception.online import OnlineLearner, OnlineStatus, Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
-from topspark_ros.perception.steering import Steering, profile_margins
+from topspark_ros.perception.steering import DecisionError, Steering, profile_margins
 from topspark_ros.perception.teaching import LabelError, TimedLabel
 from topspark_ros.replay.jumps import StampClock, gaps_s, recorded_jumps
 from topspark_ros.replay.labels import read_labels
@@ -112,7 +110,7 @@ class Run:
             profile = load_profile(c.profile_file)
             self._inference_s = {point.timesteps: point.inference.latency_s
                                  for point in profile.points}
-            self._controller = MessageController(profile, c.control_settings())
+            self._controller = NumberedController(profile, c.control_settings())
         self._statuses, self._looks = (
             Periods(self._heard_s, period_s)
             for period_s in (p.status_period, math.inf if c is None else c.control_period))
@@ -201,7 +199,8 @@ class Run:
         while (now_s := min(statuses.due_s, looks.due_s)) <= until_s:
             if statuses.due_s == now_s:
                 statuses.go_on()
-                controller.hear_learner(now_s, self._report_message(now_s, self._last_status))
+                controller.on_report(now_s, self._learner_report(now_s, self._last_status),
+                                     self._last_status.timesteps.sequence)
             else:
                 looks.go_on()
                 if controller.decide(now_s):
@@ -314,14 +313,14 @@ class Run:
 
     def _on_battery(self, now_s: float, message: Message) -> None:
         self._counts['battery states'] += 1
-        refused = self._controller.hear_battery(now_s, message)
+        refused = self._controller.on_battery(now_s, message)
         if refused:
             self._refuse(self._topics.battery.name, refused)
 
     def _on_budget(self, now_s: float, message: Message) -> None:
         self._counts['budgets'] += 1
         try:
-            self._controller.hear_budget(now_s, message, self._recorded_ns, self._published_ns)
+            self._controller.on_budget(now_s, message, self._recorded_ns, self._published_ns)
         except MessageError as error:
             self._refuse(self._topics.budget.name, error)
             return
@@ -333,8 +332,8 @@ class Run:
             return
         decision, sequence = controller.decision, controller.sequence
         try:
-            self._steering.decide(SimpleNamespace(**decision_fields(decision, sequence)))
-        except MessageError as error:
+            self._steering.apply(controller.timesteps)
+        except DecisionError as error:
             self._refuse('timestep_decision', error)
             return
         self._decisions.append(Decided(
@@ -342,28 +341,19 @@ class Run:
             decision.learning_share, decision.frame_share, decision.reason.name, decision.detail))
 
     def _report(self, now_s: float) -> None:
-        """The learner's status; the controller hears it."""
+        """Note the learner's status, and hand it to the controller."""
         self._last_status = self._learner.status(now_s)
         if self._controller is not None:
-            self._controller.hear_learner(now_s, self._report_message(now_s, self._last_status))
+            self._controller.on_report(now_s, self._learner_report(now_s, self._last_status),
+                                       self._last_status.timesteps.sequence)
         self._note_status(now_s, self._last_status)
 
-    def _report_message(self, now_s: float, status: OnlineStatus) -> Message:
-        """A LearnerStatus, as far as the controller reads it."""
-        counts = self._counts
-        stamp = SimpleNamespace(sec=0, nanosec=round(now_s * 1e9))
-        return SimpleNamespace(header=SimpleNamespace(stamp=stamp), **status_fields(
-            self._timed(status), active_s=now_s - self._time_s(self._begin_ns),
-            received=counts['received'], dropped=0,
-            rejected=counts['rejected'], skipped=counts['skipped'],
-            energy_model=self._learner_parameters.energy_model))
-
-    def _timed(self, status: OnlineStatus) -> OnlineStatus:
+    def _learner_report(self, now_s: float, status: OnlineStatus) -> LearnerReport:
         """With the inference time of the profile: a measured one differs from run to run."""
         inference_s = self._inference_s.get(status.timesteps.inference, math.nan)
-        return replace(status, activity=replace(
-            status.activity, inference_s=inference_s, latency_p50_s=inference_s,
-            latency_p95_s=inference_s))
+        report = report_of(status, now_s, active_s=now_s - self._time_s(self._begin_ns),
+                           skipped=self._counts['skipped'])
+        return replace(report, inference_s=inference_s, latency_s=inference_s)
 
     def _note_status(self, now_s: float, status: OnlineStatus) -> None:
         power_limit_w = mission_power_w = state_of_charge = math.nan
