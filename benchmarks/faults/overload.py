@@ -27,7 +27,7 @@ from . import Extent, Finding, Show, real
 MINUTES = 0.5
 TIMES_THE_RATE = 3.0
 PROBE_S = 5.0          # as fast as it goes, for the rate that the learner can take
-SETTLE_S = 3.0
+SETTLE_S = 3.0         # after the flood, to work off what waits
 PROMPT_S = 5.0         # for deactivation and the end, while the flood goes on
 MOST_GROWTH = 2**27    # what may wait of event packets
 # Sensor time of a packet, a power of two, so that evt3's 24 bits wrap where the packets begin again.
@@ -50,12 +50,12 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
             robot.wait_until_active('snn_learner')
             flood = Flood(robot, message_type, topic, profile, make)
             findings.append(drown(what, robot, learner, flood, 60.0 * minutes,
-                                  PROMPT_S * extent.patience, show))
+                                  extent.patience, show))
     return findings
 
 
 def drown(what: str, robot: Robot, learner: NodeProcess, flood: Flood, seconds: float,
-          prompt_s: float, show: Show) -> Finding:
+          patience: float, show: Show) -> Finding:
     statuses = robot.collect(msg.LearnerStatus, 'snn_learner/status')
     heard_s: list[float] = []
     robot.node.create_subscription(msg.Classification, 'classification',
@@ -77,12 +77,11 @@ def drown(what: str, robot: Robot, learner: NodeProcess, flood: Flood, seconds: 
             growth = max(growth, resident_bytes(learner.pid) - rss)
     sent = flood.sent - sent
     sent_hz = sent / (time.monotonic() - begin_s)
-    robot.spin(SETTLE_S)
+    robot.spin(0.5 * SETTLE_S)     # until nothing comes any more
+    robot.spin(SETTLE_S * patience, lambda: uncounted(statuses[-1]) == 0)
     heard_s.insert(0, begin_s)
     pause_s = max(b - a for a, b in zip(heard_s, heard_s[1:]))
     status, health = statuses[-1], robot.fresh_health('snn_learner')
-    counted = (status.frames_classified + status.frames_dropped + status.frames_rejected
-               + status.frames_skipped)
     with flood.at(TIMES_THE_RATE * rate_hz):
         took_s = [transit(robot, Transition.TRANSITION_DEACTIVATE)]
         transit(robot, Transition.TRANSITION_ACTIVATE)
@@ -100,12 +99,19 @@ def drown(what: str, robot: Robot, learner: NodeProcess, flood: Flood, seconds: 
     return Finding(
         f'{what}, {sent_hz:.0f} a second where {rate_hz:.0f} can be taken',
         f'{sent:,} in {seconds:g} s',
-        f'{told}; {status.frames_received - counted} uncounted; memory {growth / 2**20:+.0f} MB; '
+        f'{told}; {uncounted(status)} uncounted; memory {growth / 2**20:+.0f} MB; '
         f'deactivated in {took_s[0]:.1f} s, ended in {took_s[1]:.1f} s',
         f'classifications go on, each frame that reaches the node is counted, at most '
         f'{MOST_GROWTH // 2**20} MB more, {PROMPT_S:g} s to deactivate and to end',
-        status.frames_received == counted and growth <= MOST_GROWTH and max(took_s) <= prompt_s
-        and pause_s <= prompt_s and (new['frames_dropped'] > 0 or bool(discarded)))
+        uncounted(status) == 0 and growth <= MOST_GROWTH
+        and max(*took_s, pause_s) <= PROMPT_S * patience
+        and (new['frames_dropped'] > 0 or int(discarded or 0) > 0))
+
+
+def uncounted(status: msg.LearnerStatus) -> int:
+    """Frames that have reached the node, and of which it does not say what became."""
+    return (status.frames_received - status.frames_classified - status.frames_dropped
+            - status.frames_rejected - status.frames_skipped)
 
 
 def work(robot: Robot) -> int:
