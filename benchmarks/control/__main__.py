@@ -18,17 +18,17 @@ from topspark_ros.replay.archive import write_json
 from . import pictures, report
 from .camera import load_images
 from .metrics import judge
-from .mission import PROFILE, Course, run_mission
+from .mission import PROFILE, History, run_mission
 from .parts import HOUR_S
 from .policies import STATIC, fixed_name, policies, static_timesteps
 from .trace import make_trace
 
 
 def run_missions(seeds: range, duration_s: float, jobs: int,
-                 console: Console) -> dict[int, dict[str, Course]]:
+                 console: Console) -> dict[int, dict[str, History]]:
     """Every policy in every mission, by seed and name."""
     names = policies(load_profile(PROFILE))
-    courses: dict[int, dict[str, Course]] = {seed: {} for seed in seeds}
+    histories: dict[int, dict[str, History]] = {seed: {} for seed in seeds}
     missions = [(seed, name) for seed in seeds for name in names]
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
                TimeElapsedColumn())
@@ -36,10 +36,10 @@ def run_missions(seeds: range, duration_s: float, jobs: int,
         task = progress.add_task('missions', total=len(missions))
         results = joblib.Parallel(jobs, return_as='generator')(
             joblib.delayed(run_mission)(seed, duration_s, name) for seed, name in missions)
-        for (seed, name), course in zip(missions, results):
-            courses[seed][name] = course
+        for (seed, name), history in zip(missions, results):
+            histories[seed][name] = history
             progress.advance(task)
-    return courses
+    return histories
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -53,16 +53,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     console = Console()
     profile = load_profile(PROFILE)
-    courses = run_missions(range(options.seeds), options.duration, options.jobs, console)
-    traces = {seed: make_trace(seed, options.duration, profile) for seed in courses}
-    for seed, of_seed in courses.items():
+    histories = run_missions(range(options.seeds), options.duration, options.jobs, console)
+    traces = {seed: make_trace(seed, options.duration, profile) for seed in histories}
+    for seed, of_seed in histories.items():
         of_seed[STATIC] = of_seed[fixed_name(static_timesteps(traces[seed].profile))]
-    table = {seed: {name: judge(traces[seed], course) for name, course in of_seed.items()}
-             for seed, of_seed in courses.items()}
+    table = {seed: {name: judge(traces[seed], history) for name, history in of_seed.items()}
+             for seed, of_seed in histories.items()}
 
     options.output.mkdir(parents=True, exist_ok=True)
     best = report.best_by_seed(table, profile.timesteps, math.inf)
-    pictures.draw_mission(options.output / 'mission.png', traces[0], courses[0], best[0])
+    pictures.draw_mission(options.output / 'mission.png', traces[0], histories[0], best[0])
     pictures.draw_missions(options.output / 'missions.png', table)
     report.write(
         options.output / 'report.md', table, profile.timesteps,

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .mission import LEFT_OUT, RIGHT, Course
+from .mission import LEFT_OUT, RIGHT, History
 from .parts import HOUR_S, TICK_S
 from .trace import Trace
 
@@ -59,20 +59,20 @@ class Figures(NamedTuple):
     changes: dict[str, float]
 
 
-def judge(trace: Trace, course: Course) -> Figures:
-    outcomes = course.outcomes
-    excesses = window_excesses(power_limits_w(trace), course.used_j)
-    changes = causes_of_changes(trace, course)
+def judge(trace: Trace, history: History) -> Figures:
+    outcomes = history.outcomes
+    excesses = window_excesses(power_limits_w(trace), history.used_j)
+    changes = causes_of_changes(trace, history)
     return Figures(
         excess=float(excesses.max()) if len(excesses) else math.nan,
         excess_windows=float((excesses > 0.05).mean()) if len(excesses) else math.nan,
-        ran_out_s=course.ran_out_s,
+        ran_out_s=history.ran_out_s,
         accuracy=_accuracy(outcomes),
         late_accuracy=_accuracy(outcomes[trace.frames_s >= 2 / 3 * trace.duration_s]),
         right=float((outcomes == RIGHT).mean()),
         processed=float((outcomes != LEFT_OUT).mean()),
-        learned=course.learned / len(outcomes),
-        energy=course.used_j[-1] / trace.mission_j,
+        learned=history.learned / len(outcomes),
+        energy=history.used_j[-1] / trace.mission_j,
         changes={cause: changes[cause] * HOUR_S / trace.duration_s for cause in CAUSES})
 
 
@@ -106,13 +106,13 @@ def window_excesses(limits_w: np.ndarray, used_j: np.ndarray) -> np.ndarray:
             / (allowed_j[window:] - allowed_j[:-window])[counts] - 1)
 
 
-def causes_of_changes(trace: Trace, course: Course) -> Counter:
+def causes_of_changes(trace: Trace, history: History) -> Counter:
     """How many changes each cause has."""
-    charge_s, charge, _ = np.array(course.charges).T
-    planned_s = np.array([planned_s for planned_s, _ in course.plans])
+    charge_s, charge, _ = np.array(history.charges).T
+    planned_s = np.array([planned_s for planned_s, _ in history.plans])
     counts = Counter()
     last_s = 0.0
-    for (_, before), (now_s, setting) in zip(course.settings, course.settings[1:]):
+    for (_, before), (now_s, setting) in zip(history.settings, history.settings[1:]):
         if setting[:3] == before[:3]:
             counts['share'] += 1
             continue

@@ -32,7 +32,7 @@ DECIDE_TICKS, STATUS_TICKS, BATTERY_TICKS = 2, 5, 10
 LEFT_OUT, WRONG, RIGHT = -1, 0, 1
 
 
-class Course(NamedTuple):
+class History(NamedTuple):
     """What became of a mission.
 
     used_j: since the beginning, at every tick, (ticks + 1,) float64.
@@ -53,7 +53,7 @@ class Course(NamedTuple):
     ran_out_s: float
 
 
-def run_mission(seed: int, duration_s: float, name: str) -> Course:
+def run_mission(seed: int, duration_s: float, name: str) -> History:
     """name: of the policy."""
     profile = load_profile(PROFILE)
     trace = make_trace(seed, duration_s, profile)
@@ -86,7 +86,7 @@ class Mission:
         self._settings: list[tuple[float, Setting]] = []
         self._charges: list[tuple[float, float, float]] = []
 
-    def run(self) -> Course:
+    def run(self) -> History:
         trace = self._trace
         ticks = round(trace.duration_s / TICK_S)
         used_j = np.zeros(ticks + 1)
@@ -115,7 +115,7 @@ class Mission:
                 message, heard = next(messages, None), True
             if heard or tick % DECIDE_TICKS == 0:
                 self._decide(now_s)
-        return Course(
+        return History(
             used_j, self._outcomes, self._learned + self._learner.totals.learned, self._settings,
             self._charges, self._policy.plans, self._ran_out_s)
 

@@ -13,7 +13,7 @@ from topspark_ros.plotting import (
 )
 
 from .metrics import Figures, power_limits_w
-from .mission import LEFT_OUT, RIGHT, Course
+from .mission import LEFT_OUT, RIGHT, History
 from .parts import TICK_S, part_at
 from .policies import OURS
 from .trace import Trace
@@ -22,19 +22,19 @@ COLOURS = {'ours': BLUE, 'fixed': ORANGE, 'limit': RED, 'fault': '0.85'}
 RUNNING_FRAMES = 1000
 
 
-def draw_mission(path: Path, trace: Trace, courses: dict[str, Course], best: str | None) -> None:
+def draw_mission(path: Path, trace: Trace, histories: dict[str, History], best: str | None) -> None:
     """One mission of our controller.
 
     best: the fixed T that its accuracy is drawn with.
     """
     with picture(path, (2, 3, 3, 2, 3), size=(14, 14)) as panels:
-        _draw_mission(panels, trace, courses, best)
+        _draw_mission(panels, trace, histories, best)
 
 
-def _draw_mission(panels: Sequence, trace: Trace, courses: dict[str, Course],
+def _draw_mission(panels: Sequence, trace: Trace, histories: dict[str, History],
                   best: str | None) -> None:
     rate, power, steps, charge, accuracy = panels
-    ours = courses[OURS]
+    ours = histories[OURS]
     grid_s = TICK_S * np.arange(len(ours.used_j))
     seconds = round(1 / TICK_S)
 
@@ -91,7 +91,7 @@ def _draw_mission(panels: Sequence, trace: Trace, courses: dict[str, Course],
 
     for name, colour in ((OURS, COLOURS['ours']), (best, COLOURS['fixed'])):
         if name is not None:
-            accuracy.plot(*_running(trace, courses[name]), color=colour, label=name)
+            accuracy.plot(*_running(trace, histories[name]), color=colour, label=name)
     for time_s, what in ((trace.joined_s, 'more classes'), (trace.turned_s, 'camera turned')):
         accuracy.axvline(time_s, color='0.5', linestyle=':')
         accuracy.text(time_s, 0.03, f' {what}', transform=accuracy.get_xaxis_transform())
@@ -133,9 +133,9 @@ def draw_missions(path: Path, table: dict[int, dict[str, Figures]]) -> None:
         figure.suptitle('A mark a seed; a cross: ran out of energy')
 
 
-def _running(trace: Trace, course: Course) -> tuple[np.ndarray, np.ndarray]:
+def _running(trace: Trace, history: History) -> tuple[np.ndarray, np.ndarray]:
     """Times, s, and accuracy of the frames processed last, percent."""
-    processed = np.flatnonzero(course.outcomes != LEFT_OUT)
+    processed = np.flatnonzero(history.outcomes != LEFT_OUT)
     frames = min(RUNNING_FRAMES, len(processed))
-    right = np.convolve(course.outcomes[processed] == RIGHT, np.ones(frames) / frames, 'valid')
+    right = np.convolve(history.outcomes[processed] == RIGHT, np.ones(frames) / frames, 'valid')
     return trace.frames_s[processed[frames - 1:]], 100 * right

@@ -43,7 +43,7 @@ def events(monkeypatch, capsys, tmp_path):
 def drawn(monkeypatch):
     """What is drawn, without drawing it, which takes a second."""
     calls = []
-    monkeypatch.setattr(pictures, 'draw_events', lambda _, courses, *__: calls.append(courses))
+    monkeypatch.setattr(pictures, 'draw_events', lambda _, histories, *__: calls.append(histories))
     return calls
 
 
@@ -155,16 +155,16 @@ def test_rates_gaps_steps_back_and_discards(events, drawn, tmp_path):
     assert rows['hot pixels'] == [f'1, {100 / count:.1%} of the events\n'
                                   f'(5, 5): {100 / 0.198:,.0f} events/s']
 
-    ((course,),) = drawn
-    assert course.rate_hz[:9] == pytest.approx(
+    ((history,),) = drawn
+    assert history.rate_hz[:9] == pytest.approx(
         [1000, 1000, 1000, 10_000, 1000, 0, 1000, 1000, 200])
-    assert course.edges_s == pytest.approx(np.arange(20) * 0.01)
-    assert course.brighter_hz[[3, 0]] == pytest.approx([10_000, 500])
+    assert history.edges_s == pytest.approx(np.arange(20) * 0.01)
+    assert history.brighter_hz[[3, 0]] == pytest.approx([10_000, 500])
     # The second one begins with the next event, because its packet has none.
-    assert [shot.begin_s for shot in course.shots] == pytest.approx([0, 0.06, 0.099, 0.149])
-    assert [shot.events for shot in course.shots] == [20, 20, 20, 20]
-    assert course.shots[0].image.shape == (24, 32, 3)
-    assert np.count_nonzero((course.shots[0].image != 255).any(axis=2)) == 10
+    assert [shot.begin_s for shot in history.shots] == pytest.approx([0, 0.06, 0.099, 0.149])
+    assert [shot.events for shot in history.shots] == [20, 20, 20, 20]
+    assert history.shots[0].image.shape == (24, 32, 3)
+    assert np.count_nonzero((history.shots[0].image != 255).any(axis=2)) == 10
 
 
 def test_all_topics_or_one(events, drawn, tmp_path):
@@ -177,7 +177,7 @@ def test_all_topics_or_one(events, drawn, tmp_path):
     assert rows['packets'] == ['5', '3'] and rows['sensor'] == ['32 x 24 pixels',
                                                                 '640 x 480 pixels']
     assert '/silent: no packets\n' in printed
-    assert [course.title.split(':')[0] for course in drawn[0]] == ['/left', '/right']
+    assert [history.title.split(':')[0] for history in drawn[0]] == ['/left', '/right']
     assert table(events(bag, '--topic', '/right')[1])['packets'] == ['3']
     code, _, complaint = events(bag, '--topic', '/silent')
     assert code == 2 and complaint == (f'topspark events: {bag}: 0 packets in /silent, accepted '

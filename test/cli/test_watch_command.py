@@ -1,4 +1,4 @@
-"""What `topspark watch` shows of a situation, without any process."""
+"""What `topspark watch` shows of a snapshot, without any process."""
 from __future__ import annotations
 
 import argparse
@@ -16,7 +16,7 @@ from topspark_ros import msg
 from topspark_ros.cli import live_view, watch
 from topspark_ros.control.battery import BatteryValidity
 from topspark_ros.control.decision import Reason
-from topspark_ros.nodes.observer import Health, Situation, Topic
+from topspark_ros.nodes.observer import Health, Snapshot, Topic
 
 NAN = math.nan
 
@@ -46,14 +46,14 @@ def decision(**fields) -> msg.TimestepDecision:
         'frame_share': 1.0, 'reason': Reason.POWER.value, 'detail': 'allowed are 60 µW'} | fields)
 
 
-def situation(**parts) -> Situation:
-    state = Situation(now_s=100.0)
+def snapshot(**parts) -> Snapshot:
+    state = Snapshot(now_s=100.0)
     for name, value in parts.items():
         setattr(state, name, value)
     return state
 
 
-def lines(state: Situation) -> list[str]:
+def lines(state: Snapshot) -> list[str]:
     """The view at 100 columns, without its frame."""
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(live_view.view(state, title='robot', hint='Look at the namespace.'))
@@ -62,13 +62,13 @@ def lines(state: Situation) -> list[str]:
     return [line.strip('│╭╮╰╯─ ') for line in text.splitlines()]
 
 
-def row(state: Situation, name: str) -> str:
+def row(state: Snapshot, name: str) -> str:
     """What stands beside `name`, the bar left out."""
     line = next(line for line in lines(state) if line.startswith(name))
     return ' '.join(line.removeprefix(name).translate({ord(cell): None for cell in '█░'}).split())
 
 
-def cells(state: Situation, name: str) -> int:
+def cells(state: Snapshot, name: str) -> int:
     """How full the bar beside `name` is."""
     return next(line for line in lines(state) if line.startswith(name)).count('█')
 
@@ -79,16 +79,16 @@ def cells(state: Situation, name: str) -> int:
      'T 4 in inference T 8 in training learning off 50.0% of frames'),
     ({'frame_share': 0.0}, 'T 4 in inference T 8 in training learning on paused')])
 def test_timesteps_are_those_that_the_learner_applies(setting, shown):
-    state = situation(learner=learner(**setting), controller=controller(inference_timesteps=64))
+    state = snapshot(learner=learner(**setting), controller=controller(inference_timesteps=64))
     assert row(state, 'Timesteps') == shown
-    assert row(situation(controller=controller(**setting)), 'Timesteps') == shown
+    assert row(snapshot(controller=controller(**setting)), 'Timesteps') == shown
 
 
 def test_accuracy_stands_beside_what_was_expected_and_the_floor():
-    state = situation(learner=learner(), controller=controller(min_accuracy=0.9))
+    state = snapshot(learner=learner(), controller=controller(min_accuracy=0.9))
     assert row(state, 'Accuracy') == ('95.5% of the last 200 labelled frames 312 neurons '
                                       'expected 97.3% floor 90.0%')
-    assert 'floor' not in row(situation(learner=learner(), controller=controller()), 'Accuracy')
+    assert 'floor' not in row(snapshot(learner=learner(), controller=controller()), 'Accuracy')
 
 
 @pytest.mark.parametrize('power_w, limit_w, shown, full', [
@@ -97,39 +97,39 @@ def test_accuracy_stands_beside_what_was_expected_and_the_floor():
     (0.0, 0.0, '0 W of 0 W 0.0%', 0.0),
     (NAN, 6e-5, '– of 60 µW –', 0.0), (3e-5, NAN, '30 µW no limit', 0.0)])
 def test_power_is_a_bar_against_its_limit(power_w, limit_w, shown, full):
-    state = situation(controller=controller(power=power_w, power_limit=limit_w))
+    state = snapshot(controller=controller(power=power_w, power_limit=limit_w))
     assert row(state, 'Power') == shown
     assert cells(state, 'Power') == full * live_view.BAR_CELLS
 
 
 def test_power_without_a_controller_is_what_the_learner_measures():
-    assert row(situation(learner=learner()), 'Power') == '58 µW no limit'
-    state = situation(learner=learner(power_measured=2.5, meter='rapl'))
+    assert row(snapshot(learner=learner()), 'Power') == '58 µW no limit'
+    state = snapshot(learner=learner(power_measured=2.5, meter='rapl'))
     assert row(state, 'Power') == '2.5 W no limit'
     assert 'measured by rapl' in lines(state)
 
 
 def test_an_overdraft_is_told():
-    state = situation(controller=controller(power_limit=6e-5, power_allowed=5e-5))
+    state = snapshot(controller=controller(power_limit=6e-5, power_allowed=5e-5))
     assert any('allowed 50 µW: more was used before' in line for line in lines(state))
-    state = situation(controller=controller(power_limit=6e-5, power_allowed=6e-5))
+    state = snapshot(controller=controller(power_limit=6e-5, power_allowed=6e-5))
     assert not any('allowed' in line for line in lines(state))
 
 
 def test_a_mission_is_shown_while_there_is_one():
-    state = situation(controller=controller(energy_left=0.31, time_left=3900.0,
+    state = snapshot(controller=controller(energy_left=0.31, time_left=3900.0,
                                             mission_power=7.9e-5))
     assert row(state, 'Mission') == '310 mJ left for 1 h 5 min 79 µW lasts to the end'
-    state = situation(controller=controller(energy_left=0.31))
+    state = snapshot(controller=controller(energy_left=0.31))
     assert row(state, 'Mission') == '310 mJ left'
-    assert not any(line.startswith('Mission') for line in lines(situation(
+    assert not any(line.startswith('Mission') for line in lines(snapshot(
         controller=controller())))
 
 
 @pytest.mark.parametrize('battery', BatteryValidity)
 def test_the_battery_says_what_is_known_of_it(battery):
     charge = 0.25 if battery == BatteryValidity.KNOWN else NAN
-    state = situation(controller=controller(battery=battery.value, state_of_charge=charge),
+    state = snapshot(controller=controller(battery=battery.value, state_of_charge=charge),
                       battery=BatteryState(voltage=2.5, current=NAN))
     shown = '25.0%' if battery == BatteryValidity.KNOWN else '–'
     assert row(state, 'Battery') == f'{shown} {battery.name.lower()} 2.5 V'
@@ -138,7 +138,7 @@ def test_the_battery_says_what_is_known_of_it(battery):
 
 
 def test_latency_corrections_and_budgets():
-    state = situation(learner=learner(), controller=controller(
+    state = snapshot(learner=learner(), controller=controller(
         deadline=0.05, budget_sources=['mission', '']))
     assert row(state, 'Latency') == ('4.2 ms median 95% within 8.1 ms deadline 50 ms '
                                      'inference 1.2 ms')
@@ -148,7 +148,7 @@ def test_latency_corrections_and_budgets():
 
 
 def test_the_last_decision_comes_first_with_its_reason():
-    state = situation(controller=controller())
+    state = snapshot(controller=controller())
     state.decisions.extend([decision(), decision(sequence=13, reason=Reason.ENERGY.value,
                                                  learning_share=0.0, detail='[used] up')])
     shown = [' '.join(line.split()[1:]) for line in lines(state) if '#' in line]
@@ -156,7 +156,7 @@ def test_the_last_decision_comes_first_with_its_reason():
 
 
 def test_nodes_that_are_not_well_not_active_or_gone_are_warned_of():
-    state = situation(controller=controller(), health={
+    state = snapshot(controller=controller(), health={
         'a': Health(99.0, 0, 'learning', {'state': 'active'}),
         'b': Health(99.0, 1, 'some input was refused', {'state': 'active',
                                                         'refused on label': '3'}),
@@ -180,23 +180,23 @@ MISSING = ['/status (publishers: 0)', '/battery (publishers: 1, last heard 12 s 
 
 
 def test_topics_that_do_not_come_are_named_with_their_publishers():
-    state = situation(controller=controller(), topics=TOPICS)
+    state = snapshot(controller=controller(), topics=TOPICS)
     shown = lines(state)
     assert shown[shown.index('Not heard') + 1:-1] == MISSING
     assert live_view.line(state, 'hint').endswith(' | '.join(MISSING))
 
 
 def test_nothing_heard_tells_why_that_may_be():
-    shown = lines(situation(topics=TOPICS))
+    shown = lines(snapshot(topics=TOPICS))
     assert shown[shown.index('Nothing heard yet') + 1:-1] == [*MISSING, '',
                                                               'Look at the namespace.']
-    state = situation(topics=TOPICS, elsewhere=['/robot1', '/robot2'])
+    state = snapshot(topics=TOPICS, elsewhere=['/robot1', '/robot2'])
     assert lines(state)[-2] == 'There is a learner in /robot1, /robot2.'
     assert live_view.line(state, 'hint').endswith(' | There is a learner in /robot1, /robot2.')
 
 
 def test_one_line_tells_the_most_important():
-    state = situation(learner=learner(), controller=controller(power_limit=6e-5))
+    state = snapshot(learner=learner(), controller=controller(power_limit=6e-5))
     state.decisions.append(decision())
     assert live_view.line(state, 'hint') == (
         'T   4 infer   8 train | learning on, all frames | accuracy 95.5% | 20 Hz, latency 8.1 ms '

@@ -1,4 +1,4 @@
-"""Clocks that jump in a recording, and long quiet stretches: told, without cost, and as live."""
+"""Clocks that jump in a recording, and long quiet gaps: reported, without cost, and as live."""
 from __future__ import annotations
 
 import math
@@ -13,7 +13,7 @@ from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.replay import run as running
 from topspark_ros.replay.evaluation import evaluate
 from topspark_ros.replay.figures import figures
-from topspark_ros.replay.jumps import StampClock, told, without_gaps
+from topspark_ros.replay.jumps import StampClock, described, without_gaps
 from topspark_ros.replay.periods import Periods
 from topspark_ros.replay.recording import BATTERY, BUDGET, EVENTS, IMAGE, LABEL
 from topspark_ros.replay.report import write_report
@@ -77,7 +77,7 @@ def test_a_jump_of_55_years_costs_nothing_and_is_told(after_pause, digits_bag, s
         np.testing.assert_array_equal(run.frames['label'], whole.frames['label'])
     assert run.jumps[0] == TimeJump('recorded time', pytest.approx(4.9, abs=0.1),
                                     pytest.approx(YEARS_55 + 0.1, abs=0.1))
-    (line,) = told(run.jumps)
+    (line,) = described(run.jumps)
     assert line.startswith('recorded time: ahead by 17356896') and '(55.0 years)' in line
     # As long as without the jump, and a few rows more.
     assert run.bag_s == pytest.approx(whole.bag_s, abs=0.2)
@@ -148,7 +148,7 @@ def test_a_budget_that_lapses_in_a_quiet_stretch_does_so_in_time(
 def test_a_clock_that_was_set_back_is_told_and_nothing_is_lost(after_pause, digits_bag, stamps_s):
     whole = evaluate(digits_bag, FIXED)
     run = evaluate(after_pause(-3600, stamps_s), FIXED)
-    assert told(run.jumps) == ['recorded time: back by 3599.900 s at 4.900 s']
+    assert described(run.jumps) == ['recorded time: back by 3599.900 s at 4.900 s']
     for name in ('label', 'predicted') + (() if stamps_s else ('stamp_ns', 'energy_j')):
         np.testing.assert_array_equal(run.frames[name], whole.frames[name])
     assert (np.diff(run.frames['time_s']) >= 0).all()
@@ -157,7 +157,7 @@ def test_a_clock_that_was_set_back_is_told_and_nothing_is_lost(after_pause, digi
 @pytest.mark.parametrize('step_s', [3600, -3600, YEARS_55 / 8, -1.5])
 def test_header_stamps_that_jump_are_told(after_pause, step_s):
     run = evaluate(after_pause(0, step_s), FIXED)
-    lines = told(run.jumps)
+    lines = described(run.jumps)
     assert len(run.frames) == 150
     way = 'ahead' if step_s > 0 else 'back'
     for topic in (IMAGE.name, LABEL.name):
@@ -191,7 +191,7 @@ def test_what_was_lost_stands_in_the_report(events_bag, rewritten, tmp_path):
 def test_many_jumps_are_few_lines():
     jumps = [TimeJump('header stamps of /image', float(number), -2.0 - number)
              for number in range(100)]
-    lines = told(jumps)
+    lines = described(jumps)
     assert len(lines) == 4
     assert lines[-1] == 'header stamps of /image: 97 more jumps, by 101.000 s at most'
 

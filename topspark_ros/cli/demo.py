@@ -120,41 +120,41 @@ class Demo:
                 stack.callback(self._stop)
                 display = stack.enter_context(self._display(recorder))
                 self._follow(recorder, display)
-            return self._conclude(recorder.look(), recorder.course)
+            return self._conclude(recorder.snapshot(), recorder.history)
 
-    # The course ----------------------------------------------------------------------------
+    # The run -------------------------------------------------------------------------------
 
     def _follow(self, recorder, display: live_view.Display) -> None:
-        situation, course = recorder.look(), recorder.course
+        snapshot, history = recorder.snapshot(), recorder.history
         for node in ('snn_learner', 'timestep_controller', 'battery_simulator',
                      *self._variant.nodes):
             self._start(node)
-        self._wait(lambda: situation.learner is not None and course.decisions,
+        self._wait(lambda: snapshot.learner is not None and history.decisions,
                    'the learner to be ready', START_TIMEOUT_S, recorder, display)
         for node in ('dataset_camera', 'power_budget_schedule'):
             self._start(node)
-        self._wait(lambda: 'dataset_camera' in situation.health
-                   and situation.health['dataset_camera'].message == 'finished',
+        self._wait(lambda: 'dataset_camera' in snapshot.health
+                   and snapshot.health['dataset_camera'].message == 'finished',
                    'the camera to finish', self._duration_s + START_TIMEOUT_S, recorder, display)
-        statuses = len(course.power_w)
+        statuses = len(history.power_w)
         try:
             # The second status from now on counts what was still under way.
-            self._wait(lambda: len(course.power_w) >= statuses + 2 and
-                       len(course.results) == situation.learner.frames_classified
-                       == self._due(situation),
+            self._wait(lambda: len(history.power_w) >= statuses + 2 and
+                       len(history.results) == snapshot.learner.frames_classified
+                       == self._due(snapshot),
                        'the last classifications', LAST_TIMEOUT_S, recorder, display)
         except DemoFault:
             pass       # some were lost: the verdict says how many
 
-    def _due(self, situation) -> int:
+    def _due(self, snapshot) -> int:
         """How many samples were there to be classified, without those that decisions left out."""
-        received = (situation.learner.frames_received if self._variant is EVENTS
-                    else self._published(situation))
-        return received - situation.learner.frames_skipped
+        received = (snapshot.learner.frames_received if self._variant is EVENTS
+                    else self._published(snapshot))
+        return received - snapshot.learner.frames_skipped
 
-    def _published(self, situation) -> int:
+    def _published(self, snapshot) -> int:
         """Frames of the camera."""
-        return int(situation.health['dataset_camera'].values['frames published'])
+        return int(snapshot.health['dataset_camera'].values['frames published'])
 
     def _wait(self, done, what: str, timeout_s: float, recorder,
               display: live_view.Display) -> None:
@@ -171,16 +171,16 @@ class Demo:
 
     def _display(self, recorder) -> live_view.Display:
         def done() -> str:
-            return f'{len(recorder.course.results)} of {self._expected} {self._variant.sample}s'
+            return f'{len(recorder.history.results)} of {self._expected} {self._variant.sample}s'
 
         def view() -> Group:
-            progress = live_view.bar(len(recorder.course.results) / self._expected, 'magenta')
+            progress = live_view.bar(len(recorder.history.results) / self._expected, 'magenta')
             return Group(progress.append(f'   {done()}', 'bold'), live_view.view(
-                recorder.look(), hint=HINT,
+                recorder.snapshot(), hint=HINT,
                 title='topspark: a robot that sees, learns and saves energy'))
 
         def line() -> str:
-            return f'{done()} | {live_view.line(recorder.look(), HINT)}'
+            return f'{done()} | {live_view.line(recorder.snapshot(), HINT)}'
 
         return live_view.Display(self._console, view, line)
 
@@ -211,8 +211,8 @@ class Demo:
 
     # The verdict ---------------------------------------------------------------------------
 
-    def _conclude(self, situation, course) -> int:
-        figures = self._figures(situation, course)
+    def _conclude(self, snapshot, history) -> int:
+        figures = self._figures(snapshot, history)
         write_json(self._results / 'demo.json', figures)
         report.draw_course(self._results / 'demo.png', figures['series'],
                            sample=self._variant.sample, accuracy_window=self._accuracy_window,
@@ -234,30 +234,30 @@ class Demo:
         self._console.print(f'Picture, figures and logs: {self._results}', highlight=False)
         return 0 if all(figures['verdict'].values()) else 1
 
-    def _figures(self, situation, course) -> dict:
-        status, published, due = (situation.learner, self._published(situation),
-                                  self._due(situation))
+    def _figures(self, snapshot, history) -> dict:
+        status, published, due = (snapshot.learner, self._published(snapshot),
+                                  self._due(snapshot))
         sample, bound = self._variant.sample, self._variant.accuracy_bound
-        accuracy = _latest(course.accuracy)
+        accuracy = _latest(history.accuracy)
         settings = [(d.training_timesteps, d.inference_timesteps, d.learning_share)
-                    for d in course.decisions]
+                    for d in history.decisions]
         reselections = sum(before != after for before, after in zip(settings, settings[1:]))
-        lost = due - len(course.results)
-        energy = [result.energy_j for result in course.results]
-        latency = sorted(result.latency_s for result in course.results)
-        began_s, ended_s = ((course.results[0].time_s, course.results[-1].time_s)
-                            if course.results else (0.0, 0.0))
-        applied = {sequence for _, sequence in course.applied}
+        lost = due - len(history.results)
+        energy = [result.energy_j for result in history.results]
+        latency = sorted(result.latency_s for result in history.results)
+        began_s, ended_s = ((history.results[0].time_s, history.results[-1].time_s)
+                            if history.results else (0.0, 0.0))
+        applied = {sequence for _, sequence in history.applied}
         summary = {
             'frames published': published,
-            f'{sample}s classified': len(course.results),
+            f'{sample}s classified': len(history.results),
             f'{sample}s left out': int(status.frames_skipped),
             f'{sample}s lost': lost,
             f'{sample}s dropped by the learner': int(status.frames_dropped),
             f'{sample}s learned': int(status.frames_learned),
-            f'{sample}s labelled': course.labelled,
+            f'{sample}s labelled': history.labelled,
             f'accuracy, last labelled {sample}s': accuracy,
-            'accuracy, whole run': course.correct / course.labelled if course.labelled
+            'accuracy, whole run': history.correct / history.labelled if history.labelled
             else math.nan,
             'neurons in use': int(status.recruited_neurons),
             'T re-selected': reselections,
@@ -266,31 +266,31 @@ class Demo:
             'energy of an inference, estimated [J]': sum(energy) / len(energy) if energy
             else math.nan,
             'power at the end, estimated [W]': _latest(
-                [point for point in course.power_w if point[0] <= ended_s]),
-            'state of charge at the end': _latest(course.state_of_charge),
+                [point for point in history.power_w if point[0] <= ended_s]),
+            'state of charge at the end': _latest(history.state_of_charge),
             'energy model': status.energy_model,
         }
         verdict = {
             f'{sample}s were learned': status.frames_learned > 0,
             f'the controller re-selected T at least {LEAST_RESELECTIONS} times, each with a '
             'reason, and the learner applied its last decision':
-                reselections >= LEAST_RESELECTIONS and all(d.detail for d in course.decisions)
-                and course.decisions[-1].sequence in applied,
+                reselections >= LEAST_RESELECTIONS and all(d.detail for d in history.decisions)
+                and history.decisions[-1].sequence in applied,
             f'no {sample} was lost': lost == 0 and status.frames_dropped == 0
                 and status.frames_classified == due,
             f'accuracy reached {bound:.0%}': accuracy >= bound,
         }
-        # The course begins with the first result; what was decided before holds from then on.
+        # The history begins with the first result; what was decided before holds from then on.
         def since(points):
             return [(time_s - began_s, *rest) for time_s, *rest in points]
 
         series = {
             'decisions': [dataclasses.asdict(decision) | {'time_s': decision.time_s - began_s}
-                          for decision in course.decisions],
-            'accuracy': since(course.accuracy), 'power_w': since(course.power_w),
-            'budget_w': since(course.limit_w),
-            'state_of_charge': since(course.state_of_charge),
-            f'{sample}s': since(map(dataclasses.astuple, course.results)),
+                          for decision in history.decisions],
+            'accuracy': since(history.accuracy), 'power_w': since(history.power_w),
+            'budget_w': since(history.limit_w),
+            'state_of_charge': since(history.state_of_charge),
+            f'{sample}s': since(map(dataclasses.astuple, history.results)),
         }
         return {'summary': summary, 'verdict': verdict, 'series': series}
 

@@ -24,7 +24,7 @@ from topspark_ros.replay.archive import real_time_factor
 from topspark_ros.replay.definitions import typestore
 from topspark_ros.replay.evaluation import evaluate_all
 from topspark_ros.replay.figures import ACCURACY_WINDOW, figures
-from topspark_ros.replay.jumps import told
+from topspark_ros.replay.jumps import described
 from topspark_ros.replay.report import compare_reports, write_report
 from topspark_ros.replay.results import Evaluation
 from topspark_ros.replay.settings import EvaluationSettings
@@ -114,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
     for line in dict.fromkeys(line for each in evaluations for line in (
             *each.lost, *(f'{name}: {count}' for name, count in each.losses.items()))):
         print(f'lost: {line}')
-    for line in dict.fromkeys(line for each in evaluations for line in told(each.jumps)):
+    for line in dict.fromkeys(line for each in evaluations for line in described(each.jumps)):
         print(f'clock: {line}')
     print(f'{page} written')
     if not any(each.counts['classified'] for each in evaluations):

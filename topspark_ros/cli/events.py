@@ -25,13 +25,13 @@ from topspark_ros.streams.events.decoders import pixel_count
 from topspark_ros.streams.events.windows import MAX_EVENTS, joined
 
 SUMMARY = ('Show what a recording of event cameras holds: rates, gaps, discards and hot pixels in '
-           'a table, a few windows and the course of the rate in a picture.')
+           'a table, a few windows and the rate over time in a picture.')
 LONGEST_WINDOW_S = 60.0
 SHOTS = 4                    # windows in the picture, of each camera
 SHOT_PIXELS = 340            # their width there
-SLICE_NS = 10_000_000        # of sensor time, for the peak and the course of the event rate
+SLICE_NS = 10_000_000        # of sensor time: one point of the event rate
 RECORDING_SLICE_NS = 100_000_000    # of the recording's clock, for the peaks of packets and bytes
-COURSE_POINTS = 1000         # of the rate in the picture, at most
+HISTORY_POINTS = 1000         # of the rate in the picture, at most
 NAMED_PIXELS = 5             # in the table, the hottest ones
 PROGRESS_STEP = 64           # packets
 LONGEST_PAUSE_NS = 3_600_000_000_000    # of sensor time; more is a jump of the clock
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     for topic in sorted(topics.keys() - {camera.name for camera in cameras}):
         print(f'{topic}: no packets')
     with writing('--output', arguments.output, 'file'):
-        pictures.draw_events(arguments.output, [camera.course() for camera in cameras],
+        pictures.draw_events(arguments.output, [camera.history() for camera in cameras],
                              SHOTS, arguments.window)
     print(f'{arguments.output} written')
     return 0
@@ -191,11 +191,11 @@ class Camera:
         rates = (_rate(count, self.clock.duration_ns) for count in counts)
         return list(zip(columns, rows, rates)), counts.sum() / max(1, self.counts.events)
 
-    def course(self) -> pictures.EventCourse:
+    def history(self) -> pictures.EventHistory:
         """For the picture: the rate slice by slice, or more of them together."""
         whole = self.clock.duration_ns // SLICE_NS    # the rest would look like a fall
         if whole:
-            edges = np.arange(0, whole + 1, -(-whole // COURSE_POINTS))
+            edges = np.arange(0, whole + 1, -(-whole // HISTORY_POINTS))
             counts = [np.histogram(list(slices), edges - 0.5, weights=list(slices.values()))[0]
                       for slices in (self._events, self._brighter)]
             edges_s = edges * SLICE_NS * 1e-9
@@ -205,8 +205,8 @@ class Camera:
         rate_hz, brighter_hz = (count / np.diff(edges_s) for count in counts)
         title = (f'{self.name}: {self.encoding}, {self.width} x {self.height} pixels, '
                  f'{self.counts.events:,} events')
-        return pictures.EventCourse(title, self.width, self.height, self.shots.finished(),
-                                    edges_s, rate_hz, brighter_hz)
+        return pictures.EventHistory(title, self.width, self.height, self.shots.finished(),
+                                     edges_s, rate_hz, brighter_hz)
 
     def _recorded_rates(self, total: int, slices: Counter) -> tuple[float, float]:
         # Between so many packets there is one interval less.

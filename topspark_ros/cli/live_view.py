@@ -82,13 +82,13 @@ class Display:
             self._console.print(self._line(), highlight=False, markup=False, soft_wrap=True)
 
 
-def line(situation, hint: str) -> str:
-    """An observer's situation in one line; `hint` tells what may be wrong while it is empty."""
-    learner, controller = situation.learner, situation.controller
-    warned = [f'{name}: {text}' for name, text in _warnings(situation)]
-    if not situation.heard:
-        return ' | '.join([f'nothing heard yet: {", ".join(_missing(situation))}', *warned,
-                           _help(situation, hint)])
+def line(snapshot, hint: str) -> str:
+    """An observer's snapshot in one line; `hint` tells what may be wrong while it is empty."""
+    learner, controller = snapshot.learner, snapshot.controller
+    warned = [f'{name}: {text}' for name, text in _warnings(snapshot)]
+    if not snapshot.received:
+        return ' | '.join([f'nothing heard yet: {", ".join(_missing(snapshot))}', *warned,
+                           _help(snapshot, hint)])
     setting = learner or controller
     parts = [f'T {setting.inference_timesteps:3d} infer {setting.training_timesteps:3d} train',
              f'learning {_learned(setting)}, {_part(setting)}']
@@ -97,28 +97,28 @@ def line(situation, hint: str) -> str:
         parts.append(f'{quantity(learner.frame_rate, "Hz")}, '
                      f'latency {quantity(learner.latency_p95, "s")}')
     limit_w = math.nan if controller is None else controller.power_limit
-    parts.append(f'{quantity(situation.power_w, "W")} of '
+    parts.append(f'{quantity(snapshot.power_w, "W")} of '
                  f'{"unlimited" if math.isnan(limit_w) else quantity(limit_w, "W")}')
     if controller is not None:
         parts.append(f'charge {share(controller.state_of_charge)} '
                      f'{BATTERY.get(controller.battery, controller.battery)}')
-    if situation.decisions:
-        reason = situation.decisions[-1].reason
+    if snapshot.decisions:
+        reason = snapshot.decisions[-1].reason
         parts.append(REASONS.get(reason, str(reason)))
-    return ' | '.join([*parts, *warned, *_missing(situation)])
+    return ' | '.join([*parts, *warned, *_missing(snapshot)])
 
 
-def view(situation, *, title: str, hint: str) -> Panel:
+def view(snapshot, *, title: str, hint: str) -> Panel:
     """The same as a panel for some 100 columns."""
-    parts = [_figures(situation)] if situation.heard else []
-    warned = [(name, Text(text, HEED)) for name, text in _warnings(situation)]
+    parts = [_figures(snapshot)] if snapshot.received else []
+    warned = [(name, Text(text, HEED)) for name, text in _warnings(snapshot)]
     parts += _section('Warnings', warned)
-    missing = [(Text(text, HEED),) for text in _missing(situation)]
-    parts += _section('Not heard' if situation.heard else 'Nothing heard yet', missing)
-    if not situation.heard:
-        parts += [Text(), Text(_help(situation, hint))]
+    missing = [(Text(text, HEED),) for text in _missing(snapshot)]
+    parts += _section('Not heard' if snapshot.received else 'Nothing heard yet', missing)
+    if not snapshot.received:
+        parts += [Text(), Text(_help(snapshot, hint))]
     # Last, because a low terminal cuts off the end.
-    parts += _section('Decisions, T of inference/training', _decisions(situation))
+    parts += _section('Decisions, T of inference/training', _decisions(snapshot))
     return Panel(Group(*parts), title=title)
 
 
@@ -131,17 +131,17 @@ def _section(title: str, rows: list[tuple]) -> Iterator[RenderableType]:
         yield from (Text(), Text(title, 'bold'), table)
 
 
-def _figures(situation) -> Table:
-    learner, controller = situation.learner, situation.controller
+def _figures(snapshot) -> Table:
+    learner, controller = snapshot.learner, snapshot.controller
     table = Table.grid(padding=(0, 2))
     table.add_column(style='bold', no_wrap=True)
     table.add_row('Timesteps', _timesteps(learner or controller))
     if learner is not None:
         table.add_row('Accuracy', _accuracy(learner, controller))
-    table.add_row('Power', _power(situation))
+    table.add_row('Power', _power(snapshot))
     if controller is not None and not math.isnan(controller.energy_left):
         table.add_row('Mission', _mission(controller))
-    table.add_row('Battery', _battery(controller, situation.battery))
+    table.add_row('Battery', _battery(controller, snapshot.battery))
     if learner is not None:
         table.add_row('Latency', _latency(learner, controller))
         table.add_row('Frames', f'{quantity(learner.frame_rate, "Hz")}   '
@@ -186,8 +186,8 @@ def _accuracy(learner, controller) -> Text:
     return text
 
 
-def _power(situation) -> Group:
-    learner, controller, power_w = situation.learner, situation.controller, situation.power_w
+def _power(snapshot) -> Group:
+    learner, controller, power_w = snapshot.learner, snapshot.controller, snapshot.power_w
     limit_w = math.nan if controller is None else controller.power_limit
     style = BAD if power_w > limit_w else GOOD
     if math.isnan(limit_w):
@@ -238,9 +238,9 @@ def _latency(learner, controller) -> Text:
         f'   inference {quantity(learner.inference_time, "s")}')
 
 
-def _decisions(situation) -> list[tuple]:
+def _decisions(snapshot) -> list[tuple]:
     rows = []
-    for made in reversed(situation.decisions):
+    for made in reversed(snapshot.decisions):
         clock = time.strftime('%H:%M:%S', time.localtime(made.header.stamp.sec))
         reason = REASONS.get(made.reason, str(made.reason))
         training = made.training_timesteps if made.learning_share else '–'
@@ -249,11 +249,11 @@ def _decisions(situation) -> list[tuple]:
     return rows
 
 
-def _warnings(situation) -> list[tuple[str, str]]:
+def _warnings(snapshot) -> list[tuple[str, str]]:
     """Nodes that are not well, not active or no longer there, and what they say."""
     warned = []
-    for name, health in sorted(situation.health.items()):
-        age_s = situation.now_s - health.heard_s
+    for name, health in sorted(snapshot.health.items()):
+        age_s = snapshot.now_s - health.received_s
         message = ' '.join(health.message.split())    # a traceback has lines
         refused = [f'{value} {key}' for key, value in health.values.items()
                    if key.startswith('refused on')]
@@ -266,16 +266,16 @@ def _warnings(situation) -> list[tuple[str, str]]:
     return warned
 
 
-def _help(situation, hint: str) -> str:
-    others = ', '.join(situation.elsewhere)
+def _help(snapshot, hint: str) -> str:
+    others = ', '.join(snapshot.elsewhere)
     return f'There is a learner in {others}.' if others else hint
 
 
-def _missing(situation) -> list[str]:
+def _missing(snapshot) -> list[str]:
     """Topics that have not come, or come no longer, and why that may be."""
     texts = []
-    for topic in situation.topics:
-        age_s = situation.now_s - topic.heard_s
+    for topic in snapshot.topics:
+        age_s = snapshot.now_s - topic.received_s
         if not math.isnan(age_s) and not (topic.periodic and age_s > SILENT_S):
             continue
         facts = [f'publishers: {topic.publishers}']

@@ -142,8 +142,8 @@ class EventShot(NamedTuple):
     events: int
 
 
-class EventCourse(NamedTuple):
-    """What an event camera has sent.
+class EventHistory(NamedTuple):
+    """Events of a camera over time.
 
     width, height: of the sensor, pixels.
     edges_s: of the slices, sensor time since the first event; (slices + 1,).
@@ -159,27 +159,29 @@ class EventCourse(NamedTuple):
     brighter_hz: np.ndarray
 
 
-def draw_events(path: Path, courses: Sequence[EventCourse], columns: int, window_s: float) -> None:
+def draw_events(path: Path, histories: Sequence[EventHistory], columns: int,
+                window_s: float) -> None:
     """For each camera a row of windows, `columns` at most, and below it the rate over time."""
-    shot_heights = [SHOT_WIDTH * min(2, course.height / course.width) + 0.7 for course in courses]
+    shot_heights = [SHOT_WIDTH * min(2, history.height / history.width) + 0.7
+                    for history in histories]
     heights = [height + RATE_HEIGHT + 0.3 for height in shot_heights]
     with drawing(path, SHOT_WIDTH * columns + 1, sum(heights) + 0.4) as figure:
-        parts = figure.subfigures(len(courses), squeeze=False, height_ratios=heights)[:, 0]
-        for part, course, height in zip(parts, courses, shot_heights):
-            part.suptitle(course.title)
+        parts = figure.subfigures(len(histories), squeeze=False, height_ratios=heights)[:, 0]
+        for part, history, height in zip(parts, histories, shot_heights):
+            part.suptitle(history.title)
             rows = part.add_gridspec(2, columns, height_ratios=(height, RATE_HEIGHT))
-            factor, unit = _time_unit(course.edges_s[-1])
+            factor, unit = _time_unit(history.edges_s[-1])
             rate = part.add_subplot(rows[1, :])
-            _draw_rate(rate, course, factor, unit)
-            for column, shot in enumerate(course.shots):
+            _draw_rate(rate, history, factor, unit)
+            for column, shot in enumerate(history.shots):
                 axis = part.add_subplot(rows[0, column])
-                _draw_shot(axis, course, shot)
+                _draw_shot(axis, history, shot)
                 axis.set_title(f'{_short(shot.begin_s / factor)} {unit}: {shot.events:,} events',
                                fontsize=9)
                 if column == 0:
                     axis.set_ylabel('y  [pixels]', fontsize=8)
                 rate.axvspan(shot.begin_s / factor,
-                             min(shot.begin_s + window_s, course.edges_s[-1]) / factor,
+                             min(shot.begin_s + window_s, history.edges_s[-1]) / factor,
                              color='0.88', zorder=0)
         factor, unit = _time_unit(window_s)
         handles = [line(name, **style) for name, style in RATE_STYLES.items()]
@@ -187,22 +189,22 @@ def draw_events(path: Path, courses: Sequence[EventCourse], columns: int, window
         legend_below(figure, handles)
 
 
-def _draw_shot(axis, course: EventCourse, shot: EventShot) -> None:
+def _draw_shot(axis, history: EventHistory, shot: EventShot) -> None:
     bottom, right = (shot.block * side for side in shot.image.shape[:2])
     axis.imshow(shot.image, interpolation='nearest', extent=(0, right, bottom, 0))
-    axis.set(xlim=(0, course.width), ylim=(course.height, 0))
+    axis.set(xlim=(0, history.width), ylim=(history.height, 0))
     axis.grid(False)
     axis.tick_params(labelsize=7)
     axis.set_xlabel('x  [pixels]', fontsize=8)
 
 
-def _draw_rate(axis, course: EventCourse, factor: float, unit: str) -> None:
-    edges = course.edges_s / factor
-    rates = course.rate_hz, course.brighter_hz, course.rate_hz - course.brighter_hz
+def _draw_rate(axis, history: EventHistory, factor: float, unit: str) -> None:
+    edges = history.edges_s / factor
+    rates = history.rate_hz, history.brighter_hz, history.rate_hz - history.brighter_hz
     for rate, style in zip(rates, RATE_STYLES.values()):
         axis.stairs(rate, edges, baseline=None, linewidth=1.3, **style)
     axis.set_xlim(edges[0], edges[-1])
-    axis.set_ylim(0, 1.08 * max(1, course.rate_hz.max()))
+    axis.set_ylim(0, 1.08 * max(1, history.rate_hz.max()))
     prefixed_axis(axis, 'y', '')
     axis.set_xlabel(f'sensor time since the first event  [{unit}]')
     axis.set_ylabel('rate  [events/s]')

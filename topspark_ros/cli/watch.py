@@ -63,20 +63,20 @@ def watch(observer, once: bool, duration_s: float | None) -> int:
             f'{os.environ.get("ROS_DOMAIN_ID", "0")} that of the robot?')
 
     def view():
-        return live_view.view(observer.look(), title=title, hint=hint)
+        return live_view.view(observer.snapshot(), title=title, hint=hint)
 
     console = Console()
     if once:
         end_s = time.monotonic() + (duration_s or ONCE_S)
-        while time.monotonic() < end_s and any(math.isnan(topic.heard_s)
-                                               for topic in observer.look().topics):
+        while time.monotonic() < end_s and any(math.isnan(topic.received_s)
+                                               for topic in observer.snapshot().topics):
             observer.spin(REFRESH_S)
         console.print(view())
     else:
         end_s = time.monotonic() + (duration_s or math.inf)
         with live_view.Display(console, view,
-                               lambda: live_view.line(observer.look(), hint)) as display:
+                               lambda: live_view.line(observer.snapshot(), hint)) as display:
             while time.monotonic() < end_s:
                 observer.spin(REFRESH_S)
                 display.show()
-    return 0 if observer.look().heard else 1
+    return 0 if observer.snapshot().received else 1

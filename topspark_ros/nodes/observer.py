@@ -35,13 +35,13 @@ class Topic:
     """A topic that the observer listens to.
 
     periodic: it comes again and again, so that silence means something.
-    heard_s: when last; NaN: never.
+    received_s: when last; NaN: never.
     incompatible: QoS policy in which a publisher does not fit; empty: none.
     """
 
     name: str
     periodic: bool
-    heard_s: float = math.nan
+    received_s: float = math.nan
     publishers: int = 0
     incompatible: str = ''
 
@@ -53,17 +53,17 @@ class Health:
     level: 0 is well, 1 a warning, 2 an error.
     """
 
-    heard_s: float
+    received_s: float
     level: int
     message: str
     values: dict[str, str]
 
 
 @dataclass
-class Situation:
-    """What was heard last, None while there was nothing. Times in s on the observer's clock.
+class Snapshot:
+    """The last messages, None before the first. Times in s on the observer's clock.
 
-    elsewhere: other namespaces that a learner is in, while nothing was heard.
+    elsewhere: other namespaces that a learner is in, while nothing was received.
     health: by name of the node, without its namespace.
     """
 
@@ -78,7 +78,7 @@ class Situation:
     health: dict[str, Health] = field(default_factory=dict)
 
     @property
-    def heard(self) -> bool:
+    def received(self) -> bool:
         """Whether there is anything of perception to show."""
         return self.learner is not None or self.controller is not None
 
@@ -101,7 +101,7 @@ class Observer(Node):
         super().__init__(f'_topspark_observer_{os.getpid()}', namespace=namespace,
                          enable_rosout=False, start_parameter_services=False)
         self._began_s = time.monotonic()
-        self._situation = Situation()
+        self._snapshot = Snapshot()
         self._listen(msg.LearnerStatus, 'snn_learner/status', self._on_learner, qos.STATUS)
         self._listen(msg.ControllerStatus, 'timestep_controller/status', self._on_controller,
                     qos.STATUS)
@@ -115,10 +115,10 @@ class Observer(Node):
     def _listen(self, message_type: type, name: str, callback: Callable, profile, *,
                periodic: bool = True) -> None:
         topic = Topic(self.resolve_topic_name(name), periodic)
-        self._situation.topics.append(topic)
+        self._snapshot.topics.append(topic)
 
         def heard(message) -> None:
-            topic.heard_s = self.elapsed_s
+            topic.received_s = self.elapsed_s
             callback(message)
 
         def refused(event) -> None:
@@ -139,42 +139,42 @@ class Observer(Node):
         while (left_s := end_s - self.elapsed_s) > 0.0:
             self._executor.spin_once(left_s)
 
-    def look(self) -> Situation:
-        """What is known now, always in the same object."""
-        situation = self._situation
-        situation.now_s = self.elapsed_s
-        for topic in situation.topics:
+    def snapshot(self) -> Snapshot:
+        """What is known now; always the same object, brought up to date."""
+        snapshot = self._snapshot
+        snapshot.now_s = self.elapsed_s
+        for topic in snapshot.topics:
             topic.publishers = self.count_publishers(topic.name)
         own = self.resolve_topic_name('snn_learner/status')
-        situation.elsewhere = [] if situation.heard else [
+        snapshot.elsewhere = [] if snapshot.received else [
             name.removesuffix('/snn_learner/status') or '/'
             for name, types in self.get_topic_names_and_types()
             if 'topspark_ros/msg/LearnerStatus' in types and name != own
             and self.count_publishers(name)]
-        return situation
+        return snapshot
 
     def close(self) -> None:
         self._executor.shutdown()
         self.destroy_node()
 
     def _on_learner(self, message: msg.LearnerStatus) -> None:
-        self._situation.learner = message
+        self._snapshot.learner = message
 
     def _on_controller(self, message: msg.ControllerStatus) -> None:
-        self._situation.controller = message
+        self._snapshot.controller = message
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
-        self._situation.decisions.append(message)
+        self._snapshot.decisions.append(message)
 
     def _on_battery(self, message: BatteryState) -> None:
-        self._situation.battery = message
+        self._snapshot.battery = message
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             namespace, _, name = f'/{status.name}'.rpartition('/')
             if status.hardware_id == HARDWARE_ID \
                     and namespace == self.get_namespace().rstrip('/'):
-                self._situation.health[name] = Health(
+                self._snapshot.health[name] = Health(
                     self.elapsed_s, int.from_bytes(status.level, 'big'), status.message,
                     {pair.key: pair.value for pair in status.values})
 
@@ -190,7 +190,7 @@ class Result:
 
 
 @dataclass
-class Course:
+class History:
     """Time series; times in s on the observer's clock."""
 
     results: list[Result] = field(default_factory=list)
@@ -212,7 +212,7 @@ class _Classified:
 
 
 class Recorder(Observer):
-    """Keeps the whole course, with every classification.
+    """Keeps the whole history, with every classification.
 
     Accuracy is counted here anew, from classifications and labels alone: each frame's
     classification was published before its label could have been learned.
@@ -220,7 +220,7 @@ class Recorder(Observer):
 
     def __init__(self, namespace: str, accuracy_window: int):
         super().__init__(namespace)
-        self.course = Course()
+        self.history = History()
         self._labels = LabelBook()
         self._unlabelled: deque[_Classified] = deque(maxlen=MAX_KEPT)
         self._hits: deque[bool] = deque(maxlen=accuracy_window)
@@ -229,7 +229,7 @@ class Recorder(Observer):
         self.create_subscription(msg.Label, 'label', self._on_label, qos.LABEL)
 
     def _on_classification(self, message: msg.Classification) -> None:
-        self.course.results.append(Result(self.elapsed_s, message.timesteps, message.latency,
+        self.history.results.append(Result(self.elapsed_s, message.timesteps, message.latency,
                                           message.energy))
         classified = _Classified(conversions.stamp_ns(message.begin),
                                  conversions.stamp_ns(message.end), message.class_id)
@@ -250,22 +250,22 @@ class Recorder(Observer):
     def _score(self, classified: _Classified, label: str) -> None:
         hit = classified.class_name == label
         self._hits.append(hit)
-        self.course.labelled += 1
-        self.course.correct += hit
-        self.course.accuracy.append((self.elapsed_s, sum(self._hits) / len(self._hits)))
+        self.history.labelled += 1
+        self.history.correct += hit
+        self.history.accuracy.append((self.elapsed_s, sum(self._hits) / len(self._hits)))
 
     def _on_learner(self, message: msg.LearnerStatus) -> None:
         super()._on_learner(message)
-        self.course.power_w.append((self.elapsed_s, message.power_estimated))
-        self.course.applied.append((self.elapsed_s, message.decision_sequence))
+        self.history.power_w.append((self.elapsed_s, message.power_estimated))
+        self.history.applied.append((self.elapsed_s, message.decision_sequence))
 
     def _on_controller(self, message: msg.ControllerStatus) -> None:
         super()._on_controller(message)
-        self.course.limit_w.append((self.elapsed_s, message.power_limit))
+        self.history.limit_w.append((self.elapsed_s, message.power_limit))
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
         super()._on_decision(message)
-        self.course.decisions.append(Decided(
+        self.history.decisions.append(Decided(
             self.elapsed_s, message.sequence, message.training_timesteps,
             message.inference_timesteps, message.learning_share, message.frame_share,
             Reason(message.reason).name, message.detail))
@@ -273,7 +273,7 @@ class Recorder(Observer):
     def _on_battery(self, message: BatteryState) -> None:
         super()._on_battery(message)
         if not math.isnan(message.percentage):
-            self.course.state_of_charge.append((self.elapsed_s, message.percentage))
+            self.history.state_of_charge.append((self.elapsed_s, message.percentage))
 
 
 Kind = TypeVar('Kind', bound=Observer)

@@ -1,4 +1,4 @@
-"""What the controller is told once, and the settings that follow of it."""
+"""Parameters of the controller, and the settings made of them."""
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the learner is told once, and what follows of it: network, windows of events, T, margins."""
+"""Parameters of the learner, and what is made of them: network, windows of events, T, margins."""
 from __future__ import annotations
 
 import math

@@ -81,8 +81,8 @@ def read_runs(folder: Path) -> list[Evaluation]:
         raise ReportError(f'{path}: version {report.get("version")!r} of the format, accepted is '
                           f'{VERSION}')
     try:
-        return [_read_run(folder / told['folder'], told, timing['took_s'])
-                for told, timing in zip(report['runs'], report['timing'])]
+        return [_read_run(folder / stored['folder'], stored, timing['took_s'])
+                for stored, timing in zip(report['runs'], report['timing'])]
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ReportError(f'{path}: damaged ({type(error).__name__}: {error}), accepted is a '
                           'report as `topspark evaluate` wrote it') from None
@@ -128,8 +128,8 @@ def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]
         writer.writerows(rows)
 
 
-def _read_run(folder: Path, told: dict, took_s: float) -> Evaluation:
-    class_names = tuple(told['class_names'])
+def _read_run(folder: Path, stored: dict, took_s: float) -> Evaluation:
+    class_names = tuple(stored['class_names'])
     numbers = {name: number for number, name in enumerate(class_names)} | {'': NONE}
     frames = _read_csv(folder / 'frames.csv', {
         name: numbers.__getitem__ if name in CLASSES else _parser(FRAMES[name])
@@ -138,12 +138,12 @@ def _read_run(folder: Path, told: dict, took_s: float) -> Evaluation:
                        {name: _parser(STATUS[name]) for name in STATUS.names})
     decisions = _read_csv(folder / 'decisions.csv', DECISIONS)
     return Evaluation(
-        name=told['name'], settings=told['settings'], class_names=class_names,
+        name=stored['name'], settings=stored['settings'], class_names=class_names,
         frames=np.array(frames, FRAMES), status=np.array(status, STATUS),
         decisions=tuple(Decided(*row) for row in decisions),
-        receptive_fields=np.empty((0, 0), np.float32), lost=tuple(told['lost']),
-        jumps=tuple(TimeJump(**jump) for jump in told['jumps']),
-        counts=told['counts'], bag_s=told['bag_s'], took_s=took_s)
+        receptive_fields=np.empty((0, 0), np.float32), lost=tuple(stored['lost']),
+        jumps=tuple(TimeJump(**jump) for jump in stored['jumps']),
+        counts=stored['counts'], bag_s=stored['bag_s'], took_s=took_s)
 
 
 def _read_csv(path: Path, columns: dict) -> list[tuple]:

@@ -1,4 +1,4 @@
-"""Clocks that jump in a recording: which do, how that is told, and evaluations without the gaps."""
+"""Clocks that jump in a recording: which do, their report, and evaluations without the gaps."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from topspark_ros.streams.bags import Bag, Recorded
 RECORDED = 'recorded time'
 STAMP_JUMP_S = 1.0     # stamps may come in another order, and after another delay, by that much
 LEAST_RATIO = 10.0     # of steps forward, to those of the recorded time: simulations may be faster
-NAMED = 3              # jumps of one clock that are told one by one
+NAMED = 3              # jumps of one clock that are reported one by one
 UNITS = (('years', 365.25 * 86_400), ('days', 86_400), ('hours', 3_600))
 
 
@@ -48,7 +48,7 @@ class StampClock:
         return TimeJump(self._source, now_s, beyond_s) if ahead or back else None
 
 
-def told(jumps: Sequence[TimeJump]) -> list[str]:
+def described(jumps: Sequence[TimeJump]) -> list[str]:
     """A line for each jump, and one for those of a clock that are too many."""
     lines = []
     for source in dict.fromkeys(jump.source for jump in jumps):

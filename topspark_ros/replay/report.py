@@ -17,7 +17,7 @@ from topspark_ros.replay.archive import (
 from topspark_ros.replay.figures import (
     ACCURACY_WINDOW, POWER_WINDOW_S, Figures, PowerWindow, confusion, figures, paired,
 )
-from topspark_ros.replay.jumps import told
+from topspark_ros.replay.jumps import described
 from topspark_ros.replay.results import Evaluation
 
 PAGE = 'README.md'
@@ -76,13 +76,13 @@ def compare_reports(folder: Path, first: Path, second: Path) -> Path:
     pairs = _pairs(first, second)
     folder.mkdir(parents=True, exist_ok=True)
     lines = ['# Two evaluations side by side', '', f'- first: `{first}`', f'- second: `{second}`']
-    told = []
+    compared = []
     for number, pair in enumerate(pairs):
         lines += _compare(folder, '' if len(pairs) == 1 else f'_{number}', *pair)
-        told.append({'first': pair[0].name, 'second': pair[1].name,
-                     'figures': [asdict(figures(run)) for run in pair],
-                     'frames': asdict(paired(*pair))})
-    write_json(folder / 'comparison.json', {'pairs': told})
+        compared.append({'first': pair[0].name, 'second': pair[1].name,
+                         'figures': [asdict(figures(run)) for run in pair],
+                         'frames': asdict(paired(*pair))})
+    write_json(folder / 'comparison.json', {'pairs': compared})
     return _write_page(folder, lines)
 
 
@@ -172,7 +172,7 @@ def _losses(runs: Sequence[Evaluation]) -> list[str]:
             *dict.fromkeys(f'{name}: {count}' for run in runs
                            for name, count in run.losses.items())]
     lines += [f'- {_cell(line)}' for line in lost] or ['Nothing was lost or refused.']
-    jumps = dict.fromkeys(line for run in runs for line in told(run.jumps))
+    jumps = dict.fromkeys(line for run in runs for line in described(run.jumps))
     if jumps:
         lines += ['', 'Clocks jumped. Gaps in the recorded time are left out of the pictures, of '
                   'lengths and of mean powers; the files have the times of the bag.', '',

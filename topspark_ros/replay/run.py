@@ -27,7 +27,7 @@ from topspark_ros.replay.jumps import StampClock, gaps_s, recorded_jumps
 from topspark_ros.replay.labels import read_labels
 from topspark_ros.replay.periods import Periods
 from topspark_ros.replay.results import FRAMES, NONE, STATUS, Decided, Evaluation
-from topspark_ros.replay.settings import EvaluationError, EvaluationSettings, told
+from topspark_ros.replay.settings import EvaluationError, EvaluationSettings, described
 from topspark_ros.replay.topics import LABEL, find_topics
 from topspark_ros.streams import events
 from topspark_ros.streams.bags import QUIET_NS, Bag, BagError, Recorded
@@ -54,7 +54,9 @@ class _Frame(NamedTuple):
 
 
 class Run:
-    """Made, it has read and compiled what it needs. Times are of the bag, s since its beginning.
+    """One run over a bag; once made, its network is compiled and every file but the bag is read.
+
+    Times are those of the bag, s since its beginning.
 
     progress: as of `evaluate`.
 
@@ -74,9 +76,9 @@ class Run:
         self._end_ns = bag.end_ns + 1
         if settings.duration_s <= length_s:
             self._end_ns = min(self._end_ns, self._begin_ns + round(settings.duration_s * 1e9))
-        # Of the last message: the recording's clock, and the time of the bag.
+        # Of the last message: time on the recording's clock, and time of the bag.
         self._recorded_ns = self._published_ns = self._begin_ns
-        self._heard_s = self._time_s(self._begin_ns)
+        self._received_s = self._time_s(self._begin_ns)
 
         network, class_names = create_network(p.network_config()), ()
         if settings.weights is not None:
@@ -101,7 +103,7 @@ class Run:
         self._status: list[tuple] = []
         self._decisions: list[Decided] = []
         self._counts = Counter()
-        self._refused: dict[tuple[str, str], tuple[str, int]] = {}    # by topic and field
+        self._rejected: dict[tuple[str, str], tuple[str, int]] = {}    # by topic and field
         c = settings.controller
         self._jumps = recorded_jumps(bag, self._begin_ns, self._end_ns)
         self._stamp_clocks: dict[str, StampClock] = {}      # by topic
@@ -111,31 +113,31 @@ class Run:
             self._inference_s = {point.timesteps: point.inference.latency_s
                                  for point in profile.points}
             self._controller = NumberedController(profile, c.control_settings())
-        self._statuses, self._looks = (
-            Periods(self._heard_s, period_s)
+        self._statuses_due, self._decisions_due = (
+            Periods(self._received_s, period_s)
             for period_s in (p.status_period, math.inf if c is None else c.control_period))
 
     def run(self) -> Evaluation:
-        """Once only; took_s is unknown."""
+        """Run over the bag, once only; `took_s` of the result is NaN."""
         topics = self._topics
         read = {topics.input.name:
                 self._on_packet if topics.kind == 'events' else self._on_image}
         if topics.label is not None and self._settings.labels is None:
             read[topics.label.name] = self._on_label
         if self._controller is not None:
-            self._hear_latched()
-            for topic, hear in ((topics.battery, self._on_battery),
-                                (topics.budget, self._on_budget)):
+            self._on_latched_budgets()
+            for topic, handle in ((topics.battery, self._on_battery),
+                                  (topics.budget, self._on_budget)):
                 if topic is not None:
-                    read[topic.name] = hear
+                    read[topic.name] = handle
         wanted = [topic for topic in (topics.input, topics.label, topics.battery, topics.budget)
                   if topic is not None and topic.name in read]
         for recorded in self._bag.messages(wanted, self._begin_ns, self._end_ns):
             now_s = self._time_s(recorded.time_ns)
             self._advance(now_s)
             self._recorded_ns = self._published_ns = recorded.recorded_ns
-            self._heard_s = now_s
-            self._hear(recorded, read[recorded.topic], now_s)
+            self._received_s = now_s
+            self._on_message(recorded, read[recorded.topic], now_s)
             self._learner.learn_due(now_s)
             if recorded.topic == topics.input.name:
                 self._counts['messages'] += 1
@@ -152,24 +154,24 @@ class Run:
     def _advance(self, until_s: float) -> None:
         """Do what is due by then, in order.
 
-        Of a long quiet stretch, which may be a clock that has jumped by years, not every period is
-        worked off: reports and looks come ever less often, but those at which the controller
-        decides, and the last ones, come when they are due.
+        A gap without messages may be a clock that has jumped by years. In a long gap most periods
+        are skipped, in strides that double; periods in which the controller would make a new
+        decision are not, and neither are the last ones.
         """
-        self._do_due(min(until_s, self._heard_s + QUIET_S + self._statuses.period_s))
+        self._do_due(min(until_s, self._received_s + QUIET_S + self._statuses_due.period_s))
         while (waits_until_s := self._learner.next_due_s()) is not None and waits_until_s < until_s:
             self._do_due(waits_until_s)
-        stride_s, least_s = QUIET_S, min(self._statuses.period_s, self._looks.period_s)
-        while (here_s := min(self._statuses.due_s, self._looks.due_s)) <= until_s:
+        stride_s, least_s = QUIET_S, min(self._statuses_due.period_s, self._decisions_due.period_s)
+        while (here_s := min(self._statuses_due.due_s, self._decisions_due.due_s)) <= until_s:
             there_s = min(here_s + stride_s, until_s)
-            statuses, looks = copy.copy(self._statuses), copy.copy(self._looks)
-            # The last report follows a look.
+            statuses, decisions = copy.copy(self._statuses_due), copy.copy(self._decisions_due)
+            # The last status follows a decision.
             statuses.skip_to(there_s - least_s)
-            looks.skip_to(there_s - least_s)
-            if stride_s >= least_s and self._would_decide(statuses, looks, there_s):
+            decisions.skip_to(there_s - least_s)
+            if stride_s >= least_s and self._would_decide(statuses, decisions, there_s):
                 stride_s /= 2
                 continue
-            self._statuses, self._looks = statuses, looks
+            self._statuses_due, self._decisions_due = statuses, decisions
             self._do_due(there_s)
             stride_s *= 2
 
@@ -178,37 +180,37 @@ class Run:
         while True:
             due_s = self._learner.next_due_s()
             learning_s = math.inf if due_s is None else due_s
-            now_s = min(learning_s, self._statuses.due_s, self._looks.due_s)
+            now_s = min(learning_s, self._statuses_due.due_s, self._decisions_due.due_s)
             if now_s > until_s:
                 return
             if learning_s == now_s:
                 self._learner.learn_due(now_s)
-            elif self._statuses.due_s == now_s:
-                self._statuses.go_on()
+            elif self._statuses_due.due_s == now_s:
+                self._statuses_due.go_on()
                 self._report(now_s)
             else:
-                self._looks.go_on()
+                self._decisions_due.go_on()
                 self._decide(now_s)
 
-    def _would_decide(self, statuses: Periods, looks: Periods, until_s: float) -> bool:
-        """Whether the controller decides by then, with nothing but these reports and looks."""
+    def _would_decide(self, statuses: Periods, decisions: Periods, until_s: float) -> bool:
+        """Whether the controller makes a new decision by then, if no message arrives."""
         if self._controller is None:
             return False
         controller = copy.deepcopy(self._controller)
-        statuses, looks = copy.copy(statuses), copy.copy(looks)
-        while (now_s := min(statuses.due_s, looks.due_s)) <= until_s:
+        statuses, decisions = copy.copy(statuses), copy.copy(decisions)
+        while (now_s := min(statuses.due_s, decisions.due_s)) <= until_s:
             if statuses.due_s == now_s:
                 statuses.go_on()
                 controller.on_report(now_s, self._learner_report(now_s, self._last_status),
                                      self._last_status.timesteps.sequence)
             else:
-                looks.go_on()
+                decisions.go_on()
                 if controller.decide(now_s):
                     return True
         return False
 
     def _finish(self, end_s: float) -> None:
-        """What still waits is learned, and counted in a last status."""
+        """Learn the frames that still wait, and note a last status."""
         self._advance(end_s)
         while (due_s := self._learner.next_due_s()) is not None:
             end_s = max(end_s, due_s)
@@ -220,12 +222,12 @@ class Run:
 
     # Messages ------------------------------------------------------------------------------
 
-    def _hear(self, recorded: Recorded, handle: Callable[[float, Message], None],
+    def _on_message(self, recorded: Recorded, handle: Callable[[float, Message], None],
               now_s: float) -> None:
         try:
             message = self._bag.deserialize(recorded)
         except BagError as error:
-            self._refuse(recorded.topic, error)
+            self._reject(recorded.topic, error)
             return
         if hasattr(message, 'header'):
             clock = self._stamp_clocks.setdefault(recorded.topic, StampClock(recorded.topic))
@@ -233,12 +235,12 @@ class Run:
             self._jumps += [] if jump is None else [jump]
         handle(now_s, message)
 
-    def _refuse(self, topic: str, error: TopsparkError | str) -> None:
-        """Counted, and told once of each field."""
+    def _reject(self, topic: str, error: TopsparkError | str) -> None:
+        """Count a message that is rejected; its line is reported once for each field."""
         self._counts['refused'] += 1
         kind = topic, str(error).split()[0]
-        line, times = self._refused.get(kind, (f'{topic}: {error}', 0))
-        self._refused[kind] = line, times + 1
+        line, times = self._rejected.get(kind, (f'{topic}: {error}', 0))
+        self._rejected[kind] = line, times + 1
 
     def _on_image(self, now_s: float, message: Message) -> None:
         stamp = stamp_ns(message.header.stamp)
@@ -249,7 +251,7 @@ class Run:
             sample = self._images.take(message)
         except ImageError as error:
             self._counts['rejected'] += 1
-            self._refuse(self._topics.input.name, error)
+            self._reject(self._topics.input.name, error)
             return
         self._classify(now_s, stamp, sample)
 
@@ -257,7 +259,7 @@ class Run:
         try:
             windows = push_packet(self._events, message, self._recorded_ns)
         except EventError as error:
-            self._refuse(self._topics.input.name, error)
+            self._reject(self._topics.input.name, error)
             return
         for seen in windows:
             self._counts['received'] += 1
@@ -282,7 +284,7 @@ class Run:
             result.learning, result.energy_j))
 
     def _take_labels(self, until: int) -> None:
-        """From the table: those that may name a frame with this stamp, and older ones."""
+        """Take labels from the table up to this stamp, ns."""
         while self._next_label is not None and self._next_label.stamp_ns <= until:
             self._teach(str(self._settings.labels), self._next_label)
             self._next_label = next(self._labels, None)
@@ -296,7 +298,7 @@ class Run:
         try:
             named = self._learner.add_label(*label)
         except LabelError as error:
-            self._refuse(source, error)
+            self._reject(source, error)
             return
         for frame in named:
             row = self._rows[frame]
@@ -304,27 +306,27 @@ class Run:
 
     # The controller ------------------------------------------------------------------------
 
-    def _hear_latched(self) -> None:
-        """Budgets are latched: what was set before the beginning is in force."""
+    def _on_latched_budgets(self) -> None:
+        """Take the budgets published before the beginning: they are latched, so still in force."""
         if self._topics.budget is not None:
             for recorded in self._bag.messages([self._topics.budget], None, self._begin_ns):
                 self._published_ns = recorded.recorded_ns
-                self._hear(recorded, self._on_budget, self._time_s(self._begin_ns))
+                self._on_message(recorded, self._on_budget, self._time_s(self._begin_ns))
 
     def _on_battery(self, now_s: float, message: Message) -> None:
         self._counts['battery states'] += 1
         refused = self._controller.on_battery(now_s, message)
         if refused:
-            self._refuse(self._topics.battery.name, refused)
+            self._reject(self._topics.battery.name, refused)
 
     def _on_budget(self, now_s: float, message: Message) -> None:
         self._counts['budgets'] += 1
         try:
             self._controller.on_budget(now_s, message, self._recorded_ns, self._published_ns)
         except MessageError as error:
-            self._refuse(self._topics.budget.name, error)
+            self._reject(self._topics.budget.name, error)
             return
-        self._decide(now_s)     # a new limit is not to wait for the next look
+        self._decide(now_s)     # a new limit does not wait for the next period
 
     def _decide(self, now_s: float) -> None:
         controller = self._controller
@@ -334,7 +336,7 @@ class Run:
         try:
             self._steering.apply(controller.timesteps)
         except DecisionError as error:
-            self._refuse('timestep_decision', error)
+            self._reject('timestep_decision', error)
             return
         self._decisions.append(Decided(
             now_s, sequence, decision.training_timesteps, decision.inference_timesteps,
@@ -381,12 +383,12 @@ class Run:
                   for frame in self._frames]
         counts = self._counts
         return Evaluation(
-            name=settings.name, settings=told(settings, self._bag.path, self._topics),
+            name=settings.name, settings=described(settings, self._bag.path, self._topics),
             class_names=class_names, frames=np.array(frames, FRAMES),
             status=np.array(self._status, STATUS), decisions=tuple(self._decisions),
             receptive_fields=_receptive_fields(network),
             lost=(*self._bag.lost, *(line if times == 1 else f'{line} (refused {times} times)'
-                                     for line, times in self._refused.values()),
+                                     for line, times in self._rejected.values()),
                   *self._event_faults()),
             jumps=tuple(self._jumps),
             counts={

@@ -54,7 +54,7 @@ class EvaluationSettings:
             raise EvaluationError(f'duration is {self.duration_s:g} s, accepted is above 0')
 
 
-def told(settings: EvaluationSettings, bag: Path, topics: Topics) -> dict[str, object]:
+def described(settings: EvaluationSettings, bag: Path, topics: Topics) -> dict[str, object]:
     """Settings as plain values by name, those that count for a bag."""
     def name(topic: Topic | None) -> str:
         return '' if topic is None else topic.name
