@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 PHASES = 0.3, 1.5, 2.9, 3.9     # frames from the first one to the beginning of the first window
@@ -117,12 +117,12 @@ def relay(namespace: str, phase: float) -> None:
     import numpy as np
     import rclpy
     from event_camera_msgs.msg import EventPacket
-    from rclpy.executors import ExternalShutdownException
+    from rclpy.signals import SignalHandlerOptions
 
     from topspark_ros.nodes import conversions, qos
     from topspark_ros.streams.events import EVENT, EventDecoder, Evt3Encoder
 
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)     # SIGTERM is to end it at once
     node = rclpy.create_node('phase', namespace=namespace)
     publisher = node.create_publisher(EventPacket, 'events', qos.EVENTS)
     stamps, codecs = [], []
@@ -149,8 +149,7 @@ def relay(namespace: str, phase: float) -> None:
         publisher.publish(packet)
 
     node.create_subscription(EventPacket, RAW, hand_on, qos.EVENTS)
-    with suppress(ExternalShutdownException):
-        rclpy.spin(node)
+    rclpy.spin(node)
 
 
 if __name__ == '__main__':
