@@ -19,7 +19,7 @@ class TimestepControllerParameters:
         '', 'Profile: accuracy, latency and energy at each T. Empty: the one that is shipped for '
         'handwritten digits.', fixed=True, path=True)
     control_period: float = parameter(
-        0.5, 'Time between two looks at the situation; a new budget is looked at when it comes.',
+        0.5, 'Period at which the controller decides; a new budget is answered at once.',
         unit='s', low=0.01, high=10.0, fixed=True)
     latency_weight: float = parameter(
         DEFAULTS.latency_weight, 'mu of the trade-off score.', low=0.0, high=100.0)
@@ -42,53 +42,54 @@ class TimestepControllerParameters:
         DEFAULTS.min_frame_share, 'No smaller share of the frames is processed, even if the power '
         'limit demands it; 0: perception may be paused.', low=0.0, high=1.0)
     max_training_loss: float = parameter(
-        DEFAULTS.max_training_loss, 'No T is trained at that loses more accuracy by the profile: '
-        'what is learned badly stays.', low=0.0, high=1.0)
+        DEFAULTS.max_training_loss, 'A T is not used for training if by the profile it loses more '
+        'accuracy than this against the best training T.', low=0.0, high=1.0)
     assumed_state_of_charge: float = parameter(
         DEFAULTS.assumed_state_of_charge, 'Used while the battery is unknown.', low=0.0, high=1.0)
     assumed_frame_rate: float = parameter(
         DEFAULTS.assumed_frame_rate_hz, 'Used until the learner reports one.', unit='Hz',
         low=0.1, high=1000.0)
     core_power: float = parameter(
-        10.0, 'What a busy core draws: what metered power is first predicted with.', unit='W',
+        10.0, 'Power of a busy core, from which metered power is first predicted.', unit='W',
         low=1e-3, high=1e3, fixed=True)
     full_percentage: float = parameter(
-        1.0, 'What BatteryState.percentage reads at a full battery: 1, or 100 as some drivers '
-        'send.', low=1.0, high=100.0, fixed=True)
+        1.0, 'BatteryState.percentage of a full battery: 1, or 100 with some drivers.', low=1.0,
+        high=100.0, fixed=True)
     discharge_is_positive: bool = parameter(
         False, 'Whether BatteryState.current is positive while the battery discharges, against '
-        'the message; where power_supply_status says charging or discharging, that counts.',
+        'the definition of the message. If power_supply_status says charging or discharging, that '
+        'is used instead of the sign.',
         fixed=True)
     voltage_curve: tuple[float, ...] = parameter(
-        (0.0, 0.0), 'Voltage of the battery at equal steps of its state of charge, from empty to '
-        'full, for batteries that tell nothing else. Zeros: none.', unit='V', low=0.0, high=1e4,
-        fixed=True)
+        (0.0, 0.0), 'Voltages of the battery at equally spaced states of charge, from empty to '
+        'full; used if neither percentage nor charge is measured. Zeros: not used.', unit='V',
+        low=0.0, high=1e4, fixed=True)
     battery_timeout: float = parameter(10.0, 'A battery state older than this is unknown.',
                                        unit='s', low=0.1, high=3600.0, fixed=True)
     battery_min_discharge: float = parameter(
-        BatterySettings.min_discharge_s, 'Least time in which the battery could be emptied, or '
+        BatterySettings.min_discharge_s, 'Shortest time in which the battery can be emptied or '
         'charged; a faster change is not believed at once.', unit='s', low=0.001, high=1e6,
         fixed=True)
     mission_duration: float = parameter(
-        0.0, 'Time from activation on that the battery has to last; 0: no mission. A node that is '
-        'started again begins it anew; a PowerBudget goes on.', unit='s', low=0.0, high=1e7,
-        fixed=True)
+        0.0, 'How long the battery has to last, from activation on; 0: there is no mission. It '
+        'begins anew when the node is restarted; a PowerBudget does not.', unit='s', low=0.0,
+        high=1e7, fixed=True)
     mission_battery_share: float = parameter(
         1.0, "Share of the battery's energy that perception may use in the mission.", low=0.0,
         high=1.0, fixed=True)
     budget_share: float = parameter(
-        1.0, "Share of the budgets' power and energy, the mission's among them, that is for this "
-        'controller: two cameras that share a budget take 0.5 each.', low=0.0, high=1.0,
+        1.0, "Share of every budget's power and energy, the mission's included, that this "
+        'controller may use: two cameras that share a budget take 0.5 each.', low=0.0, high=1.0,
         fixed=True)
     budget_timeout: float = parameter(
-        0.0, 'A budget without a lifetime that is older is reported as stale, its limits stay in '
+        0.0, 'Age from which a budget without a lifetime is reported as stale; its limits stay in '
         'force; 0: never.', unit='s', low=0.0, high=86_400.0)
     learner_timeout: float = parameter(
-        3.0, 'A learner that sends no status for this long is silent: decisions are held.',
+        3.0, 'Time without a status after which the learner is silent: the decision is held.',
         unit='s', low=0.1, high=3600.0)
 
     def control_settings(self) -> ControlSettings:
-        """BatteryError for a voltage curve that is none."""
+        """Raises BatteryError for a voltage curve that does not rise."""
         return ControlSettings(
             policy=PolicyConfig(
                 latency_weight=self.latency_weight, energy_weight_full=self.energy_weight_full,
