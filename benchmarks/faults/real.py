@@ -34,9 +34,10 @@ def now() -> Time:
 class Digits:
     """Handwritten digits in front of a camera, each frame another one, and the class it shows."""
 
-    def __init__(self) -> None:
+    def __init__(self, height: int = HEIGHT, width: int = WIDTH) -> None:
+        self._height, self._width = height, width
         dataset = load_dataset('digits')
-        scenes = SceneRenderer(dataset.images, seed=1, height=HEIGHT, width=WIDTH)
+        scenes = SceneRenderer(dataset.images, seed=1, height=height, width=width)
         # Rendering takes longer than the learner does: a few are shown again and again.
         self._frames = [(scenes.render(index), dataset.class_names[dataset.labels[index]])
                         for index in range(100)]
@@ -45,8 +46,8 @@ class Digits:
     def image(self) -> tuple[Image, str]:
         """bgr8."""
         frame, name = self._frames[next(self._next)]
-        image = Image(height=HEIGHT, width=WIDTH, encoding='bgr8', step=3 * WIDTH,
-                      data=array.array('B', frame.tobytes()))
+        image = Image(height=self._height, width=self._width, encoding='bgr8',
+                      step=3 * self._width, data=array.array('B', frame.tobytes()))
         image.header.stamp, image.header.frame_id = now(), 'camera'
         return image, name
 
