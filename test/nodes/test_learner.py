@@ -15,6 +15,7 @@ import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import BatteryState, Image
 from std_srvs.srv import SetBool, Trigger
 
@@ -59,6 +60,8 @@ def taught(shared_rig, tmp_path_factory):
     statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
     camera = Camera(rig)
     camera.meet(lambda: any_digit(camera))
+    # Those have no label, which is waited for: what comes behind them waits as well.
+    rig.latest(statuses, lambda status: status.frames_learned == status.frames_classified > 0)
     first, last = camera.teach(100), 0
     camera.teach(100)
     last = camera.teach(100)
@@ -180,6 +183,28 @@ def test_a_bad_image_is_counted_and_the_next_one_classified(inferring, fields, c
     assert after.recruited_neurons == neurons
     inferring.rig.wait_for(lambda: inferring.rig.refused(LEARNER, 'image') >= max(1, refused))
     assert f'{inferring.rig.namespace}/image: ' in inferring.process.log
+
+
+@pytest.mark.parametrize('damage', [
+    lambda serialised: serialised[:-1],
+    lambda serialised: serialised[:9],
+    lambda serialised: serialised[:12] + b'\xff' * 4 + serialised[16:],
+    lambda serialised: b'\x00\x07' + serialised[2:],
+], ids=['one byte short', 'cut off', 'endless string', 'another encoding'])
+def test_what_is_no_image_is_counted_and_the_next_one_classified(inferring, damage):
+    rig = inferring.rig
+    before, refused = status_after_now(inferring), rig.refused(LEARNER, 'image')
+    frame, _ = inferring.camera.next_digit()
+    publisher = rig.node.create_publisher(Image, 'image', qos.sensor(10))
+    rig.be_known(LEARNER)
+    publisher.publish(damage(serialize_message(image(frame))))
+    rig.wait_for(lambda: rig.refused(LEARNER, 'image') == refused + 1)
+    inferring.camera.show(image(frame))
+    after = status_after_now(inferring)
+    assert after.frames_rejected == before.frames_rejected + 1
+    assert after.frames_received == before.frames_received + 2
+    assert after.frames_classified == before.frames_classified + 1
+    rig.node.destroy_publisher(publisher)
 
 
 def test_the_same_frame_twice_is_classified_once(inferring):

@@ -26,6 +26,6 @@ def warm_up(network: Network) -> None:
     is run; `network` itself is not touched.
     """
     twin = create_network(replace(network.config, inputs=4, neurons=2))
-    sample = np.full(4, 255, np.uint8)
+    sample = np.full(4, 255, np.float32)
     twin.learn(sample, 1, label=0)
     twin.infer(sample, 1)

@@ -36,6 +36,8 @@ FIRST_SPIKES = 0.19  # of the inputs: pixels of a digit that are not black
 NO_SPIKES = np.empty(0, np.int32)
 NO_RASTER = np.empty((0, 2), np.int32)
 NO_LABEL = np.full(1, -1)
+FLOAT32 = np.dtype(np.float32)
+PIXEL_TYPES = np.dtype(np.uint8), FLOAT32
 
 
 class InferenceNetwork:
@@ -56,6 +58,7 @@ class InferenceNetwork:
         self._model = np.array((CODING_NUMBERS[config.coding], *settings), np.float64)
         self._model_given_spikes = np.array((encoding.GIVEN, *settings), np.float64)
         self._phases = encoding.spike_phases(config.inputs)
+        self._input = 0, (math.nan, math.nan)     # timesteps, and what follows of them
         self._hold(state)
 
     def _hold(self, state: NamedTuple) -> None:
@@ -135,37 +138,50 @@ class InferenceNetwork:
         margin: float, spikes: tuple | None = None, raster: np.ndarray = NO_RASTER,
     ) -> Responses:
         """Call the kernel. spikes: (start, source) of the one sample that is given in spikes."""
-        config = self._config
-        reference = timesteps if config.neuron.enhancement else encoding.FULL_TIMESTEPS
-        rate = input_rate(reference, config.max_input_rate, config.normalisation)
-        expected = rate * reference * NORMALISATIONS[config.normalisation].spread
-        if config.coding == 'first_spike':
-            expected = FIRST_SPIKES * config.inputs
-        scores = np.empty((len(pixels), self.classes), np.float32)
-        outcomes = np.empty((len(pixels), 7), np.int64)
-        self._kernel(
-            self._model if spikes is None else self._model_given_spikes,
-            *self._state, self._phases, pixels, *(spikes or (NO_SPIKES, NO_SPIKES)),
-            rate, expected, timesteps, learning, labels, margin, scores, outcomes,
-            raster,
-        )
+        scores, outcomes = self._call(pixels, timesteps, learning, labels, margin, spikes, raster)
         return Responses(scores, outcomes[:, 0], outcomes[:, 1], outcomes[:, 2:])
 
     def _present_one(
         self, pixels: np.ndarray, spikes: tuple | None, timesteps: int, learning: bool,
         label: int, margin: float,
     ) -> Response:
-        labels = np.array([label])
-        many = self._present_many(
-            pixels[np.newaxis], timesteps, learning, labels, margin, spikes
+        labels = NO_LABEL if label < 0 else np.array([label])
+        scores, outcomes = self._call(
+            pixels.reshape(1, -1), timesteps, learning, labels, margin, spikes
         )
-        predicted = int(many.predicted[0])
+        predicted, steps, *counts = outcomes[0].tolist()
         return Response(
-            many.scores[0],
-            None if predicted < 0 else predicted,
-            int(many.timesteps[0]),
-            OperationCounts(*many.counts[0].tolist()),
+            scores[0], None if predicted < 0 else predicted, steps, OperationCounts._make(counts)
         )
+
+    def _call(
+        self, pixels: np.ndarray, timesteps: int, learning: bool, labels: np.ndarray,
+        margin: float, spikes: tuple | None, raster: np.ndarray = NO_RASTER,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Call the kernel; scores, and all the rest that it tells of each sample."""
+        scores = np.empty((len(pixels), self._state.class_frames.size), FLOAT32)
+        outcomes = np.empty((len(pixels), 7), np.int64)
+        self._kernel(
+            self._model if spikes is None else self._model_given_spikes,
+            *self._state, self._phases, pixels, *(spikes or (NO_SPIKES, NO_SPIKES)),
+            *self._input_of(timesteps), timesteps, learning, labels, margin, scores, outcomes,
+            raster,
+        )
+        return scores, outcomes
+
+    def _input_of(self, timesteps: int) -> tuple[float, float]:
+        """Spikes a step, and in all, that are expected of a sample; known from the last call."""
+        known, numbers = self._input
+        if known != timesteps:
+            config = self._config
+            reference = timesteps if config.neuron.enhancement else encoding.FULL_TIMESTEPS
+            rate = input_rate(reference, config.max_input_rate, config.normalisation)
+            expected = rate * reference * NORMALISATIONS[config.normalisation].spread
+            if config.coding == 'first_spike':
+                expected = FIRST_SPIKES * config.inputs
+            numbers = rate, expected
+            self._input = timesteps, numbers
+        return numbers
 
     def _require_sample(self, sample: object, timesteps: int) -> tuple[np.ndarray, tuple | None]:
         """Pixels, and spikes if the sample is a SpikeTrain; the pixels are black then."""
@@ -181,18 +197,17 @@ class InferenceNetwork:
             not isinstance(pixels, np.ndarray)
             or pixels.ndim != dimensions
             or pixels.shape[-1:] != shape
-            or pixels.dtype not in (np.uint8, np.float32)
+            or pixels.dtype not in PIXEL_TYPES
         ):
             got = type(pixels).__name__
             if isinstance(pixels, np.ndarray):
                 got = f'{pixels.dtype} of shape {pixels.shape}'
             accepted = shape if dimensions == 1 else f'(samples, {shape[0]})'
             raise EngineError(f'pixels is {got}, accepted is uint8 or float32 of shape {accepted}')
-        if pixels.dtype == np.float32 and pixels.size and not (
-            np.isfinite(pixels.sum(dtype=np.float64)) and pixels.min() >= 0
-        ):
+        copy = pixels.astype(FLOAT32, order='C')
+        if pixels.dtype == FLOAT32 and not encoding.acceptable(copy.reshape(-1)):
             raise EngineError('pixels has a negative or non-finite value, accepted is finite >= 0')
-        return pixels.astype(np.float32, order='C')
+        return copy
 
     def _require_spikes(self, train: SpikeTrain, timesteps: int) -> tuple[np.ndarray, np.ndarray]:
         """The train as kernels take it: where each step's spikes start, and the inputs."""
@@ -393,6 +408,8 @@ def aligned(array: np.ndarray) -> np.ndarray:
 
 def require_margin(value: object) -> float:
     """`value` as a margin of early exit; EngineError if it is none."""
+    if type(value) is float and value > 0:     # the usual case, told at once
+        return value
     if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
         raise EngineError(f'margin is {value!r}, accepted is a number above 0 (inf: never)')
     return float(value)

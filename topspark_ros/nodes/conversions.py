@@ -16,6 +16,7 @@ from topspark_ros.perception.messages import (  # noqa: F401  (two of them for t
     MessageError, decision_fields, gray_image, stamp_ns,
 )
 from topspark_ros.perception.online import Classification
+from topspark_ros.streams import cdr
 
 
 MOST_LOAD_W = 1e5
@@ -26,21 +27,43 @@ def stamp(nanoseconds: int) -> Time:
     return Time(sec=sec, nanosec=nanosec)
 
 
-def rgb_image(pixels: np.ndarray, header: Header) -> Image:
+def rgb_image(pixels: np.ndarray, header: cdr.Header) -> Image:
     """A picture, (height, width, 3) uint8 RGB, as a message."""
     height, width, channels = pixels.shape
-    return Image(header=header, height=height, width=width, encoding='rgb8',
-                 step=channels * width, data=array.array('B', pixels.tobytes()))
+    message = Image(height=height, width=width, encoding='rgb8', step=channels * width,
+                    data=array.array('B', pixels.tobytes()))
+    _fill_header(message.header, header)
+    return message
 
 
-def classification_message(result: Classification, header: Header, begin_ns: int, end_ns: int,
-                           latency_s: float) -> msg.Classification:
-    return msg.Classification(
-        header=header, begin=stamp(begin_ns), end=stamp(end_ns), empty=result.empty,
-        class_id=result.class_name or '', score=result.score,
-        class_ids=list(result.class_names), scores=result.scores.tolist(),
-        timesteps=result.timesteps, learning=result.learning, latency=latency_s,
-        energy=result.energy_j)
+class ClassificationMessage:
+    """One message, filled again for each result: to make one costs more than to classify."""
+
+    def __init__(self) -> None:
+        self._message = msg.Classification()
+        self._class_names: tuple[str, ...] = ()
+
+    def filled(self, result: Classification, header: cdr.Header, begin_ns: int, end_ns: int,
+               latency_s: float) -> msg.Classification:
+        """To be published before the next one is filled."""
+        message = self._message
+        _fill_header(message.header, header)
+        for time, time_ns in ((message.begin, begin_ns), (message.end, end_ns)):
+            time.sec, time.nanosec = divmod(time_ns, 1_000_000_000)
+        if result.class_names != self._class_names:
+            self._class_names = result.class_names
+            message.class_ids = list(result.class_names)
+        message.empty = result.empty
+        message.class_id, message.score = result.class_name or '', result.score
+        message.scores = array.array('f', result.scores.tobytes())
+        message.timesteps, message.learning = result.timesteps, result.learning
+        message.latency, message.energy = latency_s, result.energy_j
+        return message
+
+
+def _fill_header(message: Header, header: cdr.Header) -> None:
+    message.stamp.sec, message.stamp.nanosec = header.stamp
+    message.frame_id = header.frame_id
 
 
 def status_message(fields: dict[str, object], stamp: Time) -> msg.LearnerStatus:

@@ -6,8 +6,10 @@ import time
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.task import Task
 
+InvalidHandle = rclpy_implementation.InvalidHandle
 START_POLL_S = 1e-4
 
 
@@ -45,7 +47,10 @@ class NodeExecutor(SingleThreadedExecutor):
         self.create_task(lambda: None)     # or it would wait for the next callback
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
-        task, entity, _ = self.wait_for_ready_callbacks(timeout_sec)
+        try:
+            task, entity, _ = self.wait_for_ready_callbacks(timeout_sec)
+        except InvalidHandle:     # destroyed, by a transition, while it was about to be waited for
+            return
         group = getattr(entity, 'callback_group', None)
         if isinstance(group, (LongCallbackGroup, ExclusiveLongCallbackGroup)):
             threading.Thread(target=self._run_aside, args=(task,), daemon=True).start()

@@ -1,45 +1,42 @@
 """Where the learner's frames come from: camera images, or windows of an event camera.
 
-Both have one interface. Callbacks, or polls, only collect; `take`, called by the worker thread,
-does the work.
+Both have one interface. What arrives stays in the middleware's queue, and is noted; `take`, called
+by the worker thread, does the work.
 """
 from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Callable, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from event_camera_msgs.msg import EventPacket
-from rclpy.event_handler import SubscriptionEventCallbacks
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
 from topspark_ros.nodes import conversions, diagnostics, qos
+from topspark_ros.nodes.arrivals import Arrivals, Wake
 from topspark_ros.nodes.managed_node import ManagedNode
-from topspark_ros.nodes.polling import PolledSubscription
+from topspark_ros.nodes.polling import Losses, PolledSubscription
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.perception.online import Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
+from topspark_ros.streams import cdr
 from topspark_ros.streams.backlog import Backlog
 from topspark_ros.streams.events import EventError, EventSettings, EventStream, StreamCounts
 from topspark_ros.streams.images import ImageError
 from topspark_ros.streams.share import FrameShare
-from topspark_ros.streams.slot import LatestSlot
 
-POLL_S = 0.002    # between two looks for packets: a driver sends up to 1000 a second
+GATHER_S = 0.002    # in which packets come together: a driver sends up to 1000 a second
 TURN_S = 0.1      # of decoding, after which what is finished is classified, and labels are heeded
 LEAST_PATIENCE_S = 1.0       # that a packet may wait at least: a machine stalls now and then
 MAX_WAITING_BYTES = 1 << 27  # of packets
 TURN_BYTES = 1 << 24         # of packets that are received before some are decoded
-
-Share = Callable[[], float]     # of the frames that is to be processed now, 0..1
 
 
 class Frame(NamedTuple):
     """What is classified at once, and learned later."""
 
     sample: Sample
-    header: Header          # of its result: the stamp is that of the image or of the last event
+    header: cdr.Header      # of its result: the stamp is that of the image or of the last event
     begin_ns: int           # host time that it takes, as of OnlineLearner.classify
     end_ns: int
     received_s: float       # monotonic, for the latency
@@ -49,20 +46,21 @@ class Intake(Protocol):
     """A subscription, from activation to deactivation, by which the node destroys it.
 
     topic: its name, resolved.
+    share: of the frames that come next, 0..1, which is processed.
     received, dropped, rejected, skipped: frames since then. Those that were lost on their way
         count as received and dropped, what the share leaves out as received and skipped.
     """
 
     topic: str
+    share: float
     received: int
+    dropped: int
     rejected: int
     skipped: int
 
-    @property
-    def dropped(self) -> int: ...
-
     def take(self, timeout_s: float) -> Frame | None:
-        """The next frame; None if none came in time. What is refused is counted."""
+        """The next frame; None if none came in time, or `wake` was woken for something else. What
+        is refused is counted."""
 
     def fault(self) -> str:
         """What is wrong with what came lately, empty if nothing."""
@@ -71,43 +69,72 @@ class Intake(Protocol):
         """More for the diagnostics."""
 
     def close(self) -> None:
-        """Wake who waits in `take`, and count what is left as dropped."""
+        """Wake who waits in `take`, and count what is left as dropped. For the thread that waits
+        it is over then."""
 
 
 class ImageIntake:
-    """Frames of a camera: the latest ones."""
+    """Frames of a camera: the latest ones.
 
-    def __init__(self, node: ManagedNode, compressed: bool, queue_depth: int, share: Share):
+    They wait in the middleware's queue, serialised. A frame that the share leaves out is not taken
+    from it, unless one behind it is wanted.
+    """
+
+    def __init__(self, node: ManagedNode, compressed: bool, queue_depth: int, share: float,
+                 wake: Wake):
         self._node = node
         self._samples = ImageSamples()
-        self._share, self._frames = share, FrameShare()
-        self._slot = LatestSlot(queue_depth)
-        self._lost = 0
-        self.received = self.rejected = self.skipped = 0
         self._name = 'image/compressed' if compressed else 'image'
-        events = SubscriptionEventCallbacks(message_lost=self._on_lost,
-                                            use_default_callbacks=False)
-        self.topic = node.create_subscription(
-            CompressedImage if compressed else Image, self._name, self._on_image,
-            qos.sensor(queue_depth), event_callbacks=events).topic_name
+        self._read = cdr.read_compressed_image if compressed else cdr.read_image
+        self._queue_depth = queue_depth
+        self._passed = 0     # arrivals that are no longer in the queue, as far as is known
+        self._taken = 0      # of those that were chosen
+        self._closed = False
+        self.rejected = 0
+        self._frames = PolledSubscription(
+            node, CompressedImage if compressed else Image, self._name, qos.sensor(queue_depth),
+            raw=True)
+        self.topic = self._frames.topic
+        self._losses = Losses(self._frames.subscription)
+        node.undo_with(self._losses.close)
+        self._wake = wake
+        self._arrivals = Arrivals(self._frames.subscription, wake, share)
+
+    @property
+    def share(self) -> float:
+        return self._arrivals.share
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self._arrivals.share = share
+
+    @property
+    def received(self) -> int:
+        return self._arrivals.arrived + self._losses.total
+
+    @property
+    def skipped(self) -> int:
+        return self._arrivals.arrived - self._arrivals.chosen
 
     @property
     def dropped(self) -> int:
-        return self._slot.dropped + self._lost
+        waiting = 0 if self._closed else self._arrivals.chosen_within(*self._queue())
+        return self._losses.total + self._arrivals.chosen - self._taken - waiting
 
     def take(self, timeout_s: float) -> Frame | None:
-        taken = self._slot.take(timeout_s)
-        if taken is None:
-            return None
-        message, received_s = taken
-        try:
-            sample = self._samples.take(message)
-        except ImageError as error:
-            self.rejected += 1
-            self._node.diagnostics.reject(self._name, error)
-            return None
-        stamp_ns = conversions.stamp_ns(message.header.stamp)
-        return Frame(sample, message.header, stamp_ns, stamp_ns, received_s)
+        begin, end = self._queue()
+        if not self._closed and not self._arrivals.chosen_within(begin, end):
+            self._wake.wait(timeout_s)
+            begin, end = self._queue()
+        for number in range(begin, end):
+            if self._closed or not self._arrivals.chosen_within(number, end):
+                break
+            serialised = self._frames.take_one()
+            self._passed = number + 1
+            if serialised is not None and self._arrivals.is_chosen(number):
+                self._taken += 1
+                return self._frame(serialised, self._arrivals.arrived_s(number))
+        return None
 
     def fault(self) -> str:
         return ''
@@ -116,18 +143,25 @@ class ImageIntake:
         return {}
 
     def close(self) -> None:
-        self._slot.close()
+        self._arrivals.close()
+        self._closed = True
+        self._wake.up()
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
-        self.received += 1
-        if self._frames.takes(self._share()):
-            self._slot.put((message, time.monotonic()))
-        else:
-            self.skipped += 1
+    def _queue(self) -> tuple[int, int]:
+        """Of the arrivals that wait, the first one and the one behind the last."""
+        arrived = self._arrivals.arrived
+        return max(self._passed, arrived - self._queue_depth), arrived
 
-    def _on_lost(self, event) -> None:
-        self.received += event.total_count_change
-        self._lost += event.total_count_change
+    def _frame(self, serialised: bytes, received_s: float) -> Frame | None:
+        try:
+            message = self._read(serialised)
+            sample = self._samples.take(message)
+        except ImageError as error:
+            self.rejected += 1
+            self._node.diagnostics.reject(self._name, error)
+            return None
+        stamp_ns = conversions.stamp_ns(message.header.stamp)
+        return Frame(sample, message.header, stamp_ns, stamp_ns, received_s)
 
 
 class EventIntake:
@@ -140,9 +174,9 @@ class EventIntake:
     """
 
     def __init__(self, node: ManagedNode, settings: EventSettings, queue_depth: int,
-                 share: Share):
+                 share: float, wake: Wake):
         self._node = node
-        self._share, self._frames = share, FrameShare()
+        self.share, self._frames = share, FrameShare()
         self._stream = EventStream(settings)
         patience_s = max(LEAST_PATIENCE_S, queue_depth * settings.window_ns * 1e-9)
         self._waiting: Backlog[tuple[EventPacket, float]] = Backlog(patience_s, MAX_WAITING_BYTES)
@@ -155,6 +189,8 @@ class EventIntake:
         self.received = self.dropped = self.rejected = self.skipped = 0
         self._packets = PolledSubscription(node, EventPacket, 'events', qos.EVENTS)
         self.topic = self._packets.topic
+        self._wake = wake
+        self._arrivals = Arrivals(self._packets.subscription, wake)
 
     def take(self, timeout_s: float) -> Frame | None:
         end_s = time.monotonic() + timeout_s
@@ -164,9 +200,9 @@ class EventIntake:
             if self._windows:
                 seen, header, received_s = self._windows.popleft()
                 return Frame(seen.view(), header, seen.begin_ns, seen.end_ns, received_s)
-            if self._waiting or time.monotonic() >= end_s:
+            if self._waiting or not self._wake.wait(end_s - time.monotonic()):
                 break
-            time.sleep(POLL_S)
+            time.sleep(GATHER_S)
         if self._closed:
             self.dropped += len(self._windows)
             self._windows.clear()
@@ -187,7 +223,9 @@ class EventIntake:
                     'events: discarded packets': self._waiting.discarded}
 
     def close(self) -> None:
+        self._arrivals.close()
         self._closed = True
+        self._wake.up()
 
     def _counts(self) -> StreamCounts:
         return self._stream.counts._replace(lost_packets=self._lost)
@@ -228,11 +266,11 @@ class EventIntake:
             self._waiting.succeed()
         for seen in finished:
             self.received += 1
-            if not self._frames.takes(self._share()):
+            if not self._frames.takes(self.share):
                 self.skipped += 1
                 continue
-            header = Header(stamp=conversions.stamp(seen.stamp_ns),
-                            frame_id=packet.header.frame_id)
+            header = cdr.Header(cdr.Time(*divmod(seen.stamp_ns, 1_000_000_000)),
+                                packet.header.frame_id)
             self._windows.append((seen, header, received_s))
             if len(self._windows) > self._queue_depth:
                 self._windows.popleft()

@@ -1,12 +1,14 @@
 """A process that holds one node, and ends cleanly."""
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import threading
 import traceback
 from typing import Callable
 
+import cv2
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.signals import SignalHandlerOptions
@@ -16,6 +18,8 @@ from topspark_ros.nodes.executor import NodeExecutor
 from topspark_ros.nodes.managed_node import ManagedNode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3     # of glibc's malloc.h
+KEPT_BYTES = 1 << 26                            # of memory that is free
 
 
 def run(node_class: Callable[[], ManagedNode]) -> None:
@@ -24,6 +28,8 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     The signals are handled here, not by rclpy, whose handler takes the context away from
     callbacks and threads that still run: the node stops first, the context ends last.
     """
+    reuse_buffers()
+    cv2.setNumThreads(1)     # to share out what takes microseconds costs more than it takes
     # A pipe, because a signal may come at any point of the program: a lock (of an event, say)
     # that the interrupted code holds would never be free again.
     ending, end = os.pipe()
@@ -69,3 +75,12 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     rclpy.shutdown()
     if failures:
         raise SystemExit(1)
+
+
+def reuse_buffers() -> None:
+    """Let glibc's malloc keep what a message of a camera takes, for the next one: else the system
+    gives and takes back each buffer, page by page. Another C library goes on as it does."""
+    mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
+    if mallopt is not None:
+        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES // 2)     # glibc accepts up to 32 MB
+        mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)

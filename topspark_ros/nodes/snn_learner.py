@@ -21,10 +21,12 @@ from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
+from topspark_ros.nodes.arrivals import Arrivals, Wake
 from topspark_ros.nodes.executor import ExclusiveLongCallbackGroup
 from topspark_ros.nodes.intake import EventIntake, Frame, ImageIntake, Intake
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.metering import Metering
+from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.nodes.weights import WeightsFile
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
@@ -34,10 +36,13 @@ from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
 from topspark_ros.streams import events
 from topspark_ros.streams.images import warm_up_decoding
+from topspark_ros.streams.objects import warm_up as warm_up_finding
 
 # The worker looks up at least this often, and at most: how soon a clock that is simulated reaches a
 # time is unknown, and it may stand still.
 IDLE_S, LEAST_WAIT_S = 0.5, 0.01
+LONG_S = 10.0      # while no frame waits, it is woken by what comes
+CLOCK_WAIT_S, CLOCK_POLL_S = 0.1, 0.001     # for the time of a frame, under use_sim_time
 SILENT_S = 2.0     # node time without a frame after which one is missed; of half the frames, 4 s
 
 
@@ -107,8 +112,10 @@ class SnnLearner(ManagedNode):
             warm_up(network)
             if p.input == 'events':
                 events.warm_up(self._event_settings)
-            elif p.input == 'compressed':
-                warm_up_decoding()
+            else:
+                warm_up_finding()
+                if p.input == 'compressed':
+                    warm_up_decoding()
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
         learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(),
                                 ENERGY_TABLES[p.energy_model])
@@ -120,6 +127,7 @@ class SnnLearner(ManagedNode):
 
         self._classification = self.create_lifecycle_publisher(
             msg.Classification, 'classification', qos.RESULT)
+        self._result = conversions.ClassificationMessage()
         self._status = self.create_lifecycle_publisher(msg.LearnerStatus, '~/status', qos.STATUS)
         self._debug_image = None
         if p.input == 'events':
@@ -176,9 +184,12 @@ class SnnLearner(ManagedNode):
             self, p.meter, MeterSettings(p.core_power, p.base_power, p.meter_channel,
                                          p.discharge_is_positive),
             self._learner.settings.activity_window_s, lambda: self._learner.totals.classified)
-        self._intake = self._make_intake(p)
+        wake = Wake()     # of the worker: for frames and labels alike
+        self._intake = self._make_intake(p, wake)
+        self._labels = PolledSubscription(self, msg.Label, 'label', qos.LABEL)
+        arrivals = Arrivals(self._labels.subscription, wake)
+        self.undo_with(arrivals.close)
         self._start_worker()
-        self.create_subscription(msg.Label, 'label', self._on_label, qos.LABEL)
         self.create_subscription(msg.TimestepDecision, 'timestep_decision', self._on_decision,
                                  qos.STATE)
         self.create_timer(p.status_period, self._publish_status)
@@ -200,19 +211,11 @@ class SnnLearner(ManagedNode):
 
     # Input ---------------------------------------------------------------------------------
 
-    def _make_intake(self, p: Parameters) -> Intake:
-        def share() -> float:
-            return self._steering.decided.frame_share
-
+    def _make_intake(self, p: Parameters, wake: Wake) -> Intake:
+        share = self._steering.decided.frame_share
         if p.input != 'events':
-            return ImageIntake(self, p.input == 'compressed', p.queue_depth, share)
-        return EventIntake(self, self._event_settings, p.queue_depth, share)
-
-    def _on_label(self, message: msg.Label) -> None:
-        try:
-            self._learner.add_label(*label_from(message))
-        except TopsparkError as error:
-            self.diagnostics.reject('label', error)
+            return ImageIntake(self, p.input == 'compressed', p.queue_depth, share, wake)
+        return EventIntake(self, self._event_settings, p.queue_depth, share, wake)
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
         try:
@@ -220,6 +223,7 @@ class SnnLearner(ManagedNode):
         except TopsparkError as error:
             self.diagnostics.reject('timestep_decision', error)
             return
+        self._intake.share = decided.frame_share
         if self.debugging:      # the controller gives the reasons, in its log
             self.get_logger().debug(
                 f'decision {message.sequence} is applied: training T {decided.training}, '
@@ -237,8 +241,13 @@ class SnnLearner(ManagedNode):
             due_s = self._learner.next_due_s()
             try:
                 frame = self._intake.take(
-                    IDLE_S if due_s is None
+                    LONG_S if due_s is None
                     else min(max(due_s - self.now_s(), LEAST_WAIT_S), IDLE_S))
+                if frame is not None:
+                    self._await_time_of(frame)
+                # After the frame, so that what was said before it came is known.
+                for label in self._labels.take():
+                    self._heed(label)
                 self._learner.learn_due(self.now_s())
                 if frame is not None:
                     self._classify(frame)
@@ -247,13 +256,25 @@ class SnnLearner(ManagedNode):
                 self.get_logger().error(f'A frame failed:\n{traceback.format_exc()}',
                                         throttle_duration_sec=5.0)
 
+    def _await_time_of(self, frame: Frame) -> None:
+        """A simulation's time comes by the executor, which may be later than the frame."""
+        clock, end_s = self.get_clock(), time.monotonic() + CLOCK_WAIT_S
+        while (clock.ros_time_is_active and clock.now().nanoseconds < frame.end_ns
+               and time.monotonic() < end_s):
+            time.sleep(CLOCK_POLL_S)
+
+    def _heed(self, label: msg.Label) -> None:
+        try:
+            self._learner.add_label(*label_from(label))
+        except TopsparkError as error:
+            self.diagnostics.reject('label', error)
+
     def _classify(self, frame: Frame) -> None:
         result = self._learner.classify(conversions.stamp_ns(frame.header.stamp), frame.sample,
                                         self.now_s(), frame.begin_ns, frame.end_ns)
         latency_s = time.monotonic() - frame.received_s
         self._classification.publish(
-            conversions.classification_message(result, frame.header, frame.begin_ns, frame.end_ns,
-                                               latency_s))
+            self._result.filled(result, frame.header, frame.begin_ns, frame.end_ns, latency_s))
         self._learner.record_latency(latency_s)
         if self.debugging:
             stamp = frame.header.stamp

@@ -16,6 +16,7 @@ from topspark_ros.perception.activity import Measured
 from topspark_ros.perception.online import OnlineStatus, Timesteps
 from topspark_ros.perception.teaching import TimedLabel
 from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
+from topspark_ros.streams.objects import WORK_SIDE
 
 MAX_SOURCE_CHARACTERS = 100
 MAX_DECISIONS = 2**63    # the numbers of decisions go on from there: they have to fit a message
@@ -33,7 +34,8 @@ def stamp_ns(stamp: Message) -> int:
 
 
 def gray_image(message: Message, last_stamp_ns: int) -> np.ndarray:
-    """A camera's frame, sensor_msgs/Image or CompressedImage, (height, width), uint8 or uint16.
+    """A camera's frame, sensor_msgs/Image or CompressedImage, (height, width), uint8 or uint16; a
+    large one smaller where that costs less, but with all that `centre_object` looks at.
 
     last_stamp_ns: of the frame before. Raises ImageError for a frame that cannot be read and for
         one with this stamp, but for 0: no stamp.
@@ -41,9 +43,9 @@ def gray_image(message: Message, last_stamp_ns: int) -> np.ndarray:
     if last_stamp_ns != 0 and stamp_ns(message.header.stamp) == last_stamp_ns:
         raise ImageError('header.stamp: the same as of the frame before; accepted: each frame once')
     if hasattr(message, 'format'):
-        return decode_compressed(message.format, message.data)
+        return decode_compressed(message.format, message.data, WORK_SIDE)
     return to_gray(message.encoding, message.height, message.width, message.step,
-                   message.is_bigendian, message.data)
+                   message.is_bigendian, message.data, WORK_SIDE)
 
 
 def label_from(message: Message) -> TimedLabel:

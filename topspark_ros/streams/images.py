@@ -58,6 +58,8 @@ _NO_BRIGHTNESS = (
 )
 
 MAX_PIXELS = 1 << 26     # of a file that is decoded; topspark_ros/__init__.py tells OpenCV
+_REDUCED = (cv2.IMREAD_GRAYSCALE, cv2.IMREAD_REDUCED_GRAYSCALE_2,
+            cv2.IMREAD_REDUCED_GRAYSCALE_4, cv2.IMREAD_REDUCED_GRAYSCALE_8)    # by halvings
 _JPEG, _PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 
 Buffer = Union[bytes, bytearray, memoryview, array, np.ndarray]
@@ -69,6 +71,7 @@ class ImageError(TopsparkError):
 
 def to_gray(
     encoding: str, height: int, width: int, step: int, is_bigendian: bool, data: Buffer,
+    side: Optional[int] = None,
 ) -> np.ndarray:
     """The image as an array of shape (height, width), uint8 or, of 16 bits a sample, uint16.
 
@@ -84,6 +87,8 @@ def to_gray(
     is_bigendian: byte order of 16-bit samples, true for the most significant byte first.
     data: bytes, array.array('B'), memoryview or uint8 ndarray of step * height bytes; with the
         colours behind them, half as much again for nv12 and nv21, twice as much for nv24.
+    side: of the longer side, so many pixels are enough: an image in colour of twice that or more
+        comes back smaller, by a power of two.
 
     Raises ImageError for an encoding that is unknown or tells no brightness, an image that is
     empty or of a side that does not fit, a step too small or a size of data that does not fit.
@@ -111,6 +116,8 @@ def to_gray(
         raise ImageError(f'data is {buffer.size} bytes, accepted is exactly {step * rows} '
                          f'(step {step} x height {height}{planes})')
 
+    if form.samples > 1 and sample_bytes == 1 and side is not None:
+        return _shrunk_gray(buffer, height, width, step, form, side)
     pixels = buffer.reshape(rows, step)[:height, :row_bytes]
     if sample_bytes > 1:
         stored = np.dtype(form.dtype).newbyteorder('>' if is_bigendian else '<')
@@ -122,13 +129,52 @@ def to_gray(
     return cv2.cvtColor(pixels, form.conversion)
 
 
-def decode_compressed(format: str, data: Buffer) -> np.ndarray:
+def _shrunk_gray(
+    buffer: np.ndarray, height: int, width: int, step: int, form: _Format, side: int,
+) -> np.ndarray:
+    """Colours of 8 bits as grey, both sides halved as often as the longer one stays above `side`.
+
+    Rows are merged while they still have colours: there is less to convert then.
+    """
+    halvings = _halvings(height, width, side)
+    row_bytes = width * form.samples
+    for _ in range(halvings):
+        from . import object_kernels as kernels     # Numba, which small images do without
+        height //= 2
+        merged = np.empty((height, row_bytes), np.uint8)
+        kernels.mean_of_rows(_read_only(buffer), step, merged)
+        buffer, step = merged.reshape(-1), row_bytes
+    pixels = buffer.reshape(-1, step)[:height, :row_bytes].reshape(height, width, form.samples)
+    gray = cv2.cvtColor(pixels, form.conversion)
+    for _ in range(halvings):
+        width //= 2
+        merged = np.empty((height, width), np.uint8)
+        kernels.mean_of_columns(gray, merged)
+        gray = merged
+    return gray
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """The same, always of one type for a kernel."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _halvings(height: int, width: int, side: int) -> int:
+    """How often the longer side may be halved to remain `side`, and both to be there."""
+    return max(0, min(max(height, width) // side, height, width).bit_length() - 1)
+
+
+def decode_compressed(format: str, data: Buffer, side: Optional[int] = None) -> np.ndarray:
     """A compressed image as an array of shape (height, width), uint8 or, of 16 bits, uint16.
 
     format: the field of sensor_msgs/CompressedImage. What it says of depth is believed; of all
         else, the signature of the file in `data` decides.
     data: bytes, array.array('B'), memoryview or uint8 ndarray, a whole JPEG or PNG file (or any
         other that OpenCV reads).
+    side: of the longer side, so many pixels are enough: of a JPEG of twice that or more, fewer are
+        decoded.
 
     Raises ImageError for depth and for data that is empty, damaged or cannot be decoded.
     """
@@ -141,8 +187,12 @@ def decode_compressed(format: str, data: Buffer) -> np.ndarray:
     if buffer.size == 0:
         raise ImageError('data is 0 bytes, accepted is a whole JPEG or PNG file')
     _check_file(buffer)
+    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
+    if side is not None and buffer[:2].tobytes() == _JPEG:
+        from . import jpeg
+        flags = _REDUCED[min(_halvings(*jpeg.shape(buffer), side), 3)]
     try:
-        gray = cv2.imdecode(buffer, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+        gray = cv2.imdecode(buffer, flags)
     except cv2.error:  # a header that promises an impossible size
         gray = None
     if gray is None or gray.dtype not in (np.uint8, np.uint16):

@@ -24,6 +24,7 @@ _SHORT = 9           # bits of the codes that one look tells; the longest has 16
 _EOI, _SOS, _DHT, _DRI = 0xD9, 0xDA, 0xC4, 0xDD
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
 _OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}   # left to a decoder
+_FRAMES = {*_SEQUENTIAL, _PROGRESSIVE, *_OTHER_FRAMES}
 _REASONS = {
     1: 'a restart marker is missing', 2: 'a code does not exist', 3: 'data is missing',
     4: 'a value is out of range', 5: 'a block has more than 64 values', 6: 'data is left over'}
@@ -53,6 +54,17 @@ def damage(data: np.ndarray) -> Optional[str]:
     except _Damage as found:
         return str(found)
     return None
+
+
+def shape(data: np.ndarray) -> tuple[int, int]:
+    """Height and width, pixels, of a JPEG that has no damage."""
+    raw, position = memoryview(data).cast('B'), 2
+    while raw[position + 1] not in _FRAMES:
+        if raw[position + 1] == 0xFF:     # fill
+            position += 1
+        else:
+            position += 2 + int.from_bytes(raw[position + 2:position + 4], 'big')
+    return tuple(int.from_bytes(raw[position + at:position + at + 2], 'big') for at in (5, 7))
 
 
 def warm_up() -> None:

@@ -7,19 +7,16 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-_WORK_SIDE = 160      # longest side of the image worked on, pixels
+from . import object_kernels as kernels
+from .images import to_gray
+
+WORK_SIDE = 160       # longest side of the image worked on, pixels
 _FIT_SIDE = 40        # and of the one that the background is fitted to
 _CROP_SIDE = 48       # a smaller image is a crop: no room to tell light from object
-_FILL = 20 / 28       # share of the grid that the object's bounding square takes
 _LEAST_CONTRAST = 12 / 255  # share of the brightest level, between object and background
 _LEAST_STEPS = 2      # of the levels that a camera tells apart; gradients have steps of one
 _NOISE_FACTOR = 6     # an object stands out by this many standard deviations of the noise
-_INK_LEVEL = 0.4      # share of the peak contrast from which a pixel belongs to the object
-_LEAST_AREA = 12      # pixels worked on, of an object; a faulty pixel of the camera has 9
-_LEAST_SHARE = 0.1    # of all that stands out, in one object; noise is spread over the frame
-_SPECK_SHARE = 0.05   # components smaller than this share of the largest are specks
-_GAP_SHARE = 0.1      # of its size, by which a part of an object may lie off the largest one
-_OVERSAMPLING = 3     # samples a cell and direction, averaged
+_DEVIATION = 1.4826    # standard deviations of normal noise in its median absolute one
 
 
 def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
@@ -37,63 +34,37 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     gray: (height, width) uint8 or uint16, may be read-only and strided.
     size: side of the square grid, cells.
     """
-    work = _resize(gray, _WORK_SIDE)
+    work = _resize(gray, WORK_SIDE)
     relief = cv2.GaussianBlur(_remove_background(gray, work), (5, 5), 1.0)
-    # The object is the part that stands out most, so its sign survives the third power.
-    if cv2.sumElems(relief * relief * relief)[0] < 0:
-        relief = -relief
-    peak = float(relief.max())
-    mask = np.empty(0, np.uint8)
-    if peak >= max(_LEAST_STEPS, _LEAST_CONTRAST * float(work.max()),
-                   _NOISE_FACTOR * _noise(relief, gray.shape)):
-        mask = main_part(relief > _INK_LEVEL * peak)
+    least = max(_LEAST_STEPS, _LEAST_CONTRAST * float(work.max()))
+    # In a crop the object may fill more than half, so that there is no telling of noise.
+    noise_factor = 1e-9 if _is_crop(gray.shape) else _NOISE_FACTOR * _DEVIATION
+    peak = kernels.standing_out(relief, least, noise_factor)
+    mask = kernels.main_part(kernels.ink_mask(relief, peak)) if peak else np.zeros(0, np.uint8)
     if not mask.any():
         return np.zeros(size * size, np.float32)
+    return kernels.crop(relief, peak, mask, size)
 
-    # Keep the soft edge of the strokes, drop what lies further away.
-    ink = relief * cv2.dilate(mask, np.ones((5, 5), np.uint8))
-    ink *= 1 / peak
-    np.clip(ink, 0, 1, out=ink)
-    centre, side = framed(mask, ink)
 
-    fine = size * _OVERSAMPLING
-    scale = side / fine  # work pixels a sample
-    middle = (fine - 1) / 2
-    to_work = np.array([[scale, 0, centre[0] - scale * middle],
-                        [0, scale, centre[1] - scale * middle]])
-    samples = cv2.warpAffine(ink, to_work, (fine, fine),
-                             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return cv2.resize(samples, (size, size), interpolation=cv2.INTER_AREA).reshape(-1)
+def warm_up() -> None:
+    """Compile the kernels, or load them from their cache."""
+    frame = np.zeros((2 * WORK_SIDE, 2 * WORK_SIDE, 3), np.uint8)
+    frame[100:200, 100:200] = 255
+    centre_object(to_gray('bgr8', *frame.shape[:2], frame[0].nbytes, False, frame.reshape(-1),
+                          WORK_SIDE))
 
 
 def _remove_background(gray: np.ndarray, work: np.ndarray) -> np.ndarray:
     """The image, also given at work size, minus its background: at work size, float32."""
-    work = work.astype(np.float32)
     if _is_crop(gray.shape):
         border = np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))
-        return work - np.median(border).astype(np.float32)
-
-    coarse = _resize(gray, _FIT_SIDE).astype(np.float32).ravel()
-    shape = _resized_shape(gray.shape, _FIT_SIDE)
-    basis = _surfaces(shape)
-    # Least squares, first on the frame's edge, where the object is unlikely, then on
-    # every pixel that fits that surface about as well as the better half does.
-    inliers = _edge(shape)
-    ridge = np.float32(1e-3) * np.eye(6, dtype=np.float32)  # for an image one pixel wide
-    for _ in range(3):
-        chosen = basis[inliers]
-        surface = np.linalg.solve(chosen.T @ chosen + ridge, chosen.T @ coarse[inliers])
-        deviation = np.abs(coarse - basis @ surface)
-        inliers = deviation <= 4 * np.median(deviation)
-    return work - (_surfaces(work.shape) @ surface).reshape(work.shape)
-
-
-def _noise(relief: np.ndarray, shape: tuple[int, int]) -> float:
-    """The standard deviation of the noise, grey levels."""
-    if _is_crop(shape):
-        return 0.0  # the object may fill more than half of it
-    # Of a normal distribution, by the median absolute deviation; half of the pixels will do.
-    return 1.4826 * float(np.median(np.abs(relief[::2])))
+        return work.astype(np.float32) - np.median(border).astype(np.float32)
+    coarse = _resize(work, _FIT_SIDE)
+    surface = kernels.fit_surface(coarse.astype(np.float32).ravel(), _surfaces(coarse.shape),
+                                  _edge(coarse.shape))
+    relief = np.empty(work.shape, np.float32)
+    kernels.subtract_surface(work.astype(np.float32), surface, *_axes(work.shape), relief)
+    return relief
 
 
 def _is_crop(shape: tuple[int, int]) -> bool:
@@ -106,26 +77,41 @@ def _resized_shape(shape: tuple[int, int], longest: int) -> tuple[int, int]:
 
 
 def _resize(gray: np.ndarray, longest: int) -> np.ndarray:
+    """With this longest side. Made smaller by halves first, which is far faster than at once."""
     height, width = _resized_shape(gray.shape, longest)
+    while gray.shape[0] >= 2 * height and gray.shape[1] >= 2 * width:
+        rows, columns = gray.shape[0] // 2, gray.shape[1] // 2
+        gray = cv2.resize(gray[:2 * rows, :2 * columns], (columns, rows),
+                          interpolation=cv2.INTER_AREA)
+    if gray.shape == (height, width):
+        return gray
     shrinking = longest < max(gray.shape)
     return cv2.resize(gray, (width, height),
                       interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
 
 
 @lru_cache(maxsize=8)
+def _axes(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """The places across and down an image, -1 to 1, float32."""
+    height, width = shape
+    return (np.linspace(-1, 1, width, dtype=np.float32),
+            np.linspace(-1, 1, height, dtype=np.float32))
+
+
+@lru_cache(maxsize=8)
 def _surfaces(shape: tuple[int, int]) -> np.ndarray:
-    """The polynomials up to degree 2 over an image, (height * width, 6) float32."""
-    y, x = np.meshgrid(np.linspace(-1, 1, shape[0]), np.linspace(-1, 1, shape[1]),
-                       indexing='ij')
-    surfaces = np.stack((np.ones(shape), x, y, x * x, x * y, y * y), axis=-1)
-    return surfaces.reshape(-1, 6).astype(np.float32)
+    """1, y, x, x y, y^2 and x^2 over an image, (6, height * width) float32."""
+    x, y = _axes(shape)
+    y, x = np.meshgrid(y, x, indexing='ij')
+    surfaces = np.stack((np.ones(shape, np.float32), y, x, x * y, y * y, x * x))
+    return surfaces.reshape(6, -1)
 
 
 @lru_cache(maxsize=8)
 def _edge(shape: tuple[int, int]) -> np.ndarray:
-    """Which pixels lie within 3 of the image's edge, (height * width,) bool."""
-    edge = np.ones(shape, bool)
-    edge[3:-3, 3:-3] = False
+    """1 where pixels lie within 3 of the image's edge, (height * width,) float32."""
+    edge = np.ones(shape, np.float32)
+    edge[3:-3, 3:-3] = 0
     return edge.ravel()
 
 
@@ -138,23 +124,4 @@ def framed(mask: np.ndarray, ink: np.ndarray) -> tuple[tuple[float, float], floa
     _, _, width, height = cv2.boundingRect(mask)
     moments = cv2.moments(ink)
     centre = moments['m10'] / moments['m00'], moments['m01'] / moments['m00']
-    return centre, max(width, height) / _FILL
-
-
-def main_part(mask: np.ndarray) -> np.ndarray:
-    """A mask, bool, without specks and what lies apart from the largest component, as uint8.
-
-    Empty if that is no object, but a faulty pixel or the largest speck of noise.
-    """
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    areas = stats[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0  # the background
-    low, size = stats[:, :2], stats[:, 2:4]
-    largest = int(np.argmax(areas))
-    # Between the boxes, along the axis where they are further apart; negative: they overlap.
-    gap = np.maximum(low - (low + size)[largest], low[largest] - (low + size)).max(axis=1)
-    belongs = areas >= max(1, _SPECK_SHARE * areas[largest])
-    belongs &= gap <= _GAP_SHARE * size[largest].max()
-    if areas[belongs].sum() < max(_LEAST_AREA, _LEAST_SHARE * areas.sum()):
-        belongs[:] = False
-    return belongs.astype(np.uint8)[labels]
+    return centre, max(width, height) / kernels.FILL

@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+from topspark_ros.engine.kernels.compilation import kernel
+
 BORROWED = 8  # frames that may be taken before their turn, at most
 _ROUNDING = 1e-9  # of a frame: ten times a tenth is less than one
+
+
+@kernel
+def takes(state, share, preferred):
+    """As FrameShare.takes. state: the share that held before, and the frames that are due; at
+    first 1, 0."""
+    if state[0] == 0.0 and share > 0.0:
+        state[1] = 1.0 - share
+    state[0] = share
+    state[1] += share
+    if state[1] >= 1.0 - _ROUNDING:
+        state[1] = max(state[1] - 1.0, 0.0)
+        return True
+    if preferred and share > 0.0 and state[1] > 1.0 - BORROWED:
+        state[1] -= 1.0
+        return True
+    return False
 
 
 class FrameShare:
@@ -15,22 +34,11 @@ class FrameShare:
     """
 
     def __init__(self) -> None:
-        self._share = 1.0
-        self._due = 0.0  # frames
+        self._state = [1.0, 0.0]
 
     def takes(self, share: float, preferred: bool = False) -> bool:
         """Whether the next frame is one of the share, 0..1, that holds now.
 
         preferred: it is taken before its turn, and others later for that.
         """
-        if self._share == 0.0 < share:
-            self._due = 1.0 - share
-        self._share = share
-        self._due += share
-        if self._due >= 1.0 - _ROUNDING:
-            self._due = max(self._due - 1.0, 0.0)
-            return True
-        if preferred and share > 0.0 and self._due > 1.0 - BORROWED:
-            self._due -= 1.0
-            return True
-        return False
+        return takes(self._state, share, preferred)

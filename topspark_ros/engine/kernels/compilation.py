@@ -48,17 +48,28 @@ def allocating(function):
 
 def entry_point(function):
     """Compile `function`, cached on disk where that is possible, to run without the GIL."""
-    options = dict(error_model='numpy', nogil=True)
-    directory = numba.config.CACHE_DIR
-    try:
-        numba.config.CACHE_DIR = str(cache_directory(Path(function.__code__.co_filename).parent))
-        dispatcher = numba.njit(cache=True, **options)(function)
-    except (RuntimeError, OSError):  # no directory that could be written
-        dispatcher = numba.njit(**options)(function)
-    finally:
-        numba.config.CACHE_DIR = directory
+    dispatcher = _cached(numba.njit, error_model='numpy', nogil=True)(function)
     ENTRY_POINTS.append(dispatcher)
     return dispatcher
+
+
+def c_function(*signature):
+    """Compile a function that C calls, cached like an entry point; the GIL is not taken."""
+    return _cached(numba.cfunc, *signature, error_model='numpy')
+
+
+def _cached(compiler, *arguments, **options):
+    def compiled(function):
+        directory = numba.config.CACHE_DIR
+        try:
+            numba.config.CACHE_DIR = str(
+                cache_directory(Path(function.__code__.co_filename).parent))
+            return compiler(*arguments, cache=True, **options)(function)
+        except (RuntimeError, OSError):  # no directory that could be written
+            return compiler(*arguments, **options)(function)
+        finally:
+            numba.config.CACHE_DIR = directory
+    return compiled
 
 
 def compilations() -> int:

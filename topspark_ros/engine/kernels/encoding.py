@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import vectors
-from .compilation import allocating, kernel
+from .compilation import allocating, entry_point, kernel
 from .randomness import GOLDEN_GAMMA, mixed
 from .vectors import LANES, PHASE_BITS, PHASE_ONE, SQUARES
 
@@ -45,6 +45,16 @@ CHUNK = 64  # steps that are encoded at once, at most: the bits of a word of Ber
 ALL = np.uint64(2**64 - 1)
 ONE, ZERO = np.uint64(1), np.uint64(0)
 LAST_DAY = np.uint64(CHUNK - 1)
+
+
+@entry_point
+def acceptable(pixels):
+    """Whether all intensities, (n,) float32, are finite and not negative."""
+    refused = np.int32(0)
+    for value in pixels:
+        refused |= np.int32(not (value >= 0 and value < np.inf))
+    return refused == 0
+
 
 
 class Encoded(NamedTuple):

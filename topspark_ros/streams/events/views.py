@@ -9,7 +9,8 @@ import numpy as np
 
 from topspark_ros.engine import SpikeTrain
 
-from ..objects import framed, main_part
+from ..object_kernels import main_part
+from ..objects import framed
 from .pictures import window_picture
 from .pooling import EventGrid, Places, count_image, spike_train
 from .windows import Window
@@ -84,7 +85,7 @@ def centred(counts: np.ndarray, size: int) -> Places:
     """
     rows, columns = counts.shape
     activity = cv2.GaussianBlur(np.minimum(counts, _MANY), (5, 5), 1.0)
-    mask = main_part(activity > _LEVEL * float(activity.max()))
+    mask = main_part((activity > _LEVEL * float(activity.max())).astype(np.uint8))
     if not mask.any():
         return Places(np.full(counts.size, -1), size * size)
     mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))

@@ -1,0 +1,135 @@
+"""What arrives on a subscription is noted without a look at it, and without Python.
+
+To take a camera's image costs several copies of it; to be told of each arrival by an executor, or
+by a callback in Python, as much again. So the middleware calls compiled code, which counts, chooses
+the frames of a share, and wakes the one thread that takes them.
+"""
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import weakref
+
+import numba
+import numpy as np
+from numba import types
+from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.subscription import Subscription
+
+from topspark_ros.engine.kernels.compilation import c_function
+from topspark_ros.errors import TopsparkError
+from topspark_ros.streams.share import takes
+
+RING = 4096       # arrivals that are remembered: more than any queue holds
+_CLOCK_MONOTONIC = 1
+
+# Words of an arrival's memory, 8 bytes each: int64, and float64 where it says so.
+_ARRIVED, _CHOSEN, _WAKE, _TIME, _SHARE = 0, 1, 2, 3, 5      # _TIME: a struct timespec; float64
+_SHARE_STATE = 6                                             # two, float64
+_FLAGS = 8
+_TIMES = _FLAGS + RING                                       # ns
+_WORDS = _TIMES + RING
+
+_clock_gettime = types.ExternalFunction('clock_gettime', types.int32(types.int32, types.intp))
+_eventfd_write = types.ExternalFunction('eventfd_write', types.int32(types.int32, types.uint64))
+
+
+@c_function(types.void(types.voidptr, types.size_t))
+def _note(pointer, messages):
+    memory = numba.carray(pointer, _WORDS, np.int64)
+    numbers = memory.view(np.float64)
+    _clock_gettime(_CLOCK_MONOTONIC, memory[_TIME:].ctypes.data)
+    chosen = 0
+    for _ in range(messages):
+        place = memory[_ARRIVED] % RING
+        memory[_FLAGS + place] = takes(numbers[_SHARE_STATE:], numbers[_SHARE], False)
+        memory[_TIMES + place] = memory[_TIME] * 1_000_000_000 + memory[_TIME + 1]
+        chosen += memory[_FLAGS + place]
+        memory[_ARRIVED] += 1
+    memory[_CHOSEN] += chosen
+    if chosen:
+        _eventfd_write(memory[_WAKE], 1)
+
+
+class Wake:
+    """What one thread sleeps on."""
+
+    def __init__(self) -> None:
+        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._poll = select.poll()
+        self._poll.register(self.descriptor, select.POLLIN)
+        weakref.finalize(self, os.close, self.descriptor)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Until something has come since the last time, or the time is over; whether it has."""
+        if not self._poll.poll(max(0.0, 1e3 * timeout_s)):
+            return False
+        os.eventfd_read(self.descriptor)
+        return True
+
+    def up(self) -> None:
+        os.eventfd_write(self.descriptor, 1)
+
+
+class Arrivals:
+    """Counts what arrives on a subscription, and wakes a thread for the share that is chosen.
+
+    arrived: messages since it was made.
+    chosen: those of the share, evenly spread as of FrameShare.
+    """
+
+    def __init__(self, subscription: Subscription, wake: Wake, share: float = 1.0):
+        self._subscription, self._wake = subscription, wake     # that they live as long
+        self._memory = np.zeros(_WORDS, np.int64)
+        self._numbers = self._memory.view(np.float64)
+        self._memory[_WAKE] = wake.descriptor
+        self._numbers[_SHARE], self._numbers[_SHARE_STATE] = share, 1.0
+        self._call(_note.address, self._memory.ctypes.data)
+
+    @property
+    def arrived(self) -> int:
+        return int(self._memory[_ARRIVED])
+
+    @property
+    def chosen(self) -> int:
+        return int(self._memory[_CHOSEN])
+
+    @property
+    def share(self) -> float:
+        """0..1, chosen of what arrives next."""
+        return float(self._numbers[_SHARE])
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self._numbers[_SHARE] = share
+
+    def is_chosen(self, number: int) -> bool:
+        """Whether this one was, counted from 0, one of the last RING."""
+        return bool(self._memory[_FLAGS + number % RING])
+
+    def chosen_within(self, begin: int, end: int) -> int:
+        """How many from `begin` to before `end`, all among the last RING."""
+        return sum(self.is_chosen(number) for number in range(begin, end))
+
+    def arrived_s(self, number: int) -> float:
+        """When it came, s, of time.monotonic()."""
+        return self._memory[_TIMES + number % RING] * 1e-9
+
+    def close(self) -> None:
+        """Nothing is noted any more."""
+        self._call(None, None)
+
+    def _call(self, function: int | None, memory: int | None) -> None:
+        handle = self._subscription.handle
+        with handle:
+            if _set_on_new_message(handle.pointer, function, memory) != 0:
+                raise TopsparkError(
+                    f'{self._subscription.topic_name}: '
+                    f'{rclpy_implementation.rclpy_get_rmw_implementation_identifier()} does not '
+                    'tell of messages that arrive')
+
+
+# Of rcl's public interface; rclpy uses it in its EventsExecutor alone.
+_set_on_new_message = ctypes.CDLL('librcl.so').rcl_subscription_set_on_new_message_callback
+_set_on_new_message.argtypes = (ctypes.c_void_p,) * 3
