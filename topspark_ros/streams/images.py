@@ -87,8 +87,8 @@ def to_gray(
     is_bigendian: byte order of 16-bit samples, true for the most significant byte first.
     data: bytes, array.array('B'), memoryview or uint8 ndarray of step * height bytes; with the
         colours behind them, half as much again for nv12 and nv21, twice as much for nv24.
-    side: of the longer side, so many pixels are enough: an image in colour of twice that or more
-        comes back smaller, by a power of two.
+    side: of the longer side, so many pixels are enough: an image in colour of 8 bits and four times
+        that or more comes back smaller, by a power of two.
 
     Raises ImageError for an encoding that is unknown or tells no brightness, an image that is
     empty or of a side that does not fit, a step too small or a size of data that does not fit.
@@ -116,7 +116,8 @@ def to_gray(
         raise ImageError(f'data is {buffer.size} bytes, accepted is exactly {step * rows} '
                          f'(step {step} x height {height}{planes})')
 
-    if form.samples > 1 and sample_bytes == 1 and side is not None:
+    if (form.samples > 1 and sample_bytes == 1 and side is not None
+            and max(height, width) >= 4 * side):
         return _shrunk_gray(buffer, height, width, step, form, side)
     pixels = buffer.reshape(rows, step)[:height, :row_bytes]
     if sample_bytes > 1:

@@ -48,8 +48,8 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
 
 def warm_up() -> None:
     """Compile the kernels, or load them from their cache."""
-    frame = np.zeros((2 * WORK_SIDE, 2 * WORK_SIDE, 3), np.uint8)
-    frame[100:200, 100:200] = 255
+    frame = np.zeros((4 * WORK_SIDE, 4 * WORK_SIDE, 3), np.uint8)
+    frame[200:400, 200:400] = 255
     centre_object(to_gray('bgr8', *frame.shape[:2], frame[0].nbytes, False, frame.reshape(-1),
                           WORK_SIDE))
 
