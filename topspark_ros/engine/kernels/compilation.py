@@ -21,7 +21,8 @@ def cache_directory(folder: Path) -> Path:
     """Where the machine code of the kernels in `folder` is kept: there, or in the user's cache."""
     digest = hashlib.sha256()
     for path in sorted({*folder.glob('*.py'), Path(__file__)}):
-        digest.update(path.read_bytes())
+        if path.is_file():  # not a link of an installation to what has gone
+            digest.update(path.read_bytes())
     base = folder / '__pycache__'
     if numba.config.CACHE_DIR:
         base = Path(numba.config.CACHE_DIR)
