@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 PHASES = 0.3, 1.5, 2.9, 3.9     # frames from the first one to the beginning of the first window
@@ -63,7 +64,8 @@ def figures(folder: Path) -> str:
     summary = json.loads(path.read_text(encoding='utf-8'))['summary']
     accuracy, = (value for name, value in summary.items() if name.startswith('accuracy, last'))
     lost, = (value for name, value in summary.items() if name.endswith(' lost'))
-    return f'{accuracy:.1%} | {summary["T re-selected"]} | {lost}'
+    accuracy = 'none' if accuracy is None else f'{accuracy:.1%}'
+    return f'{accuracy} | {summary["T re-selected"]} | {lost}'
 
 
 @contextmanager
@@ -96,12 +98,14 @@ def run_with_phase(phase: float, results: Path) -> int:
             return [*own, '-r', f'events:={RAW}'] if node == 'event_simulator' else own
 
         def _start(self, node: str) -> None:
+            if node == 'dataset_camera' and not self._relaying.wait(demo.START_TIMEOUT_S):
+                raise demo.DemoFault('the process that forces the phase has no events')
             super()._start(node)
             if node == 'event_simulator':
                 context = multiprocessing.get_context('spawn')
-                self._relay = context.Process(target=relay, args=(self._namespace, phase),
-                                              daemon=True)
-                self._relay.start()
+                self._relaying = context.Event()
+                context.Process(target=relay, args=(self._namespace, phase, self._relaying),
+                                daemon=True).start()
 
     results.mkdir(parents=True, exist_ok=True)
     ros.keep_local()
@@ -109,9 +113,9 @@ def run_with_phase(phase: float, results: Path) -> int:
                          results).run()
 
 
-def relay(namespace: str, phase: float) -> None:
+def relay(namespace: str, phase: float, ready: Event) -> None:
     """Hand packets of events on, before the first of them an event `phase` frames after the first
-    frame."""
+    frame. Sets `ready` when it knows both neighbours."""
     import array
 
     import numpy as np
@@ -149,6 +153,9 @@ def relay(namespace: str, phase: float) -> None:
         publisher.publish(packet)
 
     node.create_subscription(EventPacket, RAW, hand_on, qos.EVENTS)
+    while not (node.count_publishers(RAW) and publisher.get_subscription_count()):
+        rclpy.spin_once(node, timeout_sec=0.1)
+    ready.set()
     rclpy.spin(node)
 
 
