@@ -30,7 +30,7 @@ demo-events: setup
 	source ./env.bash && topspark demo --events
 
 test: setup
-	source ./env.bash && pytest test
+	source ./env.bash && pytest -n 2 --dist loadfile test
 
 bench: setup
 	source ./env.bash && python -m benchmarks
