@@ -35,8 +35,8 @@ def main() -> int:
     if arguments.phase is not None:
         return run_with_phase(arguments.phase, arguments.results)
 
-    print('| demo | phase | busy core | exit | accuracy at the end | T re-selected | lost | took |\n'
-          '|---|---|---|---|---|---|---|---|', flush=True)
+    print('| demo | phase | busy core | exit | accuracy at the end | T re-selected | '
+          'lost | took |\n|---|---|---|---|---|---|---|---|', flush=True)
     failed = 0
     for number in range(arguments.times):
         for kind in (arguments.only,) if arguments.only else ('images', 'events'):

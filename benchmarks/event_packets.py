@@ -1,4 +1,4 @@
-"""Event packets of every encoding: recorded ones, and the same events as other cameras send them."""
+"""Event packets of every encoding: recorded ones, and their events as other cameras send them."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ def required() -> dict[str, Recording]:
     """As `recorded`; DatasetError without the recordings."""
     found = recorded()
     if not found:
-        raise DatasetError(f'events/expected.json is not there; point {DATA_VARIABLE} to the folder '
-                           'that holds events/ with the recordings')
+        raise DatasetError(f'events/expected.json is not there; point {DATA_VARIABLE} to the '
+                           'folder that holds events/ with the recordings')
     return found
 
 
@@ -112,7 +112,7 @@ def evt21(events: np.ndarray, head_first: bool = False) -> bytes:
 
 
 def libcaer_cmp(events: np.ndarray) -> bytes:
-    """Time low, x and y of each event; time high where it changes, as `time_base` is the first's."""
+    """Time low, x and y of each event; time high where it changes: `time_base` is the first's."""
     times = (events['t'] - events['t'][0] // 1000 * 1000) // 1000
     words = np.stack((0x1000 | times & 0xFFF, 0x2000 | events['x'].astype(np.int64),
                       0x3000 | events['p'].astype(np.int64) << 11 | events['y']), axis=1)

@@ -58,8 +58,9 @@ def decoding() -> list[dict]:
         recorded, joined = (count / best.get((encoding, way), np.nan) / 1e6
                             for way in ('recorded', 'joined'))
         reference = REFERENCE.get(encoding, np.nan) * copy / REFERENCE_COPY
-        rows.append(dict(encoding=encoding, bag=names[encoding], recorded=recorded, joined=joined, reference=reference,
-                         ratio=recorded / reference, copy_gigabytes=copy / 1e9))
+        rows.append(dict(encoding=encoding, bag=names[encoding], recorded=recorded, joined=joined,
+                         reference=reference, ratio=recorded / reference,
+                         copy_gigabytes=copy / 1e9))
     return rows
 
 

@@ -2,7 +2,8 @@
 
     python -m benchmarks.moving_digits
 
-Prints the accuracy of labelled windows, each classified before it is learned, and what a window costs.
+Prints the accuracy of labelled windows, each classified before it is learned, and what a window
+costs.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def learn(packets: list[Shown], timesteps: int, seed: int) -> tuple[float, float
     """Accuracy of the windows 401 to 600 and of the last ones; input spikes and J a window."""
     network = create_network(NetworkConfig(max_input_rate=2.0, seed=seed))
     learner = OnlineLearner(network, (), Timesteps(timesteps, timesteps),
-                            OnlineSettings(LABEL_WAIT_S, accuracy_window=LAST, activity_window_s=1e9),
+                            OnlineSettings(LABEL_WAIT_S, accuracy_window=LAST,
+                                           activity_window_s=1e9),
                             ENERGY_TABLES['loihi'])
     stream = EventStream(SETTINGS)
     halfway, windows = np.nan, 0

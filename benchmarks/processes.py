@@ -41,8 +41,8 @@ class Health(NamedTuple):
 class NodeProcess:
     """One executable of the package; what it writes goes to a file."""
 
-    def __init__(self, executable: str, arguments: list[str], log: Path, environment: dict[str, str],
-                 preexec: Callable[[], None] | None):
+    def __init__(self, executable: str, arguments: list[str], log: Path,
+                 environment: dict[str, str], preexec: Callable[[], None] | None):
         self.name = executable
         self._log = log
         with open(log, 'wb') as file:
@@ -146,7 +146,7 @@ class Robot:
 
     def wait_for(self, condition: Callable[[], Value], what: str,
                  timeout_s: float = START_TIMEOUT_S) -> Value:
-        """What `condition` returns once it is true; TimeoutError, with the nodes' logs, if never."""
+        """What `condition` returns once it is true; TimeoutError, with all logs, if never."""
         found = None
 
         def holds() -> Value:

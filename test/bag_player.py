@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import importlib
 import time
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Callable, Iterable, Mapping
 
 import rclpy
 import yaml

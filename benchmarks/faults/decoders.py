@@ -4,8 +4,9 @@
 
 A packet is a piece of a recorded one with up to four mutations: bits flipped, bytes cut off, words
 written over, doubled, moved, left out or put in, another packet joined to it, of any encoding. Its
-`seq`, `time_base`, stamp and the size of the sensor are right or not. Decoders keep their state from
-packet to packet; one packet of sixteen goes through the whole stream, to windows, spikes and pictures.
+`seq`, `time_base`, stamp and the size of the sensor are right or not. Decoders keep their state
+from packet to packet; one packet of sixteen goes through the whole stream, to windows, spikes and
+pictures.
 
 With NUMBA_BOUNDSCHECK=1, and NUMBA_CACHE_DIR an empty folder, each index of the kernels is checked.
 """
@@ -53,8 +54,9 @@ _LAST_STAMP_NS = 2**31 * 10**9
 class Tally(NamedTuple):
     """What came of the packets of one encoding.
 
-    refused: packets of a sensor that cannot be. crashes, outside, wrong_windows: faults; exceptions,
-        events outside the sensor or miscounted, windows with times or spikes that cannot be.
+    refused: packets of a sensor that cannot be. crashes, outside, wrong_windows: faults;
+        exceptions, events outside the sensor or miscounted, windows with times or
+        spikes that cannot be.
     """
 
     packets: int = 0
@@ -102,7 +104,8 @@ def fuzz(packets: int, seed: int, show: Show) -> tuple[dict[str, Tally], list[st
             _decode(decoders[encoding, size], encoding, size, batch, counts[encoding], crashes)
         done += len(batch.seqs)
         rate = done / (time.perf_counter() - began_s)
-        show(f'{done:,} of {packets:,} packets, {rate:,.0f} a second, {len(crashes)} kinds of crash')
+        show(f'{done:,} of {packets:,} packets, {rate:,.0f} a second, '
+             f'{len(crashes)} kinds of crash')
     return {encoding: Tally(**counts[encoding]) for encoding in EVENT_ENCODINGS}, list(
         crashes.values())
 

@@ -71,9 +71,9 @@ def fail(what: str, complaint: str, mount: Path, extent: Extent, folder: Path, s
     most = times + outages_s / LOG_PERIOD_S
     return Finding(
         f'{what}, while a learner saves its weights each {PERIOD_S:g} s', f'{times} times',
-        f'{damaged} checkpoints damaged, {unsaid} times not told in diagnostics (told after at most '
-        f'{max(told_s, default=0.0):.1f} s), {unwell} times not well afterwards, {left} files left '
-        f'behind, {lines} log lines in {outages_s:.0f} s',
+        f'{damaged} checkpoints damaged, {unsaid} times not told in diagnostics (told after at '
+        f'most {max(told_s, default=0.0):.1f} s), {unwell} times not well afterwards, {left} files '
+        f'left behind, {lines} log lines in {outages_s:.0f} s',
         f'ERROR in diagnostics, the old checkpoint whole, saved and well again when it can be, a '
         f'log line each {LOG_PERIOD_S:g} s at most',
         not (damaged or unsaid or unwell or left) and 0 < lines <= most)

@@ -66,8 +66,9 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
         f'topics of {len(town.nodes)} nodes',
         f'{sent["fields"]:,} messages, {sent["bytes"]:,} times bytes that are none, '
         f'{minutes:g} min each',
-        ('; '.join(troubles) or 'nothing: no node fell or fell silent, all are well again, no weight '
-         'changed while learning was off') + f'; memory of a node at most {growth / 2**20:+.0f} MB',
+        ('; '.join(troubles) or 'nothing: no node fell or fell silent, all are well again, no '
+         'weight changed while learning was off') +
+        f'; memory of a node at most {growth / 2**20:+.0f} MB',
         f'nothing, at most {MOST_GROWTH // 2**20} MB', not troubles and growth <= MOST_GROWTH)]
 
 
@@ -102,7 +103,8 @@ class Town:
         for robot, node, _ in self.nodes:
             robot.wait_until_active(node)
         for robot in self._robots:
-            found = robot.wait_for(lambda robot=robot: self._topics_of(robot), 'topics of the nodes')
+            found = robot.wait_for(lambda robot=robot: self._topics_of(robot),
+                                   'topics of the nodes')
             self.targets += [Target(name, message_type, robot.node.create_publisher(
                 message_type, name, ANY)) for name, message_type in found]
 

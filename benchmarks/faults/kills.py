@@ -75,7 +75,8 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
         f'learner killed while it learns and, every other time, while it saves; a checkpoint each '
         f'{PERIOD_S:g} s',
         f'{times} times',
-        f'{broken} checkpoints broken, {forgotten} not resumed, at most {worst_s:.1f} s of learning '
-        f'lost; never more than {left} temporary file{"s" if left != 1 else ""}, none in the end',
+        f'{broken} checkpoints broken, {forgotten} not resumed, at most {worst_s:.1f} s of '
+        f'learning lost; never more than {left} temporary file{"s" if left != 1 else ""}, none '
+        f'in the end',
         f'none broken, the last {PERIOD_S:g} s and the time of a save lost',
         not broken and not forgotten and worst_s <= PERIOD_S + SAVING_S * extent.patience)]

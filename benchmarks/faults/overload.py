@@ -30,7 +30,7 @@ PROBE_S = 5.0          # as fast as it goes, for the rate that the learner can t
 SETTLE_S = 3.0         # after the flood, to work off what waits
 PROMPT_S = 5.0         # for deactivation and the end, while the flood goes on
 MOST_GROWTH = 2**27    # what may wait of event packets
-# Sensor time of a packet, a power of two, so that evt3's 24 bits wrap where the packets begin again.
+# Sensor time of a packet, a power of two: evt3's 24 bits wrap where the packets begin again.
 EVENT_PERIOD_US = 2**17
 EVENTS_A_PACKET = 100_000
 
@@ -91,8 +91,9 @@ def drown(what: str, robot: Robot, learner: NodeProcess, flood: Flood, seconds: 
         took_s.append(learner.stop())
     new = {name: getattr(status, name) - getattr(before, name) for name in (
         'frames_received', 'frames_classified', 'frames_dropped')}
-    told = (f'{new["frames_received"]:,} reached the node, {new["frames_classified"]:,} classified, '
-            f'at most {pause_s:.2f} s apart, {new["frames_dropped"]:,} dropped and counted')
+    told = (f'{new["frames_received"]:,} reached the node, {new["frames_classified"]:,} '
+            f'classified, at most {pause_s:.2f} s apart, '
+            f'{new["frames_dropped"]:,} dropped and counted')
     discarded = health.values.get('events: discarded packets')
     if discarded:
         told = (f'{int(discarded):,} packets discarded undecoded and counted; of windows ' + told)

@@ -1,4 +1,4 @@
-"""Controller, battery and camera killed and started again, one after the other, in a running robot."""
+"""Controller, battery and camera killed and started again, in turn, in a running robot."""
 
 from __future__ import annotations
 
@@ -88,10 +88,11 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
                 f'{max(took_s):.1f} s{pause}',
                 f'the learner goes on'
                 f'{f", no pause above {MOST_PAUSE_S:g} s" if pauses_s else ""}; nothing stuck',
-                not stuck and not stopped and max(pauses_s, default=0.0) 
+                not stuck and not stopped and max(pauses_s, default=0.0)
                 <= MOST_PAUSE_S * extent.patience))
         ends_s = [process.stop() for process in processes.values()]
         findings.append(Finding(
             'all nodes asked to end after that', f'{len(ends_s)} nodes',
-            f'the slowest took {max(ends_s):.1f} s', f'{END_S:g} s', max(ends_s) <= END_S * extent.patience))
+            f'the slowest took {max(ends_s):.1f} s', f'{END_S:g} s',
+            max(ends_s) <= END_S * extent.patience))
     return findings

@@ -301,7 +301,8 @@ def test_what_is_refused_is_one_line(events, tmp_path, arguments, message):
 
 def test_of_a_damaged_recording_the_rest_is_shown_and_the_loss_told(events, tmp_path):
     bag = write_bag(tmp_path / 'bag', (TOPIC, [
-        (seq * 10 * MS, seq, seq * 10 * MS, mono((0, 1, 1, 1), (5, 2, 2, 0))) for seq in range(100)]))
+        (seq * 10 * MS, seq, seq * 10 * MS, mono((0, 1, 1, 1), (5, 2, 2, 0)))
+        for seq in range(100)]))
     (bag / 'metadata.yaml').unlink()
     (file,) = bag.iterdir()
     whole = file.read_bytes()

@@ -23,7 +23,8 @@ NAN = math.nan
 
 def learner(**fields) -> msg.LearnerStatus:
     return msg.LearnerStatus(**{
-        'training_timesteps': 8, 'inference_timesteps': 4, 'learning_share': 1.0, 'frame_share': 1.0,
+        'training_timesteps': 8, 'inference_timesteps': 4,
+        'learning_share': 1.0, 'frame_share': 1.0,
         'frame_rate': 20.0, 'latency_p50': 0.0042, 'latency_p95': 0.0081,
         'inference_time': 0.0012, 'power_estimated': 5.8e-5, 'power_measured': NAN,
         'frames_classified': 1234, 'recruited_neurons': 312, 'accuracy': 0.955,
@@ -32,7 +33,8 @@ def learner(**fields) -> msg.LearnerStatus:
 
 def controller(**fields) -> msg.ControllerStatus:
     return msg.ControllerStatus(**{
-        'training_timesteps': 8, 'inference_timesteps': 4, 'learning_share': 1.0, 'frame_share': 1.0,
+        'training_timesteps': 8, 'inference_timesteps': 4,
+        'learning_share': 1.0, 'frame_share': 1.0,
         'expected_accuracy': 0.973, 'expected_power': 5.5e-5, 'power': 5e-5, 'power_limit': NAN,
         'power_allowed': NAN, 'mission_power': NAN, 'energy_left': NAN, 'time_left': NAN,
         'deadline': NAN, 'min_accuracy': NAN, 'state_of_charge': 0.631, 'frame_rate': 20.0,

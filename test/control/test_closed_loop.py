@@ -207,9 +207,9 @@ following = st.fixed_dictionaries({
     'seconds': st.sampled_from((0.5, 1.0, -1.0)) | st.floats(-1e6, 1e6), 'classified': counts,
     'skipped': counts, 'learned': counts, 'frame_j': st.floats(0, 1) | st.floats(0, 1e200),
 }, optional={
-    'training_timesteps': timesteps, 'inference_timesteps': timesteps, 'learning_share': st.floats(),
-    'frame_share': st.floats(), 'frame_rate_hz': st.floats(), 'metered': st.booleans(),
-    'latency_s': st.floats(), 'inference_s': st.floats()})
+    'training_timesteps': timesteps, 'inference_timesteps': timesteps,
+    'learning_share': st.floats(), 'frame_share': st.floats(), 'frame_rate_hz': st.floats(),
+    'metered': st.booleans(), 'latency_s': st.floats(), 'inference_s': st.floats()})
 
 
 @untimed

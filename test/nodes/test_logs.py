@@ -1,4 +1,4 @@
-"""What the nodes say: each thing once, by the one that knows why; and all of it at the debug level."""
+"""What the nodes say: each thing once, by the one that knows why; at the debug level all of it."""
 from __future__ import annotations
 
 import pytest

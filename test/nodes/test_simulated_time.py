@@ -1,4 +1,4 @@
-"""Nodes under `use_sim_time`: however fast, slow or often set back the clock of the simulation is."""
+"""Nodes under `use_sim_time`: however fast, slow or often set back the simulation's clock is."""
 from __future__ import annotations
 
 import math

@@ -78,7 +78,7 @@ def test_who_gives_a_label_is_told_which_frames_it_names(learner):
     assert learner.classify(2 * SECOND, PIXELS[1], 0.0).label == NAMES[1]
     assert learner.add_label(0, NAMES[2]) == []
     assert learner.classify(0, PIXELS[2], 0.0).label == NAMES[2]
-    assert learner.add_label(SECOND // 2, NAMES[0], 3 * SECOND) == [2 * SECOND]     # one was learned
+    assert learner.add_label(SECOND // 2, NAMES[0], 3 * SECOND) == [2 * SECOND]    # one was learned
 
 
 WINDOWS = [(SECOND + part * SECOND // 10, SECOND + (part + 1) * SECOND // 10)
@@ -364,7 +364,8 @@ class NoSpikes:
 def test_an_empty_frame_is_neither_classified_nor_learned_nor_counted_as_right(learner, nothing):
     teach(learner, 50)
     learner.learn_due(20.0)
-    before, learned, energy_j = learner.snapshot()[0], learner.totals.learned, learner.totals.energy_j
+    before = learner.snapshot()[0]
+    learned, energy_j = learner.totals.learned, learner.totals.energy_j
     for number in range(3):
         result = learner.classify((90 + number) * SECOND, nothing, 20.0 + number)
         learner.add_label((90 + number) * SECOND, NAMES[0])

@@ -294,8 +294,8 @@ def test_labels_of_a_table(digits_bag, fixed, tmp_path, text):
 def test_a_span_in_a_table_names_all_frames_within(digits_bag, tmp_path):
     table = tmp_path / 'labels.csv'
     begin, third, last = (START_NS + number * 100_000_000 for number in (0, 3, 149))
-    table.write_text(f'stamp,until,class_id\n{begin},{third // 10**9}.{third % 10**9:09d},few\n{last},,one\n'
-                     f'{last - 200_000_000},0,another\n')
+    table.write_text(f'stamp,until,class_id\n{begin},{third // 10**9}.{third % 10**9:09d},few\n'
+                     f'{last},,one\n{last - 200_000_000},0,another\n')
     run = evaluate(digits_bag, replace(FIXED, labels=table))
     assert names(run, 'label') == ['few'] * 4 + [None] * 143 + ['another', None, 'one']
     assert run.counts['labels'] == 3 and run.counts['labels of no frame'] == 0

@@ -104,8 +104,8 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
     return Evaluation(
         name, {'energy_model': 'loihi', 'neurons': 150, 'seed': seed, 'margin': math.inf,
                'timesteps': timesteps}, tuple(heard), np.array(frames, FRAMES),
-        np.array(status, STATUS), tuple(decisions), learner.snapshot()[0].receptive_fields(), (), (),
-        {'frames': FRAMES_N, 'learned': totals.learned}, FRAMES_N / RATE_HZ, 0.25)
+        np.array(status, STATUS), tuple(decisions), learner.snapshot()[0].receptive_fields(),
+        (), (), {'frames': FRAMES_N, 'learned': totals.learned}, FRAMES_N / RATE_HZ, 0.25)
 
 
 @pytest.fixture(scope='module')
@@ -208,8 +208,8 @@ def course(times_s, power_w, limit_w) -> np.ndarray:
 def test_the_worst_window_is_found_by_trying_all(controlled):
     random = np.random.default_rng(3)
     times_s = np.cumsum(random.choice([0.25, 0.5, 1.0], 160))
-    status = course(times_s, random.random(160), random.random(160) + 0.2)
-    for status in (status, controlled.status):
+    made_up = course(times_s, random.random(160), random.random(160) + 0.2)
+    for status in (made_up, controlled.status):
         begin_s, end_s = status['time_s'][[0, -1]]
         found = []
         for start_s in status['time_s'][status['time_s'] >= begin_s + POWER_WINDOW_S] - 30.0:

@@ -47,7 +47,8 @@ DEFINITIONS = {
     'code in a type': "string data\n__import__('os').mkdir('executed') x\n",
     'code in a default': "string data \"'+str(__import__('os').mkdir('executed'))+'\"\n",
     'an array of a billion texts': 'string data\nstring[1000000000] more\n',
-    'arrays of arrays': 'string data\nA[100000] a\n' + '=' * 80 + '\nMSG: std_msgs/A\nstring[100000] b\n',
+    'arrays of arrays': 'string data\nA[100000] a\n' + '=' * 80 +
+                        '\nMSG: std_msgs/A\nstring[100000] b\n',
     'itself': 'string data\nString[2] more\n',
     'endless': 'string data\n' + 'uint8 x\n' * 200_000,
 }

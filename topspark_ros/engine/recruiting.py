@@ -25,9 +25,9 @@ class RecruitingNetwork(Network):
     recruits a fresh neuron. It splits off the best match of the sample's class, or the first spiker
     where no label guides, halfway between that one and the trace: the few spikes of a short
     presentation say little of the sample, its like say the rest. Any other sample attracts the
-    first spiker: a running mean, with a floor for drifting scenes. When all neurons are in use, a new
-    one is made by merging the two that it costs least (Ward 1963), which forgets nothing; or the
-    right neuron is attracted and the wrong one repelled (as in learning vector quantisation,
+    first spiker: a running mean, with a floor for drifting scenes. When all neurons are in use, a
+    new one is made by merging the two that it costs least (Ward 1963), which forgets nothing; or
+    the right neuron is attracted and the wrong one repelled (as in learning vector quantisation,
     Kohonen 1990). Samples without spikes do none of this.
 
     Each neuron counts the labels that it won for, which are its evidence; the delta rule corrects

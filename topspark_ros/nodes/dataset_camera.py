@@ -32,8 +32,8 @@ class DatasetCameraParameters(ManagedParameters):
                             fixed=True)
     frames_per_image: int = parameter(
         1, 'Frames that show one image. 1: each stands still at a place of its own; more: it goes '
-        f'round a small circle, once in {TURN_FRAMES}, for an event camera to see it.', low=1, high=10_000,
-        fixed=True)
+        f'round a small circle, once in {TURN_FRAMES}, for an event camera to see it.',
+        low=1, high=10_000, fixed=True)
     label_share: float = parameter(
         0.5, 'Share of the images whose label is published, after the last frame of each.',
         low=0.0, high=1.0, fixed=True)

@@ -6,7 +6,7 @@ often it did is told as a value.
 from __future__ import annotations
 
 import time
-from typing import Callable
+from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType

@@ -13,7 +13,8 @@ from __future__ import annotations
 import dataclasses
 import threading
 import traceback
-from typing import Any, Callable, ClassVar, TypeVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration

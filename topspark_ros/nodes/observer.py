@@ -6,9 +6,10 @@ import os
 import signal
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Callable, Iterator, TypeVar
+from typing import TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray

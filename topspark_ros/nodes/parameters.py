@@ -6,7 +6,8 @@ reads all follow from the declaration.
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, Generic, TypeVar
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from rcl_interfaces.msg import (FloatingPointRange, IntegerRange, ParameterDescriptor,
                                 SetParametersResult)

@@ -6,7 +6,8 @@ costs more than most messages are worth.
 from __future__ import annotations
 
 import threading
-from typing import Generic, Iterator, TypeVar
+from collections.abc import Iterator
+from typing import Generic, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.impl.implementation_singleton import rclpy_implementation
@@ -86,7 +87,7 @@ class Losses:
 
     def close(self) -> None:
         """The subscription can go; the total stays."""
-        self.total     # for the last time
+        _ = self.total     # counts for the last time
         with self._lock:
             self._event.destroy_when_not_in_use()
             self._event = None

@@ -1,11 +1,11 @@
-"""Classify every frame at once; learn it, in the order of stamps, when its label has had time to come.
+"""Classify every frame at once; learn it when its label has had time to come, in order of stamps.
 
 A frame is learned before the first frame is classified whose stamp is `label_wait_s` later. So what
 is learned between two classifications follows from the stamps alone, not from when frames and
 labels arrive, and a replay repeats what was done live, as long as labels arrive within that time. A
 clock decides only where stamps cannot: when no frame follows, and for frames without a stamp. Which
-label names which frame: see `teaching`. Accuracy is prequential: the prediction that counts was made
-before the frame was learned (Dawid 1984; Gama et al. 2013).
+label names which frame: see `teaching`. Accuracy is prequential: the prediction that counts was
+made before the frame was learned (Dawid 1984; Gama et al. 2013).
 
 All times are given by the caller (`now_s`, the clock that stamps are of), so that a replay repeats
 to the last digit; only how long an inference takes is measured here. Every public method may be
@@ -18,8 +18,9 @@ import math
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, Sequence, Union
+from typing import Protocol
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class SpikingSample(Protocol):
         """What is presented in so many steps."""
 
 
-Sample = Union[np.ndarray, SpikingSample]     # or pixels, (inputs,) float32
+Sample = np.ndarray | SpikingSample     # or pixels, (inputs,) float32
 
 
 @dataclass(frozen=True)

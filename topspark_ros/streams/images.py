@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from typing import NamedTuple, Optional, Union
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ class _Format(NamedTuple):
     """How an encoding lies in memory, and what makes it grey."""
 
     samples: int                      # a pixel has in its row
-    conversion: Optional[int] = None  # of OpenCV; None: the samples are grey
+    conversion: int | None = None  # of OpenCV; None: the samples are grey
     chroma_rows: int = 0              # for two rows of the image, after all of these
     block: tuple[int, int] = (1, 1)   # rows and columns that share a colour; sides are multiples
     least: int = 1                    # side that OpenCV converts, pixels
@@ -62,7 +62,7 @@ _REDUCED = (cv2.IMREAD_GRAYSCALE, cv2.IMREAD_REDUCED_GRAYSCALE_2,
             cv2.IMREAD_REDUCED_GRAYSCALE_4, cv2.IMREAD_REDUCED_GRAYSCALE_8)    # by halvings
 _JPEG, _PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 
-Buffer = Union[bytes, bytearray, memoryview, array, np.ndarray]
+Buffer = bytes | bytearray | memoryview | array | np.ndarray
 
 
 class ImageError(TopsparkError):
@@ -71,7 +71,7 @@ class ImageError(TopsparkError):
 
 def to_gray(
     encoding: str, height: int, width: int, step: int, is_bigendian: bool, data: Buffer,
-    side: Optional[int] = None,
+    side: int | None = None,
 ) -> np.ndarray:
     """The image as an array of shape (height, width), uint8 or, of 16 bits a sample, uint16.
 
@@ -167,7 +167,7 @@ def _halvings(height: int, width: int, side: int) -> int:
     return max(0, min(max(height, width) // side, height, width).bit_length() - 1)
 
 
-def decode_compressed(format: str, data: Buffer, side: Optional[int] = None) -> np.ndarray:
+def decode_compressed(format: str, data: Buffer, side: int | None = None) -> np.ndarray:
     """A compressed image as an array of shape (height, width), uint8 or, of 16 bits, uint16.
 
     format: the field of sensor_msgs/CompressedImage. What it says of depth is believed; of all

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -44,7 +44,7 @@ class _Frame(NamedTuple):
     components: dict[int, _Component]
 
 
-def damage(data: np.ndarray) -> Optional[str]:
+def damage(data: np.ndarray) -> str | None:
     """What is wrong with a JPEG, for people; None: it is whole, or of a kind that is not judged.
 
     data: uint8, from its first marker on; what follows its end does not count.

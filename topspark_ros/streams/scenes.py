@@ -62,8 +62,8 @@ class SceneRenderer:
     def circle(self, index: int, frames: int) -> Iterator[np.ndarray]:
         """The next `frames` frames, in which image `index` goes round a small circle.
 
-        It takes TURN_FRAMES for a turn, and moves from frame to frame as smoothly as before a camera, by parts of a pixel. Each
-        frame is (height, width, 3) uint8, BGR.
+        It takes TURN_FRAMES for a turn, and moves from frame to frame as smoothly as before a
+        camera, by parts of a pixel. Each frame is (height, width, 3) uint8, BGR.
         """
         jitter = self._draw_jitter()
         radius = _CIRCLE * min(self._height, self._width)

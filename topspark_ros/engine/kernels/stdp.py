@@ -26,7 +26,7 @@ import numpy as np
 from . import encoding, membrane, plasticity
 from .compilation import allocating, entry_point, kernel
 from .encoding import BERNOULLI, CHUNK, FULL_TIMESTEPS, GIVEN, GRADED
-from .plasticity import ADAPTIVE, TRIPLET, Firing, Traces
+from .plasticity import ADAPTIVE, TRIPLET
 from .randomness import seed_from
 from .readout import lead, strongest
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from typing import NamedTuple, Union
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ MAX_SIDE = 65535      # of a sensor, pixels
 MAX_PIXELS = 1 << 24  # of a sensor; filters and pictures take tens of bytes for each
 MAX_LOSS = 1 << 31    # packets; a larger step of `seq` is a restart
 
-Buffer = Union[bytes, bytearray, memoryview, array, np.ndarray]
+Buffer = bytes | bytearray | memoryview | array | np.ndarray
 
 
 class EventError(TopsparkError):

@@ -90,7 +90,8 @@ class StreamCounts(NamedTuple):
         A camera whose packets begin to be heard in the middle sends some words before a time.
         """
         return tuple(line for is_wrong, line in (
-            (self.lost_packets, f'{self.lost_packets:,} packets of events are missing by their seq'),
+            (self.lost_packets,
+             f'{self.lost_packets:,} packets of events are missing by their seq'),
             (self.truncated,
              f'{self.truncated:,} of {self.packets:,} packets of events end within a word'),
             (self.unknown_words,
