@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 from topspark_ros.engine import told_of_compilation
 from topspark_ros.errors import TopsparkError
@@ -58,7 +59,7 @@ def command_line() -> argparse.ArgumentParser:
     return parser
 
 
-def verb_module(name: str):
+def verb_module(name: str) -> ModuleType:
     """The module beside this one with `SUMMARY`, `add_arguments` and `run`."""
     return importlib.import_module(f'topspark_ros.cli.{name.replace("-", "_")}')
 

@@ -302,7 +302,7 @@ def _now() -> tuple[float, float]:
 
 def _open_best(settings: MeterSettings) -> Meter:
     reasons = []
-    meter = _ProcessorMeter(settings.core_power_w)
+    meter: _ProcessorMeter | _SharedMeter = _ProcessorMeter(settings.core_power_w)
     for open_better in (partial(_open_hwmon, accept_any=False), _open_rapl):
         try:
             meter = open_better(settings)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from numba.core import event
 
@@ -25,7 +26,7 @@ class _Compilation(event.Listener):
         self._now: list[str] = []    # the kernel, and within it what is compiled
         self._done = 0
 
-    def on_start(self, event) -> None:
+    def on_start(self, event: Any) -> None:
         self._now.append(event.data['dispatcher'].__name__)
         if self._teller is None:
             self._tell('compiling kernels, once: their machine code is kept for later starts')
@@ -34,7 +35,7 @@ class _Compilation(event.Listener):
             self._teller = threading.Thread(target=self._report, name='progress', daemon=True)
             self._teller.start()
 
-    def on_end(self, event) -> None:
+    def on_end(self, event: Any) -> None:
         self._now.pop()
         self._done += not self._now
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import joblib
@@ -114,7 +114,7 @@ class _Work:
         self._progress = progress
         self._jobs = jobs
 
-    def run(self, pieces) -> list[Any]:
+    def run(self, pieces: Iterable[Any]) -> list[Any]:
         results = []
         parallel = joblib.Parallel(self._jobs, prefer='threads', return_as='generator')
         for result in parallel(pieces):

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from sensor_msgs.msg import BatteryState
 
@@ -50,7 +51,7 @@ class BatterySimulator(ManagedNode):
 
     Parameters = BatterySimulatorParameters
 
-    def __init__(self, **node_options):
+    def __init__(self, **node_options: Any) -> None:
         super().__init__('battery_simulator', **node_options)
 
     def configure(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import array
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from builtin_interfaces.msg import Time
 from rclpy.exceptions import InvalidHandle
@@ -60,7 +61,7 @@ class DatasetCamera(ManagedNode):
 
     Parameters = DatasetCameraParameters
 
-    def __init__(self, **node_options):
+    def __init__(self, **node_options: Any) -> None:
         super().__init__('dataset_camera', **node_options)
 
     def configure(self) -> None:

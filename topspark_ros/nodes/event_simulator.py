@@ -4,6 +4,7 @@ from __future__ import annotations
 import array
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from event_camera_msgs.msg import EventPacket
@@ -57,7 +58,7 @@ class EventSimulator(ManagedNode):
 
     Parameters = EventSimulatorParameters
 
-    def __init__(self, **node_options):
+    def __init__(self, **node_options: Any) -> None:
         super().__init__('event_simulator', **node_options)
 
     def configure(self) -> None:

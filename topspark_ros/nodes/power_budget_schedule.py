@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from topspark_ros import msg
 from topspark_ros.nodes import conversions, diagnostics, qos
@@ -51,7 +52,7 @@ class PowerBudgetSchedule(ManagedNode):
 
     Parameters = PowerBudgetScheduleParameters
 
-    def __init__(self, **node_options):
+    def __init__(self, **node_options: Any) -> None:
         super().__init__('power_budget_schedule', **node_options)
 
     def configure(self) -> None:

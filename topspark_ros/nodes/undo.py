@@ -31,7 +31,7 @@ class Undo:
         valid = self._times
 
         @functools.wraps(callback)
-        def call(*args):
+        def call(*args: Any) -> Any:
             with self._changed:
                 if self._times != valid:
                     return args[-1] if args else None

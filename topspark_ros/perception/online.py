@@ -173,7 +173,7 @@ class OnlineLearner:
         with self._lock:
             self._activity = ActivityWindow(self.settings.activity_window_s)
             self._energy_j = 0.0
-            self._counts = Counter()
+            self._counts: Counter[str] = Counter()
             self._labels.unmatched = 0
 
     @property

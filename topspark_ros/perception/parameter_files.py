@@ -122,7 +122,7 @@ class ParameterFile:
         """Those that entries for a node of this name are about, or if there are none, entries for
         any node; a * in one is any name. What is for any namespace counts for none."""
         for names in ((node,), ('*', '**')):
-            found = {}
+            found: dict[str, None] = {}
             for pattern in self.entries:
                 *parts, name = pattern.split('/')[1:]
                 named = [part for part in parts if part != '**']

@@ -20,7 +20,7 @@ class Circuit:
 
     def __init__(self, radius_m: float) -> None:
         self._radius_m = radius_m
-        self._angle = None
+        self._angle: float | None = None
         self.laps = 0.0
         self.off_m = 0.0
 

@@ -71,7 +71,7 @@ def event_topics(path: str | Path, topic: str | None = None,
     Raises BagError: no such bag, a broken one, or no such topic.
     """
     with _open(path, lost) as bag:
-        packets = Counter()
+        packets: Counter[str] = Counter()
         for each in _topics(bag, topic):
             packets[each.name] += each.messages
         return dict(packets)
