@@ -49,6 +49,8 @@ def main() -> int:
                 done = subprocess.run([*command, '--results', str(folder)], text=True,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             failed += done.returncode != 0
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / 'output.txt').write_text(done.stdout, encoding='utf-8')
             print(f'| {kind} | {phase if kind == "events" else "-"} | {"yes" if busy else "no"} | '
                   f'{done.returncode} | {figures(folder)} | {time.monotonic() - began_s:.0f} s |',
                   flush=True)
