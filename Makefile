@@ -30,7 +30,7 @@ demo-events: setup
 	source ./env.bash && topspark demo --events
 
 test: setup
-	source ./env.bash && pytest -n 2 --dist loadfile test
+	source ./env.bash && pytest -n 2 --dist loadfile --no-loadscope-reorder test
 
 bench: setup
 	source ./env.bash && python -m benchmarks
