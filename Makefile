@@ -18,10 +18,12 @@ REQUIREMENTS := requirements/python.txt requirements/ros-wheels.txt
 WHEEL_BUILD := -DCMAKE_MODULE_PATH=$(CURDIR)/cmake/wheels -DCMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) -G Ninja
 endif
 INTERFACES := $(if $(EVENT_CAMERA_MSGS),,interfaces/event_camera_msgs)
+FAST_TESTS := test/test_lint.py test/control test/perception test/streams test/engine \
+	--ignore test/engine/test_learning.py --ignore test/engine/test_startup.py
 PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config gazebo $(INTERFACES) \
 	-type f -not -name '*.pyc')
 
-.PHONY: demo demo-events test bench bench-control reproduce setup clean
+.PHONY: demo demo-events test test-fast bench bench-control reproduce setup clean
 
 demo: setup
 	source ./env.bash && topspark demo
@@ -31,6 +33,10 @@ demo-events: setup
 
 test: setup
 	source ./env.bash && pytest -n 2 --dist loadfile --no-loadscope-reorder test
+
+# The layer without ROS, but for what compiles or trains for long.
+test-fast: setup
+	source ./env.bash && pytest -n 2 --dist loadfile $(FAST_TESTS)
 
 bench: setup
 	source ./env.bash && python -m benchmarks
