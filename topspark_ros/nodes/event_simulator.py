@@ -104,7 +104,7 @@ class EventSimulator(ManagedNode):
             self._start_packets(width, height)
             self._camera = EventCamera(width, height, p.contrast_threshold, p.refractory_period,
                                        p.noise_rate, p.seed)
-            self._size = gray.shape
+            self._size = height, width
             self.get_logger().info(f'frames of {width} x {height} pixels: the camera starts')
         restarts = self._camera.restarts
         events = self._camera.observe(gray, t_ns)
