@@ -66,7 +66,8 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
         budgets = robot.node.create_publisher(msg.PowerBudget, 'power_budget', qos.STATE)
         processes = [robot.start(name, use_sim_time=True) for name in NODES]
         camera.show_until(lambda: statuses and statuses[-1].frames_learned and states
-                          and decisions, 'learning and decisions')
+                          and decisions and all(name in robot.health for name in NODES),
+                          'learning, decisions and diagnostics')
         for number in range(times):
             jump_s = JUMPS_S[number // 2 % len(JUMPS_S)] * (1 if number % 2 == 0 else -1)
             show(f'{number} of {times}: {jump_s:+g} s')
