@@ -108,10 +108,6 @@ class Arrivals:
         """Whether this one was, counted from 0, one of the last RING."""
         return bool(self._memory[_FLAGS + number % RING])
 
-    def chosen_within(self, begin: int, end: int) -> int:
-        """How many from `begin` to before `end`, all among the last RING."""
-        return sum(self.is_chosen(number) for number in range(begin, end))
-
     def arrived_s(self, number: int) -> float:
         """When it came, s, of time.monotonic()."""
         return self._memory[_TIMES + number % RING] * 1e-9

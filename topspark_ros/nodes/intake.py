@@ -118,16 +118,16 @@ class ImageIntake:
 
     @property
     def dropped(self) -> int:
-        waiting = 0 if self._closed else self._arrivals.chosen_within(*self._queue())
+        waiting = 0 if self._closed else len(self._waiting()[1])
         return self._losses.total + self._arrivals.chosen - self._taken - waiting
 
     def take(self, timeout_s: float) -> Frame | None:
-        begin, end = self._queue()
-        if not self._closed and not self._arrivals.chosen_within(begin, end):
+        first, chosen = self._waiting()
+        if not self._closed and not chosen:
             self._wake.wait(timeout_s)
-            begin, end = self._queue()
-        for number in range(begin, end):
-            if self._closed or not self._arrivals.chosen_within(number, end):
+            first, chosen = self._waiting()
+        for number in range(first, chosen[-1] + 1 if chosen else first):
+            if self._closed:
                 break
             serialised = self._frames.take_one()
             self._passed = number + 1
@@ -147,10 +147,12 @@ class ImageIntake:
         self._closed = True
         self._wake.up()
 
-    def _queue(self) -> tuple[int, int]:
-        """Of the arrivals that wait, the first one and the one behind the last."""
+    def _waiting(self) -> tuple[int, list[int]]:
+        """Of the arrivals that wait, the first one and those that are chosen."""
         arrived = self._arrivals.arrived
-        return max(self._passed, arrived - self._queue_depth), arrived
+        first = max(self._passed, arrived - self._queue_depth)
+        return first, [number for number in range(first, arrived)
+                       if self._arrivals.is_chosen(number)]
 
     def _frame(self, serialised: bytes, received_s: float) -> Frame | None:
         try:
