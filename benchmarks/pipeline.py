@@ -174,17 +174,15 @@ def packets(case: Case) -> Iterator[tuple[bytearray, str]]:
 
 def renumber(serialised: bytearray, number: int) -> None:
     """The packet's number, and the sensor's time in its words."""
-    # Behind the stamp: frame_id of one byte '\0', then height, width, encoding.
+    # Fields are aligned from byte 4 on. frame_id is behind the stamp, and then height and width.
     at = 12
-    length, = struct.unpack_from('<I', serialised, at)
-    at += 4 + length
-    at += -(at - 4) % 4 + 8
-    length, = struct.unpack_from('<I', serialised, at)
-    at += 4 + length
+    at += 4 + struct.unpack_from('<I', serialised, at)[0]
+    at += -at % 4 + 8
     at += -(at - 4) % 8
     struct.pack_into('<Q', serialised, at, number)
-    at += 8 + 8 + 1
-    at += -(at - 4) % 4 + 4
+    at += 16     # and time_base; then encoding, is_bigendian and the length of the events
+    at += 4 + struct.unpack_from('<I', serialised, at)[0] + 1
+    at += -at % 4 + 4
     words = np.frombuffer(memoryview(serialised)[at:], np.uint16)
     words[words >> 12 == 8] = 8 << 12 | number % 4096
 
