@@ -22,6 +22,7 @@ from topspark_ros.perception.samples import ImageSamples, push_packet
 from topspark_ros.streams import cdr
 from topspark_ros.streams.backlog import Backlog
 from topspark_ros.streams.events import EventError, EventSettings, EventStream, StreamCounts
+from topspark_ros.streams.events.stream import SeenWindow
 from topspark_ros.streams.images import ImageError
 from topspark_ros.streams.share import FrameShare
 
@@ -185,7 +186,7 @@ class EventIntake:
         self._discarded = self._lost = 0     # packets: before they were decoded, on their way
         self._overruns = 0     # turns that left packets behind in the middleware's queue
         self._recent = Recent(diagnostics.RECENT_S)
-        self._windows: deque[Frame] = deque()
+        self._windows: deque[tuple[SeenWindow, cdr.Header, float]] = deque()
         self._queue_depth = queue_depth
         self._closed = False
         self.received = self.dropped = self.rejected = self.skipped = 0
