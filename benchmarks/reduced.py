@@ -10,7 +10,7 @@ import numpy as np
 from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
 from topspark_ros.methodology.early_exit import calibrate_margin
 
-from .timing import TRAINING, Data, classic, fastest
+from .timing import L2_RATE, TRAINING, Data, classic, fastest
 
 SEEDS = range(3)
 VALIDATION = 1000  # of the training images, for the choice of the margin
@@ -36,7 +36,8 @@ SETTINGS = {
     for rule in ('pairwise', 'adaptive')
 }
 SETTINGS['recruiting'] = Settings(
-    NetworkConfig(), NetworkConfig(max_input_rate=1.5), NetworkConfig(max_input_rate=1.5))
+    NetworkConfig(max_input_rate=L2_RATE), NetworkConfig(max_input_rate=1.5),
+    NetworkConfig(max_input_rate=1.5))
 
 
 def _accuracy(responses, labels: np.ndarray) -> float:

@@ -14,6 +14,7 @@ from topspark_ros.streams.datasets import load_dataset
 
 ROUNDS = 10
 RATE = 0.06375  # spikes a step of a full pixel: 63.75 Hz
+L2_RATE = 0.57  # of a digit of unit L2 norm: what that comes to
 TRAINING, TEST = 6500, 1500
 
 

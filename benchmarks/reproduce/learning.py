@@ -12,16 +12,19 @@ from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
 from topspark_ros.methodology.experiments import Data, Setting, measure, run_experiments
 from topspark_ros.streams.datasets import load_dataset
 
+from ..switching import SWITCH_EVERY
+from ..switching import losses as switching_losses
 from .common import Advance, Claim, Plan, Section, enlarged, in_parallel, load, spread
 
 # T and input rate of the recruiting rule, chosen by folds of the training images.
 TIMESTEPS = {'digits': 16, 'mnist': 8, 'fashion_mnist': 8}
 RATES = {'digits': 9.0, 'mnist': 18.0, 'fashion_mnist': 25.0}
-RECRUITING = NetworkConfig(max_input_rate=9.0)
-PAIRWISE = NetworkConfig(
-    rule='pairwise', max_input_rate=4.0, neuron=NeuronConfig(inference_spikes=8.0))
-SWITCHED = (8, 16, 32, 64)  # T
-SWITCH_EVERY = 500  # samples
+RULES = {
+    'recruiting': NetworkConfig(),
+    'pairwise': NetworkConfig(
+        rule='pairwise', max_input_rate=4.0, neuron=NeuronConfig(inference_spikes=8.0)),
+}
+SWITCHED = {'recruiting': (1, 2, 4, 8, 16, 64), 'pairwise': (8, 16, 32, 64)}  # T
 FEW_SEEDS = range(5)
 LABELLED = (1.0, 0.1)  # shares of the frames
 WINDOWS = {'frames 1-200': slice(0, 200), 'frames 401-600': slice(400, 600),
@@ -71,25 +74,6 @@ def first_frames(neurons: int, labelled: float, seed: int) -> np.ndarray:
     labels = np.where(rng.random(len(truth)) < labelled, truth, -1)
     network = create_network(recruiting('digits', neurons, seed=seed))
     return network.learn_many(pixels, TIMESTEPS['digits'], labels).predicted == truth
-
-
-def switching_losses(base: NetworkConfig, neurons: int, data: Data, seed: int) -> list[float]:
-    """Of accuracy at each T of SWITCHED, by a network whose T was switched at random while it
-    learned, against one that learned at that T."""
-    config = replace(base, neurons=neurons, seed=seed)
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(data.training_labels))
-    pixels, labels = data.training_pixels[order], data.training_labels[order]
-    switched = create_network(config)
-    for start in range(0, len(order), SWITCH_EVERY):
-        part = slice(start, start + SWITCH_EVERY)
-        switched.learn_many(pixels[part], int(rng.choice(SWITCHED)), labels[part])
-    losses = []
-    for timesteps in SWITCHED:
-        constant = create_network(config)
-        constant.learn_many(pixels, timesteps, labels)
-        losses.append(_tested(constant, timesteps, data) - _tested(switched, timesteps, data))
-    return losses
 
 
 def _presented(datasets: Iterable[str]) -> str:
@@ -180,20 +164,22 @@ def _few_frames(
 
 
 def _switched(plan: Plan, data: dict[str, Data], neurons: int, advance: Advance) -> Section:
-    rules = {'recruiting': RECRUITING, 'pairwise': PAIRWISE}
-    cases = list(product(rules, plan.datasets))
+    cases = list(product(RULES, plan.datasets))
     results = iter(in_parallel(
-        switching_losses, [(rules[rule], neurons, data[name], seed)
-                           for rule, name in cases for seed in plan.seeds], plan, advance))
-    losses = {case: 100 * np.array([next(results) for _ in plan.seeds]) for case in cases}
+        switching_losses, [
+            (replace(RULES[rule], neurons=neurons), data[name], seed, SWITCHED[rule])
+            for rule, name in cases for seed in plan.seeds], plan, advance))
+    losses = {case: 100 * np.array([next(results).switched for _ in plan.seeds])
+              for case in cases}
     return Section(
         'One network, T switched at random',
-        f'Every {SWITCH_EVERY} samples, among {", ".join(map(str, SWITCHED))}; N = {neurons}; '
+        f'Every {SWITCH_EVERY} samples or more often; N = {neurons}; '
         'tested at every T without labelling anew, against networks that learned at that T.',
         [Claim(f'switched T, {rule}, {name}, accuracy lost at the worst T, mean of seeds',
                values.mean(axis=0).max(), 'points', 1.5, 0.3)
          for (rule, name), values in losses.items()],
         [dict(rule=rule, dataset=name, **{
-            f'loss at T {t}': f'{column.mean():.1f} points, worst {column.max():.1f}'
-            for t, column in zip(SWITCHED, values.T)})
+            'points lost at each T, and by the worst seed': ', '.join(
+                f'T {t}: {column.mean():.1f} ({column.max():.1f})'
+                for t, column in zip(SWITCHED[rule], values.T))})
          for (rule, name), values in losses.items()])

@@ -25,7 +25,7 @@ from topspark_ros.methodology.experiments import (
     Data, Outcome, Pass, Setting, for_inference, run_experiments,
 )
 
-from ..timing import RATE, fastest
+from ..timing import L2_RATE, RATE, fastest
 from .common import Advance, Claim, Plan, Section, in_parallel, load, spread
 
 RULES = ('pairwise', 'adaptive', 'recruiting')
@@ -86,7 +86,7 @@ class Comparison(NamedTuple):
 
 def baselines(case: Case) -> list[Setting]:
     """Everything that T = 350 is tried with."""
-    rates = [(NetworkConfig.max_input_rate, 'l2'), (RATE, 'full_scale')]
+    rates = [(L2_RATE, 'l2'), (RATE, 'full_scale')]
     spikes = (1.0,) if case.rule == 'recruiting' else (1.0, 2.0, 4.0, 8.0)
     return [
         Setting(case.config(rate, number, coding=coding, normalisation=normalisation),

@@ -107,17 +107,12 @@ class Recruiting(Reference):
         self.corrected = np.zeros(config.neurons, int)
         self.attractions = np.zeros(config.neurons, int)
         self.recruited = self.frames = 0
-        self.mean = self.variance = 0.0  # of the first spiker's match
+        self.affinity = np.zeros((config.neurons, config.neurons))  # cosines, as estimated
+        self.mean = self.variance = 0.0  # of the winner's match
         self.error_rate = 1.0
         self.last_label = None
         self.alternation = 0.0  # share of labels that differ from the one before
         self.merged = 0
-
-    @property
-    def affinity(self):
-        """The Gram matrix of the neurons in use."""
-        w = self.weights[: self.recruited]
-        return w @ w.T
 
     def _present(self, encoded, timesteps, learning, label, margin):
         new = ((0, 0), (0, len(self.class_frames) - self.corrections.shape[1]))
@@ -144,11 +139,19 @@ class Recruiting(Reference):
             if encoded.generators:  # steps after an early end are never drawn
                 self.generator[0] = encoded.generators[t // 64]
             if n.any():
+                trace = n if encoded.trace is None else encoded.trace
+                unit = trace / np.linalg.norm(trace)
+                match = self._matches(v / np.linalg.norm(n), unit, order)
                 changed = self._plasticity(
-                    n / np.linalg.norm(n), order, current, evidence, predicted, label
+                    unit, match, order, current, evidence, predicted, label
                 )
         spent = int(encoded.spikes[: t + 1].sum())
-        counts = (spent, len(order), spent * m, m * (t + 1), changed)
+        operations = spent * m
+        if learning and n.any():
+            graded = np.count_nonzero(trace)
+            spent += graded
+            operations += graded * len(order)
+        counts = (spent, len(order), operations, m * (t + 1), changed)
         return Outcome(predicted, scores, t + 1, counts, raster)
 
     def _spike_in_order(self, match):
@@ -183,16 +186,37 @@ class Recruiting(Reference):
         scores[self.class_frames == 0] = 0
         return scores / scores.sum()
 
-    def _plasticity(self, unit, order, current, evidence, predicted, label):
+    def _matches(self, spiking, unit, order):
+        """Cosines with the traces: computed for those that spiked, others off by one factor."""
+        if not spiking[order].any():
+            factor = 1
+        else:
+            factor = (self.weights[order] @ unit).sum() / spiking[order].sum()
+        match = np.minimum(spiking * factor, 1)
+        match[order] = self.weights[order] @ unit
+        return match
+
+    def _winner(self, match, order):
+        """Of those that spiked, the one furthest above its threshold."""
+        if not len(order):
+            return None
+        drive = match[order] - self.theta[order]
+        best = int(np.argmax(drive))
+        second = np.delete(drive, best).max(initial=-math.inf)
+        if drive.any():
+            self._compare(drive[best] - second, EVIDENCE)
+        return int(order[best])
+
+    def _plasticity(self, unit, match, order, current, evidence, predicted, label):
         """Returns the number of weights changed."""
         m, neurons = self.recruited, self.config.neurons
-        first = int(order[0]) if len(order) else None
+        first = self._winner(match, order)
         guided = self.config.supervised and label is not None
         changed, rewritten = 0, len(unit) + m
         if label is not None:
             self.class_frames[label] += 1
             changed = self._correct(order, current, evidence, label)
-        novel = self._is_novel(first, unit, guided)
+        novel = self._is_novel(first, match, guided)
         self.frames += 1
         wrong = False
         if guided:
@@ -203,19 +227,19 @@ class Recruiting(Reference):
         if m < neurons and (wrong or novel):
             imprinted = m
         elif m == neurons and (wrong or (novel and not guided)):
-            imprinted = self._make_room(label if guided else None)
+            imprinted = self._make_room(label if guided else None, match)
             changed += 0 if imprinted is None else rewritten
         if imprinted is not None:
-            parent = self._right(unit, label, None) if guided else first
-            self._imprint(imprinted, parent, unit, label, evidence)
+            parent = self._right(match, label, None) if guided else first
+            self._imprint(imprinted, parent, unit, match, label, evidence)
             changed += rewritten
         else:
-            right = self._right(unit, label, first) if wrong else first
-            self._attract(right, unit)
+            right = self._right(match, label, first) if wrong else first
+            self._attract(right, unit, match)
             changed += rewritten
             if right != first:
                 self.readout[right, label] += 1
-                self._move(first, unit, -0.04)
+                self._move(first, unit, match, -0.04)
                 changed += rewritten
             self.theta[first] += 0 if guided else 1e-3
         if label is not None and first is not None and first != imprinted:
@@ -240,8 +264,8 @@ class Recruiting(Reference):
             seen, self.fast_corrections[order] - self.corrections[order], 0)
         return 2 * len(order) * int(seen.sum())
 
-    def _is_novel(self, first, unit, guided):
-        """Whether the first spiker matches unusually badly; keeps what is usual up to date."""
+    def _is_novel(self, first, match, guided):
+        """Whether the winner matches unusually badly; keeps what is usual up to date."""
         novel = self.frames < 10
         if first is None:
             return True
@@ -250,7 +274,7 @@ class Recruiting(Reference):
         z = high + (low - high) * self.recruited / self.config.neurons
         if full and not guided:
             z = -2 if self.config.supervised else -1.5
-        difference = self.weights[first] @ unit - self.mean
+        difference = match[first] - self.mean
         if not novel:
             novel = bool(difference < z * math.sqrt(self.variance))
             self._compare(abs(difference - z * math.sqrt(self.variance)), EVIDENCE)
@@ -259,7 +283,7 @@ class Recruiting(Reference):
         self.variance = (1 - rate) * (self.variance + rate * difference**2)
         return novel
 
-    def _make_room(self, label):
+    def _make_room(self, label, match):
         """Merge two neurons of a full pool; the one that is free then, None if none is."""
         eligible = list(range(self.config.neurons))
         if label is not None:
@@ -281,36 +305,41 @@ class Recruiting(Reference):
         least = sorted([*costs.values(), math.inf])
         self._compare((least[1] - least[0]) / max(1, least[0]), EVIDENCE)
         a, b = min(costs, key=costs.get)
-        self._merge(a, b)
+        self._merge(a, b, match)
         self.merged += 1
         return b
 
-    def _merge(self, a, b):
+    def _merge(self, a, b, match):
         share = self.attractions[a] / (self.attractions[a] + self.attractions[b])
         for mean in (self.weights, self.theta, self.corrections, self.fast_corrections):
             mean[a] = share * mean[a] + (1 - share) * mean[b]
+        norm = np.linalg.norm(self.weights[a])
+        self._relate(a, (share * self.affinity[a] + (1 - share) * self.affinity[b]) / norm)
+        match[a] = (share * match[a] + (1 - share) * match[b]) / norm
         for total in (self.readout, self.attractions, self.corrected):
             total[a] += total[b]
-        self.weights[a] /= np.linalg.norm(self.weights[a])
+        self.weights[a] /= norm
         self.readout[b] = 0
 
-    def _right(self, unit, label, first):
+    def _right(self, match, label, first):
         """The best match of the class; `first` where it has none."""
         own = [j for j in range(self.recruited) if self._strongest(self.readout[j]) == label]
         if not own:
             return first
-        match = self.weights[own] @ unit
-        second, best = sorted([0, *match])[-2:]
+        second, best = sorted([0, *match[own]])[-2:]
         if best > 0 and len(own) > 1:
             self._compare(best - second, EVIDENCE)
-        return own[np.argmax(match)]
+        return own[np.argmax(match[own])]
 
-    def _imprint(self, j, parent, unit, label, evidence):
+    def _imprint(self, j, parent, unit, match, label, evidence):
         self.theta[j] = self.theta[: self.recruited].mean() if self.recruited else 0
         self.recruited = max(self.recruited, j + 1)
-        self.weights[j] = unit
+        related = np.pad(match, (0, len(self.affinity) - len(match)))
         if parent not in (None, j):
-            self._move(j, self.weights[parent], 0.5)
+            unit = (unit + self.weights[parent]) / 2
+            related = (related + self.affinity[parent]) / 2
+        self.weights[j] = unit / np.linalg.norm(unit)
+        self._relate(j, related / np.linalg.norm(unit))
         self.attractions[j] = 1
         for inherited in (self.corrections, self.fast_corrections):
             inherited[j] = 0 if parent in (None, j) else inherited[parent]
@@ -319,14 +348,26 @@ class Recruiting(Reference):
         if label is not None:
             self.readout[j] = np.arange(len(evidence)) == label
 
-    def _attract(self, j, unit):
+    def _attract(self, j, unit, match):
         step = max(1 / (1 + self.attractions[j]), 0.02)
         self.attractions[j] += 1
-        self._move(j, unit, step)
+        self._move(j, unit, match, step)
 
-    def _move(self, j, unit, step):
-        moved = np.maximum(self.weights[j] + step * (unit - self.weights[j]), 0)
-        self.weights[j] = moved / np.linalg.norm(moved)
+    def _move(self, j, unit, match, step):
+        moved = self.weights[j] + step * (unit - self.weights[j])
+        clipped = np.maximum(moved, 0)
+        norm = np.linalg.norm(clipped)
+        related = (1 - step) * self.affinity[j] + self.weights @ (clipped - moved)
+        related[: len(match)] += step * match
+        self.weights[j] = clipped / norm
+        self._relate(j, related / norm)
+        match[j] = ((1 - step) * match[j] + step) / norm
+
+    def _relate(self, j, related):
+        """Set a neuron's cosines with all others."""
+        self.affinity[j] = np.clip(related, 0, 1)
+        self.affinity[j, j] = 1
+        self.affinity[:, j] = self.affinity[j]
 
 
 class Stdp(Reference):

@@ -27,6 +27,7 @@ class Input(NamedTuple):
     spikes: np.ndarray  # (timesteps,), spikes in each step; graded: values
     expected: float  # spikes of a typical sample, D
     black: bool
+    trace: np.ndarray | None  # (inputs,), rates of a single step; None: what has spiked
     closest: float = math.inf  # of a gain to another one, see reference.py
     generators: list[int] = []  # states of the generator, one after each 64 steps, if it is used
 
@@ -39,7 +40,7 @@ def encode(
     if isinstance(sample, SpikeTrain):
         np.add.at(charge, (sample.steps, sample.neurons), 1)
         expected = charge.sum() * full / timesteps
-        return Input(charge, charge.sum(axis=1), expected, not charge.any())
+        return Input(charge, charge.sum(axis=1), expected, not charge.any(), None)
     x = sample.astype(float)
     preserved, most, spread = RATES[config.normalisation]
     limit = most if config.max_input_rate == np.inf else config.max_input_rate
@@ -48,20 +49,22 @@ def encode(
     if config.coding == 'first_spike':
         expected = 0.19 * config.inputs
     if not x.any():
-        return Input(charge, charge.sum(axis=1), expected, True)
+        return Input(charge, charge.sum(axis=1), expected, True, x)
     norm = 255 if config.normalisation == 'full_scale' else np.linalg.norm(x)
     p = np.minimum(1, rate / norm * x)
+    trace = np.minimum(1, min(limit, preserved) / norm * x)
     closest, generators = math.inf, []
     if config.coding == 'graded':
         spikes = np.full(timesteps, np.count_nonzero(x))
-        return Input(charge + p, spikes, expected, False)
+        return Input(charge + p, spikes, expected, False, trace)
     if config.coding == 'stratified':
         closest = stratified(charge, p)
     elif config.coding == 'bernoulli':
         generators = bernoulli(charge, p, generator)
     else:
         first_spike(charge, x)
-    return Input(charge, charge.sum(axis=1), expected, False, closest, generators)
+        trace = None
+    return Input(charge, charge.sum(axis=1), expected, False, trace, closest, generators)
 
 
 def stratified(charge: np.ndarray, p: np.ndarray) -> float:

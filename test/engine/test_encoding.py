@@ -12,6 +12,7 @@ from topspark_ros.engine.kernels import encoding
 from topspark_ros.engine.network import CODING_NUMBERS
 
 from .compiled import compiled
+from .reference import seed_from
 from .reference_encoding import bernoulli_trials, encode
 
 prepare = compiled(encoding.prepare)
@@ -200,12 +201,17 @@ def test_given_spikes_do_what_encoded_ones_do(digits, coding, timesteps):
     network = create_network(NetworkConfig(neurons=60, coding=coding, max_input_rate=math.inf))
     twin = create_network(NetworkConfig(neurons=60, max_input_rate=math.inf))
     for pixels, label in zip(digits.pixels[:40], digits.labels):
-        spikes = encode(network.config, pixels, timesteps, network.state()['generator']).charge
-        response = network.learn(pixels, timesteps, label)
-        same = twin.learn(SpikeTrain(*np.nonzero(spikes)), timesteps, label)
+        generator = network.state()['generator']
+        if coding == 'bernoulli':
+            seed_from(generator, generator[0], pixels.astype(np.float32))
+        spikes = encode(network.config, pixels, timesteps, generator).charge
+        same = twin.infer(SpikeTrain(*np.nonzero(spikes)), timesteps)
+        response = network.infer(pixels, timesteps)
         assert (same.predicted, same.counts) == (response.predicted, response.counts)
         # Spikes are added up in another order.
         np.testing.assert_allclose(same.scores, response.scores, rtol=1e-4)
+        network.learn(pixels, timesteps, label)
+        twin.restore(network.state())
 
 
 def test_scale_of_the_intensity_does_not_matter(digits):

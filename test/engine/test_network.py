@@ -268,7 +268,13 @@ def test_counts(trained, digits):
     if trained.config.neuron.inhibitory_layer:
         assert counts.synaptic_operations > from_inputs + counts.output_spikes
     elif trained.config.rule == 'recruiting':
-        assert counts.synaptic_operations == from_inputs
+        # The graded event of each active input is heard by the neurons that spiked.
+        graded = np.count_nonzero(digits.pixels[61])
+        spikes = trained.infer(digits.pixels[61], 20).counts.input_spikes
+        if trained.config.coding == 'stratified':
+            assert counts.input_spikes == spikes + graded
+        assert counts.synaptic_operations == (
+            (counts.input_spikes - graded) * in_use + graded * counts.output_spikes)
     else:
         assert counts.synaptic_operations == from_inputs + counts.output_spikes * (in_use - 1)
     layers = 2 if trained.config.neuron.inhibitory_layer else 1

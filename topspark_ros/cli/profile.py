@@ -35,12 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--neurons', type=int, default=400, help='excitatory neurons')
     parser.add_argument('--coding', choices=CODINGS, default='stratified',
                         help='how pixels become spikes')
-    parser.add_argument('--max-input-rate', type=float, default=2.0,
+    parser.add_argument('--max-input-rate', type=float, default=NetworkConfig.max_input_rate,
                         help='rate limit, spikes a step of a sample of unit norm')
     parser.add_argument('--inference-spikes', type=float, default=1.0,
                         help='output spikes that inference aims for, relative to learning; not '
                         'with the recruiting rule')
-    parser.add_argument('--timesteps', default='2,4,8,16,32,64', help='T, comma-separated')
+    parser.add_argument('--timesteps', default='1,2,4,8,16,32,64', help='T, comma-separated')
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to SEEDS - 1')
     parser.add_argument('--max-loss', type=float, metavar='SHARE',
                         help='accuracy, such as 0.01, that ending presentations early may cost '

@@ -123,10 +123,12 @@ class NetworkConfig:
         i spikes min(1, rate x_i / norm) times a step. The rate is the count-preserving one,
         which has the spikes of 350 steps in however many there are (see `input_rate`), or this
         limit if that is lower: then fewer timesteps mean fewer spikes, less energy and less
-        accuracy. The default, 0.57, is what 63.75 Hz for a full pixel (Diehl and Cook 2015)
-        comes to on handwritten digits, some 6.5 spikes a step of all pixels together; math.inf
-        limits where most pixels of a digit spike at every step, 9. A higher one, up to 25, levels
-        what is bright: it suits filled shapes, and takes shading from blurred strokes.
+        accuracy. 0.57 is what 63.75 Hz for a full pixel (Diehl and Cook 2015) comes to on
+        handwritten digits, some 6.5 spikes a step of all pixels together. The default, 9, is
+        where most pixels of a digit spike at every step: a single step then says most of what
+        there is to see, so that any T may follow any other. math.inf: the same. A higher one, up
+        to 25, levels what is bright: it suits filled shapes, and takes shading from blurred
+        strokes.
     seed: of the initial weights (STDP), of the chance that neurons are merged (recruiting)
         and of Bernoulli spikes, 0 to 2**63 - 1.
     coding: how pixels become spikes. 'stratified': evenly spaced spikes. 'bernoulli': a trial a
@@ -144,7 +146,7 @@ class NetworkConfig:
     inputs: int = 784
     neurons: int = 400
     rule: str = 'recruiting'
-    max_input_rate: float = 0.57
+    max_input_rate: float = 9.0
     seed: int = 0
     coding: str = 'stratified'
     normalisation: str = 'l2'
@@ -187,6 +189,11 @@ class NetworkConfig:
             raise EngineError(
                 f'neuron is {self.neuron}, accepted with the recruiting rule is the default'
             )
+
+    @property
+    def highest_rate(self) -> float:
+        """Of the input, spikes a step of a sample of unit norm: that of a single step."""
+        return input_rate(1, self.max_input_rate, self.normalisation)
 
 
 def input_rate(

@@ -16,19 +16,20 @@ class RecruitingNetwork(Network):
 
     The neurons are the limit of leaky integrate-and-fire neurons whose membrane time constant is
     long against a presentation. Because weights have unit L2 norm (synaptic scaling on squares,
-    Oja 1982), the potential v = W^T n at the end is the cosine match with the presynaptic trace
-    n, times |n|. Thresholds are adaptive (theta) and ramp down together; inhibition is direct:
-    the twelfth spike ends the presentation.
+    Oja 1982), the potential v = W^T n at the end is the cosine match with the spike counts n,
+    times |n|. Thresholds are adaptive (theta) and ramp down together; inhibition is direct: the
+    twelfth spike ends the presentation.
 
-    A labelled sample that is misclassified, and any sample that matches the first spiker unusually
-    badly (the vigilance of Carpenter and Grossberg 1987, here in running standard deviations),
-    recruits a fresh neuron. It splits off the best match of the sample's class, or the first spiker
-    where no label guides, halfway between that one and the trace: the few spikes of a short
-    presentation say little of the sample, its like say the rest. Any other sample attracts the
-    first spiker: a running mean, with a floor for drifting scenes. When all neurons are in use, a
-    new one is made by merging the two that it costs least (Ward 1963), which forgets nothing; or
-    the right neuron is attracted and the wrong one repelled (as in learning vector quantisation,
-    Kohonen 1990). Samples without spikes do none of this.
+    Weights learn from the presynaptic traces, which are the rates of the inputs whatever T is, and
+    of the neurons that spiked the one that matches them best is the winner. A labelled sample that
+    is misclassified, and any sample that matches the winner unusually badly (the vigilance of
+    Carpenter and Grossberg 1987, here in running standard deviations), recruits a fresh neuron. It
+    splits off the best match of the sample's class, or the winner where no label guides, halfway
+    between that one and the traces. Any other sample attracts the winner: a running mean, with a
+    floor for drifting scenes. When all neurons are in use, a new one is made by merging the two
+    that it costs least (Ward 1963), which forgets nothing; or the right neuron is attracted and the
+    wrong one repelled (as in learning vector quantisation, Kohonen 1990). Samples without spikes do
+    none of this.
 
     Each neuron counts the labels that it won for, which are its evidence; the delta rule corrects
     what comes of it. Unless the network is `supervised`, labels do nothing else.
@@ -38,7 +39,8 @@ class RecruitingNetwork(Network):
     _signed = ('corrections', 'fast_corrections')
 
     def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config, present_recruiting, (config.supervised,))
+        super().__init__(
+            config, present_recruiting, (config.supervised, config.highest_rate))
 
     @property
     def recruited_neurons(self) -> int:

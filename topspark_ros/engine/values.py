@@ -13,11 +13,13 @@ class OperationCounts(NamedTuple):
     Estimated energy is the sum of each count times the energy of one such operation.
 
     input_spikes: spikes of the encoded sample that were presented. With graded coding one value
-        per step for every pixel that is not black.
+        per step for every pixel that is not black. With the recruiting rule learning takes one
+        graded event more of each of these pixels.
     output_spikes: spikes of excitatory neurons.
     synaptic_operations: additions of a weight to a membrane potential: one for every pair of input
         spike and neuron in use, and one for every neuron that an output spike inhibits (the
-        recruiting rule's inhibition only ends the presentation). With an inhibitory layer, an
+        recruiting rule's inhibition only ends the presentation). A graded event reaches the
+        neurons that spiked, to learn. With an inhibitory layer, an
         output spike takes one for its inhibitory neuron and one for every neuron that this
         inhibits.
     neuron_updates: neurons in use, inhibitory ones included, times timesteps. Clocked hardware

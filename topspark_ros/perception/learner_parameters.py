@@ -51,8 +51,9 @@ class SnnLearnerParameters:
     rule: str = parameter('recruiting', 'Learning rule of the network.', choices=RULES, fixed=True)
     neurons: int = parameter(400, 'Excitatory neurons.', low=1, high=100_000, fixed=True)
     max_input_rate: float = parameter(
-        2.0, 'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
-        '63.75 Hz for a full pixel of a digit; 9: most pixels of a digit spike at every step).',
+        9.0, 'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
+        '63.75 Hz for a full pixel of a digit; 9: most pixels of a digit spike at every step, and '
+        'any T may follow any other).',
         unit='spikes/step', low=0.01, high=1000.0, fixed=True)
     seed: int = parameter(0, 'Seed of weights and spike phases.', low=0, high=2**31 - 1,
                           fixed=True)

@@ -328,6 +328,16 @@ def tally_of(inputs):
 
 
 @kernel
+def trace_pixels(trace, pixels, normalisation, highest_rate):
+    """Fill the presynaptic traces of a sample, (inputs,) float32: the spikes that are expected of
+    each input in a single step."""
+    length = norm(pixels) if normalisation == L2_NORM else WHITE
+    scale = highest_rate / length
+    for i in range(pixels.size):
+        trace[i] = min(1.0, scale * pixels[i])
+
+
+@kernel
 def tally_listed(tally, listed, source):
     """List the inputs of some spikes, each once, after the first `listed`; how many there are."""
     for i in source:

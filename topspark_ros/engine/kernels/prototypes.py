@@ -37,7 +37,7 @@ class RecruitingState(NamedTuple):
     class_frames: np.ndarray  # (classes,) int64, labelled frames seen
     recruited: np.ndarray  # (1,) int64
     frames: np.ndarray  # (1,) int64, learned
-    match_mean: np.ndarray  # (1,) float64, running mean of the first spiker's match
+    match_mean: np.ndarray  # (1,) float64, running mean of the winner's match
     match_variance: np.ndarray  # (1,) float64
     error_rate: np.ndarray  # (1,) float64, running, over labelled frames
     last_label: np.ndarray  # (1,) int64, of the last labelled frame, plus 1; 0 before the first
@@ -48,11 +48,11 @@ class RecruitingState(NamedTuple):
 class Sample(NamedTuple):
     """What learning knows of a presented sample."""
 
-    active: np.ndarray  # int32, the `count` inputs that have spiked
+    active: np.ndarray  # int32, the `count` inputs whose trace is above 0
     count: int
-    trace: np.ndarray  # (inputs,) float32, presynaptic trace n: spikes of each input
-    norm: float  # its L2 norm
-    match: np.ndarray  # (M,) float32, w_j^T n / |n|
+    trace: np.ndarray  # (inputs,) float32, presynaptic traces x
+    norm: float  # their L2 norm
+    match: np.ndarray  # (M,) float32, w_j^T x / |x|
     lifted: np.ndarray  # (M,) float32, memory of move_weights
 
 
@@ -78,13 +78,13 @@ def set_scale(state, j, squares):
 
 @kernel
 def move_weights(state, j, sample, step):
-    """w <- w + step (n/|n| - w), clipped at 0 and brought back to unit L2 norm (Oja 1982).
+    """w <- w + step (x/|x| - w), clipped at 0 and brought back to unit L2 norm (Oja 1982).
 
     A negative step repels. The match of j follows, but for clipping: repelling comes last.
     """
     in_use = sample.match.size
     length = 1.0 / state.scale[j]
-    share = length * step / (1.0 - step)  # of n/|n| in the stored weights
+    share = length * step / (1.0 - step)  # of x/|x| in the stored weights
     part = share / sample.norm
     squares = length**2
     lifted = sample.lifted  # drive of what clipping adds to the stored weights

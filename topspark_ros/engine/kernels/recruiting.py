@@ -5,6 +5,13 @@ threshold ramps down and they spike in the order of v_j - theta_j |n| until OUTP
 Nothing happens between two steps then, so the spikes of an input are added at once, v = W^T n;
 the order of float32 additions is the only difference.
 
+What is learned does not depend on T. Spikes decide what is predicted, and which neurons may learn:
+those that spiked. Each input then sends them one graded event, its presynaptic trace x: the rate
+that it is driven at, or how often it spiked where a sample has no rates. Weights follow the traces,
+and of the neurons that spiked the one with the best match, the cosine m_j = w_j^T x / |x|, is the
+winner. Few spikes say little of a sample, and what they say depends on when they come: weights made
+of them would fit their own T alone.
+
 The read-out adds two things, s_c = sum_r omega_r votes_rc / (sum_c votes_rc + DOUBT)
 + sum_r a_r corrections_rc, r the spikes in their order: evidence, the labels of the samples that
 the first three neurons with any stand for, omega = 1, 0.45, 0.2 over their sum; and corrections,
@@ -23,7 +30,7 @@ import numpy as np
 
 from . import encoding, membrane, prototypes
 from .compilation import allocating, entry_point, kernel
-from .encoding import BERNOULLI
+from .encoding import BERNOULLI, FIRST_SPIKE, GIVEN
 from .prototypes import RecruitingState, Sample
 from .randomness import seed_from, uniform
 from .readout import lead, strongest
@@ -55,14 +62,16 @@ class Model(NamedTuple):
     coding: int
     normalisation: int
     supervised: bool  # whether labels guide the learning, not the read-out alone
+    highest_rate: float  # of the input, which the traces are at, spikes a step of unit norm
 
 
 class Response(NamedTuple):
     """The output spikes of one presentation, in their order."""
 
     spiking: np.ndarray  # (OUTPUT_SPIKES + 1,) int64, neurons; the last did not spike any more
-    drive: np.ndarray  # (OUTPUT_SPIKES + 1,) float64, m_j - theta_j of each
+    drive: np.ndarray  # (OUTPUT_SPIKES + 1,) float64, v_j / |n| - theta_j of each
     current: np.ndarray  # (OUTPUT_SPIKES,) float64, a_r
+    match: np.ndarray  # (OUTPUT_SPIKES,) float64, m_j of each
 
 
 class Memory(NamedTuple):
@@ -70,10 +79,10 @@ class Memory(NamedTuple):
 
     encoded: encoding.Encoded
     tally: encoding.Tally
-    active: np.ndarray  # (inputs,) int32, inputs that have spiked
-    potential: np.ndarray  # (neurons,) float32
-    match: np.ndarray  # (neurons,) float32, m_j
-    drive: np.ndarray  # (neurons,) float32, m_j - theta_j
+    trace: np.ndarray  # (inputs,) float32, presynaptic traces
+    potential: np.ndarray  # (neurons,) float32, v_j
+    match: np.ndarray  # (neurons,) float32, v_j / |n|; m_j while learning
+    drive: np.ndarray  # (neurons,) float32, v_j / |n| - theta_j
     response: Response
     lifted: np.ndarray  # (neurons,) float32, see Sample
     evidence: np.ndarray  # (classes,) float32
@@ -86,13 +95,14 @@ def memory_of(inputs, neurons, classes):
     return Memory(
         encoding.encoded_of(inputs),
         encoding.tally_of(inputs),
-        np.empty(inputs, np.int32),
+        np.empty(inputs, np.float32),
         np.empty(neurons, np.float32),
         np.empty(neurons, np.float32),
         np.empty(neurons, np.float32),
         Response(
             np.empty(OUTPUT_SPIKES + 1, np.int64),
             np.empty(OUTPUT_SPIKES + 1),
+            np.empty(OUTPUT_SPIKES),
             np.empty(OUTPUT_SPIKES),
         ),
         np.empty(neurons, np.float32),
@@ -209,7 +219,7 @@ def correct(state, response, spikes, label, evidence, scores):
 
 @kernel
 def is_novel(model, state, match, winner, guided):
-    """Whether the first spiker matches unusually badly; keeps what is usual up to date."""
+    """Whether the winner matches unusually badly; keeps what is usual up to date."""
     if winner < 0:
         return True
     share = state.recruited[0] / state.votes.shape[0]
@@ -284,7 +294,7 @@ def learn(model, state, sample, memory, spikes, label, predicted):
     neurons = state.votes.shape[0]
     inputs = state.weights.shape[0]
     response, evidence = memory.response, memory.evidence
-    winner = response.spiking[0] if spikes > 0 else -1
+    winner = nearest(state, sample, response, spikes)
     guided = model.supervised and label >= 0
     changed = 0
     if label >= 0:
@@ -333,11 +343,69 @@ def learn(model, state, sample, memory, spikes, label, predicted):
 
 @kernel
 def find_matches(potential, scale, norm, theta, match, drive):
-    """Matches m_j = w_j^T n / |n| and drives m_j - theta_j."""
+    """Matches with the spikes, v_j / |n|, and drives, v_j / |n| - theta_j."""
     unit = 1.0 / norm
     for j in range(match.size):
         match[j] = potential[j] * scale[j] * unit
         drive[j] = match[j] - theta[j]
+
+
+@kernel
+def trace_sample(model, state, memory, pixels, spikes):
+    """The presented sample as learning takes it."""
+    trace = memory.trace
+    if model.coding == GIVEN or model.coding == FIRST_SPIKE:  # it has no rates
+        for i in range(trace.size):
+            trace[i] = memory.tally.trace[i]
+    else:
+        encoding.trace_pixels(trace, pixels, model.normalisation, model.highest_rate)
+    in_use = state.recruited[0]
+    sample = Sample(
+        memory.encoded.active, encoding.find_active(memory.encoded, trace), trace,
+        encoding.norm(trace), memory.match[:in_use], memory.lifted[:in_use],
+    )
+    match_traces(state, sample, memory.response, spikes)
+    return sample
+
+
+@kernel
+def match_traces(state, sample, response, spikes):
+    """Turn matches with the spikes into matches with the traces.
+
+    Those of the neurons that spiked are computed. Those of all others would cost as much again as
+    a presentation, and hardly matter: they are taken to be off by the same factor.
+    """
+    match, exact = sample.match, response.match
+    exact[:spikes] = 0
+    for a in range(sample.count):
+        i = sample.active[a]
+        for r in range(spikes):
+            exact[r] += sample.trace[i] * state.weights[i, response.spiking[r]]
+    estimated = computed = 0.0
+    for r in range(spikes):
+        j = response.spiking[r]
+        exact[r] *= state.scale[j] / sample.norm
+        estimated += match[j]
+        computed += exact[r]
+    factor = np.float32(computed / estimated) if estimated > 0 else np.float32(1)
+    for j in range(match.size):
+        match[j] = min(match[j] * factor, np.float32(1))
+    for r in range(spikes):
+        match[response.spiking[r]] = exact[r]
+
+
+@kernel
+def nearest(state, sample, response, spikes):
+    """Of the neurons that spiked, the one whose match exceeds its threshold most; -1 for none."""
+    best = -1
+    most = -np.inf
+    for r in range(spikes):
+        j = response.spiking[r]
+        drive = np.float64(sample.match[j]) - state.theta[j]
+        if drive > most:
+            most = drive
+            best = j
+    return best
 
 
 @kernel
@@ -351,7 +419,7 @@ def present(
     if not learning and model.coding == BERNOULLI:  # not even the generator's state changes
         generator = memory.encoded.generator
         seed_from(generator, state.generator[0], pixels)
-    encoded, tally, active = memory.encoded, memory.tally, memory.active
+    encoded, tally = memory.encoded, memory.tally
     response, evidence = memory.response, memory.evidence
     potential, match = memory.potential[:in_use], memory.match[:in_use]
     drive = memory.drive[:in_use]
@@ -359,7 +427,6 @@ def present(
         encoded, model.coding, model.normalisation, pixels, rate, timesteps, phases, False
     )
     potential[:] = 0
-    active_count = 0
     scores[:] = 0
     norm = squares = 0.0
     input_spikes = output_spikes = steps = 0
@@ -375,9 +442,6 @@ def present(
             now = np.float64(tally.trace[tally.inputs[k]])
             before = now - tally.amounts[k]
             squares += now**2 - before**2
-            if before == 0 < now:  # a faint graded current may round to none
-                active[active_count] = tally.inputs[k]
-                active_count += 1
         norm = np.sqrt(squares)
         if norm > 0:
             find_matches(potential, state.scale, norm, state.theta, match, drive)
@@ -390,16 +454,16 @@ def present(
         raster[spike, 0] = steps - 1
         raster[spike, 1] = response.spiking[spike]
 
+    operations = input_spikes * in_use
     changed = 0
     if learning and norm > 0:
-        lifted = memory.lifted[:in_use]
-        sample = Sample(active, active_count, tally.trace, norm, match, lifted)
+        sample = trace_sample(model, state, memory, pixels, output_spikes)
+        input_spikes += sample.count
+        operations += sample.count * output_spikes
         changed = learn(model, state, sample, memory, output_spikes, label, predicted)
-    for a in range(active_count):
-        tally.trace[active[a]] = 0
+    tally.trace[:] = 0
     return (
-        predicted, steps, input_spikes, output_spikes, input_spikes * in_use, in_use * steps,
-        changed,
+        predicted, steps, input_spikes, output_spikes, operations, in_use * steps, changed,
     )
 
 
@@ -415,7 +479,7 @@ def present_recruiting(
     numbers: a Model. weights ... generator: a RecruitingState. margin: lead of a class's score
     that ends a presentation early.
     """
-    model = Model(int(numbers[0]), int(numbers[1]), numbers[2] > 0)
+    model = Model(int(numbers[0]), int(numbers[1]), numbers[2] > 0, numbers[3])
     state = RecruitingState(
         weights, scale, affinity, votes, corrections, fast_corrections, corrected, theta,
         attractions, class_frames, recruited, frames, match_mean, match_variance, error_rate,
