@@ -17,13 +17,15 @@ from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import Profile, load_profile
+from topspark_ros.perception.controlling import accuracy_of
 from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
+from topspark_ros.perception.trials import TrialSettings
 from topspark_ros.streams.share import FrameShare
 
 from .battery import Battery
 from .camera import Camera
 from .parts import TICK_S, part_at
-from .policies import Deciding, Setting, policies
+from .policies import Deciding, Fixed, Setting, policies
 from .trace import Trace, make_trace
 
 PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
@@ -73,9 +75,13 @@ class Mission:
             max_input_rate=profile.max_input_rate, seed=seed,
             neuron=NeuronConfig(inference_spikes=profile.inference_spikes)))
         largest = profile.reference.timesteps
+        # Who chooses whatever the learner reports has no use for trials.
+        trials = TrialSettings({point.timesteps: point.inference.margin
+                                for point in profile.points},
+                               0.0 if isinstance(policy, Fixed) else TrialSettings.energy_share)
         self._learner = OnlineLearner(
-            network, tuple(map(str, range(10))), Timesteps(largest, largest), OnlineSettings(),
-            ENERGY_TABLES[profile.energy_model])
+            network, tuple(map(str, range(10))), Timesteps(largest, largest),
+            OnlineSettings(trials=trials), ENERGY_TABLES[profile.energy_model])
         self._share = FrameShare()
         self._setting: Setting = largest, largest, 1.0, 1.0
         self._skipped = self._learned = 0
@@ -161,7 +167,8 @@ class Mission:
             time_s=now_s, training_timesteps=training, inference_timesteps=inference,
             learning_share=learning, frame_share=share, classified=totals.classified,
             skipped=self._skipped, learned=totals.learned, energy_j=totals.energy_j,
-            latency_s=inference_s + OVERHEAD_S * load, inference_s=inference_s))
+            latency_s=inference_s + OVERHEAD_S * load, inference_s=inference_s,
+            accuracy=accuracy_of(self._learner.status(now_s))))
 
     def _tell_charge(self, now_s: float) -> None:
         reading = self._battery.read(now_s, self._used_j)

@@ -22,7 +22,7 @@ def assess(profile, limits, present=-1, margin=0.0) -> Assessment:
         energy_j=candidates.energy_j,
         power_w=candidates.energy_j * RATE_HZ * candidates.frame_share,
         latency_s=candidates.latency_s, frame_rate_hz=RATE_HZ, state_of_charge=1.0,
-        battery_known=True)
+        battery_known=True, labelled_frames=0)
 
 
 def removed_by(selection) -> dict[str, set[int]]:

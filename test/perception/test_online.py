@@ -16,6 +16,7 @@ from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.online import (PAUSE_S, Margins, OnlineLearner, OnlineSettings,
                                             Timesteps, Totals)
 from topspark_ros.perception.teaching import MAX_KEPT
+from topspark_ros.perception.trials import TrialSettings
 from topspark_ros.streams.datasets import load_dataset
 
 CONFIG = NetworkConfig(inputs=64, neurons=60, max_input_rate=2.0, seed=1)
@@ -31,7 +32,8 @@ RATE_HZ = 5      # so slow that each frame is learned before the next is classif
 def new_learner(accuracy_window: int = 200, **timesteps) -> OnlineLearner:
     return OnlineLearner(
         create_network(CONFIG), (), Timesteps(**{'training': 16, 'inference': 16, **timesteps}),
-        OnlineSettings(WAIT_S, accuracy_window), ENERGY_TABLES['loihi'])
+        OnlineSettings(WAIT_S, accuracy_window, trials=TrialSettings({})),
+        ENERGY_TABLES['loihi'])
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ def test_it_is_what_a_learner_does_that_is_handed_the_frames(fixed, digits_bag):
     truth = true_labels(digits_bag)
     learner = OnlineLearner(
         create_network(LEARNER.network_config()), (), LEARNER.timesteps(),
-        LEARNER.online_settings(), ENERGY_TABLES[LEARNER.energy_model])
+        LEARNER.online_settings({}), ENERGY_TABLES[LEARNER.energy_model])
     rows = []
     for number, image in enumerate(messages(digits_bag, IMAGE.name)):
         stamp, now_s = stamp_ns(image.header.stamp), number / 10

@@ -12,6 +12,7 @@ from topspark_ros.methodology.tradeoff import (
     LEARNING_SHARES, SHARES, Candidates, enumerate_candidates,
 )
 
+from .accuracy import AccuracyReport
 from .correction import EnergyCorrection, FrameRate, Overdraft, Smoothed
 
 MAX_RATIO = 10.0  # of measured energies and times over the profile's; the least is its inverse
@@ -35,6 +36,7 @@ class LearnerReport:
     latency_s: from a frame to its classification, 95th percentile, s; NaN: unmeasured.
     inference_s: mean time of the inference alone, s; NaN: unmeasured.
     active_s: time since activation, s; 0: unknown.
+    accuracy: how right it was.
     """
 
     time_s: float
@@ -52,6 +54,7 @@ class LearnerReport:
     latency_s: float = math.nan
     inference_s: float = math.nan
     active_s: float = 0.0
+    accuracy: AccuracyReport = AccuracyReport()
 
     @property
     def setting(self) -> tuple[int, int, float, float]:
@@ -138,6 +141,11 @@ class ClosedLoop:
     def energy_ratio(self, setting: tuple[int, int, float, float]) -> float:
         """The same for one setting, as Decision.setting."""
         return float(self.energy_ratios()[self._candidates().row(*setting)])
+
+    @property
+    def last_report(self) -> LearnerReport | None:
+        """None: there was none yet."""
+        return self._last
 
     # Reports -------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from topspark_ros.methodology.profile import Profile
 
+from .accuracy import AccuracyReport
 from .battery import BatteryMonitor, BatteryReading, BatterySettings, BatteryValidity
 from .budgets import REPLAN_S, Budget, BudgetBook, Limits
 from .closed_loop import ClosedLoop, LearnerReport
@@ -163,6 +164,7 @@ class Controller:
                 and now_s - self._began_s < self._settings.learner_timeout_s):
             return None
         self._plan_mission(now_s)
+        report = self._loop.last_report
         self._decision = self._policy.decide(now_s, self._limits(now_s), Conditions(
             state_of_charge=self._battery.state_of_charge(now_s),
             battery=self._battery.validity(now_s).name.lower(),
@@ -173,6 +175,8 @@ class Controller:
             energy_ratios=self._loop.energy_ratios(),
             latency_ratio=self._loop.latency_ratio,
             latency_overhead_s=self._loop.latency_overhead_s,
+            inference_timesteps=report.inference_timesteps if report else 0,
+            accuracy=report.accuracy if report else AccuracyReport(),
         ))
         return self._decision
 

@@ -28,6 +28,8 @@ def explain_choice(cause: Reason, assessment: Assessment, row: int) -> str:
     power = _power(assessment, row)
     latency = f'latency {assessment.latency_s[row]:.3g} s'
     accuracy = f'accuracy {candidates.accuracy[row]:.3f}'
+    if assessment.labelled_frames:
+        accuracy += f' by {assessment.labelled_frames} labelled frames'
     save = f' less {limits.overdraft_w:.3g} W overdrawn' if limits.overdraft_w > 0 else ''
     if cause == Reason.SCORE:
         return (f'best score {assessment.score[row]:.3f} at state of charge '

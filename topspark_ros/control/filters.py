@@ -39,6 +39,7 @@ class Assessment:
     frame_rate_hz: frames that arrive a second, Hz.
     state_of_charge: that the score was computed at, 0..1.
     battery_known: whether that was measured, not assumed.
+    labelled_frames: behind the expected accuracy; 0: it is the profile's.
     """
 
     candidates: Candidates
@@ -53,6 +54,7 @@ class Assessment:
     frame_rate_hz: float
     state_of_charge: float
     battery_known: bool
+    labelled_frames: int
 
     @property
     def cheapest(self) -> int:

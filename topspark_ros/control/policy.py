@@ -31,6 +31,7 @@ import numpy as np
 from topspark_ros.methodology.profile import Profile
 from topspark_ros.methodology.tradeoff import enumerate_candidates, score_candidates
 
+from .accuracy import AccuracyReport, expected_accuracy
 from .budgets import Limits
 from .decision import Decision, Reason
 from .explanation import explain_choice, explain_silence, name_fault
@@ -100,6 +101,8 @@ class Conditions:
         Candidates; None: as in the profile.
     latency_ratio: measured time of an inference over the profile's.
     latency_overhead_s: time from receipt of a frame to its classification without the inference, s.
+    inference_timesteps: T of inference that the learner has in force; 0: unknown.
+    accuracy: how right it was.
     """
 
     state_of_charge: float = math.nan
@@ -111,6 +114,8 @@ class Conditions:
     energy_ratios: Sequence[float] | None = None
     latency_ratio: float = 1.0
     latency_overhead_s: float = 0.0
+    inference_timesteps: int = 0
+    accuracy: AccuracyReport = AccuracyReport()
 
 
 class TimestepPolicy:
@@ -122,6 +127,7 @@ class TimestepPolicy:
     """
 
     def __init__(self, profile: Profile, config: PolicyConfig = PolicyConfig()) -> None:
+        self._profile = profile
         self._candidates = enumerate_candidates(profile, learned_share=1.0)
         self.config = config
         self._decision: Decision | None = None
@@ -212,7 +218,8 @@ class TimestepPolicy:
         epsilon = config.energy_weight_empty + charge * (
             config.energy_weight_full - config.energy_weight_empty)
 
-        candidates = self._candidates
+        candidates = replace(self._candidates, accuracy=expected_accuracy(
+            self._profile, self._candidates, conditions.inference_timesteps, conditions.accuracy))
         energy_j = candidates.energy_j
         # A product beyond the largest float is inf, which fits no limit.
         with np.errstate(over='ignore', invalid='ignore'):
@@ -229,7 +236,7 @@ class TimestepPolicy:
             present=self._row,
             allowed=((candidates.frame_share >= config.min_frame_share)
                      & (candidates.training_loss <= config.max_training_loss)),
-            # By the profile alone, so that noise of the measurements does not move T.
+            # Costs by the profile alone, so that noise of the measurements does not move T.
             score=score_candidates(candidates, config.latency_weight, epsilon),
             energy_j=energy_j,
             power_w=power_w,
@@ -237,6 +244,7 @@ class TimestepPolicy:
             frame_rate_hz=self._frame_rate_hz,
             state_of_charge=charge,
             battery_known=battery_known,
+            labelled_frames=conditions.accuracy.frames if conditions.accuracy.measured else 0,
         )
 
     def _within_deadband(self, assessment: Assessment, best: int, cause: Reason) -> bool:

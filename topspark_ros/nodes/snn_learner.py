@@ -117,7 +117,7 @@ class SnnLearner(ManagedNode):
                 if p.input == 'compressed':
                     warm_up_decoding()
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
-        learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(),
+        learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(margins),
                                 ENERGY_TABLES[p.energy_model])
         self._steering = Steering(learner, p, margins)
         self.undo_with(self._forget)

@@ -22,11 +22,11 @@ class Activity:
     latency_p50_s: float
     latency_p95_s: float
     inference_s: float             # an inference alone
-    energy_j: float                # a frame, inference and learning
+    energy_j: float                # a frame, inference, learning and trials
     power_w: float                 # energy of the window over its length; 0 without frames
     input_spikes: float            # an inference
     output_spikes: float           # an inference
-    synaptic_operations: float     # a frame, inference and learning
+    synaptic_operations: float     # a frame, inference, learning and trials
 
 
 class ActivityWindow:
@@ -37,7 +37,9 @@ class ActivityWindow:
         self._presentations: deque[tuple[float, bool, OperationCounts, float]] = deque()
         self._latencies: deque[tuple[float, float]] = deque()
         self._inference_times: deque[tuple[float, float]] = deque()
-        self._records = self._presentations, self._latencies, self._inference_times
+        self._trials: deque[tuple[float, OperationCounts, float]] = deque()
+        self._records = (self._presentations, self._latencies, self._inference_times,
+                         self._trials)
         self._start_s: float | None = None
         self._now_s = -math.inf
 
@@ -53,6 +55,11 @@ class ActivityWindow:
         self._advance(now_s)
         self._presentations.append((now_s, True, counts, energy_j))
 
+    def trial(self, now_s: float, counts: OperationCounts, energy_j: float) -> None:
+        """An inference at another T of a frame that had been classified."""
+        self._advance(now_s)
+        self._trials.append((now_s, counts, energy_j))
+
     def latency(self, latency_s: float) -> None:
         self._latencies.append((self._now_s, latency_s))
 
@@ -63,7 +70,8 @@ class ActivityWindow:
         inferences = [(counts, energy) for _, learned, counts, energy in self._presentations
                       if not learned]
         n, timed = len(inferences), [time_s for _, time_s in self._inference_times]
-        energy_j = sum(energy for *_, energy in self._presentations)
+        energy_j = sum(energy for records in (self._presentations, self._trials)
+                       for *_, energy in records)
         latencies = [latency for _, latency in self._latencies]
         p50, p95 = np.percentile(latencies, (50, 95)) if latencies else (math.nan, math.nan)
 
@@ -80,7 +88,8 @@ class ActivityWindow:
             input_spikes=per_frame(sum(counts.input_spikes for counts, _ in inferences)),
             output_spikes=per_frame(sum(counts.output_spikes for counts, _ in inferences)),
             synaptic_operations=per_frame(sum(
-                counts.synaptic_operations for _, _, counts, _ in self._presentations)))
+                counts.synaptic_operations for records in (self._presentations, self._trials)
+                for *_, counts, _ in records)))
 
     def _advance(self, now_s: float) -> None:
         if now_s < self._now_s:      # the clock was set back: what was measured is of no use

@@ -5,6 +5,7 @@ as far as they are in the bag.
 """
 from __future__ import annotations
 
+from topspark_ros.control.accuracy import AccuracyReport, TrialReport
 from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.control.controller import Controller, ControlSettings, ControlStatus
 from topspark_ros.control.decision import Decision
@@ -99,4 +100,11 @@ def report_of(status: OnlineStatus, time_s: float, *, active_s: float,
         frame_share=timesteps.frame_share, classified=totals.classified, skipped=skipped,
         learned=totals.learned, energy_j=totals.energy_j, frame_rate_hz=activity.frame_rate_hz,
         metered=False, decided=timesteps.sequence > 0, latency_s=activity.latency_p95_s,
-        inference_s=activity.inference_s, active_s=active_s)
+        inference_s=activity.inference_s, active_s=active_s,
+        accuracy=accuracy_of(status))
+
+
+def accuracy_of(status: OnlineStatus) -> AccuracyReport:
+    """What a learner's status says of its accuracy."""
+    trials = tuple(TrialReport(*trial) for trial in status.trials)
+    return AccuracyReport(status.accuracy, status.accuracy_frames, trials)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from topspark_ros.control.meters import METERS
@@ -9,6 +10,7 @@ from topspark_ros.engine import MAX_TIMESTEPS, RULES, NetworkConfig
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.online import Margins, OnlineSettings, Timesteps
 from topspark_ros.perception.parameters import ParameterError, parameter
+from topspark_ros.perception.trials import TRIED_TIMESTEPS, TrialSettings
 from topspark_ros.streams.events import EventSettings
 
 GRID = 28      # cells a side of the network's input
@@ -76,6 +78,10 @@ class SnnLearnerParameters:
         low=0.0, high=10.0, fixed=True)
     accuracy_window: int = parameter(
         200, 'Labelled frames behind the prequential accuracy.', low=1, high=100_000, fixed=True)
+    trial_share: float = parameter(
+        0.05, 'Share of the energy that trials may take: labelled frames are classified at another '
+        'T besides, for the controller to learn what T is worth on them; 0: none.', low=0.0,
+        high=1.0, fixed=True)
     energy_model: str = parameter(
         'loihi', 'Table of energies per operation for the estimates.',
         choices=tuple(ENERGY_TABLES), fixed=True)
@@ -121,8 +127,12 @@ class SnnLearnerParameters:
             by_polarity=self.event_by_polarity, centring=self.event_centring, size=GRID,
             max_rate_hz=self.event_max_rate, hot_pixel_rate_hz=self.event_hot_pixel_rate)
 
-    def online_settings(self) -> OnlineSettings:
-        return OnlineSettings(self.label_wait, self.accuracy_window)
+    def online_settings(self, profile_margins: Mapping[int, Margins]) -> OnlineSettings:
+        """profile_margins: of the T of a profile, which alone are tried; empty: there is none."""
+        margins = {timesteps: margins.inference for timesteps, margins in profile_margins.items()}
+        trials = TrialSettings(
+            margins or dict.fromkeys(TRIED_TIMESTEPS, self.inference_margin), self.trial_share)
+        return OnlineSettings(self.label_wait, self.accuracy_window, trials=trials)
 
     def timesteps(self) -> Timesteps:
         """T until a decision comes."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from topspark_ros.control.accuracy import AccuracyReport, TrialReport
 from topspark_ros.control.battery import BatteryReading
 from topspark_ros.control.budgets import Budget
 from topspark_ros.control.closed_loop import LearnerReport
@@ -15,10 +16,13 @@ from topspark_ros.errors import TopsparkError
 from topspark_ros.perception.activity import Measured
 from topspark_ros.perception.online import OnlineStatus, Timesteps
 from topspark_ros.perception.teaching import TimedLabel
+from topspark_ros.perception.trials import MAX_TRIALS
 from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
 from topspark_ros.streams.objects import WORK_SIDE
 
 MAX_SOURCE_CHARACTERS = 100
+_TRIAL_FIELDS = ('trial_timesteps', 'trial_in_force', 'trial_frames', 'trial_errors',
+                 'trial_errors_in_force')
 MAX_DECISIONS = 2**63    # the numbers of decisions go on from there: they have to fit a message
 
 Message = Any     # of the type that the function's docstring names
@@ -135,6 +139,11 @@ def status_fields(status: OnlineStatus, *, active_s: float, received: int, dropp
         synaptic_operations=activity.synaptic_operations,
         recruited_neurons=status.recruited_neurons, labelled_neurons=status.labelled_neurons,
         accuracy=status.accuracy, accuracy_window=status.accuracy_frames,
+        trial_timesteps=[trial.timesteps for trial in status.trials],
+        trial_in_force=[trial.in_force for trial in status.trials],
+        trial_frames=[trial.frames for trial in status.trials],
+        trial_errors=[trial.errors for trial in status.trials],
+        trial_errors_in_force=[trial.errors_in_force for trial in status.trials],
         energy_model=energy_model, meter=meter)
 
 
@@ -159,4 +168,21 @@ def learner_report(message: Message) -> LearnerReport:
         frame_rate_hz=message.frame_rate,
         metered=bool(message.meter), decided=message.decision_sequence > 0,
         latency_s=message.latency_p95, inference_s=message.inference_time,
-        active_s=message.active_time if 0.0 <= message.active_time < math.inf else 0.0)
+        active_s=message.active_time if 0.0 <= message.active_time < math.inf else 0.0,
+        accuracy=_accuracy_report(message))
+
+
+def _accuracy_report(message: Message) -> AccuracyReport:
+    if not (math.isnan(message.accuracy) or 0.0 <= message.accuracy <= 1.0):
+        raise MessageError(f'accuracy: {message.accuracy:g}; accepted: 0 to 1, or NaN')
+    columns = {field: list(getattr(message, field)) for field in _TRIAL_FIELDS}
+    lengths = {field: len(values) for field, values in columns.items()}
+    if max(lengths.values()) > MAX_TRIALS or len(set(lengths.values())) > 1:
+        told = ', '.join(f'{field} {length}' for field, length in lengths.items())
+        raise MessageError(f'lengths of {told}; accepted: all equal, at most {MAX_TRIALS}')
+    for field in _TRIAL_FIELDS[2:]:
+        for value in columns[field]:
+            if not 0.0 <= value < math.inf:
+                raise MessageError(f'{field}: {value:g}; accepted: finite numbers from 0')
+    trials = tuple(TrialReport(*row) for row in zip(*columns.values()))
+    return AccuracyReport(message.accuracy, message.accuracy_window, trials)

@@ -30,6 +30,7 @@ from topspark_ros.perception.activity import Activity, ActivityWindow
 from topspark_ros.perception.teaching import (
     MAX_KEPT, LabelBook, LabelError, TimedLabel, check_label,
 )
+from topspark_ros.perception.trials import Trial, Trials, TrialSettings
 from topspark_ros.streams.share import FrameShare
 
 PAUSE_S = 0.5     # by which a frame may be late before the stream has paused
@@ -73,6 +74,7 @@ class OnlineSettings:
     label_wait_s: float = 0.15      # between a frame and the one that it is learned before
     accuracy_window: int = 200      # labelled frames behind the prequential accuracy
     activity_window_s: float = 2.0  # rates, latency and power are over this time
+    trials: TrialSettings = TrialSettings()
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class OnlineStatus:
     accuracy_frames: int
     recruited_neurons: int
     labelled_neurons: int
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass(eq=False)
@@ -125,6 +128,7 @@ class _Waiting:
     end_ns: int
     sample: Sample | None     # None: empty, or learned
     predicted: str | None
+    timesteps: int            # T that it was classified at
     since_s: float
     label: str | None = None
 
@@ -148,6 +152,7 @@ class OnlineLearner:
         self._newest_ns = 0       # stamp of the newest frame
         self._hits: deque[bool] = deque(maxlen=settings.accuracy_window)
         self._changes = 0         # of the weights
+        self._trials = Trials(settings.trials)
         self._lock = threading.RLock()
         self.reset_counts()
 
@@ -195,6 +200,7 @@ class OnlineLearner:
             self._unlabelled.clear()
             self._labels.clear()
             self._hits.clear()
+            self._trials = Trials(self.settings.trials)
 
     def classify(self, stamp_ns: int, sample: Sample, now_s: float, begin_ns: int = 0,
                  end_ns: int = 0) -> Classification:
@@ -214,7 +220,8 @@ class OnlineLearner:
             result = (self._pass_over(now_s) if _is_empty(presented)
                       else self._infer(presented, now_s))
             frame = _Waiting(stamp_ns, begin_ns or stamp_ns, end_ns or stamp_ns,
-                             None if result.empty else sample, result.class_name, now_s)
+                             None if result.empty else sample, result.class_name,
+                             timesteps.inference, now_s)
             frame.label = self._early_label(frame)
             self._waiting.append(frame)
             self._learn_first(len(self._waiting) - MAX_KEPT, now_s)
@@ -285,7 +292,8 @@ class OnlineLearner:
             return OnlineStatus(
                 self._timesteps, self.totals, self._activity.summary(now_s),
                 sum(self._hits) / len(self._hits) if self._hits else math.nan, len(self._hits),
-                self._network.recruited_neurons, self._network.labelled_neurons)
+                self._network.recruited_neurons, self._network.labelled_neurons,
+                self._trials.summary())
 
     # ---------------------------------------------------------------------------------------
 
@@ -340,6 +348,8 @@ class OnlineLearner:
         mistaken = frame.label is not None and frame.predicted != frame.label
         if frame.label is not None:
             self._hits.append(not mistaken)
+            if sample is not None:
+                self._try_another(frame, sample, mistaken, now_s)
         elif frame.stamp_ns:
             self._unlabelled.append(frame)
         # Where not all can be learned, there is most to learn from a mistake.
@@ -354,6 +364,19 @@ class OnlineLearner:
         self._changes += 1
         self._activity.learning(now_s, response.counts, self._spend(response.counts))
 
+    def _try_another(self, frame: _Waiting, sample: Sample, mistaken: bool, now_s: float) -> None:
+        """Classify a labelled frame at another T as well, if trials have the energy for that."""
+        due = self._trials.due(frame.timesteps)
+        if due is None:
+            return
+        timesteps, margin = due
+        response = self._network.infer(_presented(sample, timesteps), timesteps, margin)
+        energy_j = self._spend(response.counts)
+        known = response.predicted is not None
+        wrong = not known or self._class_names[response.predicted] != frame.label
+        self._trials.count(timesteps, frame.timesteps, energy_j, wrong, mistaken)
+        self._activity.trial(now_s, response.counts, energy_j)
+
     def _class_index(self, name: str) -> int:
         if name not in self._class_names:
             if len(self._class_names) == MAX_CLASSES:
@@ -365,6 +388,7 @@ class OnlineLearner:
     def _spend(self, counts: OperationCounts) -> float:
         energy_j = estimate_energy_j(counts, self._energy_table)
         self._energy_j += energy_j
+        self._trials.earn(energy_j)
         return energy_j
 
 

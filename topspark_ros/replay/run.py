@@ -85,8 +85,9 @@ class Run:
             network, class_names = load_checkpoint(settings.weights, network.config)
         warm_up(network)
         margins = profile_margins(load_profile(p.profile_file)) if p.profile_file else {}
-        self._learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(),
-                                      ENERGY_TABLES[p.energy_model])
+        self._learner = OnlineLearner(
+            network, class_names, p.timesteps(), p.online_settings(margins),
+            ENERGY_TABLES[p.energy_model])
         self._steering = Steering(self._learner, p, margins)
         self._share = FrameShare()
         self._images = ImageSamples()

@@ -1,0 +1,87 @@
+"""The profile's accuracies, corrected by what the learner reports."""
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from topspark_ros.control.accuracy import (
+    PRIOR_FRAMES, PRIOR_TRIALS, AccuracyReport, TrialReport, expected_accuracy,
+)
+from topspark_ros.control.budgets import Limits
+from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
+from topspark_ros.methodology.tradeoff import enumerate_candidates
+
+
+@pytest.fixture
+def candidates(profile):
+    return enumerate_candidates(profile, learned_share=1.0)
+
+
+def corrected(profile, candidates, report, in_force) -> dict[int, float]:
+    """Expected accuracy by T of inference, without learning."""
+    accuracy = expected_accuracy(profile, candidates, in_force, report)
+    rows = ~candidates.learning & (candidates.frame_share == 1.0)
+    return dict(zip(candidates.inference_timesteps[rows].tolist(), accuracy[rows].tolist()))
+
+
+@pytest.mark.parametrize('report', [
+    AccuracyReport(), AccuracyReport(math.nan, 5), AccuracyReport(0.5, 0)])
+def test_without_labelled_frames_all_is_as_in_the_profile(profile, candidates, report):
+    np.testing.assert_array_equal(
+        expected_accuracy(profile, candidates, profile.timesteps[0], report), candidates.accuracy)
+
+
+def test_a_t_that_the_profile_does_not_have_says_nothing(profile, candidates):
+    np.testing.assert_array_equal(
+        expected_accuracy(profile, candidates, 5, AccuracyReport(0.3, 200)), candidates.accuracy)
+
+
+def test_a_contradicted_accuracy_is_corrected_within_200_labelled_frames(profile, candidates):
+    in_force = profile.timesteps[-1]
+    by_t = corrected(profile, candidates, AccuracyReport(0.6, 200), in_force)
+    assert by_t[in_force] == pytest.approx(0.6, abs=0.02)
+    own = profile.reference.inference.accuracy
+    assert by_t[in_force] == pytest.approx(
+        (PRIOR_FRAMES * own + 200 * 0.6) / (PRIOR_FRAMES + 200))
+    for point in profile.points:     # what another T loses is the profile's
+        assert by_t[in_force] - by_t[point.timesteps] == pytest.approx(
+            own - point.inference.accuracy)
+
+
+@pytest.mark.parametrize('way', [1, -1])
+def test_trials_correct_what_one_t_loses_against_another(profile, candidates, way):
+    """Whichever of the two was in force at the time."""
+    least, most = profile.timesteps[0], profile.timesteps[-1]
+    trial = (TrialReport(least, most, 300.0, 90.0, 60.0) if way == 1
+             else TrialReport(most, least, 300.0, 60.0, 90.0))
+    report = AccuracyReport(0.8, 200, (trial,))
+    by_t = corrected(profile, candidates, report, most)
+    profiled = (profile.reference.inference.accuracy
+                - profile.points[0].inference.accuracy)
+    assert by_t[most] - by_t[least] == pytest.approx(
+        (PRIOR_TRIALS * profiled + 30.0) / (PRIOR_TRIALS + 300.0))
+
+
+def test_accuracies_stay_fractions(profile, candidates):
+    least, most = profile.timesteps[0], profile.timesteps[-1]
+    trial = TrialReport(least, most, 1e6, 1e6, 0.0)
+    accuracy = expected_accuracy(profile, candidates, most, AccuracyReport(0.05, 200, (trial,)))
+    assert 0.0 <= accuracy.min() and accuracy.max() <= 1.0
+
+
+def test_the_policy_follows_the_objects_and_says_so(profile):
+    """On objects for which few steps are as good as many, it takes few."""
+    policy = TimestepPolicy(profile, PolicyConfig(min_dwell_s=0.0, deadband=0.0))
+    conditions = Conditions(state_of_charge=1.0, frame_rate_hz=10.0)
+    before = policy.decide(0.0, Limits(), conditions)
+    assert 'labelled frames' not in before.detail
+    in_force = before.inference_timesteps
+    least = profile.timesteps[0]
+    assert least < in_force
+    told = replace(conditions, inference_timesteps=in_force, accuracy=AccuracyReport(
+        0.7, 200, (TrialReport(least, in_force, 1e4, 3000.0, 3000.0),)))
+    after = policy.decide(10.0, Limits(), told)
+    assert after.inference_timesteps == least
+    assert 'by 200 labelled frames' in after.detail
+    assert after.expected_accuracy == pytest.approx(0.7, abs=0.02)

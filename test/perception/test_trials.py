@@ -1,0 +1,98 @@
+"""Which T are tried, for how much energy, and what is counted of it."""
+import math
+
+import numpy as np
+import pytest
+
+from topspark_ros.engine import NetworkConfig, create_network
+from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
+from topspark_ros.perception.trials import MAX_TRIALS, Trial, Trials, TrialSettings
+
+MARGINS = {1: math.inf, 4: 0.5, 64: math.inf}
+SHARE = 0.1
+
+
+def tried(trials: Trials, cost_j: dict[int, float], frames: int, in_force: int) -> list[int]:
+    """The T of the trials that so many frames of 1 J each have energy for."""
+    done = []
+    for _ in range(frames):
+        trials.earn(1.0)
+        due = trials.due(in_force)
+        if due is not None:
+            done.append(due[0])
+            trials.count(due[0], in_force, cost_j[due[0]], False, False)
+    return done
+
+
+def test_trials_take_their_share_of_the_energy_each_t_the_same():
+    cost_j = {1: 0.25, 4: 1.0, 64: 16.0}
+    done = tried(Trials(TrialSettings(MARGINS, SHARE)), cost_j, 6000, in_force=2)
+    for timesteps, energy_j in cost_j.items():
+        spent_j = done.count(timesteps) * energy_j
+        assert spent_j == pytest.approx(6000 * SHARE / 3, abs=max(cost_j.values()))
+
+
+def test_the_t_in_force_is_not_tried_and_the_least_known_one_comes_first():
+    trials = Trials(TrialSettings(MARGINS, SHARE))
+    trials.earn(1.0)
+    assert trials.due(1) == (4, 0.5) and trials.due(4) == (1, math.inf)
+    trials.count(4, 1, 1e-3, False, False)
+    assert trials.due(1) == (64, math.inf)
+    assert trials.due(2)[0] == 1     # nothing is known beside T = 2
+
+
+@pytest.mark.parametrize('settings', [TrialSettings(MARGINS, 0.0), TrialSettings({}, SHARE)])
+def test_nothing_is_tried_without_energy_or_without_any_t(settings):
+    trials = Trials(settings)
+    trials.earn(1e3)
+    assert trials.due(2) is None and trials.summary() == ()
+
+
+def test_mistakes_are_counted_of_every_two_t_and_fade():
+    trials = Trials(TrialSettings(MARGINS, SHARE))
+    trials.count(1, 4, 0.1, True, False)
+    trials.count(1, 4, 0.1, True, True)
+    trials.count(4, 1, 0.1, False, True)
+    first, other = trials.summary()
+    assert other == Trial(4, 1, 1.0, 0.0, 1.0)
+    assert first.timesteps == 1 and first.in_force == 4
+    assert first[2:] == pytest.approx((2.0, 2.0, 1.0), abs=0.01)
+    for _ in range(10_000):
+        trials.count(1, 4, 0.0, False, False)
+    assert trials.summary()[0].errors < 1e-6 and trials.summary()[0].frames < 600
+
+
+def test_what_is_remembered_is_bounded():
+    trials = Trials(TrialSettings(MARGINS, SHARE))
+    for in_force in range(1, 1000):
+        trials.count(4, in_force, 0.0, False, False)
+    assert len(trials.summary()) == MAX_TRIALS
+
+
+def test_a_learner_tries_labelled_frames_and_accounts_for_it():
+    """Trials change nothing but the energy: not a weight, not a prediction."""
+    random = np.random.default_rng(0)
+    kinds = random.random((5, 64)).astype(np.float32)
+    learners = [OnlineLearner(
+        create_network(NetworkConfig(inputs=64, neurons=40)), (), Timesteps(8, 4),
+        OnlineSettings(0.05, trials=TrialSettings(MARGINS, share)), ENERGY_TABLES['loihi'])
+        for share in (0.0, SHARE)]
+    for frame in range(1, 400):
+        kind = int(random.integers(5))
+        pixels = kinds[kind] * random.random(64).astype(np.float32)
+        stamp_ns = frame * 100_000_000
+        plain, trying = (learner.classify(stamp_ns, pixels, stamp_ns * 1e-9)
+                         for learner in learners)
+        assert trying.class_name == plain.class_name
+        np.testing.assert_array_equal(trying.scores, plain.scores)
+        for learner in learners:
+            if kind != 4:     # one kind is never labelled
+                learner.add_label(stamp_ns, str(kind))
+    plain, trying = (learner.status(40.0) for learner in learners)
+    assert plain.trials == () and trying.accuracy == plain.accuracy
+    extra_j = trying.totals.energy_j - plain.totals.energy_j
+    assert 0.5 * SHARE < extra_j / plain.totals.energy_j < 1.1 * SHARE
+    assert {trial.timesteps for trial in trying.trials} == {1, 64}
+    assert all(trial.in_force == 4 and trial.frames > 3 for trial in trying.trials)
+    assert trying.activity.energy_j > plain.activity.energy_j
