@@ -65,7 +65,7 @@ def test_every_message_begins_with_what_it_is(path):
     assert kinds[0] == ('std_msgs/Header', 'header')
 
 
-UNIT = re.compile(r'^(s|J|W|Hz|ratio)\b|0\.\.1|^an? (inference|frame),')
+UNIT = re.compile(r'^(s|J|W|Hz|ratio|frames)\b|0\.\.1|^an? (inference|frame),')
 
 
 @pytest.mark.parametrize('path', MESSAGES, ids=lambda path: path.stem)

@@ -141,13 +141,15 @@ class Recruiting(Reference):
             if n.any():
                 trace = n if encoded.trace is None else encoded.trace
                 unit = trace / np.linalg.norm(trace)
-                match = self._matches(v / np.linalg.norm(n), unit, order)
+                match = v / np.linalg.norm(n)
+                if encoded.trace is not None:
+                    match = self._matches(match, unit, order)
                 changed = self._plasticity(
                     unit, match, order, current, evidence, predicted, label
                 )
         spent = int(encoded.spikes[: t + 1].sum())
         operations = spent * m
-        if learning and n.any():
+        if learning and n.any() and encoded.trace is not None:
             graded = np.count_nonzero(trace)
             spent += graded
             operations += graded * len(order)
@@ -188,12 +190,9 @@ class Recruiting(Reference):
 
     def _matches(self, spiking, unit, order):
         """Cosines with the traces: computed for those that spiked, others off by one factor."""
-        if not spiking[order].any():
-            factor = 1
-        else:
-            factor = (self.weights[order] @ unit).sum() / spiking[order].sum()
-        match = np.minimum(spiking * factor, 1)
-        match[order] = self.weights[order] @ unit
+        exact, known = self.weights[order] @ unit, spiking[order].sum()
+        match = np.minimum(spiking * exact.sum() / known if known else spiking, 1)
+        match[order] = exact
         return match
 
     def _winner(self, match, order):

@@ -48,8 +48,10 @@ def test_learner_and_controller_in_one_process(rig, tmp_path):
             return (decisions and decisions[-1].reason == Reason.POWER
                     and statuses[-1].decision_sequence == decisions[-1].sequence)
         rig.wait_for(limited, 'the budget is kept')
-        assert ((statuses[-1].inference_timesteps, statuses[-1].training_timesteps)
-                < (before.inference_timesteps, before.training_timesteps))
+        def effort(status: msg.LearnerStatus) -> tuple[float, ...]:
+            return (status.frame_share, status.learning_share, status.inference_timesteps,
+                    status.training_timesteps)
+        assert effort(statuses[-1]) < effort(before)
     network, names = load_checkpoint(checkpoint)
     assert network.recruited_neurons >= before.recruited_neurons > 0 and names
 

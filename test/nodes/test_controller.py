@@ -371,14 +371,17 @@ def test_a_wrong_profile_is_corrected(unlimited):
     unlimited.rig.wait_for(right_again, 'the correction to go')
 
 
-def test_less_and_less_power_ends_learning_bit_by_bit_then_thins_out_frames_then_pauses(unlimited):
-    free = unlimited.decisions[-1]
+def test_less_and_less_power_ends_learning_bit_by_bit_then_thins_out_frames_then_pauses(
+        rig, profile):
+    # One of its own: what share of the frames is learned decides what learning costs.
+    controlled = brought_up(rig, profile, battery_timeout=3600.0)
+    free = controlled.decisions[-1]
     seen = [free]
-    # Fine steps: without learning, all frames at the least T cost only 12 % less than with some.
-    for power in (*(free.expected_power * 0.92 ** step for step in range(1, 64)), 0.0):
-        unlimited.hear_budget(power=power)
-        unlimited.rig.wait_for(lambda: unlimited.decisions[-1].expected_power <= power)
-        seen.append(unlimited.decisions[-1])
+    # Fine steps: without learning, all frames at the least T cost only 10 % less than with some.
+    for power in (*(free.expected_power * 0.97 ** step for step in range(1, 170)), 0.0):
+        controlled.hear_budget(power=power)
+        rig.wait_for(lambda: controlled.decisions[-1].expected_power <= power)
+        seen.append(controlled.decisions[-1])
     shares = [(decision.learning_share, decision.frame_share) for decision in seen]
     assert shares == sorted(shares, reverse=True)
     tiers = ['all' if learned == 1.0 else 'some learned' if learned else

@@ -184,7 +184,7 @@ def test_energy_and_timesteps_are_those_of_the_rows(sweep, controlled):
         assert result.frame_j == last['energy_j'] / seen > result.inference_j
         assert result.power_w == pytest.approx(last['energy_j'] / last['time_s'])    # from 0 s on
     result = figures(controlled)
-    assert len(result.inference_timesteps) > 2 and result.changes > 2
+    assert len(result.inference_timesteps) > 2 and result.changes >= 2
     assert result.mean_steps == pytest.approx(
         np.mean(controlled.frames['timesteps'][controlled.frames['taken']]))
 

@@ -351,21 +351,25 @@ def find_matches(potential, scale, norm, theta, match, drive):
 
 
 @kernel
-def trace_sample(model, state, memory, pixels, spikes):
-    """The presented sample as learning takes it."""
+def has_rates(coding):
+    """Whether inputs are driven at rates; else their traces are the spikes themselves."""
+    return coding != GIVEN and coding != FIRST_SPIKE
+
+
+@kernel
+def trace_sample(model, state, memory, pixels):
+    """The presented sample as learning takes it, but for its matches: they are of the spikes."""
     trace = memory.trace
-    if model.coding == GIVEN or model.coding == FIRST_SPIKE:  # it has no rates
+    if has_rates(model.coding):
+        encoding.trace_pixels(trace, pixels, model.normalisation, model.highest_rate)
+    else:
         for i in range(trace.size):
             trace[i] = memory.tally.trace[i]
-    else:
-        encoding.trace_pixels(trace, pixels, model.normalisation, model.highest_rate)
     in_use = state.recruited[0]
-    sample = Sample(
+    return Sample(
         memory.encoded.active, encoding.find_active(memory.encoded, trace), trace,
         encoding.norm(trace), memory.match[:in_use], memory.lifted[:in_use],
     )
-    match_traces(state, sample, memory.response, spikes)
-    return sample
 
 
 @kernel
@@ -457,9 +461,11 @@ def present(
     operations = input_spikes * in_use
     changed = 0
     if learning and norm > 0:
-        sample = trace_sample(model, state, memory, pixels, output_spikes)
-        input_spikes += sample.count
-        operations += sample.count * output_spikes
+        sample = trace_sample(model, state, memory, pixels)
+        if has_rates(model.coding):
+            match_traces(state, sample, response, output_spikes)
+            input_spikes += sample.count
+            operations += sample.count * output_spikes
         changed = learn(model, state, sample, memory, output_spikes, label, predicted)
     tally.trace[:] = 0
     return (
