@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from topspark_ros.control.accuracy import (
-    PRIOR_FRAMES, PRIOR_TRIALS, AccuracyReport, TrialReport, expected_accuracy,
+    PRIOR_FRAMES, AccuracyReport, TrialReport, expected_accuracy,
 )
 from topspark_ros.control.budgets import Limits
 from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
@@ -53,19 +53,29 @@ def test_a_contradicted_accuracy_is_corrected_within_200_labelled_frames(profile
 def test_trials_correct_what_one_t_loses_against_another(profile, candidates, way):
     """Whichever of the two was in force at the time."""
     least, most = profile.timesteps[0], profile.timesteps[-1]
-    trial = (TrialReport(least, most, 300.0, 90.0, 60.0) if way == 1
-             else TrialReport(most, least, 300.0, 60.0, 90.0))
+    trial = (TrialReport(least, most, 300.0, 96.0, 4.0) if way == 1
+             else TrialReport(most, least, 300.0, 4.0, 96.0))
     report = AccuracyReport(0.8, 200, (trial,))
     by_t = corrected(profile, candidates, report, most)
     profiled = (profile.reference.inference.accuracy
                 - profile.points[0].inference.accuracy)
-    assert by_t[most] - by_t[least] == pytest.approx(
-        (PRIOR_TRIALS * profiled + 30.0) / (PRIOR_TRIALS + 300.0))
+    assert 300 * profiled < 92 - 2 * 10     # of 100 discordant frames
+    assert by_t[most] - by_t[least] == pytest.approx((96 - 4 - 2 * 10) / 300)
+
+
+def test_chance_moves_nothing(profile, candidates):
+    """Of two T that are alike, one is a little better by chance."""
+    least, most = profile.timesteps[0], profile.timesteps[-1]
+    expected = profile.reference.inference.accuracy - profile.points[0].inference.accuracy
+    trial = TrialReport(least, most, 100.0, 100 * expected + 13.0, 6.0)     # 7 more of 19 + ...
+    told, untold = (corrected(profile, candidates, AccuracyReport(0.8, 200, trials), most)
+                    for trials in ((trial,), ()))
+    assert told == untold
 
 
 def test_accuracies_stay_fractions(profile, candidates):
     least, most = profile.timesteps[0], profile.timesteps[-1]
-    trial = TrialReport(least, most, 1e6, 1e6, 0.0)
+    trial = TrialReport(least, most, 1e6, 9e5, 0.0)
     accuracy = expected_accuracy(profile, candidates, most, AccuracyReport(0.05, 200, (trial,)))
     assert 0.0 <= accuracy.min() and accuracy.max() <= 1.0
 
@@ -80,7 +90,7 @@ def test_the_policy_follows_the_objects_and_says_so(profile):
     least = profile.timesteps[0]
     assert least < in_force
     told = replace(conditions, inference_timesteps=in_force, accuracy=AccuracyReport(
-        0.7, 200, (TrialReport(least, in_force, 1e4, 3000.0, 3000.0),)))
+        0.7, 200, (TrialReport(least, in_force, 1e4, 0.0, 0.0),)))
     after = policy.decide(10.0, Limits(), told)
     assert after.inference_timesteps == least
     assert 'by 200 labelled frames' in after.detail

@@ -57,10 +57,10 @@ def test_mistakes_are_counted_of_every_two_t_and_fade():
     first, other = trials.summary()
     assert other == Trial(4, 1, 1.0, 0.0, 1.0)
     assert first.timesteps == 1 and first.in_force == 4
-    assert first[2:] == pytest.approx((2.0, 2.0, 1.0), abs=0.01)
+    assert first[2:] == pytest.approx((2.0, 1.0, 0.0), abs=0.01)
     for _ in range(10_000):
         trials.count(1, 4, 0.0, False, False)
-    assert trials.summary()[0].errors < 1e-6 and trials.summary()[0].frames < 600
+    assert trials.summary()[0].worse < 1e-6 and trials.summary()[0].frames < 600
 
 
 def test_what_is_remembered_is_bounded():

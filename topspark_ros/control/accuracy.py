@@ -4,10 +4,11 @@ A profile is of other objects, which may be easier or harder. Prequential accura
 in force is worth here. What another loses against it is at first what the profile says; trials,
 in which the same frames were classified at both, correct that:
 
-    loss(T) = (PRIOR_TRIALS * loss in the profile + more mistakes at T than in force)
-              / (PRIOR_TRIALS + trials)
+    loss(T) = loss in the profile + (d -+ STANDARD_ERRORS * sqrt(discordant)) / trials,
 
-Where nothing is reported yet, all is as in the profile.
+d the mistakes at T that were more, or fewer, than in force and than the profile expects. The root
+of the discordant trials, those in which one T alone was mistaken, is the standard error of d
+(McNemar 1947); it brings d nearer to 0, at most to 0, so that chance does not move T.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from topspark_ros.methodology.profile import Profile
 from topspark_ros.methodology.tradeoff import Candidates
 
 PRIOR_FRAMES = 10.0  # labelled frames that the profile's accuracy counts for
-PRIOR_TRIALS = 100.0  # trials that the profile's difference of two T counts for
+STANDARD_ERRORS = 2.0  # that trials have to differ from the profile before they count
 
 
 class TrialReport(NamedTuple):
@@ -31,14 +32,15 @@ class TrialReport(NamedTuple):
 
     timesteps, in_force: the two T.
     frames: that were classified at both.
-    errors, errors_in_force: mistakes at each of them.
+    worse: mistaken at the T tried alone.
+    better: mistaken at the T in force alone.
     """
 
     timesteps: int
     in_force: int
     frames: float
-    errors: float
-    errors_in_force: float
+    worse: float
+    better: float
 
 
 @dataclass(frozen=True)
@@ -69,18 +71,28 @@ def expected_accuracy(
     if not report.measured or in_force not in profile.timesteps:
         return candidates.accuracy
     profiled = {point.timesteps: point.inference.accuracy for point in profile.points}
-    here = profiled[in_force]
-    here = (PRIOR_FRAMES * here + report.frames * report.accuracy) / (PRIOR_FRAMES + report.frames)
-    gain = np.zeros(len(candidates))  # against what the profile says of both
+    here = (PRIOR_FRAMES * profiled[in_force] + report.frames * report.accuracy) / (
+        PRIOR_FRAMES + report.frames)
+    accuracy = candidates.accuracy + here - profiled[in_force]
     for timesteps in profile.timesteps:
-        trials, mistakes = 0.0, 0.0  # more at this T than in force
-        for trial in report.trials:
-            more = trial.errors - trial.errors_in_force
-            if (trial.timesteps, trial.in_force) == (timesteps, in_force):
-                trials, mistakes = trials + trial.frames, mistakes + more
-            elif (trial.timesteps, trial.in_force) == (in_force, timesteps):
-                trials, mistakes = trials + trial.frames, mistakes - more
-        expected = profiled[in_force] - profiled[timesteps]
-        loss = (PRIOR_TRIALS * expected + mistakes) / (PRIOR_TRIALS + trials)
-        gain[candidates.inference_timesteps == timesteps] = expected - loss
-    return np.clip(candidates.accuracy + here - profiled[in_force] + gain, 0.0, 1.0)
+        loss = _unexpected_loss(
+            report.trials, timesteps, in_force, profiled[in_force] - profiled[timesteps])
+        accuracy[candidates.inference_timesteps == timesteps] -= loss
+    return np.clip(accuracy, 0.0, 1.0)
+
+
+def _unexpected_loss(
+    trials: Sequence[TrialReport], timesteps: int, in_force: int, expected: float
+) -> float:
+    """Accuracy that T loses against the one in force, beyond what is expected of it."""
+    frames = worse = better = 0.0
+    for trial in trials:
+        if (trial.timesteps, trial.in_force) == (timesteps, in_force):
+            frames, worse, better = (
+                frames + trial.frames, worse + trial.worse, better + trial.better)
+        elif (trial.timesteps, trial.in_force) == (in_force, timesteps):
+            frames, worse, better = (
+                frames + trial.frames, worse + trial.better, better + trial.worse)
+    more = worse - better - frames * expected
+    sure = max(abs(more) - STANDARD_ERRORS * math.sqrt(worse + better), 0.0)
+    return math.copysign(sure, more) / frames if frames > 0.0 else 0.0

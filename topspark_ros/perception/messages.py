@@ -21,8 +21,8 @@ from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
 from topspark_ros.streams.objects import WORK_SIDE
 
 MAX_SOURCE_CHARACTERS = 100
-_TRIAL_FIELDS = ('trial_timesteps', 'trial_in_force', 'trial_frames', 'trial_errors',
-                 'trial_errors_in_force')
+_TRIAL_FIELDS = ('trial_timesteps', 'trial_in_force', 'trial_frames', 'trial_worse',
+                 'trial_better')
 MAX_DECISIONS = 2**63    # the numbers of decisions go on from there: they have to fit a message
 
 Message = Any     # of the type that the function's docstring names
@@ -142,8 +142,8 @@ def status_fields(status: OnlineStatus, *, active_s: float, received: int, dropp
         trial_timesteps=[trial.timesteps for trial in status.trials],
         trial_in_force=[trial.in_force for trial in status.trials],
         trial_frames=[trial.frames for trial in status.trials],
-        trial_errors=[trial.errors for trial in status.trials],
-        trial_errors_in_force=[trial.errors_in_force for trial in status.trials],
+        trial_worse=[trial.worse for trial in status.trials],
+        trial_better=[trial.better for trial in status.trials],
         energy_model=energy_model, meter=meter)
 
 

@@ -1,8 +1,9 @@
 """What other T are worth on this robot's frames: a few labelled ones are classified at them too.
 
-A trial is paired: it counts mistakes at the T tried, and those made on the same frames at the T in
-force, so that what makes a frame hard for both cancels out. Trials change no weights, and take a
-small share of the energy that everything takes, each T the same: a cheap T is tried often.
+A trial is paired: it counts frames that only one of the two T, the one tried and the one in force,
+was mistaken in, so that what makes a frame hard for both does not count. Trials change no weights,
+and take a small share of the energy that everything takes, each T the same: a cheap T is tried
+often.
 """
 from __future__ import annotations
 
@@ -22,15 +23,15 @@ class Trial(NamedTuple):
     timesteps: T that was tried, simulation steps.
     in_force: T that was in force, simulation steps.
     frames: counted, the latest most.
-    errors: of these, mistaken at the T tried.
-    errors_in_force: of these, mistaken at the T in force.
+    worse: of these, mistaken at the T tried alone.
+    better: of these, mistaken at the T in force alone.
     """
 
     timesteps: int
     in_force: int
     frames: float = 0.0
-    errors: float = 0.0
-    errors_in_force: float = 0.0
+    worse: float = 0.0
+    better: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,10 +73,11 @@ class Trials:
               wrong_in_force: bool) -> None:
         """A labelled frame was classified at this T as well, for so much energy, J."""
         self._spent_j[timesteps] += energy_j
-        _, _, frames, errors, errors_in_force = self._of(timesteps, in_force)
+        _, _, frames, worse, better = self._of(timesteps, in_force)
         self._trials[timesteps, in_force] = Trial(
-            timesteps, in_force, FADING * frames + 1, FADING * errors + wrong,
-            FADING * errors_in_force + wrong_in_force)
+            timesteps, in_force, FADING * frames + 1,
+            FADING * worse + (wrong and not wrong_in_force),
+            FADING * better + (wrong_in_force and not wrong))
         if len(self._trials) > MAX_TRIALS:     # T that decisions name are any
             del self._trials[min(self._trials, key=lambda pair: self._trials[pair].frames)]
 
