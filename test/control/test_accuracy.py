@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from topspark_ros.control.accuracy import (
-    PRIOR_FRAMES, AccuracyReport, TrialReport, expected_accuracy,
+    PRIOR_FRAMES, PRIOR_TRIALS, AccuracyReport, TrialReport, expected_accuracy,
 )
 from topspark_ros.control.budgets import Limits
 from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
@@ -53,24 +53,29 @@ def test_a_contradicted_accuracy_is_corrected_within_200_labelled_frames(profile
 def test_trials_correct_what_one_t_loses_against_another(profile, candidates, way):
     """Whichever of the two was in force at the time."""
     least, most = profile.timesteps[0], profile.timesteps[-1]
-    trial = (TrialReport(least, most, 300.0, 96.0, 4.0) if way == 1
-             else TrialReport(most, least, 300.0, 4.0, 96.0))
-    report = AccuracyReport(0.8, 200, (trial,))
-    by_t = corrected(profile, candidates, report, most)
-    profiled = (profile.reference.inference.accuracy
-                - profile.points[0].inference.accuracy)
-    assert 300 * profiled < 92 - 2 * 10     # of 100 discordant frames
-    assert by_t[most] - by_t[least] == pytest.approx((96 - 4 - 2 * 10) / 300)
+    trial = (TrialReport(least, most, 300.0, 36.0, 6.0) if way == 1
+             else TrialReport(most, least, 300.0, 6.0, 36.0))
+    by_t = corrected(profile, candidates, AccuracyReport(0.8, 200, (trial,)), most)
+    profiled = profile.reference.inference.accuracy - profile.points[0].inference.accuracy
+    # Two T with the profile's weight each, and a spring between them.
+    assert by_t[most] - by_t[least] == pytest.approx(
+        (PRIOR_TRIALS * profiled + 2 * 30.0) / (PRIOR_TRIALS + 2 * 300.0))
+    others = corrected(profile, candidates, AccuracyReport(0.8, 200), most)
+    middle = profile.timesteps[1:-1]
+    assert all(by_t[a] - by_t[b] == pytest.approx(others[a] - others[b])
+               for a in middle for b in middle)
 
 
-def test_chance_moves_nothing(profile, candidates):
-    """Of two T that are alike, one is a little better by chance."""
-    least, most = profile.timesteps[0], profile.timesteps[-1]
-    expected = profile.reference.inference.accuracy - profile.points[0].inference.accuracy
-    trial = TrialReport(least, most, 100.0, 100 * expected + 13.0, 6.0)     # 7 more of 19 + ...
-    told, untold = (corrected(profile, candidates, AccuracyReport(0.8, 200, trials), most)
-                    for trials in ((trial,), ()))
-    assert told == untold
+def test_no_three_t_each_seem_better_than_the_next(profile, candidates):
+    """Whichever is in force, trials make one order of them."""
+    a, b, c = profile.timesteps[:3]
+    trials = (TrialReport(a, b, 100.0, 1.0, 9.0), TrialReport(b, c, 100.0, 1.0, 9.0),
+              TrialReport(c, a, 100.0, 1.0, 9.0))
+    differences = []
+    for in_force in (a, b, c):
+        by_t = corrected(profile, candidates, AccuracyReport(0.6, 200, trials), in_force)
+        differences.append([by_t[a] - by_t[b], by_t[b] - by_t[c]])
+    np.testing.assert_allclose(differences[1:], [differences[0]] * 2)
 
 
 def test_accuracies_stay_fractions(profile, candidates):
@@ -90,7 +95,8 @@ def test_the_policy_follows_the_objects_and_says_so(profile):
     least = profile.timesteps[0]
     assert least < in_force
     told = replace(conditions, inference_timesteps=in_force, accuracy=AccuracyReport(
-        0.7, 200, (TrialReport(least, in_force, 1e4, 0.0, 0.0),)))
+        0.7, 200, tuple(TrialReport(timesteps, in_force, 1e5, 0.0, 0.0)
+                        for timesteps in profile.timesteps if timesteps != in_force)))
     after = policy.decide(10.0, Limits(), told)
     assert after.inference_timesteps == least
     assert 'by 200 labelled frames' in after.detail

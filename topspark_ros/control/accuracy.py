@@ -1,20 +1,21 @@
 """What each T is worth on this robot's objects: the profile, corrected by what the learner reports.
 
 A profile is of other objects, which may be easier or harder. Prequential accuracy says what the T
-in force is worth here. What another loses against it is at first what the profile says; trials,
-in which the same frames were classified at both, correct that:
+in force is worth here. What others lose or gain against it is at first what the profile says;
+trials, in which the same frames were classified at two T, correct that. The share of mistakes q of
+each T is the least-squares solution of
 
-    loss(T) = loss in the profile + (d -+ STANDARD_ERRORS * sqrt(discordant)) / trials,
+    PRIOR_TRIALS (q_T - mistakes in the profile)^2, summed over T,
+    + trials (q_T - q_S - (more mistakes at T than at S) / trials)^2, summed over pairs of T and S:
 
-d the mistakes at T that were more, or fewer, than in force and than the profile expects. The root
-of the discordant trials, those in which one T alone was mistaken, is the standard error of d
-(McNemar 1947); it brings d nearer to 0, at most to 0, so that chance does not move T.
+one scale for all, so that no three T can each seem better than the next. Where nothing is reported
+yet, all is as in the profile.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ from topspark_ros.methodology.profile import Profile
 from topspark_ros.methodology.tradeoff import Candidates
 
 PRIOR_FRAMES = 10.0  # labelled frames that the profile's accuracy counts for
-STANDARD_ERRORS = 2.0  # that trials have to differ from the profile before they count
+PRIOR_TRIALS = 200.0  # that what the profile says of each T counts for
 
 
 class TrialReport(NamedTuple):
@@ -70,29 +71,24 @@ def expected_accuracy(
     """
     if not report.measured or in_force not in profile.timesteps:
         return candidates.accuracy
-    profiled = {point.timesteps: point.inference.accuracy for point in profile.points}
-    here = (PRIOR_FRAMES * profiled[in_force] + report.frames * report.accuracy) / (
+    profiled = np.array([1.0 - point.inference.accuracy for point in profile.points])
+    row = {timesteps: row for row, timesteps in enumerate(profile.timesteps)}
+    mistakes = _mistakes(profiled, row, report.trials)
+    here = (PRIOR_FRAMES * profiled[row[in_force]] + report.frames * (1.0 - report.accuracy)) / (
         PRIOR_FRAMES + report.frames)
-    accuracy = candidates.accuracy + here - profiled[in_force]
-    for timesteps in profile.timesteps:
-        loss = _unexpected_loss(
-            report.trials, timesteps, in_force, profiled[in_force] - profiled[timesteps])
-        accuracy[candidates.inference_timesteps == timesteps] -= loss
-    return np.clip(accuracy, 0.0, 1.0)
+    change = (mistakes - profiled) + (here - mistakes[row[in_force]])
+    rows = [row[timesteps] for timesteps in candidates.inference_timesteps.tolist()]
+    return np.clip(candidates.accuracy - change[rows], 0.0, 1.0)
 
 
-def _unexpected_loss(
-    trials: Sequence[TrialReport], timesteps: int, in_force: int, expected: float
-) -> float:
-    """Accuracy that T loses against the one in force, beyond what is expected of it."""
-    frames = worse = better = 0.0
+def _mistakes(
+    profiled: np.ndarray, row: Mapping[int, int], trials: Sequence[TrialReport]
+) -> np.ndarray:
+    """The share of mistakes at each T of the profile, but for what all have in common."""
+    left, right = PRIOR_TRIALS * np.eye(len(profiled)), PRIOR_TRIALS * profiled
     for trial in trials:
-        if (trial.timesteps, trial.in_force) == (timesteps, in_force):
-            frames, worse, better = (
-                frames + trial.frames, worse + trial.worse, better + trial.better)
-        elif (trial.timesteps, trial.in_force) == (in_force, timesteps):
-            frames, worse, better = (
-                frames + trial.frames, worse + trial.better, better + trial.worse)
-    more = worse - better - frames * expected
-    sure = max(abs(more) - STANDARD_ERRORS * math.sqrt(worse + better), 0.0)
-    return math.copysign(sure, more) / frames if frames > 0.0 else 0.0
+        if trial.timesteps in row and trial.in_force in row:
+            pair = [row[trial.timesteps], row[trial.in_force]]
+            left[np.ix_(pair, pair)] += trial.frames * np.array([[1.0, -1.0], [-1.0, 1.0]])
+            right[pair] += (trial.worse - trial.better) * np.array([1.0, -1.0])
+    return np.linalg.solve(left, right)
