@@ -147,6 +147,40 @@ def test_a_replay_hands_over_what_messages_say(controller):
     assert report.classified == report.learned == 1 and report.energy_j > 0.0 and report.decided
 
 
+def test_trials_reach_the_controller_as_they_were_counted():
+    learner = new_learner()
+    learner.set_timesteps(Timesteps(16, 8))
+    for second in range(1, 30):
+        learner.classify(second * 10**9, np.full(4, 200, np.float32), float(second))
+        learner.add_label(second * 10**9, 'it')
+    known = learner.status(30.0)
+    assert known.accuracy > 0.9 and known.trials
+    fields = status_fields(known, active_s=30.0, received=29, dropped=0, rejected=0, skipped=0,
+                           energy_model='loihi')
+    told = learner_report(SimpleNamespace(header=stamped(30 * 10**9), **fields)).accuracy
+    assert told == report_of(known, 30.0, active_s=30.0, skipped=0).accuracy
+    assert [tuple(trial) for trial in told.trials] == [tuple(trial) for trial in known.trials]
+
+
+@pytest.mark.parametrize('fields, complaint', [
+    (dict(accuracy=1.5), 'accuracy: 1.5; accepted: 0 to 1, or NaN'),
+    (dict(trial_worse=[1.0]), 'lengths of trial_timesteps 0, trial_in_force 0, trial_frames 0, '
+     'trial_worse 1, trial_better 0; accepted: all equal, at most 100'),
+    (dict.fromkeys(('trial_timesteps', 'trial_in_force', 'trial_frames', 'trial_worse',
+                    'trial_better'), [1] * 101),
+     'lengths of trial_timesteps 101, trial_in_force 101, trial_frames 101, trial_worse 101, '
+     'trial_better 101; accepted: all equal, at most 100'),
+    (dict(trial_timesteps=[1], trial_in_force=[2], trial_frames=[3.0], trial_worse=[NAN],
+          trial_better=[0.0]), 'trial_worse: nan; accepted: finite numbers from 0'),
+])
+def test_an_accuracy_that_is_none_is_refused(controller, fields, complaint):
+    broken = status(0.0)
+    vars(broken).update(fields)
+    with pytest.raises(MessageError) as error:
+        controller.on_status(0.0, broken)
+    assert str(error.value) == complaint
+
+
 def test_numbers_go_on_from_those_that_the_learner_knows(controller):
     controller.on_status(0.0, status(0.0, sequence=41))
     budget_set_ns = 10**9
