@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from topspark_ros.control.accuracy import (
-    PRIOR_FRAMES, PRIOR_TRIALS, AccuracyReport, TrialReport, expected_accuracy,
+    PRIOR_FRAMES, PRIOR_TRIALS, AccuracyReport, Trial, expected_accuracy,
 )
 from topspark_ros.control.budgets import Limits
 from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
@@ -53,8 +53,8 @@ def test_a_contradicted_accuracy_is_corrected_within_200_labelled_frames(profile
 def test_trials_correct_what_one_t_loses_against_another(profile, candidates, way):
     """Whichever of the two was in force at the time."""
     least, most = profile.timesteps[0], profile.timesteps[-1]
-    trial = (TrialReport(least, most, 300.0, 36.0, 6.0) if way == 1
-             else TrialReport(most, least, 300.0, 6.0, 36.0))
+    trial = (Trial(least, most, 300.0, 36.0, 6.0) if way == 1
+             else Trial(most, least, 300.0, 6.0, 36.0))
     by_t = corrected(profile, candidates, AccuracyReport(0.8, 200, (trial,)), most)
     profiled = profile.reference.inference.accuracy - profile.points[0].inference.accuracy
     # Two T with the profile's weight each, and a spring between them.
@@ -69,8 +69,8 @@ def test_trials_correct_what_one_t_loses_against_another(profile, candidates, wa
 def test_no_three_t_each_seem_better_than_the_next(profile, candidates):
     """Whichever is in force, trials make one order of them."""
     a, b, c = profile.timesteps[:3]
-    trials = (TrialReport(a, b, 100.0, 1.0, 9.0), TrialReport(b, c, 100.0, 1.0, 9.0),
-              TrialReport(c, a, 100.0, 1.0, 9.0))
+    trials = (Trial(a, b, 100.0, 1.0, 9.0), Trial(b, c, 100.0, 1.0, 9.0),
+              Trial(c, a, 100.0, 1.0, 9.0))
     differences = []
     for in_force in (a, b, c):
         by_t = corrected(profile, candidates, AccuracyReport(0.6, 200, trials), in_force)
@@ -80,7 +80,7 @@ def test_no_three_t_each_seem_better_than_the_next(profile, candidates):
 
 def test_accuracies_stay_fractions(profile, candidates):
     least, most = profile.timesteps[0], profile.timesteps[-1]
-    trial = TrialReport(least, most, 1e6, 9e5, 0.0)
+    trial = Trial(least, most, 1e6, 9e5, 0.0)
     accuracy = expected_accuracy(profile, candidates, most, AccuracyReport(0.05, 200, (trial,)))
     assert 0.0 <= accuracy.min() and accuracy.max() <= 1.0
 
@@ -95,7 +95,7 @@ def test_the_policy_follows_the_objects_and_says_so(profile):
     least = profile.timesteps[0]
     assert least < in_force
     told = replace(conditions, inference_timesteps=in_force, accuracy=AccuracyReport(
-        0.7, 200, tuple(TrialReport(timesteps, in_force, 1e5, 0.0, 0.0)
+        0.7, 200, tuple(Trial(timesteps, in_force, 1e5, 0.0, 0.0)
                         for timesteps in profile.timesteps if timesteps != in_force)))
     after = policy.decide(10.0, Limits(), told)
     assert after.inference_timesteps == least

@@ -4,10 +4,11 @@ import math
 import numpy as np
 import pytest
 
+from topspark_ros.control.accuracy import Trial
 from topspark_ros.engine import NetworkConfig, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
-from topspark_ros.perception.trials import MAX_TRIALS, Trial, Trials, TrialSettings
+from topspark_ros.perception.trials import MAX_TRIALS, Trials, TrialSettings
 
 MARGINS = {1: math.inf, 4: 0.5, 64: math.inf}
 SHARE = 0.1

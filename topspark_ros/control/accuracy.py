@@ -28,20 +28,21 @@ PRIOR_FRAMES = 10.0  # labelled frames that the profile's accuracy counts for
 PRIOR_TRIALS = 200.0  # that what the profile says of each T counts for
 
 
-class TrialReport(NamedTuple):
-    """Labelled frames that were classified at one T, and at another that was in force.
+class Trial(NamedTuple):
+    """How labelled frames were classified at one T, as compared with another that was in force.
 
-    timesteps, in_force: the two T.
-    frames: that were classified at both.
-    worse: mistaken at the T tried alone.
-    better: mistaken at the T in force alone.
+    timesteps: T that was tried, simulation steps.
+    in_force: T that was in force, simulation steps.
+    frames: counted, the latest most.
+    worse: of these, mistaken at the T tried alone.
+    better: of these, mistaken at the T in force alone.
     """
 
     timesteps: int
     in_force: int
-    frames: float
-    worse: float
-    better: float
+    frames: float = 0.0
+    worse: float = 0.0
+    better: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class AccuracyReport:
 
     accuracy: float = math.nan
     frames: int = 0
-    trials: Sequence[TrialReport] = ()
+    trials: Sequence[Trial] = ()
 
     @property
     def measured(self) -> bool:
@@ -82,7 +83,7 @@ def expected_accuracy(
 
 
 def _mistakes(
-    profiled: np.ndarray, row: Mapping[int, int], trials: Sequence[TrialReport]
+    profiled: np.ndarray, row: Mapping[int, int], trials: Sequence[Trial]
 ) -> np.ndarray:
     """The share of mistakes at each T of the profile, but for what all have in common."""
     left, right = PRIOR_TRIALS * np.eye(len(profiled)), PRIOR_TRIALS * profiled

@@ -5,7 +5,7 @@ as far as they are in the bag.
 """
 from __future__ import annotations
 
-from topspark_ros.control.accuracy import AccuracyReport, TrialReport
+from topspark_ros.control.accuracy import AccuracyReport
 from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.control.controller import Controller, ControlSettings, ControlStatus
 from topspark_ros.control.decision import Decision
@@ -106,5 +106,4 @@ def report_of(status: OnlineStatus, time_s: float, *, active_s: float,
 
 def accuracy_of(status: OnlineStatus) -> AccuracyReport:
     """What a learner's status says of its accuracy."""
-    trials = tuple(TrialReport(*trial) for trial in status.trials)
-    return AccuracyReport(status.accuracy, status.accuracy_frames, trials)
+    return AccuracyReport(status.accuracy, status.accuracy_frames, status.trials)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from topspark_ros.control.accuracy import AccuracyReport, TrialReport
+from topspark_ros.control.accuracy import AccuracyReport, Trial
 from topspark_ros.control.battery import BatteryReading
 from topspark_ros.control.budgets import Budget
 from topspark_ros.control.closed_loop import LearnerReport
@@ -184,5 +184,5 @@ def _accuracy_report(message: Message) -> AccuracyReport:
         for value in columns[field]:
             if not 0.0 <= value < math.inf:
                 raise MessageError(f'{field}: {value:g}; accepted: finite numbers from 0')
-    trials = tuple(TrialReport(*row) for row in zip(*columns.values()))
+    trials = tuple(Trial(*row) for row in zip(*columns.values()))
     return AccuracyReport(message.accuracy, message.accuracy_window, trials)

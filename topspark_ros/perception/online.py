@@ -24,13 +24,14 @@ from typing import Protocol
 
 import numpy as np
 
+from topspark_ros.control.accuracy import Trial
 from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts, SpikeTrain
 from topspark_ros.methodology.energy import EnergyTable, estimate_energy_j
 from topspark_ros.perception.activity import Activity, ActivityWindow
 from topspark_ros.perception.teaching import (
     MAX_KEPT, LabelBook, LabelError, TimedLabel, check_label,
 )
-from topspark_ros.perception.trials import Trial, Trials, TrialSettings
+from topspark_ros.perception.trials import Trials, TrialSettings
 from topspark_ros.streams.share import FrameShare
 
 PAUSE_S = 0.5     # by which a frame may be late before the stream has paused

@@ -10,28 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+from topspark_ros.control.accuracy import Trial
 
 TRIED_TIMESTEPS = 1, 2, 4, 8, 16, 32, 64     # where no profile names others
 MAX_TRIALS = 100     # pairs of T that are remembered
 FADING = 1 - 1 / 500     # of what was counted, with each further trial: frames change
-
-
-class Trial(NamedTuple):
-    """How labelled frames were classified at one T, as compared with another that was in force.
-
-    timesteps: T that was tried, simulation steps.
-    in_force: T that was in force, simulation steps.
-    frames: counted, the latest most.
-    worse: of these, mistaken at the T tried alone.
-    better: of these, mistaken at the T in force alone.
-    """
-
-    timesteps: int
-    in_force: int
-    frames: float = 0.0
-    worse: float = 0.0
-    better: float = 0.0
 
 
 @dataclass(frozen=True)
