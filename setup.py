@@ -3,6 +3,7 @@
 On a robot the whole package, messages and nodes included, is built by colcon
 (CMakeLists.txt, package.xml).
 """
+
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,8 +16,10 @@ setup(
     version=manifest.findtext('version'),
     description=manifest.findtext('description'),
     license=manifest.findtext('license'),
-    packages=[*find_packages(include=['topspark_ros*'], exclude=['topspark_ros.nodes*']),
-              'topspark_ros.replay.msg'],
+    packages=[
+        *find_packages(include=['topspark_ros*'], exclude=['topspark_ros.nodes*']),
+        'topspark_ros.replay.msg',
+    ],
     # What the messages are made of, for the reading and writing of bags.
     package_dir={'topspark_ros.replay.msg': 'msg'},
     package_data={'topspark_ros.replay.msg': ['*.msg']},

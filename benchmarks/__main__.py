@@ -66,8 +66,9 @@ def draw_race(rows: list[dict]) -> None:
         for shift, mode in ((-0.2, 'learn'), (0.2, 'infer')):
             values = [row[f'{mode}_ms'] or float('nan') for row in rows]
             bars = axis.barh([place + shift for place in places], values, 0.38, label=mode)
-            axis.bar_label(bars, [f'{v:.2f}' if v == v else '' for v in values], padding=3,
-                           fontsize=8)
+            axis.bar_label(
+                bars, [f'{v:.2f}' if v == v else '' for v in values], padding=3, fontsize=8
+            )
         axis.set_yticks(places, [row['simulator'] for row in rows])
         log_axis(axis, 'x', (1,))
         axis.margins(x=0.15)
@@ -84,14 +85,23 @@ def draw_cost(timesteps: list[dict], neurons: list[dict], activity: list[dict]) 
         for name in dict.fromkeys(row['network'] for row in timesteps):
             rows = [row for row in timesteps if row['network'] == name]
             for mode, style in (('learn', '-'), ('infer', '--')):
-                axes[0].plot([row['timesteps'] for row in rows], [row[mode] for row in rows],
-                             style, marker='.', label=f'{name}, {mode}')
-        for axis, rows, key in ((axes[1], neurons, 'neurons'),
-                                (axes[2], activity, 'input_spikes')):
+                axes[0].plot(
+                    [row['timesteps'] for row in rows],
+                    [row[mode] for row in rows],
+                    style,
+                    marker='.',
+                    label=f'{name}, {mode}',
+                )
+        for axis, rows, key in ((axes[1], neurons, 'neurons'), (axes[2], activity, 'input_spikes')):
             for mode, style in (('learn', '-'), ('infer', '--'), ('floor', ':')):
                 if mode in rows[0]:
-                    axis.plot([row[key] for row in rows], [row[mode] for row in rows], style,
-                              marker='.', label=mode)
+                    axis.plot(
+                        [row[key] for row in rows],
+                        [row[mode] for row in rows],
+                        style,
+                        marker='.',
+                        label=mode,
+                    )
         titles = ('T [steps], N = 400', 'neurons N, T = 350', 'input spikes a sample, T = 64')
         for axis, title in zip(axes, titles):
             for direction in 'xy':
@@ -151,7 +161,7 @@ def main() -> int:
             try:
                 report(console, name, title, measure())
             except DatasetError as error:  # only the events are a dataset of their own
-                console.print(f'{title}: left out, {error}', highlight=False)
+                console.print(f'{title}: skipped, {error}', highlight=False)
             advance()
     console.print(f'Tables and pictures are in {RESULTS}/.')
     return 0

@@ -16,10 +16,14 @@ SAMPLES = 200
 
 def _learn_and_infer(network, data: Data, timesteps: int) -> tuple[float, float]:
     pixels, labels = (part[:SAMPLES] for part in data.test)
-    timed = fastest({
-        'learn': lambda: network.learn_many(pixels, timesteps, labels),
-        'infer': lambda: network.infer_many(pixels, timesteps),
-    }, SAMPLES, rounds=5)
+    timed = fastest(
+        {
+            'learn': lambda: network.learn_many(pixels, timesteps, labels),
+            'infer': lambda: network.infer_many(pixels, timesteps),
+        },
+        SAMPLES,
+        rounds=5,
+    )
     return timed['learn'], timed['infer']
 
 
@@ -46,8 +50,15 @@ def against_neurons(data: Data) -> list[dict]:
         learn, infer = _learn_and_infer(network, data, 350)
         pixels = data.test[0][:SAMPLES]
         floor = fastest({'floor': floor_task(pixels, neurons, 350)}, SAMPLES, rounds=5)['floor']
-        rows.append(dict(neurons=neurons, learn=learn, infer=infer, floor=floor,
-                         megabytes=network.memory_bytes / 1e6))
+        rows.append(
+            dict(
+                neurons=neurons,
+                learn=learn,
+                infer=infer,
+                floor=floor,
+                megabytes=network.memory_bytes / 1e6,
+            )
+        )
     return rows
 
 
@@ -55,11 +66,18 @@ def against_activity(data: Data) -> list[dict]:
     """T = 64, 400 neurons, the input's rate scaled."""
     rows = []
     for factor in ACTIVITY:
-        config = NetworkConfig(rule='pairwise', normalisation='full_scale',
-                               max_input_rate=RATE * factor)
+        config = NetworkConfig(
+            rule='pairwise', normalisation='full_scale', max_input_rate=RATE * factor
+        )
         network = trained(config, data, 64, samples=1000)
         learn, infer = _learn_and_infer(network, data, 64)
         counts = network.infer_many(data.test[0][:SAMPLES], 64).total_counts()
-        rows.append(dict(activity=factor, input_spikes=counts.input_spikes / SAMPLES,
-                         learn=learn, infer=infer))
+        rows.append(
+            dict(
+                activity=factor,
+                input_spikes=counts.input_spikes / SAMPLES,
+                learn=learn,
+                infer=infer,
+            )
+        )
     return rows

@@ -50,14 +50,21 @@ CASES = {
     'winner takes all': (NeuronConfig(), GAIN),
     'lateral, refractory': (NeuronConfig(refractory_period=5, inhibition=0.3), GAIN),
     'layer, current, refractory': (
-        NeuronConfig(synaptic_time_constant=2, refractory_period=1, inhibition=0.3,
-                     inhibitory_layer=True), LOW_GAIN),
+        NeuronConfig(
+            synaptic_time_constant=2, refractory_period=1, inhibition=0.3, inhibitory_layer=True
+        ),
+        LOW_GAIN,
+    ),
     f'winner, current, refractory, reset, {UNEQUAL}': (
-        NeuronConfig(synaptic_time_constant=2, refractory_period=60, reset_potential=-0.5), GAIN),
+        NeuronConfig(synaptic_time_constant=2, refractory_period=60, reset_potential=-0.5),
+        GAIN,
+    ),
     f'{LEARNING}, winner takes all': (NeuronConfig(), GAIN),
     f'{LEARNING}, {UNEQUAL}, other steps': (NeuronConfig(theta_step=3, output_spikes=1.5), GAIN),
     f'{LEARNING}, inhibitory layer': (
-        NeuronConfig(inhibition=0.3, inhibitory_layer=True), LOW_GAIN),
+        NeuronConfig(inhibition=0.3, inhibitory_layer=True),
+        LOW_GAIN,
+    ),
 }
 
 
@@ -96,8 +103,9 @@ def _input_spikes(seed: int) -> SpikeTrain:
 
 def _network(name: str, neuron: NeuronConfig, gain: float, seed: int) -> Network:
     """A network with random weights and, in some cases, thetas as learning leaves them."""
-    network = create_network(NetworkConfig(
-        inputs=INPUTS, neurons=NEURONS, rule='pairwise', neuron=neuron, seed=seed))
+    network = create_network(
+        NetworkConfig(inputs=INPUTS, neurons=NEURONS, rule='pairwise', neuron=neuron, seed=seed)
+    )
     state = network.state()
     state['gain'][:] = gain
     if UNEQUAL in name:
@@ -142,7 +150,7 @@ def _case(network: Network, train: SpikeTrain, learning: bool) -> dict:
         threshold_step=unit * neuron.theta_step / wanted,
         learning_step=min(0.5, 0.8 / wanted),
         tiring=0.5 ** (1 / (12 * wanted)),
-        least_factor=plasticity.LEAST_LEARNING,
+        least_factor=plasticity.MIN_LEARNING_RATE,
         weight_norm=plasticity.WEIGHT_NORM,
     )
 
@@ -155,10 +163,18 @@ def _compare_spikes(network: Network, train: SpikeTrain, theirs: dict) -> dict:
     difference = None
     if mine != others:
         step, neuron = first = min(mine ^ others)
-        difference = (f'step {step}: neuron {neuron} spikes only '
-                      f'{"here" if first in mine else "in Brian2"}, margin {margins[step]:.1e}')
-    return dict(our_spikes=len(mine), brian2_spikes=len(others), equal_spikes=len(mine & others),
-                closest=float(margins.min()), weights_apart=None, first_difference=difference)
+        difference = (
+            f'step {step}: neuron {neuron} spikes only '
+            f'{"here" if first in mine else "in Brian2"}, margin {margins[step]:.1e}'
+        )
+    return dict(
+        our_spikes=len(mine),
+        brian2_spikes=len(others),
+        equal_spikes=len(mine & others),
+        closest=float(margins.min()),
+        weights_apart=None,
+        first_difference=difference,
+    )
 
 
 def _compare_learning(network: Network, train: SpikeTrain, theirs: dict) -> dict:
@@ -178,9 +194,14 @@ def _compare_learning(network: Network, train: SpikeTrain, theirs: dict) -> dict
         difference = f'neuron {neuron} spikes {ours[neuron]} times here, not {others[neuron]}'
     elif not apart <= WEIGHT_TOLERANCE:
         difference = f'weights are {apart:.1e} of their mean apart'
-    return dict(our_spikes=int(ours.sum()), brian2_spikes=int(others.sum()),
-                equal_spikes=int(np.minimum(ours, others).sum()), closest=float(margins.min()),
-                weights_apart=apart, first_difference=difference)
+    return dict(
+        our_spikes=int(ours.sum()),
+        brian2_spikes=int(others.sum()),
+        equal_spikes=int(np.minimum(ours, others).sum()),
+        closest=float(margins.min()),
+        weights_apart=apart,
+        first_difference=difference,
+    )
 
 
 def _margins(network: Network, theirs: dict) -> np.ndarray:

@@ -21,8 +21,8 @@ from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
-PHASES = 0.3, 1.5, 2.9, 3.9     # frames from the first one to the beginning of the first window
-RAW = 'events_raw'              # topic of the events before the phase is forced
+PHASES = 0.3, 1.5, 2.9, 3.9  # frames from the first one to the beginning of the first window
+RAW = 'events_raw'  # topic of the events before the phase is forced
 
 
 def main() -> int:
@@ -30,30 +30,42 @@ def main() -> int:
     parser.add_argument('--times', type=int, default=20, help='runs of each demo')
     parser.add_argument('--only', choices=('images', 'events'))
     parser.add_argument('--results', type=Path, default=Path('results/demos'))
-    parser.add_argument('--phase', type=float, help=argparse.SUPPRESS)    # of one run, in a process
+    parser.add_argument('--phase', type=float, help=argparse.SUPPRESS)  # of one run, in a process
     arguments = parser.parse_args()
     if arguments.phase is not None:
         return run_with_phase(arguments.phase, arguments.results)
 
-    print('| demo | phase | busy core | exit | accuracy at the end | T re-selected | '
-          'lost | took |\n|---|---|---|---|---|---|---|---|', flush=True)
+    print(
+        '| demo | phase | busy core | exit | accuracy at the end | T re-selected | '
+        'lost | took |\n|---|---|---|---|---|---|---|---|',
+        flush=True,
+    )
     failed = 0
     for number in range(arguments.times):
         for kind in (arguments.only,) if arguments.only else ('images', 'events'):
             folder = arguments.results / f'{kind}_{number}'
             busy, phase = number // 2 % 2 == 1, PHASES[number % len(PHASES)]
-            command = (['topspark', 'demo'] if kind == 'images'
-                       else [sys.executable, '-m', 'benchmarks.demos', '--phase', str(phase)])
+            command = (
+                ['topspark', 'demo']
+                if kind == 'images'
+                else [sys.executable, '-m', 'benchmarks.demos', '--phase', str(phase)]
+            )
             began_s = time.monotonic()
             with busy_core(busy):
-                done = subprocess.run([*command, '--results', str(folder)], text=True,
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                done = subprocess.run(
+                    [*command, '--results', str(folder)],
+                    text=True,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                )
             failed += done.returncode != 0
             folder.mkdir(parents=True, exist_ok=True)
             (folder / 'output.txt').write_text(done.stdout, encoding='utf-8')
-            print(f'| {kind} | {phase if kind == "events" else "-"} | {"yes" if busy else "no"} | '
-                  f'{done.returncode} | {figures(folder)} | {time.monotonic() - began_s:.0f} s |',
-                  flush=True)
+            print(
+                f'| {kind} | {phase if kind == "events" else "-"} | {"yes" if busy else "no"} | '
+                f'{done.returncode} | {figures(folder)} | {time.monotonic() - began_s:.0f} s |',
+                flush=True,
+            )
             if done.returncode:
                 print(done.stdout[-3000:], file=sys.stderr)
     return int(failed > 0)
@@ -64,8 +76,8 @@ def figures(folder: Path) -> str:
     if not path.exists():
         return 'none | | '
     summary = json.loads(path.read_text(encoding='utf-8'))['summary']
-    accuracy, = (value for name, value in summary.items() if name.startswith('accuracy, last'))
-    lost, = (value for name, value in summary.items() if name.endswith(' lost'))
+    (accuracy,) = (value for name, value in summary.items() if name.startswith('accuracy, last'))
+    (lost,) = (value for name, value in summary.items() if name.endswith(' lost'))
     accuracy = 'none' if accuracy is None else f'{accuracy:.1%}'
     return f'{accuracy} | {summary["T re-selected"]} | {lost}'
 
@@ -90,6 +102,7 @@ def _work_for_ever() -> None:
 
 # One run with events, in a process of its own ------------------------------------------------
 
+
 def run_with_phase(phase: float, results: Path) -> int:
     """The demo with events, and between its event camera and learner what forces the phase."""
     from topspark_ros.cli import demo, ros
@@ -106,13 +119,15 @@ def run_with_phase(phase: float, results: Path) -> int:
             if node == 'event_simulator':
                 context = multiprocessing.get_context('spawn')
                 self._relaying = context.Event()
-                context.Process(target=relay, args=(self._namespace, phase, self._relaying),
-                                daemon=True).start()
+                context.Process(
+                    target=relay, args=(self._namespace, phase, self._relaying), daemon=True
+                ).start()
 
     results.mkdir(parents=True, exist_ok=True)
     ros.keep_local()
-    return demo.prepared(PhasedDemo, demo.EVENTS, ros.configuration('demo_events.yaml'),
-                         results).run()
+    return demo.prepared(
+        PhasedDemo, demo.EVENTS, ros.configuration('demo_events.yaml'), results
+    ).run()
 
 
 def relay(namespace: str, phase: float, ready: Event) -> None:
@@ -128,16 +143,18 @@ def relay(namespace: str, phase: float, ready: Event) -> None:
     from topspark_ros.nodes import conversions, qos
     from topspark_ros.streams.events import EVENT, EventDecoder, Evt3Encoder
 
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)     # SIGTERM is to end it at once
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # SIGTERM is to end it at once
     node = rclpy.create_node('phase', namespace=namespace)
     publisher = node.create_publisher(EventPacket, 'events', qos.EVENTS)
     stamps, codecs = [], []
 
     def hand_on(packet: EventPacket) -> None:
-        if packet.seq == 0:      # the camera starts, maybe again
+        if packet.seq == 0:  # the camera starts, maybe again
             stamps.clear()
-            codecs[:] = (EventDecoder('evt3', packet.width, packet.height),
-                         Evt3Encoder(packet.width, packet.height))
+            codecs[:] = (
+                EventDecoder('evt3', packet.width, packet.height),
+                Evt3Encoder(packet.width, packet.height),
+            )
         if not codecs:
             return
         decoder, encoder = codecs

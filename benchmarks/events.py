@@ -37,7 +37,7 @@ def decoding() -> list[dict]:
     events, names = {}, {}
     tasks = {'copy': _copy_task()}
     for encoding, (name, packets) in event_packets.recordings().items():
-        if encoding == 'mono':    # a hundred events
+        if encoding == 'mono':  # a hundred events
             continue
         names[encoding], events[encoding] = name, _count(packets)
         tasks[encoding, 'recorded'] = _decode_task(packets)
@@ -55,12 +55,21 @@ def decoding() -> list[dict]:
     copy = 2 * COPIED_BYTES / best['copy']
     rows = []
     for encoding, count in events.items():
-        recorded, joined = (count / best.get((encoding, way), np.nan) / 1e6
-                            for way in ('recorded', 'joined'))
+        recorded, joined = (
+            count / best.get((encoding, way), np.nan) / 1e6 for way in ('recorded', 'joined')
+        )
         reference = REFERENCE.get(encoding, np.nan) * copy / REFERENCE_COPY
-        rows.append(dict(encoding=encoding, bag=names[encoding], recorded=recorded, joined=joined,
-                         reference=reference, ratio=recorded / reference,
-                         copy_gigabytes=copy / 1e9))
+        rows.append(
+            dict(
+                encoding=encoding,
+                bag=names[encoding],
+                recorded=recorded,
+                joined=joined,
+                reference=reference,
+                ratio=recorded / reference,
+                copy_gigabytes=copy / 1e9,
+            )
+        )
     return rows
 
 
@@ -70,9 +79,11 @@ def _copy_task() -> Callable[[], None]:
 
 
 def _joined(packets: list[EventPacket], count: int) -> list[EventPacket]:
-    groups = (packets[first:first + count] for first in range(0, len(packets), count))
-    return [group[0]._replace(payload=np.concatenate([packet.payload for packet in group]))
-            for group in groups]
+    groups = (packets[first : first + count] for first in range(0, len(packets), count))
+    return [
+        group[0]._replace(payload=np.concatenate([packet.payload for packet in group]))
+        for group in groups
+    ]
 
 
 def _count(packets: list[EventPacket]) -> int:

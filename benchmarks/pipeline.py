@@ -53,12 +53,12 @@ from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.scenes import SceneRenderer
 
 SHARES = (1.0, 0.25, 0.0)
-LABELLED = 'labels'      # topic, of the camera's namespace
+LABELLED = 'labels'  # topic, of the camera's namespace
 DEPTH = {'image': qos.sensor(5), 'compressed': qos.sensor(5), 'events': qos.EVENTS}
-SETTLING_S = 3.0         # after the first frames
-EVENT_PACKET_NS = 4_096_000       # one value of evt3's TIME_HIGH
+SETTLING_S = 3.0  # after the first frames
+EVENT_PACKET_NS = 4_096_000  # one value of evt3's TIME_HIGH
 EVENT_SIDE = 640, 480
-OBJECT_BEFORE = {'bgr8': 36.0, 'mono8': 34.0}     # times of copying a bgr8 frame
+OBJECT_BEFORE = {'bgr8': 36.0, 'mono8': 34.0}  # times of copying a bgr8 frame
 
 
 class Case(NamedTuple):
@@ -80,13 +80,17 @@ class Case(NamedTuple):
         return {'image': 'image', 'compressed': 'image/compressed', 'events': 'events'}[self.input]
 
 
-CASES = {case.name: case for case in (
-    Case('vga-bgr8', 'image', 30.0),
-    Case('vga-mono8', 'image', 30.0, encoding='mono8'),
-    Case('qvga-60', 'image', 60.0, 320, 240),
-    Case('jpeg', 'compressed', 30.0),
-    Case('evt3-5M', 'events', 1e9 / EVENT_PACKET_NS, encoding='5e6'),
-    Case('evt3-20M', 'events', 1e9 / EVENT_PACKET_NS, encoding='20e6'))}
+CASES = {
+    case.name: case
+    for case in (
+        Case('vga-bgr8', 'image', 30.0),
+        Case('vga-mono8', 'image', 30.0, encoding='mono8'),
+        Case('qvga-60', 'image', 60.0, 320, 240),
+        Case('jpeg', 'compressed', 30.0),
+        Case('evt3-5M', 'events', 1e9 / EVENT_PACKET_NS, encoding='5e6'),
+        Case('evt3-20M', 'events', 1e9 / EVENT_PACKET_NS, encoding='20e6'),
+    )
+}
 
 
 class Counter:
@@ -167,8 +171,13 @@ def packets(case: Case) -> Iterator[tuple[bytearray, str]]:
         events['t'] = np.sort(random.integers(EVENT_PACKET_NS // 1000, size=count)) * 1000
         events = events[np.lexsort((events['x'], events['y'], events['t'] // 64_000))]
         events['t'] = events['t'] // 64_000 * 64_000
-        message = EventPacket(width=width, height=height, encoding='evt3', is_bigendian=False,
-                              events=array.array('B', Evt3Encoder(width, height).encode(events)))
+        message = EventPacket(
+            width=width,
+            height=height,
+            encoding='evt3',
+            is_bigendian=False,
+            events=array.array('B', Evt3Encoder(width, height).encode(events)),
+        )
         yield bytearray(serialize_message(message)), ''
 
 
@@ -180,7 +189,7 @@ def renumber(serialised: bytearray, number: int) -> None:
     at += -at % 4 + 8
     at += -(at - 4) % 8
     struct.pack_into('<Q', serialised, at, number)
-    at += 16     # and time_base; then encoding, is_bigendian and the length of the events
+    at += 16  # and time_base; then encoding, is_bigendian and the length of the events
     at += 4 + struct.unpack_from('<I', serialised, at)[0] + 1
     at += -at % 4 + 4
     words = np.frombuffer(memoryview(serialised)[at:], np.uint16)
@@ -194,8 +203,7 @@ def run_floor(case: Case, counter: Counter) -> None:
         bytearray(serialised)
         counter.add()
 
-    node.create_subscription(case.message_type, case.topic, on_message,
-                             DEPTH[case.input], raw=True)
+    node.create_subscription(case.message_type, case.topic, on_message, DEPTH[case.input], raw=True)
     rclpy.spin(node)
 
 
@@ -206,8 +214,7 @@ def run_empty(case: Case, counter: Counter) -> None:
         np.frombuffer(message.events if case.input == 'events' else message.data, np.uint8)
         counter.add()
 
-    node.create_subscription(case.message_type, case.topic, on_message,
-                             DEPTH[case.input])
+    node.create_subscription(case.message_type, case.topic, on_message, DEPTH[case.input])
     rclpy.spin(node)
 
 
@@ -246,8 +253,19 @@ def process(name: str, case: Case, folder: Path, namespace: str) -> Iterator[Cou
     path = folder / f'{name}.count'
     counter = Counter(path, create=True)
     started = subprocess.Popen(
-        [sys.executable, '-m', 'benchmarks.pipeline', '--process', name, '--only', case.name,
-         '--counter', str(path)], env=os.environ | {'NAMESPACE': namespace})
+        [
+            sys.executable,
+            '-m',
+            'benchmarks.pipeline',
+            '--process',
+            name,
+            '--only',
+            case.name,
+            '--counter',
+            str(path),
+        ],
+        env=os.environ | {'NAMESPACE': namespace},
+    )
     try:
         yield Counted(started.pid, counter)
     finally:
@@ -262,13 +280,16 @@ def measure(case: Case, seconds: float, rounds: int) -> dict[str, list[float]]:
     """Processor time for each message, s, by subject, of each round: of the whole frames, for each
     that was classified, of all others for each that was received."""
     namespace = f'/camera_{os.getpid()}_{case.name.replace("-", "_")}'
-    with tempfile.TemporaryDirectory() as name, \
-            process('floor', case, Path(name), namespace) as floor, \
-            process('empty', case, Path(name), namespace) as empty, \
-            learners(case, Path(name), namespace) as robots, \
-            process('camera', case, Path(name), namespace) as camera:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        process('floor', case, Path(name), namespace) as floor,
+        process('empty', case, Path(name), namespace) as empty,
+        learners(case, Path(name), namespace) as robots,
+        process('camera', case, Path(name), namespace) as camera,
+    ):
         subjects: dict[str, Counted | Learner] = {'floor': floor, 'empty': empty} | {
-            f'learner {share:g}': robot for share, robot in robots.items()}
+            f'learner {share:g}': robot for share, robot in robots.items()
+        }
         for share, robot in robots.items():
             robot.decide(share)
         while min(floor.count, empty.count) < 10:
@@ -285,9 +306,13 @@ def measure(case: Case, seconds: float, rounds: int) -> dict[str, list[float]]:
                 spent[name].append((after[name].time_s - before[name].time_s) / max(messages, 1))
             before = after
         sent = camera.count - sent
-        print(f'{case.name}: sent {sent}; ' + ', '.join(
-            f'{name} {after[name].messages - begin[name].messages}' for name in subjects),
-            file=sys.stderr)
+        print(
+            f'{case.name}: sent {sent}; '
+            + ', '.join(
+                f'{name} {after[name].messages - begin[name].messages}' for name in subjects
+            ),
+            file=sys.stderr,
+        )
     return spent
 
 
@@ -297,18 +322,26 @@ class Learner:
     def __init__(self, robot: Robot, case: Case, namespace: str):
         self._robot, self._input = robot, case.input
         self._statuses = robot.collect(msg.LearnerStatus, 'snn_learner/status')
-        self._decisions = robot.node.create_publisher(msg.TimestepDecision, 'timestep_decision',
-                                                      qos.STATE)
+        self._decisions = robot.node.create_publisher(
+            msg.TimestepDecision, 'timestep_decision', qos.STATE
+        )
         self.pid = robot.start(
-            'snn_learner', input=case.input, remappings={
-                case.topic: f'{namespace}/{case.topic}', 'label': f'{namespace}/{LABELLED}'}).pid
+            'snn_learner',
+            input=case.input,
+            remappings={
+                case.topic: f'{namespace}/{case.topic}',
+                'label': f'{namespace}/{LABELLED}',
+            },
+        ).pid
         robot.wait_until_active('snn_learner')
 
     def look(self) -> Look:
         """As of the next status."""
         now_ns = time.time_ns()
-        self._robot.wait_for(lambda: self._statuses and stamp_ns(
-            self._statuses[-1].header.stamp) > now_ns, 'a status')
+        self._robot.wait_for(
+            lambda: self._statuses and stamp_ns(self._statuses[-1].header.stamp) > now_ns,
+            'a status',
+        )
         status, time_s = self._statuses[-1], processor_time_s(self.pid)
         whole = status.frame_share == 1.0 and self._input != 'events'
         return Look(status.frames_classified if whole else status.frames_received, time_s)
@@ -317,8 +350,14 @@ class Learner:
         made = decision()
         made.frame_share = share
         self._decisions.publish(made)
-        self._robot.wait_for(lambda: self._statuses and self._statuses[-1].decision_sequence == 1
-                             and self._statuses[-1].frame_share == share, 'the decision')
+        self._robot.wait_for(
+            lambda: (
+                self._statuses
+                and self._statuses[-1].decision_sequence == 1
+                and self._statuses[-1].frame_share == share
+            ),
+            'the decision',
+        )
 
 
 @contextmanager
@@ -363,8 +402,12 @@ def engine_overhead_s() -> float:
     """What a call of `infer` takes beyond the kernel, of which many samples in a call show most."""
     dataset = load_dataset('digits')
     scenes = SceneRenderer(dataset.images, seed=1)
-    images = np.stack([centre_object(cv2.cvtColor(scenes.render(number), cv2.COLOR_BGR2GRAY))
-                       for number in range(1000)])
+    images = np.stack(
+        [
+            centre_object(cv2.cvtColor(scenes.render(number), cv2.COLOR_BGR2GRAY))
+            for number in range(1000)
+        ]
+    )
     network = create_network(NetworkConfig(neurons=400))
     network.learn_many(images, 8, dataset.labels[:1000])
     many = time_of(lambda _: network.infer_many(images, 8), 1) / 1000
@@ -380,15 +423,23 @@ def object_times() -> dict[str, tuple[float, float]]:
     gray = []
     for frame in frames:
         pixels = np.frombuffer(frame.data, np.uint8).reshape(case.height, case.width, 3)
-        gray.append(Image(height=case.height, width=case.width, encoding='mono8',
-                          step=case.width, data=array.array(
-                              'B', cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).tobytes())))
+        gray.append(
+            Image(
+                height=case.height,
+                width=case.width,
+                encoding='mono8',
+                step=case.width,
+                data=array.array('B', cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).tobytes()),
+            )
+        )
     memory = [np.frombuffer(frame.data, np.uint8) for frame in frames]
     yardstick_s = time_of(lambda number: memory[number % 20].copy(), 200)
     samples = ImageSamples()
-    cv2.setNumThreads(1)     # as the nodes have it
-    return {encoding: (time_of(lambda number: samples.take(shown[number % 20]), 100), yardstick_s)
-            for encoding, shown in (('bgr8', frames), ('mono8', gray))}
+    cv2.setNumThreads(1)  # as the nodes have it
+    return {
+        encoding: (time_of(lambda number: samples.take(shown[number % 20]), 100), yardstick_s)
+        for encoding, shown in (('bgr8', frames), ('mono8', gray))
+    }
 
 
 # Report ---------------------------------------------------------------------------------------
@@ -412,28 +463,40 @@ def main() -> None:
         return
     ros.keep_local()
     rclpy.init()
-    print('| what | ms a message: floor | empty callback | learner | learner / empty | share 0.25 '
-          '/ whole | share 0 / whole |\n|---|---|---|---|---|---|---|\n'
-          '| bound, aim | | | | 0.7, 0.35 | 0.4, 0.3 | 0.1, 0.03 |')
+    print(
+        '| what | ms a message: floor | empty callback | learner | learner / empty | share 0.25 '
+        '/ whole | share 0 / whole |\n|---|---|---|---|---|---|---|\n'
+        '| bound, aim | | | | 0.7, 0.35 | 0.4, 0.3 | 0.1, 0.03 |'
+    )
     for name in arguments.only.split(','):
         if not name:
             continue
         spent = measure(CASES[name], arguments.seconds, arguments.rounds)
-        medians = [f'{1e3 * np.median(spent[subject]):.3f}'
-                   for subject in ('floor', 'empty', 'learner 1')]
-        print(f'| {name} | {" | ".join(medians)} | {ratio(spent, "learner 1", "empty")} | '
-              f'{ratio(spent, "learner 0.25", "learner 1")} | '
-              f'{ratio(spent, "learner 0", "learner 1")} |', flush=True)
+        medians = [
+            f'{1e3 * np.median(spent[subject]):.3f}' for subject in ('floor', 'empty', 'learner 1')
+        ]
+        print(
+            f'| {name} | {" | ".join(medians)} | {ratio(spent, "learner 1", "empty")} | '
+            f'{ratio(spent, "learner 0.25", "learner 1")} | '
+            f'{ratio(spent, "learner 0", "learner 1")} |',
+            flush=True,
+        )
     print('\n| what | bound, aim | figure |\n|---|---|---|')
     idle = [measure_idle(arguments.seconds) for _ in range(arguments.rounds)]
-    print(f'| idle learner, of a core | 0.3 %, 0.1 % | {np.median(idle):.2%} '
-          f'({min(idle):.2%} to {max(idle):.2%}) |')
-    print(f'| engine call, N = 400, beyond its kernel | 5 us, 2 us | '
-          f'{1e6 * engine_overhead_s():.1f} us |')
+    print(
+        f'| idle learner, of a core | 0.3 %, 0.1 % | {np.median(idle):.2%} '
+        f'({min(idle):.2%} to {max(idle):.2%}) |'
+    )
+    print(
+        f'| engine call, N = 400, beyond its kernel | 5 us, 2 us | '
+        f'{1e6 * engine_overhead_s():.1f} us |'
+    )
     for encoding, (time_s, yardstick_s) in object_times().items():
         before = OBJECT_BEFORE[encoding] * yardstick_s
-        print(f'| finding the object, VGA {encoding}, faster than before | 5, 10 | '
-              f'{before / time_s:.1f} ({1e6 * time_s:.0f} us) |')
+        print(
+            f'| finding the object, VGA {encoding}, faster than before | 5, 10 | '
+            f'{before / time_s:.1f} ({1e6 * time_s:.0f} us) |'
+        )
     rclpy.shutdown()
 
 

@@ -20,10 +20,10 @@ from rclpy.qos import QoSProfile
 
 from topspark_ros.cli import ros
 
-START_TIMEOUT_S = 120.0    # kernels are compiled at the first start
+START_TIMEOUT_S = 120.0  # kernels are compiled at the first start
 ANSWER_TIMEOUT_S = 20.0
 END_TIMEOUT_S = 30.0
-RESEND_S = 5.0    # an answer that takes longer is lost in discovery: ask again
+RESEND_S = 5.0  # an answer that takes longer is lost in discovery: ask again
 EVERY = QoSProfile(depth=1000)
 
 Value = TypeVar('Value')
@@ -41,14 +41,24 @@ class Health(NamedTuple):
 class NodeProcess:
     """One executable of the package; what it writes goes to a file."""
 
-    def __init__(self, executable: str, arguments: list[str], log: Path,
-                 environment: dict[str, str], preexec: Callable[[], None] | None):
+    def __init__(
+        self,
+        executable: str,
+        arguments: list[str],
+        log: Path,
+        environment: dict[str, str],
+        preexec: Callable[[], None] | None,
+    ):
         self.name = executable
         self._log = log
         with open(log, 'wb') as file:
             self._process = subprocess.Popen(
-                [ros.executable(executable), *arguments], stdout=file, stderr=subprocess.STDOUT,
-                env=os.environ | environment, preexec_fn=preexec)
+                [ros.executable(executable), *arguments],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env=os.environ | environment,
+                preexec_fn=preexec,
+            )
         self.pid = self._process.pid
 
     @property
@@ -115,20 +125,39 @@ class Robot:
             self._executor.shutdown()
             self.node.destroy_node()
 
-    def start(self, executable: str, *, environment: dict[str, str] | None = None,
-              preexec: Callable[[], None] | None = None,
-              remappings: dict[str, str] | None = None, **parameters) -> NodeProcess:
+    def start(
+        self,
+        executable: str,
+        *,
+        environment: dict[str, str] | None = None,
+        preexec: Callable[[], None] | None = None,
+        remappings: dict[str, str] | None = None,
+        **parameters,
+    ) -> NodeProcess:
         """environment, preexec: as of subprocess.Popen, beside this process's environment."""
         stem = f'{executable}_{len(self._processes)}'
         configuration = self.folder / f'{stem}.yaml'
-        configuration.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}),
-                                 encoding='utf-8')
-        process = NodeProcess(executable, [
-            '--ros-args', '-r', f'__ns:={self.namespace}',
-            *(word for name, other in (remappings or {}).items()
-              for word in ('-r', f'{name}:={other}')),
-            '--params-file', str(configuration)],
-            self.folder / f'{stem}.log', environment or {}, preexec)
+        configuration.write_text(
+            yaml.safe_dump({'/**': {'ros__parameters': parameters}}), encoding='utf-8'
+        )
+        process = NodeProcess(
+            executable,
+            [
+                '--ros-args',
+                '-r',
+                f'__ns:={self.namespace}',
+                *(
+                    word
+                    for name, other in (remappings or {}).items()
+                    for word in ('-r', f'{name}:={other}')
+                ),
+                '--params-file',
+                str(configuration),
+            ],
+            self.folder / f'{stem}.log',
+            environment or {},
+            preexec,
+        )
         self._processes.append(process)
         return process
 
@@ -144,8 +173,9 @@ class Robot:
             self._executor.spin_once(min(left_s, 0.02))
         return True
 
-    def wait_for(self, condition: Callable[[], Value], what: str,
-                 timeout_s: float = START_TIMEOUT_S) -> Value:
+    def wait_for(
+        self, condition: Callable[[], Value], what: str, timeout_s: float = START_TIMEOUT_S
+    ) -> Value:
         """What `condition` returns once it is true; TimeoutError, with all logs, if never."""
         found = None
 
@@ -155,8 +185,12 @@ class Robot:
             return found
 
         if not self.spin(timeout_s, holds):
-            raise TimeoutError(f'not within {timeout_s:g} s: {what}\n' + '\n'.join(
-                f'--- {process.name}\n{process.log[-3000:]}' for process in self._processes))
+            raise TimeoutError(
+                f'not within {timeout_s:g} s: {what}\n'
+                + '\n'.join(
+                    f'--- {process.name}\n{process.log[-3000:]}' for process in self._processes
+                )
+            )
         return found
 
     # Talk -----------------------------------------------------------------------------------
@@ -167,8 +201,13 @@ class Robot:
         self.node.create_subscription(message_type, topic, messages.append, profile)
         return messages
 
-    def call(self, service_type: type, name: str, request: Any = None,
-             timeout_s: float = ANSWER_TIMEOUT_S) -> Any:
+    def call(
+        self,
+        service_type: type,
+        name: str,
+        request: Any = None,
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> Any:
         """The answer to a request that may be sent again; TimeoutError without one."""
         if name not in self._clients:
             self._clients[name] = self.node.create_client(service_type, name)
@@ -191,15 +230,20 @@ class Robot:
         return self.call(GetState, f'{node}/get_state', timeout_s=timeout_s).current_state.label
 
     def wait_until_active(self, node: str) -> None:
-        self.wait_for(lambda: self.state(node, START_TIMEOUT_S) == 'active',
-                      f'{node} becomes active')
+        self.wait_for(
+            lambda: self.state(node, START_TIMEOUT_S) == 'active', f'{node} becomes active'
+        )
 
     def fresh_health(self, node: str, timeout_s: float = ANSWER_TIMEOUT_S) -> Health:
         """The diagnostics that the node sends next but one: all that is in it came after now."""
         seen = self.health[node].number if node in self.health else 0
         return self.wait_for(
-            lambda: node in self.health and self.health[node].number >= seen + 2
-            and self.health[node], f'diagnostics of {node}', timeout_s)
+            lambda: (
+                node in self.health and self.health[node].number >= seen + 2 and self.health[node]
+            ),
+            f'diagnostics of {node}',
+            timeout_s,
+        )
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         prefix = self.namespace.lstrip('/') + '/'
@@ -208,8 +252,11 @@ class Robot:
                 name = status.name.removeprefix(prefix)
                 number = self.health[name].number + 1 if name in self.health else 1
                 self.health[name] = Health(
-                    int.from_bytes(status.level, 'little'), status.message,
-                    {value.key: value.value for value in status.values}, number)
+                    int.from_bytes(status.level, 'little'),
+                    status.message,
+                    {value.key: value.value for value in status.values},
+                    number,
+                )
 
 
 def processor_time_s(pid: int) -> float:

@@ -10,7 +10,7 @@ from .timing import Data, classic, fastest, floor_task, trained
 NEURONS, TIMESTEPS = 400, 350
 SAMPLES = 300
 PEER_ROUNDS = 2
-CODINGS = ('stratified', 'bernoulli')
+CODINGS = ('rate_regular', 'rate_bernoulli')
 
 
 def race(data: Data, advance=lambda: None) -> dict[str, dict[str, float]]:

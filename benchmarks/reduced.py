@@ -29,15 +29,17 @@ class Settings(NamedTuple):
 MANY_VOTES = NeuronConfig(inference_spikes=8.0)
 SETTINGS = {
     rule: Settings(
-        classic(rule=rule, coding='bernoulli'),
+        classic(rule=rule, coding='rate_bernoulli'),
         NetworkConfig(rule=rule, max_input_rate=3.0, neuron=MANY_VOTES),
         NetworkConfig(rule=rule, max_input_rate=4.0, neuron=MANY_VOTES),
     )
     for rule in ('pairwise', 'adaptive')
 }
 SETTINGS['recruiting'] = Settings(
-    NetworkConfig(max_input_rate=L2_RATE), NetworkConfig(max_input_rate=1.5),
-    NetworkConfig(max_input_rate=1.5))
+    NetworkConfig(max_input_rate=L2_RATE),
+    NetworkConfig(max_input_rate=1.5),
+    NetworkConfig(max_input_rate=1.5),
+)
 
 
 def _accuracy(responses, labels: np.ndarray) -> float:
@@ -81,23 +83,36 @@ def compare(rule: str, advance=lambda: None) -> list[dict]:
             accuracies.setdefault(name, []).append(_accuracy(responses, labels))
         advance()
     timed_pixels, timed_labels = pixels[:SAMPLES], labels[:SAMPLES]
-    infer = fastest({
-        name: lambda r=run: r[0].infer_many(timed_pixels, r[1], r[2])
-        for name, run in runs.items()
-    }, SAMPLES)
-    learn = fastest({
-        name: lambda r=run: r[0].learn_many(timed_pixels, r[1], timed_labels)
-        for name, run in runs.items() if name.endswith('float32')
-    }, SAMPLES)
+    infer = fastest(
+        {
+            name: lambda r=run: r[0].infer_many(timed_pixels, r[1], r[2])
+            for name, run in runs.items()
+        },
+        SAMPLES,
+    )
+    learn = fastest(
+        {
+            name: lambda r=run: r[0].learn_many(timed_pixels, r[1], timed_labels)
+            for name, run in runs.items()
+            if name.endswith('float32')
+        },
+        SAMPLES,
+    )
     rows = []
     for name, (network, timesteps, limit) in runs.items():
         responses = network.infer_many(pixels, timesteps, limit)
-        rows.append(dict(
-            rule=rule, setting=name,
-            accuracy=float(np.mean(accuracies[name])), worst=min(accuracies[name]),
-            learn=learn.get(name, np.nan), infer=infer[name],
-            times_faster=infer['T = 350, float32'] / infer[name],
-            steps=float(responses.timesteps.mean()),
-            input_spikes=float(responses.counts[:, 0].mean()), margin=limit,
-        ))
+        rows.append(
+            dict(
+                rule=rule,
+                setting=name,
+                accuracy=float(np.mean(accuracies[name])),
+                worst=min(accuracies[name]),
+                learn=learn.get(name, np.nan),
+                infer=infer[name],
+                times_faster=infer['T = 350, float32'] / infer[name],
+                steps=float(responses.timesteps.mean()),
+                input_spikes=float(responses.counts[:, 0].mean()),
+                margin=limit,
+            )
+        )
     return rows

@@ -27,21 +27,27 @@ from topspark_ros.streams.event_bags import read_packets
 
 BAGS = ('test_data_evt3_trigger', 'libcaer_first_half', 'test_events_2')
 LEARNER = 'snn_learner'
-SETTLE_S = 3.0    # for the last diagnostics, which come once a second
+SETTLE_S = 3.0  # for the last diagnostics, which come once a second
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--bag', type=Path, action='append',
-                        help=f'more than one may be given (default: those of {DATA_VARIABLE})')
+    parser.add_argument(
+        '--bag',
+        type=Path,
+        action='append',
+        help=f'more than one may be given (default: those of {DATA_VARIABLE})',
+    )
     parser.add_argument('--seconds', type=float, default=10.0, help='to replay each bag')
     parser.add_argument('--speed', type=float, default=1.0, help='times as fast as recorded')
     arguments = parser.parse_args()
     folder = Path(os.environ.get(DATA_VARIABLE) or '.') / 'events'
     ros.keep_local()
     rclpy.init()
-    print('| bag | packets/s | MB/s | million events/s | sent | decoded | lost | windows '
-          'dropped |\n|---|---|---|---|---|---|---|---|')
+    print(
+        '| bag | packets/s | MB/s | million events/s | sent | decoded | lost | windows '
+        'dropped |\n|---|---|---|---|---|---|---|---|'
+    )
     for bag in arguments.bag or [folder / name for name in BAGS]:
         row = replay(bag, arguments.seconds, arguments.speed)
         print('| ' + ' | '.join(row) + ' |', flush=True)
@@ -53,8 +59,9 @@ def replay(bag: Path, seconds: float, speed: float) -> list[str]:
     messages, offsets_s = recorded(bag)
     with tempfile.TemporaryDirectory() as folder, Robot(Path(folder)) as robot:
         publisher = robot.node.create_publisher(EventPacket, 'events', qos.EVENTS)
-        robot.start(LEARNER, input='events', queue_depth=20, training_timesteps=16,
-                    inference_timesteps=16)
+        robot.start(
+            LEARNER, input='events', queue_depth=20, training_timesteps=16, inference_timesteps=16
+        )
         robot.wait_for(publisher.get_subscription_count, f'a subscription of {LEARNER}')
         # The first packet compiles, or loads, the decoder of its encoding.
         send(publisher, messages[0], 0)
@@ -78,9 +85,13 @@ def replay(bag: Path, seconds: float, speed: float) -> list[str]:
         health = robot.health[LEARNER].values
         return [
             f'{bag.name}, {messages[0].encoding}, {messages[0].width} x {messages[0].height}',
-            f'{sent / took_s:.0f}', f'{payload / took_s / 1e6:.1f}',
-            f"{int(health['events: events']) / took_s / 1e6:.2f}", str(sent),
-            health['events: packets'], health['events: lost packets'], health['frames dropped'],
+            f'{sent / took_s:.0f}',
+            f'{payload / took_s / 1e6:.1f}',
+            f'{int(health["events: events"]) / took_s / 1e6:.2f}',
+            str(sent),
+            health['events: packets'],
+            health['events: lost packets'],
+            health['frames dropped'],
         ]
 
 
@@ -91,9 +102,15 @@ def recorded(bag: Path) -> tuple[list[EventPacket], list[float]]:
     for packet in read_packets(bag):
         first = packet.recorded if first is None else first
         offsets_s.append((packet.recorded - first) * 1e-9)
-        messages.append(EventPacket(
-            encoding=packet.encoding, width=packet.width, height=packet.height,
-            time_base=packet.time_base, events=array.array('B', packet.payload.tobytes())))
+        messages.append(
+            EventPacket(
+                encoding=packet.encoding,
+                width=packet.width,
+                height=packet.height,
+                time_base=packet.time_base,
+                events=array.array('B', packet.payload.tobytes()),
+            )
+        )
     return messages, offsets_s
 
 

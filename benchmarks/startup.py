@@ -31,8 +31,12 @@ def starts() -> list[dict]:
         with tempfile.TemporaryDirectory() as cache:
             for kind in ('cold', 'warm'):
                 done = subprocess.run(
-                    [sys.executable, '-c', PROGRAM, rule], check=True, text=True,
-                    env={**os.environ, 'NUMBA_CACHE_DIR': cache}, stdout=subprocess.PIPE)
+                    [sys.executable, '-c', PROGRAM, rule],
+                    check=True,
+                    text=True,
+                    env={**os.environ, 'NUMBA_CACHE_DIR': cache},
+                    stdout=subprocess.PIPE,
+                )
                 rows.append(dict(rule=rule, start=kind, **json.loads(done.stdout)))
     return rows
 
@@ -61,11 +65,16 @@ def single_calls(data: Data) -> list[dict]:
     rows = []
     for rule in ('recruiting', 'pairwise'):
         network = trained(NetworkConfig(rule=rule, max_input_rate=2.0), data, 16)
-        timed = fastest({
-            'together': lambda n=network: n.infer_many(pixels, 16),
-            'one by one': lambda n=network: [n.infer(one, 16) for one in pixels],
-            'T changes': lambda n=network: [
-                n.infer(one, 16 if k % 2 else 15) for k, one in enumerate(pixels)],
-        }, len(pixels), rounds=5)
+        timed = fastest(
+            {
+                'together': lambda n=network: n.infer_many(pixels, 16),
+                'one by one': lambda n=network: [n.infer(one, 16) for one in pixels],
+                'T changes': lambda n=network: [
+                    n.infer(one, 16 if k % 2 else 15) for k, one in enumerate(pixels)
+                ],
+            },
+            len(pixels),
+            rounds=5,
+        )
         rows.append(dict(rule=rule, **timed))
     return rows

@@ -44,16 +44,19 @@ class Losses(NamedTuple):
     switched: np.ndarray
 
 
-def losses(config: NetworkConfig, data: Data, seed: int,
-           timesteps: tuple[int, ...] = TIMESTEPS) -> Losses:
+def losses(
+    config: NetworkConfig, data: Data, seed: int, timesteps: tuple[int, ...] = TIMESTEPS
+) -> Losses:
     """One pass over the training samples in the order of the seed for each network."""
     config = replace(config, seed=seed)
     order = np.random.default_rng(seed).permutation(len(data.training_labels))
     pixels, labels = data.training_pixels[order], data.training_labels[order]
 
     def accuracies(network: Network) -> list[float]:
-        return [measure(network, data.test_pixels, data.test_labels, each).accuracy
-                for each in timesteps]
+        return [
+            measure(network, data.test_pixels, data.test_labels, each).accuracy
+            for each in timesteps
+        ]
 
     table = []
     for each in timesteps:
@@ -91,8 +94,10 @@ def energy_ratio(config: NetworkConfig, data: Data) -> float:
     """Estimated energy of an inference at the largest T over that at the smallest."""
     network = create_network(config)
     network.learn_many(data.training_pixels, TIMESTEPS[-1], data.training_labels)
-    most, least = (measure(network, data.test_pixels, data.test_labels, each).energy_j(TABLE)
-                   for each in (TIMESTEPS[-1], TIMESTEPS[0]))
+    most, least = (
+        measure(network, data.test_pixels, data.test_labels, each).energy_j(TABLE)
+        for each in (TIMESTEPS[-1], TIMESTEPS[0])
+    )
     return most / least
 
 
@@ -109,17 +114,26 @@ def main() -> None:
     print('| | ' + ' | '.join(f'T = {each}' for each in TIMESTEPS))
     print('|---' * (1 + len(TIMESTEPS)) + '|', flush=True)
     for data in datasets:
-        results = [losses(NetworkConfig(), data, seed)
-                   for seed in track(SEEDS, data.name, console=Console(stderr=True))]
+        results = [
+            losses(NetworkConfig(), data, seed)
+            for seed in track(SEEDS, data.name, console=Console(stderr=True))
+        ]
         own, other, switched = (np.array(values) for values in zip(*results))
         worst = other.mean(axis=0).argmax(axis=0)  # training T, for each T of inference
-        print(f'| **{data.name}**, learned at this T | '
-              + ' | '.join(f'{100 * mean:.1f} %' for mean in own.mean(axis=0)))
+        print(
+            f'| **{data.name}**, learned at this T | '
+            + ' | '.join(f'{100 * mean:.1f} %' for mean in own.mean(axis=0))
+        )
         print(f'| lost, T switched | {points(switched)}')
-        print('| lost, learned at the worst T | '
-              + points(np.stack([other[:, row, column] for column, row in enumerate(worst)], 1)))
-        print(f'| energy of T = {TIMESTEPS[-1]} over T = {TIMESTEPS[0]} | '
-              f'{energy_ratio(NetworkConfig(), data):.1f}', flush=True)
+        print(
+            '| lost, learned at the worst T | '
+            + points(np.stack([other[:, row, column] for column, row in enumerate(worst)], 1))
+        )
+        print(
+            f'| energy of T = {TIMESTEPS[-1]} over T = {TIMESTEPS[0]} | '
+            f'{energy_ratio(NetworkConfig(), data):.1f}',
+            flush=True,
+        )
 
 
 if __name__ == '__main__':

@@ -38,8 +38,9 @@ class Data:
 
 def classic(neurons: int = 400, rule: str = 'pairwise', **options) -> NetworkConfig:
     """The network of Diehl and Cook at their rate."""
-    return NetworkConfig(neurons=neurons, rule=rule, normalisation='full_scale',
-                         max_input_rate=RATE, **options)
+    return NetworkConfig(
+        neurons=neurons, rule=rule, normalisation='full_scale', max_input_rate=RATE, **options
+    )
 
 
 def trained(config: NetworkConfig, data: Data, timesteps: int, samples: int = 2000) -> Network:
@@ -80,8 +81,9 @@ def add_active_rows(weights, source, bounds, potential):
 def floor_task(pixels: np.ndarray, neurons: int, timesteps: int) -> Callable[[], None]:
     """`add_active_rows` with Bernoulli spikes of `pixels` at 63.75 Hz; nothing else is timed."""
     rng = np.random.default_rng(0)
-    spikes = [np.nonzero(rng.random((timesteps, image.size)) < RATE / 255 * image)[1]
-              for image in pixels]
+    spikes = [
+        np.nonzero(rng.random((timesteps, image.size)) < RATE / 255 * image)[1] for image in pixels
+    ]
     bounds = np.cumsum([0, *(len(one) for one in spikes)])
     source = np.concatenate(spikes).astype(np.int32)
     weights = aligned(rng.random((pixels.shape[1], neurons), np.float32))

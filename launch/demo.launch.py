@@ -5,14 +5,20 @@
 Ends when the camera has shown its frames; `topspark watch` shows meanwhile what they do.
 `topspark demo` runs the same nodes, and judges and draws it.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription
-from launch.actions import (DeclareLaunchArgument, IncludeLaunchDescription, RegisterEventHandler,
-                            SetLaunchConfiguration, Shutdown, TimerAction)
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    RegisterEventHandler,
+    SetLaunchConfiguration,
+    Shutdown,
+    TimerAction,
+)
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessIO
 from launch.events.process import ProcessIO
@@ -20,47 +26,69 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import EqualsSubstitution, IfElseSubstitution, LaunchConfiguration
 from launch_ros.actions import Node
 
+from launch import LaunchDescription
+
 SHARE = Path(get_package_share_directory('topspark_ros'))
-SHOWN = b'frames shown'       # says the camera when it is done
-LAST_FRAMES_S = 1.0           # to classify and learn what came last
+SHOWN = b'frames shown'  # says the camera when it is done
+LAST_FRAMES_S = 1.0  # to classify and learn what came last
 WITH_EVENTS = EqualsSubstitution(LaunchConfiguration('input'), 'events')
 
 ARGUMENTS = [
-    DeclareLaunchArgument('input', default_value='image', choices=['image', 'events'],
-                          description='A minute with a camera, or two with an event camera.'),
-    DeclareLaunchArgument('params_file', default_value='',
-                          description='ROS parameters of the nodes. Empty: config/demo.yaml of '
-                          'the package, or demo_events.yaml.'),
+    DeclareLaunchArgument(
+        'input',
+        default_value='image',
+        choices=['image', 'events'],
+        description='A minute with a camera, or two with an event camera.',
+    ),
+    DeclareLaunchArgument(
+        'params_file',
+        default_value='',
+        description='ROS parameters of the nodes. Empty: config/demo.yaml of '
+        'the package, or demo_events.yaml.',
+    ),
 ]
 
 
 def generate_launch_description() -> LaunchDescription:
     def node(executable: str, **options) -> Node:
-        return Node(package='topspark_ros', executable=executable,
-                    namespace=LaunchConfiguration('namespace'),
-                    parameters=[LaunchConfiguration('params_file')],
-                    ros_arguments=['--log-level', LaunchConfiguration('log_level')],
-                    output='screen', **options)
+        return Node(
+            package='topspark_ros',
+            executable=executable,
+            namespace=LaunchConfiguration('namespace'),
+            parameters=[LaunchConfiguration('params_file')],
+            ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+            output='screen',
+            **options,
+        )
 
     camera = node('dataset_camera')
 
     def read(event: ProcessIO) -> TimerAction | None:
         if SHOWN not in event.text:
             return None
-        return TimerAction(period=LAST_FRAMES_S, actions=[
-            Shutdown(reason='the camera has shown its frames')])
+        return TimerAction(
+            period=LAST_FRAMES_S, actions=[Shutdown(reason='the camera has shown its frames')]
+        )
 
-    return LaunchDescription([
-        *ARGUMENTS,
-        SetLaunchConfiguration(
-            'params_file', [str(SHARE / 'config' / 'demo'),
-                            IfElseSubstitution(WITH_EVENTS, '_events', ''), '.yaml'],
-            condition=IfCondition(EqualsSubstitution(LaunchConfiguration('params_file'), ''))),
-        RegisterEventHandler(OnProcessIO(target_action=camera, on_stdout=read, on_stderr=read)),
-        IncludeLaunchDescription(PythonLaunchDescriptionSource(
-            str(SHARE / 'launch' / 'topspark.launch.py'))),
-        camera,
-        node('event_simulator', condition=IfCondition(WITH_EVENTS)),
-        node('battery_simulator'),
-        node('power_budget_schedule'),
-    ])
+    return LaunchDescription(
+        [
+            *ARGUMENTS,
+            SetLaunchConfiguration(
+                'params_file',
+                [
+                    str(SHARE / 'config' / 'demo'),
+                    IfElseSubstitution(WITH_EVENTS, '_events', ''),
+                    '.yaml',
+                ],
+                condition=IfCondition(EqualsSubstitution(LaunchConfiguration('params_file'), '')),
+            ),
+            RegisterEventHandler(OnProcessIO(target_action=camera, on_stdout=read, on_stderr=read)),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(SHARE / 'launch' / 'topspark.launch.py'))
+            ),
+            camera,
+            node('event_simulator', condition=IfCondition(WITH_EVENTS)),
+            node('battery_simulator'),
+            node('power_budget_schedule'),
+        ]
+    )

@@ -2,6 +2,7 @@
 
 The messages are those of the bag, byte for byte.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -14,14 +15,19 @@ import yaml
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import (QoSDurabilityPolicy, QoSHistoryPolicy, QoSLivelinessPolicy, QoSProfile,
-                       QoSReliabilityPolicy)
+from rclpy.qos import (
+    QoSDurabilityPolicy,
+    QoSHistoryPolicy,
+    QoSLivelinessPolicy,
+    QoSProfile,
+    QoSReliabilityPolicy,
+)
 from rclpy.time import Time
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 from rosgraph_msgs.msg import Clock
 
-# The keys of a QoS override of rosbag2, and how each is read; others are refused.
+# The keys of a QoS override of rosbag2, and how each is read; others are rejected.
 _POLICIES = {
     'history': QoSHistoryPolicy.get_from_short_key,
     'reliability': QoSReliabilityPolicy.get_from_short_key,
@@ -29,23 +35,35 @@ _POLICIES = {
     'liveliness': QoSLivelinessPolicy.get_from_short_key,
     'depth': int,
     'avoid_ros_namespace_conventions': bool,
-    **dict.fromkeys(('deadline', 'lifespan', 'liveliness_lease_duration'),
-                    lambda time: Duration(seconds=time['sec'], nanoseconds=time['nsec'])),
+    **dict.fromkeys(
+        ('deadline', 'lifespan', 'liveliness_lease_duration'),
+        lambda time: Duration(seconds=time['sec'], nanoseconds=time['nsec']),
+    ),
 }
 
 
 def read_qos_overrides(path: str | Path) -> dict[str, QoSProfile]:
     """A QoS override file of rosbag2: what is offered, by topic."""
     content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
-    return {topic: QoSProfile(**{key: _POLICIES[key](value) for key, value in policies.items()})
-            for topic, policies in content.items()}
+    return {
+        topic: QoSProfile(**{key: _POLICIES[key](value) for key, value in policies.items()})
+        for topic, policies in content.items()
+    }
 
 
-def play(bag: str | Path, *, topics: Iterable[str] = (), rate: float = 1.0,
-         start_offset_s: float = 0.0, delay_s: float = 0.0, clock_hz: float = 0.0,
-         subscribed: Iterable[str] = (), ready: Callable[[], object] = lambda: None,
-         acknowledged_within: Duration = Duration(seconds=60),
-         qos_overrides: Mapping[str, QoSProfile] = {}) -> int:
+def play(
+    bag: str | Path,
+    *,
+    topics: Iterable[str] = (),
+    rate: float = 1.0,
+    start_offset_s: float = 0.0,
+    delay_s: float = 0.0,
+    clock_hz: float = 0.0,
+    subscribed: Iterable[str] = (),
+    ready: Callable[[], object] = lambda: None,
+    acknowledged_within: Duration = Duration(seconds=60),
+    qos_overrides: Mapping[str, QoSProfile] = {},
+) -> int:
     """Publish a bag's messages at their recorded times; returns how many.
 
     topics: those that are played; none: all.
@@ -61,15 +79,22 @@ def play(bag: str | Path, *, topics: Iterable[str] = (), rate: float = 1.0,
     Needs `rclpy.init`; ends early when rclpy is shut down.
     """
     with Reader(Path(bag)) as reader:
-        connections = [connection for connection in reader.connections
-                       if not topics or connection.topic in set(topics)]
+        connections = [
+            connection
+            for connection in reader.connections
+            if not topics or connection.topic in set(topics)
+        ]
         node = Node('bag_player', use_global_arguments=False)
-        publishers = {connection.id: _publisher(node, connection, qos_overrides)
-                      for connection in connections}
+        publishers = {
+            connection.id: _publisher(node, connection, qos_overrides) for connection in connections
+        }
         clock = _Clock(node, reader.start_time + round(start_offset_s * 1e9), rate, clock_hz)
         try:
-            waiting = [publishers[connection.id] for connection in connections
-                       if connection.topic in set(subscribed)]
+            waiting = [
+                publishers[connection.id]
+                for connection in connections
+                if connection.topic in set(subscribed)
+            ]
             while rclpy.ok() and not all(p.get_subscription_count() for p in waiting):
                 time.sleep(0.01)
             ready()
@@ -77,14 +102,13 @@ def play(bag: str | Path, *, topics: Iterable[str] = (), rate: float = 1.0,
             clock.run_until(clock.start_ns + round(delay_s * 1e9 * rate))
             clock.restart()
             played = 0
-            for connection, recorded_ns, data in reader.messages(connections,
-                                                                 start=clock.start_ns):
+            for connection, recorded_ns, data in reader.messages(connections, start=clock.start_ns):
                 clock.run_until(recorded_ns)
                 if not rclpy.ok():
                     break
                 publishers[connection.id].publish(bytes(data))
                 played += 1
-            for publisher in publishers.values():     # what is reliable must not go with it
+            for publisher in publishers.values():  # what is reliable must not go with it
                 publisher.wait_for_all_acked(acknowledged_within)
             return played
         finally:
@@ -97,7 +121,7 @@ class _Clock:
     def __init__(self, node: Node, start_ns: int, rate: float, publish_hz: float):
         self.start_ns = start_ns
         self._rate = rate
-        self._period_ns = 1e9 / publish_hz if publish_hz else 0.0     # wall time
+        self._period_ns = 1e9 / publish_hz if publish_hz else 0.0  # wall time
         self._publisher = node.create_publisher(Clock, '/clock', 1) if publish_hz else None
         self._published_ns = 0
         self.restart()
@@ -122,15 +146,23 @@ class _Clock:
             time.sleep(max(next_ns - now_ns, 0.0) * 1e-9)
 
 
-def _publisher(node: Node, connection: Connection,
-               overrides: Mapping[str, QoSProfile]) -> Publisher:
+def _publisher(
+    node: Node, connection: Connection, overrides: Mapping[str, QoSProfile]
+) -> Publisher:
     package, _, name = connection.msgtype.split('/')
     message_type = getattr(importlib.import_module(f'{package}.msg'), name)
     recorded = connection.ext.offered_qos_profiles
     profile = overrides.get(connection.topic)
     if profile is None:
-        profile = QoSProfile(depth=10) if not recorded else QoSProfile(
-            depth=recorded[0].depth, **{
-                name: _POLICIES[name](getattr(recorded[0], name).name.lower())
-                for name in ('history', 'reliability', 'durability')})
+        profile = (
+            QoSProfile(depth=10)
+            if not recorded
+            else QoSProfile(
+                depth=recorded[0].depth,
+                **{
+                    name: _POLICIES[name](getattr(recorded[0], name).name.lower())
+                    for name in ('history', 'reliability', 'durability')
+                },
+            )
+        )
     return node.create_publisher(message_type, connection.topic, profile)

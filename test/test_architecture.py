@@ -1,4 +1,5 @@
 """Imports point one way, and everything but the nodes lives without ROS."""
+
 from __future__ import annotations
 
 import ast
@@ -21,12 +22,32 @@ ARROWS = {
     'perception': {'engine', 'streams', 'methodology', 'control'},
     'replay': {'engine', 'streams', 'methodology', 'control', 'perception', 'plotting'},
     'nodes': {'engine', 'streams', 'methodology', 'control', 'perception', 'replay'},
-    'cli': {'engine', 'streams', 'methodology', 'control', 'perception', 'replay', 'nodes',
-            'plotting'},
+    'cli': {
+        'engine',
+        'streams',
+        'methodology',
+        'control',
+        'perception',
+        'replay',
+        'nodes',
+        'plotting',
+    },
 }
-ROS = ('rclpy', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'event_camera_msgs',
-       'lifecycle_msgs', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'launch',
-       'launch_ros', 'topspark_ros.msg')
+ROS = (
+    'rclpy',
+    'ament_index_python',
+    'builtin_interfaces',
+    'diagnostic_msgs',
+    'event_camera_msgs',
+    'lifecycle_msgs',
+    'rcl_interfaces',
+    'sensor_msgs',
+    'std_msgs',
+    'std_srvs',
+    'launch',
+    'launch_ros',
+    'topspark_ros.msg',
+)
 MODULES = sorted(PACKAGE.rglob('*.py'))
 
 
@@ -38,7 +59,7 @@ def imported(path: Path):
             for alias in node.names:
                 yield node.lineno, alias.name
         elif isinstance(node, ast.ImportFrom):
-            base = '.'.join(package[:len(package) - node.level + 1]) if node.level else ''
+            base = '.'.join(package[: len(package) - node.level + 1]) if node.level else ''
             base = '.'.join(part for part in (base, node.module) if part)
             for alias in node.names:
                 yield node.lineno, f'{base}.{alias.name}'
@@ -60,17 +81,27 @@ def test_every_room_is_known():
 @pytest.mark.parametrize('path', MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_arrows_point_one_way(path):
     accepted = ARROWS.get(room(path), set()) | {room(path), 'msg', 'errors', 'files'}
-    wrong = [f'{path}:{line}: {name}' for line, name in imported(path)
-             if is_of(name, 'topspark_ros') and name != 'topspark_ros'
-             and name.split('.')[1] not in accepted]
+    wrong = [
+        f'{path}:{line}: {name}'
+        for line, name in imported(path)
+        if is_of(name, 'topspark_ros')
+        and name != 'topspark_ros'
+        and name.split('.')[1] not in accepted
+    ]
     assert not wrong
 
 
-@pytest.mark.parametrize('path', [path for path in MODULES if room(path) not in ('nodes', 'cli')],
-                         ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    'path',
+    [path for path in MODULES if room(path) not in ('nodes', 'cli')],
+    ids=lambda path: str(path.relative_to(PACKAGE)),
+)
 def test_ros_is_imported_by_nodes_alone(path):
-    wrong = [f'{path}:{line}: {name}' for line, name in imported(path)
-             if any(is_of(name, package) for package in ROS)]
+    wrong = [
+        f'{path}:{line}: {name}'
+        for line, name in imported(path)
+        if any(is_of(name, package) for package in ROS)
+    ]
     assert not wrong
 
 
@@ -93,8 +124,11 @@ def test_ros_is_blocked_at_all():
 
 
 def test_the_rooms_live_without_ros():
-    names = ['.'.join(('topspark_ros', *path.relative_to(PACKAGE).with_suffix('').parts))
-             for path in MODULES if room(path) not in ('nodes', 'cli', None)]
+    names = [
+        '.'.join(('topspark_ros', *path.relative_to(PACKAGE).with_suffix('').parts))
+        for path in MODULES
+        if room(path) not in ('nodes', 'cli', None)
+    ]
     names = [name.removesuffix('.__init__') for name in names]
     result = without_ros(f'for name in {names!r}: importlib.import_module(name)')
     assert result.returncode == 0, result.stderr
@@ -102,22 +136,24 @@ def test_the_rooms_live_without_ros():
 
 @pytest.mark.parametrize('arguments', [['--help'], *([verb, '--help'] for verb in VERBS)])
 def test_the_command_explains_itself_without_ros(arguments):
-    result = without_ros(f"sys.argv[1:] = {arguments!r}\n"
-                         "from topspark_ros.cli.main import main\nsys.exit(main())")
+    result = without_ros(
+        f'sys.argv[1:] = {arguments!r}\nfrom topspark_ros.cli.main import main\nsys.exit(main())'
+    )
     assert result.returncode == 0, result.stderr
     assert 'usage: topspark' in result.stdout
 
 
 @pytest.mark.parametrize('verb', ['demo', 'watch'])
 def test_what_needs_ros_says_that_it_is_missing(verb):
-    result = without_ros(f"sys.argv[1:] = [{verb!r}]\n"
-                         "from topspark_ros.cli.main import main\nsys.exit(main())")
+    result = without_ros(
+        f'sys.argv[1:] = [{verb!r}]\nfrom topspark_ros.cli.main import main\nsys.exit(main())'
+    )
     assert result.returncode == 2
     assert result.stderr.startswith(f'topspark {verb}: ROS 2 is not there')
 
 
 def test_every_error_of_ours_has_one_base():
-    """By which the command tells what was refused from a fault of the program."""
+    """By which the command tells what was rejected from a fault of the program."""
     foreign = []
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text())):

@@ -2,6 +2,7 @@
 
 Checkpoints: engine/test_checkpoint.py.
 """
+
 from __future__ import annotations
 
 import gzip
@@ -13,8 +14,8 @@ import tracemalloc
 
 import pytest
 
-from topspark_ros.errors import MOST_CHARACTERS, TopsparkError
-from topspark_ros.files import MOST_YAML_BYTES, FileError, open_file, read_yaml
+from topspark_ros.errors import MAX_CHARACTERS, TopsparkError
+from topspark_ros.files import MAX_YAML_BYTES, FileError, open_file, read_yaml
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import read_parameters
@@ -23,10 +24,11 @@ from topspark_ros.replay.labels import read_labels
 from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.panels import load_gallery
 
-MOST_MEMORY = 64 * 2**20
+MAX_MEMORY = 64 * 2**20
 
 LAUGHS = 'a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n' + ''.join(
-    f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 10)}]\n' for n in range(1, 12))
+    f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 10)}]\n' for n in range(1, 12)
+)
 HOSTILE_YAML = {
     'a billion laughs': LAUGHS,
     'an alias of itself': 'points: &a [*a]',
@@ -46,8 +48,8 @@ HOSTILE_YAML = {
     'no integer': '!!int many',
     'no key': '? [1]\n: 2',
     'control characters': 'name: \x00',
-    'much text': 'name: ' + 'x' * MOST_YAML_BYTES,
-    'a long name': 'x' * (MOST_YAML_BYTES - 10) + ': 1',
+    'much text': 'name: ' + 'x' * MAX_YAML_BYTES,
+    'a long name': 'x' * (MAX_YAML_BYTES - 10) + ': 1',
     'a number': '1',
     'a list': '[1, 2]',
     'nothing': '',
@@ -59,7 +61,7 @@ YAML_READERS = {
 }
 
 
-def refusal(read, path) -> str:
+def rejection(read, path) -> str:
     """What the reader says, in one line, without having taken memory."""
     tracemalloc.start()
     try:
@@ -69,66 +71,71 @@ def refusal(read, path) -> str:
     finally:
         tracemalloc.stop()
     line = str(caught.value)
-    assert '\n' not in line and len(line) <= MOST_CHARACTERS + 10
-    assert peak < MOST_MEMORY
+    assert '\n' not in line and len(line) <= MAX_CHARACTERS + 10
+    assert peak < MAX_MEMORY
     return line
 
 
 @pytest.mark.parametrize('reader', YAML_READERS)
 @pytest.mark.parametrize('case', HOSTILE_YAML)
-def test_hostile_yaml_is_refused(reader, case, tmp_path, monkeypatch):
+def test_hostile_yaml_is_rejected(reader, case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / 'stranger.yaml'
     path.write_text(HOSTILE_YAML[case], encoding='utf-8')
-    assert str(path) in refusal(YAML_READERS[reader], path)
-    assert list(tmp_path.iterdir()) == [path]      # nothing was executed
+    assert str(path) in rejection(YAML_READERS[reader], path)
+    assert list(tmp_path.iterdir()) == [path]  # nothing was executed
 
 
 READERS = YAML_READERS | {'labels': read_labels, 'report': lambda path: read_runs(path.parent)}
 
 
 @pytest.mark.parametrize('reader', READERS)
-def test_what_is_no_file_or_a_huge_one_is_refused_unread(reader, tmp_path):
+def test_what_is_no_file_or_a_huge_one_is_rejected_unread(reader, tmp_path):
     path = tmp_path / 'report.json'
     path.mkdir()
-    assert f'{path}: a folder, accepted' in refusal(READERS[reader], path)
+    assert f'{path}: a folder, accepted' in rejection(READERS[reader], path)
     path.rmdir()
-    os.mkfifo(path)      # nobody will ever write to it
-    assert f'{path}: a pipe or a device, accepted' in refusal(READERS[reader], path)
+    os.mkfifo(path)  # nobody will ever write to it
+    assert f'{path}: a pipe or a device, accepted' in rejection(READERS[reader], path)
     path.unlink()
     path.symlink_to('/dev/zero')
-    assert f'{path}: a pipe or a device, accepted' in refusal(READERS[reader], path)
+    assert f'{path}: a pipe or a device, accepted' in rejection(READERS[reader], path)
     path.unlink()
     path.touch()
-    os.truncate(path, 2**40)      # takes no room on the disk
-    assert f'{path}: {2**40} bytes, accepted' in refusal(READERS[reader], path)
+    os.truncate(path, 2**40)  # takes no room on the disk
+    assert f'{path}: {2**40} bytes, accepted' in rejection(READERS[reader], path)
 
 
 def test_yaml_as_robots_have_it(tmp_path):
     path = tmp_path / 'robot.yaml'
-    path.write_text('\ufeff# comment\n/**:\n  ros__parameters:\n    a: [1, 0x1F, 2.5, .nan]\n'
-                    '    b: {c: on, d: "é", e: 1_000, f: null}\n', encoding='utf-8')
+    path.write_text(
+        '\ufeff# comment\n/**:\n  ros__parameters:\n    a: [1, 0x1F, 2.5, .nan]\n'
+        '    b: {c: on, d: "é", e: 1_000, f: null}\n',
+        encoding='utf-8',
+    )
     values = read_yaml(path, 'YAML')['/**']['ros__parameters']
     assert values['a'][:3] == [1, 31, 2.5]
     assert values['b'] == {'c': True, 'd': 'é', 'e': 1000, 'f': None}
 
 
 def test_a_path_that_is_none():
-    with pytest.raises(FileError, match="no path, accepted is YAML"):
+    with pytest.raises(FileError, match='no path, accepted is YAML'):
         open_file('a\0b', 1, 'YAML')
 
 
-@pytest.mark.parametrize('stamp', ['1.0e999999999', '1.e-999999999', '-1.0', '9' * 5000, '1' * 50,
-                                   'nan', 'Infinity', '0x10'])
+@pytest.mark.parametrize(
+    'stamp',
+    ['1.0e999999999', '1.e-999999999', '-1.0', '9' * 5000, '1' * 50, 'nan', 'Infinity', '0x10'],
+)
 def test_stamps_that_are_none(stamp, tmp_path):
     path = tmp_path / 'labels.csv'
     path.write_text(f'stamp,class_id\n{stamp},cup\n')
-    assert f'{path}: line 2: stamp is ' in refusal(read_labels, path)
+    assert f'{path}: line 2: stamp is ' in rejection(read_labels, path)
 
 
 def test_json_that_is_deep(tmp_path):
     (tmp_path / 'report.json').write_text('[' * 100_000)
-    assert 'report.json: no report' in refusal(read_runs, tmp_path)
+    assert 'report.json: no report' in rejection(read_runs, tmp_path)
 
 
 def test_a_gzip_bomb(tmp_path, monkeypatch):
@@ -139,8 +146,9 @@ def test_a_gzip_bomb(tmp_path, monkeypatch):
         file.write(bytes((0, 0, 8, 3)) + struct.pack('>III', 1, 28, 28))
         for _ in range(64):
             file.write(bytes(2**20))
-    assert f'{path}: data is more than 784 bytes' in refusal(
-        lambda path: load_dataset('mnist', 'train'), path)
+    assert f'{path}: data is more than 784 bytes' in rejection(
+        lambda path: load_dataset('mnist', 'train'), path
+    )
 
 
 # A picture of 1 gigabyte in each, if it were decoded.
@@ -166,17 +174,20 @@ for ending, data in bombs.items():
     try:
         print(ending, decode_compressed('', data).shape)
     except ImageError as error:
-        print(ending, 'refused')
+        print(ending, 'rejected')
 """
 
 
 def test_picture_bombs():
     endings = ['.jpg', '.png', '.webp', '.tiff', '.jp2']
-    done = subprocess.run([sys.executable, '-c', BOMBS, *endings], capture_output=True, text=True,
-                          env={name: value for name, value in os.environ.items()
-                               if not name.startswith('OPENCV')})
+    done = subprocess.run(
+        [sys.executable, '-c', BOMBS, *endings],
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in os.environ.items() if not name.startswith('OPENCV')},
+    )
     assert done.returncode == 0, done.stderr
     answers = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
     assert set(answers) == set(endings)
-    assert set(answers.values()) <= {'refused', 'not there'}
-    assert answers['.jpg'] == answers['.png'] == 'refused'
+    assert set(answers.values()) <= {'rejected', 'not there'}
+    assert answers['.jpg'] == answers['.png'] == 'rejected'

@@ -1,4 +1,5 @@
 """config/foxglove_layout.json names our topics and their fields, and is whole in itself."""
+
 from __future__ import annotations
 
 import json
@@ -26,8 +27,10 @@ def published_topics() -> dict[str, str]:
 
 
 def fields(message: str) -> set[str]:
-    lines = (line.partition('#')[0] for line in
-             (ROOT / 'msg' / f'{message}.msg').read_text().splitlines())
+    lines = (
+        line.partition('#')[0]
+        for line in (ROOT / 'msg' / f'{message}.msg').read_text().splitlines()
+    )
     return {line.split()[1] for line in lines if line.strip() and '=' not in line}
 
 
@@ -58,9 +61,17 @@ def test_every_panel_shows_something_of_the_right_kind(panel):
     if kind == 'Plot':
         shown = [path['value'] for path in config['paths']]
     else:
-        shown = [config['imageMode']['imageTopic'] if kind == 'Image' else
-                 config[{'Indicator': 'path', 'RawMessages': 'topicPath',
-                         'DiagnosticSummary': 'topicToRender'}[kind]]]
+        shown = [
+            config['imageMode']['imageTopic']
+            if kind == 'Image'
+            else config[
+                {
+                    'Indicator': 'path',
+                    'RawMessages': 'topicPath',
+                    'DiagnosticSummary': 'topicToRender',
+                }[kind]
+            ]
+        ]
     assert shown and set(shown) <= set(PATHS)
     whole = {'Image': 'Image', 'DiagnosticSummary': 'DiagnosticArray'}
     for path in shown:
@@ -78,9 +89,16 @@ def test_the_panels_that_are_placed_are_those_that_are_configured():
     assert sorted(placed(LAYOUT['layout'])) == sorted(PANELS)
 
 
-@pytest.mark.parametrize('panel, names', [
-    ('Indicator!reason', {reason.value: reason.name for reason in Reason}),
-    ('Indicator!battery', {validity.value: validity.name.lower() for validity in BatteryValidity})])
+@pytest.mark.parametrize(
+    'panel, names',
+    [
+        ('Indicator!reason', {reason.value: reason.name for reason in Reason}),
+        (
+            'Indicator!battery',
+            {validity.value: validity.name.lower() for validity in BatteryValidity},
+        ),
+    ],
+)
 def test_indicators_name_every_value(panel, names):
     rules = PANELS[panel]['rules']
     assert {int(rule['rawValue']): rule['label'] for rule in rules} == names

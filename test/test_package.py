@@ -1,4 +1,5 @@
 """What the packages say of themselves: one version, one licence, units in every message."""
+
 from __future__ import annotations
 
 import ast
@@ -20,8 +21,13 @@ MESSAGES = [path for package in (ROOT, STAND_IN) for path in sorted(package.glob
 
 
 def setup_says(option: str) -> str:
-    result = subprocess.run([sys.executable, 'setup.py', '--quiet', option], cwd=ROOT, check=True,
-                            capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, 'setup.py', '--quiet', option],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return result.stdout.strip().splitlines()[-1]
 
 
@@ -77,10 +83,14 @@ def test_every_field_says_its_unit_or_meaning(path):
 
 
 def test_the_reasons_of_message_and_policy_are_the_same():
-    constants = dict(name.split('=') for kind, name, _ in
-                     fields(ROOT / 'msg' / 'TimestepDecision.msg') if '=' in name)
+    constants = dict(
+        name.split('=')
+        for kind, name, _ in fields(ROOT / 'msg' / 'TimestepDecision.msg')
+        if '=' in name
+    )
     assert {name: int(value) for name, value in constants.items()} == {
-        reason.name: reason.value for reason in Reason}
+        reason.name: reason.value for reason in Reason
+    }
 
 
 def test_every_executable_is_installed_and_can_be_executed():
@@ -94,19 +104,32 @@ def test_every_executable_is_installed_and_can_be_executed():
 
 
 def test_every_imported_package_is_declared():
-    declared = {element.text for element in MANIFEST.getroot()
-                if element.tag in ('depend', 'exec_depend')}
+    declared = {
+        element.text for element in MANIFEST.getroot() if element.tag in ('depend', 'exec_depend')
+    }
     sources = [*(ROOT / 'topspark_ros').rglob('*.py'), *(ROOT / 'launch').glob('*.py')]
-    imports = {name.partition('.')[0] for path in sources
-               for node in ast.walk(ast.parse(path.read_text()))
-               for name in ([node.module] if isinstance(node, ast.ImportFrom) and not node.level
-                            else [alias.name for alias in node.names]
-                            if isinstance(node, ast.Import) else [])}
-    keys = {'cv2': 'python3-opencv', 'rosbags': 'python3-rosbags-pip',
-            'sklearn': 'python3-sklearn', 'yaml': 'python3-yaml',
-            'llvmlite': 'python3-numba'}    # which brings it
-    optional = {'dask'}    # has no rosdep key: setup.py's extra
+    imports = {
+        name.partition('.')[0]
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in (
+            [node.module]
+            if isinstance(node, ast.ImportFrom) and not node.level
+            else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else []
+        )
+    }
+    keys = {
+        'cv2': 'python3-opencv',
+        'rosbags': 'python3-rosbags-pip',
+        'sklearn': 'python3-sklearn',
+        'yaml': 'python3-yaml',
+        'llvmlite': 'python3-numba',
+    }  # which brings it
+    optional = {'dask'}  # has no rosdep key: setup.py's extra
     third_party = imports - set(sys.stdlib_module_names) - {'topspark_ros'} - optional
-    missing = {name for name in third_party
-               if not {name, f'python3-{name}', keys.get(name)} & declared}
+    missing = {
+        name for name in third_party if not {name, f'python3-{name}', keys.get(name)} & declared
+    }
     assert not missing

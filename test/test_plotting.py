@@ -1,4 +1,5 @@
 """What all pictures share: no global state of Matplotlib is touched, and axes can be read."""
+
 import subprocess
 import sys
 
@@ -10,30 +11,36 @@ from topspark_ros.plotting import drawing, log_axis, picture, prefixed_axis, ste
 
 def tick_labels(axis, direction: str) -> list[str]:
     axis.figure.canvas.draw()
-    return [label.get_text() for label in getattr(axis, f'get_{direction}ticklabels')()
-            if label.get_visible() and label.get_text()]
+    return [
+        label.get_text()
+        for label in getattr(axis, f'get_{direction}ticklabels')()
+        if label.get_visible() and label.get_text()
+    ]
 
 
 def test_pictures_are_drawn_without_pyplot(tmp_path):
-    code = ('import sys\nfrom pathlib import Path\n'
-            'import topspark_ros.cli.pictures, topspark_ros.cli.report\n'
-            'import topspark_ros.cli.tradeoff\n'
-            'import topspark_ros.replay.pictures, topspark_ros.replay.world_picture\n'
-            'from topspark_ros.plotting import picture\n'
-            f'with picture(Path({str(tmp_path / "drawn.png")!r})) as (axis,):\n'
-            '    axis.plot([1, 2])\n'
-            "sys.exit('matplotlib.pyplot' in sys.modules)")
+    code = (
+        'import sys\nfrom pathlib import Path\n'
+        'import topspark_ros.cli.pictures, topspark_ros.cli.report\n'
+        'import topspark_ros.cli.tradeoff\n'
+        'import topspark_ros.replay.pictures, topspark_ros.replay.world_picture\n'
+        'from topspark_ros.plotting import picture\n'
+        f'with picture(Path({str(tmp_path / "drawn.png")!r})) as (axis,):\n'
+        '    axis.plot([1, 2])\n'
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / 'drawn.png').stat().st_size > 1000
 
 
-@pytest.mark.parametrize('suffix, first_bytes', [('.png', b'\x89PNG'), ('.pdf', b'%PDF'),
-                                                 ('.svg', b'<?xml')])
+@pytest.mark.parametrize(
+    'suffix, first_bytes', [('.png', b'\x89PNG'), ('.pdf', b'%PDF'), ('.svg', b'<?xml')]
+)
 def test_the_suffix_is_the_format(tmp_path, suffix, first_bytes):
     path = tmp_path / f'drawn{suffix}'
     with drawing(path, 2, 2) as figure:
-        figure.subplots().set_title('costs $5_{\\bad}')    # of a class, and no formula
+        figure.subplots().set_title('costs $5_{\\bad}')  # of a class, and no formula
     assert path.read_bytes().startswith(first_bytes)
 
 

@@ -18,18 +18,18 @@ import yaml
 
 from .errors import TopsparkError
 
-MOST_YAML_BYTES = 2**20
+MAX_YAML_BYTES = 2**20
 _MOST_YAML_DEPTH = 20
 _MOST_INTEGER_DIGITS = 40
 _YAML_NONSENSE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
 
 
 class FileError(TopsparkError):
-    """A file was refused: one line with its path, what is wrong with it and what is accepted."""
+    """A file was rejected: one line with its path, what is wrong with it and what is accepted."""
 
 
-def open_file(path: str | os.PathLike, most_bytes: int, accepted: str) -> BinaryIO:
-    """A file of at most `most_bytes`, open for reading.
+def open_file(path: str | os.PathLike, max_bytes: int, accepted: str) -> BinaryIO:
+    """A file of at most `max_bytes`, open for reading.
 
     Raises FileError for one that is larger or cannot be opened, and for pipes and devices, which
     may never end, or never begin.
@@ -45,9 +45,11 @@ def open_file(path: str | os.PathLike, most_bytes: int, accepted: str) -> Binary
         if not stat.S_ISREG(found.st_mode):
             kind = 'a folder' if stat.S_ISDIR(found.st_mode) else 'a pipe or a device'
             raise FileError(f'{path}: {kind}, accepted is {accepted}')
-        if found.st_size > most_bytes:
-            raise FileError(f'{path}: {found.st_size} bytes, accepted is {accepted}, of at most '
-                            f'{most_bytes} bytes')
+        if found.st_size > max_bytes:
+            raise FileError(
+                f'{path}: {found.st_size} bytes, accepted is {accepted}, of at most '
+                f'{max_bytes} bytes'
+            )
         return open(descriptor, 'rb')
     except BaseException:
         os.close(descriptor)
@@ -55,43 +57,42 @@ def open_file(path: str | os.PathLike, most_bytes: int, accepted: str) -> Binary
 
 
 @contextmanager
-def open_text(path: str | os.PathLike, most_bytes: int, accepted: str) -> Iterator[TextIO]:
+def open_text(path: str | os.PathLike, max_bytes: int, accepted: str) -> Iterator[TextIO]:
     """The same for a file of text, UTF-8 with or without its mark, lines as they are.
 
     Raises FileError, too, where it cannot be read on.
     """
-    with io.TextIOWrapper(open_file(path, most_bytes, accepted), 'utf-8-sig', newline='') as file:
+    with io.TextIOWrapper(open_file(path, max_bytes, accepted), 'utf-8-sig', newline='') as file:
         try:
             yield file
         except OSError as error:
             raise FileError(f'{path}: {error.strerror}, accepted is {accepted}') from None
 
 
-def read_bytes(path: str | os.PathLike, most_bytes: int, accepted: str) -> bytes:
-    """All of a file of at most `most_bytes`. Raises FileError as `open_file` does."""
-    with open_file(path, most_bytes, accepted) as file:
+def read_bytes(path: str | os.PathLike, max_bytes: int, accepted: str) -> bytes:
+    """All of a file of at most `max_bytes`. Raises FileError as `open_file` does."""
+    with open_file(path, max_bytes, accepted) as file:
         try:
             return file.read(os.fstat(file.fileno()).st_size)
         except OSError as error:
             raise FileError(f'{path}: {error.strerror}, accepted is {accepted}') from None
 
 
-def read_text(path: str | os.PathLike, most_bytes: int, accepted: str) -> str:
+def read_text(path: str | os.PathLike, max_bytes: int, accepted: str) -> str:
     """All of a file, UTF-8 with or without its mark. Raises FileError."""
     try:
-        return read_bytes(path, most_bytes, accepted).decode('utf-8-sig')
+        return read_bytes(path, max_bytes, accepted).decode('utf-8-sig')
     except UnicodeDecodeError as error:
         raise FileError(f'{path}: {error}, accepted is {accepted}') from None
 
 
-def read_yaml(path: str | os.PathLike, accepted: str,
-              most_bytes: int = MOST_YAML_BYTES) -> Any:
+def read_yaml(path: str | os.PathLike, accepted: str, max_bytes: int = MAX_YAML_BYTES) -> Any:
     """What a YAML file says, in Python's plain types.
 
     Raises FileError for what is no YAML, and for what would be much more than the file is: aliases,
     deep nesting, endless integers.
     """
-    return parse_yaml(read_text(path, most_bytes, accepted), path, accepted)
+    return parse_yaml(read_text(path, max_bytes, accepted), path, accepted)
 
 
 def parse_yaml(text: str, path: str | os.PathLike, accepted: str) -> Any:
@@ -102,10 +103,11 @@ def parse_yaml(text: str, path: str | os.PathLike, accepted: str) -> Any:
         return yaml.load(text, _Loader)
 
 
-def read_yaml_events(path: str | os.PathLike, accepted: str,
-                     most_bytes: int = MOST_YAML_BYTES) -> list[yaml.Event]:
+def read_yaml_events(
+    path: str | os.PathLike, accepted: str, max_bytes: int = MAX_YAML_BYTES
+) -> list[yaml.Event]:
     """What a YAML file is made of, of all its documents. Raises FileError as `read_yaml` does."""
-    text = read_text(path, most_bytes, accepted)
+    text = read_text(path, max_bytes, accepted)
     with _no_nonsense(path, accepted):
         return list(_checked_events(text))
 
@@ -127,7 +129,8 @@ class _Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
         # The time that one takes rises with the square of its digits.
         if len(node.value) > _MOST_INTEGER_DIGITS:
             raise yaml.MarkedYAMLError(
-                problem=f'an integer of {len(node.value)} digits', problem_mark=node.start_mark)
+                problem=f'an integer of {len(node.value)} digits', problem_mark=node.start_mark
+            )
         return super().construct_yaml_int(node)
 
 
@@ -139,11 +142,13 @@ def _checked_events(text: str) -> Iterator[yaml.Event]:
     depth = 0
     for event in yaml.parse(text, _Loader):
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem=f'an alias (*{event.anchor})',
-                                       problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem=f'an alias (*{event.anchor})', problem_mark=event.start_mark
+            )
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _MOST_YAML_DEPTH:
-            raise yaml.MarkedYAMLError(problem=f'more than {_MOST_YAML_DEPTH} levels deep',
-                                       problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem=f'more than {_MOST_YAML_DEPTH} levels deep', problem_mark=event.start_mark
+            )
         yield event

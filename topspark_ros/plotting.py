@@ -3,6 +3,7 @@
 Figures are made without pyplot: nothing needs a display, nothing is left open, and no backend is
 chosen for the whole process.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -19,24 +20,29 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 BLUE, ORANGE, GREEN, PURPLE = '#0072B2', '#E69F00', '#009E73', '#CC79A7'
 RED, SKY, GREY = '#D55E00', '#56B4E9', '#666666'
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY, GREY)
-SHADE = '0.9'    # of a span of time
+SHADE = '0.9'  # of a span of time
 LIMIT_STYLES = {
     'power_limit_w': dict(label='limit', color='black', linestyle='--', linewidth=1.6),
     'mission_power_w': dict(label='lasts to the end', color='0.5', linestyle=':', linewidth=2.2),
 }
 STYLE = {
-    'axes.axisbelow': True, 'axes.grid': True, 'axes.prop_cycle': matplotlib.cycler(color=COLOURS),
-    'axes.titlesize': 11, 'grid.color': '0.92', 'legend.frameon': False,
-    'text.parse_math': False,    # names of classes and runs are no formulas, whatever they hold
+    'axes.axisbelow': True,
+    'axes.grid': True,
+    'axes.prop_cycle': matplotlib.cycler(color=COLOURS),
+    'axes.titlesize': 11,
+    'grid.color': '0.92',
+    'legend.frameon': False,
+    'text.parse_math': False,  # names of classes and runs are no formulas, whatever they hold
 }
 DOTS_PER_INCH = 110
-WIDTH = 10.0    # inches, of panels over time
-TEXT_ROWS, CHARACTER = 2, 0.008    # of marks; a character's share of the width
-FAR = 4.0    # ratio of largest to smallest value from which an axis is logarithmic
+WIDTH = 10.0  # inches, of panels over time
+TEXT_ROWS, CHARACTER = 2, 0.008  # of marks; a character's share of the width
+FAR = 4.0  # ratio of largest to smallest value from which an axis is logarithmic
 BEHIND_TEXT = dict(facecolor='white', edgecolor='none', pad=0.6)
 
 
 # Figures -----------------------------------------------------------------------------------
+
 
 @contextmanager
 def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
@@ -51,19 +57,22 @@ def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
 
 
 @contextmanager
-def picture(path: Path, heights: Sequence[float] = (3.6,),
-            size: tuple[float, float] | None = None) -> Iterator[Sequence]:
+def picture(
+    path: Path, heights: Sequence[float] = (3.6,), size: tuple[float, float] | None = None
+) -> Iterator[Sequence]:
     """Panels one above the other with a common x axis, written to `path` at the end.
 
     heights: of the panels, inches.
     size: width and height of the picture, inches; by default WIDTH and the sum of the heights.
     """
     with drawing(path, *(size or (WIDTH, sum(heights) + 0.4))) as figure:
-        yield figure.subplots(len(heights), 1, squeeze=False, sharex=True,
-                              gridspec_kw={'height_ratios': heights})[:, 0]
+        yield figure.subplots(
+            len(heights), 1, squeeze=False, sharex=True, gridspec_kw={'height_ratios': heights}
+        )[:, 0]
 
 
 # Axes --------------------------------------------------------------------------------------
+
 
 def steps_axis(axis, direction: str, ticks: Sequence[int] | None = None) -> None:
     """T along x or y, base 2.
@@ -122,23 +131,29 @@ def power_axis(axis, power_w: np.ndarray, limits_w: np.ndarray) -> None:
 
 # Panels over time --------------------------------------------------------------------------
 
+
 def accuracy_panel(axis, times_s, accuracy, colour: str, label: str | None = None) -> None:
     """accuracy: 0..1."""
     axis.plot(times_s, 100 * np.asarray(accuracy), color=colour, linewidth=1.8, label=label)
     accuracy_axis(axis)
 
 
-def timestep_panel(axis, times_s, inference, training, colours: Sequence[str],
-                   labels: Sequence[str] = ('inference', 'training')) -> None:
+def timestep_panel(
+    axis,
+    times_s,
+    inference,
+    training,
+    colours: Sequence[str],
+    labels: Sequence[str] = ('inference', 'training'),
+) -> None:
     """inference, training: T from each time on, steps; NaN: none."""
     for values, colour, label, style in zip((inference, training), colours, labels, ('-', '--')):
         if np.isfinite(values).any():
-            axis.step(times_s, values, style, where='post', label=label, color=colour,
-                      linewidth=2)
+            axis.step(times_s, values, style, where='post', label=label, color=colour, linewidth=2)
     steps_axis(axis, 'y')
     axis.margins(y=0.25)
     low, high = axis.get_ylim()
-    if high < 4 * low:    # one T alone would have no tick
+    if high < 4 * low:  # one T alone would have no tick
         axis.set_ylim(low / 2, high * 2)
 
 
@@ -163,13 +178,22 @@ def mark(panels: Sequence, times_s: Sequence[float], texts: Sequence[str], end_s
         row = next((row for row in range(TEXT_ROWS) if free_s[row] <= time_s), None)
         # A mark that is soon followed by another stays without its text.
         if row is not None and until_s - time_s > 2 * character_s:
-            panels[0].annotate(text, (time_s, 0), (3, 4 + 11 * row), fontsize=8, color='0.3',
-                               xycoords=panels[0].get_xaxis_transform(), clip_on=True,
-                               textcoords='offset points', bbox=BEHIND_TEXT)
+            panels[0].annotate(
+                text,
+                (time_s, 0),
+                (3, 4 + 11 * row),
+                fontsize=8,
+                color='0.3',
+                xycoords=panels[0].get_xaxis_transform(),
+                clip_on=True,
+                textcoords='offset points',
+                bbox=BEHIND_TEXT,
+            )
             free_s[row] = time_s + (len(text) + 2) * character_s
 
 
 # Legends -----------------------------------------------------------------------------------
+
 
 def line(label: str, **style) -> Line2D:
     """An entry of a legend."""
@@ -185,8 +209,9 @@ def legend_beside(axis) -> None:
 
 def legend_below(figure: Figure, handles: Sequence, **style) -> None:
     """Below all panels; in one row, unless `ncols` is given."""
-    figure.legend(**{'handles': handles, 'loc': 'outside lower center',
-                     'ncols': max(1, len(handles))} | style)
+    figure.legend(
+        **{'handles': handles, 'loc': 'outside lower center', 'ncols': max(1, len(handles))} | style
+    )
 
 
 def spoken(name: str) -> str:

@@ -24,18 +24,24 @@ from .policies import STATIC, fixed_name, policies, static_timesteps
 from .trace import make_trace
 
 
-def run_missions(seeds: range, duration_s: float, jobs: int,
-                 console: Console) -> dict[int, dict[str, History]]:
+def run_missions(
+    seeds: range, duration_s: float, jobs: int, console: Console
+) -> dict[int, dict[str, History]]:
     """Every policy in every mission, by seed and name."""
     names = policies(load_profile(PROFILE))
     histories: dict[int, dict[str, History]] = {seed: {} for seed in seeds}
     missions = [(seed, name) for seed in seeds for name in names]
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
-               TimeElapsedColumn())
+    columns = (
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         task = progress.add_task('missions', total=len(missions))
         results = joblib.Parallel(jobs, return_as='generator')(
-            joblib.delayed(run_mission)(seed, duration_s, name) for seed, name in missions)
+            joblib.delayed(run_mission)(seed, duration_s, name) for seed, name in missions
+        )
         for (seed, name), history in zip(missions, results):
             histories[seed][name] = history
             progress.advance(task)
@@ -45,11 +51,16 @@ def run_missions(seeds: range, duration_s: float, jobs: int,
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='make bench-control', description=__doc__)
     parser.add_argument('--seeds', type=int, default=5, help='missions')
-    parser.add_argument('--duration', type=float, default=HOUR_S,
-                        help='of a mission, s of its own clock; less is the same in less time')
+    parser.add_argument(
+        '--duration',
+        type=float,
+        default=HOUR_S,
+        help='of a mission, s of its own clock; less is the same in less time',
+    )
     parser.add_argument('--jobs', type=int, default=1, help='processes')
-    parser.add_argument('--output', type=Path, default=Path('results/control'),
-                        help='folder to write')
+    parser.add_argument(
+        '--output', type=Path, default=Path('results/control'), help='folder to write'
+    )
     options = parser.parse_args(arguments)
     console = Console()
     profile = load_profile(PROFILE)
@@ -57,26 +68,39 @@ def main(arguments: list[str] | None = None) -> int:
     traces = {seed: make_trace(seed, options.duration, profile) for seed in histories}
     for seed, of_seed in histories.items():
         of_seed[STATIC] = of_seed[fixed_name(static_timesteps(traces[seed].profile))]
-    table = {seed: {name: judge(traces[seed], history) for name, history in of_seed.items()}
-             for seed, of_seed in histories.items()}
+    table = {
+        seed: {name: judge(traces[seed], history) for name, history in of_seed.items()}
+        for seed, of_seed in histories.items()
+    }
 
     options.output.mkdir(parents=True, exist_ok=True)
     best = report.best_by_seed(table, profile.timesteps, math.inf)
     pictures.draw_mission(options.output / 'mission.png', traces[0], histories[0], best[0])
     pictures.draw_missions(options.output / 'missions.png', table)
     report.write(
-        options.output / 'report.md', table, profile.timesteps,
+        options.output / 'report.md',
+        table,
+        profile.timesteps,
         f'Missions of {options.duration:g} s on a virtual clock, seeds 0 to {options.seeds - 1}; '
         f'{load_images()[0]}, {profile.neurons} neurons; {platform.machine()}, '
-        f'{platform.system()}.')
+        f'{platform.system()}.',
+    )
     claims = report.claims(table, profile.timesteps)
-    write_json(options.output / 'figures.json', {
-        'claims': [claim._asdict() | {'met': claim.met} for claim in claims],
-        'missions': {seed: {name: figures._asdict() for name, figures in of_seed.items()}
-                     for seed, of_seed in table.items()}})
+    write_json(
+        options.output / 'figures.json',
+        {
+            'claims': [claim._asdict() | {'met': claim.met} for claim in claims],
+            'missions': {
+                seed: {name: figures._asdict() for name, figures in of_seed.items()}
+                for seed, of_seed in table.items()
+            },
+        },
+    )
     for claim in claims:
-        console.print(f'{claim.met}: {claim.what}: {claim.figure:.2f}, bound {claim.bound:g}, '
-                      f'aim {claim.aim:g}')
+        console.print(
+            f'{claim.met}: {claim.what}: {claim.figure:.2f}, bound {claim.bound:g}, '
+            f'aim {claim.aim:g}'
+        )
     return 0
 
 

@@ -31,8 +31,10 @@ class Battery:
         """
         trace = self._trace
         elapsed_s = now_s - self._then_s
-        taken = (ROBOT_SHARE * elapsed_s / trace.duration_s
-                 + PERCEPTION_SHARE * (used_j - self._used_j) / trace.mission_j)
+        taken = (
+            ROBOT_SHARE * elapsed_s / trace.duration_s
+            + PERCEPTION_SHARE * (used_j - self._used_j) / trace.mission_j
+        )
         self._then_s, self._used_j = now_s, used_j
         self.charge = max(0.0, self.charge - taken)
         if not trace.fault('stuck', now_s):
@@ -45,5 +47,7 @@ class Battery:
             percentage=math.nan if trace.fault('no percentage', now_s) else told,
             voltage_v=empty_v + told * (full_v - empty_v),
             current_a=-CAPACITY_AH * taken * 3600.0 / elapsed_s if elapsed_s else math.nan,
-            charge_ah=CAPACITY_AH * told, capacity_ah=CAPACITY_AH,
-            design_capacity_ah=CAPACITY_AH)
+            charge_ah=CAPACITY_AH * told,
+            capacity_ah=CAPACITY_AH,
+            design_capacity_ah=CAPACITY_AH,
+        )

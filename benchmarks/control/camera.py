@@ -41,9 +41,11 @@ class Camera:
         rng = np.random.default_rng((seed, 1))
         count = len(trace.frames_s)
         known = image_labels < (image_labels.max() + 1) // 2
-        self._index = np.where(trace.frames_s < trace.joined_s,
-                               rng.choice(np.flatnonzero(known), count),
-                               rng.integers(len(image_labels), size=count))
+        self._index = np.where(
+            trace.frames_s < trace.joined_s,
+            rng.choice(np.flatnonzero(known), count),
+            rng.integers(len(image_labels), size=count),
+        )
         self.labels = image_labels[self._index]
         self.labelled = rng.random(count) < LABELLED
         self._angles = rng.normal(0.0, ROTATION_DEG, count)
@@ -56,8 +58,9 @@ class Camera:
     def frame(self, number: int) -> np.ndarray:
         """(784,) float32 in 0..1."""
         middle = (SIDE - 1) / 2
-        turned = cv2.getRotationMatrix2D((middle, middle), self._angles[number],
-                                         self._scales[number])
+        turned = cv2.getRotationMatrix2D(
+            (middle, middle), self._angles[number], self._scales[number]
+        )
         seen = cv2.warpAffine(self._images[self._index[number]], turned, (SIDE, SIDE)).reshape(-1)
-        seen += self._noise[self._offsets[number]:self._offsets[number] + seen.size]
+        seen += self._noise[self._offsets[number] : self._offsets[number] + seen.size]
         return np.clip(seen, 0.0, 1.0, out=seen)

@@ -73,7 +73,8 @@ def judge(trace: Trace, history: History) -> Figures:
         processed=float((outcomes != LEFT_OUT).mean()),
         learned=history.learned / len(outcomes),
         energy=history.used_j[-1] / trace.mission_j,
-        changes={cause: changes[cause] * HOUR_S / trace.duration_s for cause in CAUSES})
+        changes={cause: changes[cause] * HOUR_S / trace.duration_s for cause in CAUSES},
+    )
 
 
 def power_limits_w(trace: Trace) -> np.ndarray:
@@ -98,12 +99,13 @@ def window_excesses(limits_w: np.ndarray, used_j: np.ndarray) -> np.ndarray:
     window, settling = (round(length_s / TICK_S) for length_s in (WINDOW_S, SETTLING_S))
     excused = np.isinf(limits_w)
     for step in np.flatnonzero(limits_w[1:] < (1 - STEP) * limits_w[:-1]) + 1:
-        excused[step:step + settling] = True
+        excused[step : step + settling] = True
     allowed_j = np.cumsum(np.append(0.0, np.where(excused, 0.0, limits_w))) * TICK_S
     excused = np.cumsum(np.append(0, excused))
     counts = excused[window:] == excused[:-window]
-    return ((used_j[window:] - used_j[:-window])[counts]
-            / (allowed_j[window:] - allowed_j[:-window])[counts] - 1)
+    return (used_j[window:] - used_j[:-window])[counts] / (
+        allowed_j[window:] - allowed_j[:-window]
+    )[counts] - 1
 
 
 def causes_of_changes(trace: Trace, history: History) -> Counter:
@@ -134,8 +136,11 @@ def best_fixed(fixed: dict[str, Figures], most_excess: float) -> str | None:
 
     fixed: by name of the T. Returns None if there is none.
     """
-    good = [name for name, figures in fixed.items()
-            if math.isnan(figures.ran_out_s) and not figures.excess > most_excess]
+    good = [
+        name
+        for name, figures in fixed.items()
+        if math.isnan(figures.ran_out_s) and not figures.excess > most_excess
+    ]
     return max(good, key=lambda name: fixed[name].accuracy, default=None)
 
 

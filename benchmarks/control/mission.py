@@ -59,29 +59,41 @@ def run_mission(seed: int, duration_s: float, name: str) -> History:
     """name: of the policy."""
     profile = load_profile(PROFILE)
     trace = make_trace(seed, duration_s, profile)
-    return Mission(trace, Camera(trace, seed), profile, policies(profile)[name](trace.profile),
-                   seed).run()
+    return Mission(
+        trace, Camera(trace, seed), profile, policies(profile)[name](trace.profile), seed
+    ).run()
 
 
 class Mission:
-    def __init__(self, trace: Trace, camera: Camera, profile: Profile, policy: Deciding,
-                 seed: int) -> None:
+    def __init__(
+        self, trace: Trace, camera: Camera, profile: Profile, policy: Deciding, seed: int
+    ) -> None:
         self._trace, self._camera, self._policy = trace, camera, policy
-        self._inference_s = {point.timesteps: point.inference.latency_s
-                             for point in profile.points}
+        self._inference_s = {point.timesteps: point.inference.latency_s for point in profile.points}
         self._least_j = profile.points[0].inference.energy_j
-        network = create_network(NetworkConfig(
-            rule=profile.rule, neurons=profile.neurons, coding=profile.coding,
-            max_input_rate=profile.max_input_rate, seed=seed,
-            neuron=NeuronConfig(inference_spikes=profile.inference_spikes)))
+        network = create_network(
+            NetworkConfig(
+                rule=profile.rule,
+                neurons=profile.neurons,
+                coding=profile.coding,
+                max_input_rate=profile.max_input_rate,
+                seed=seed,
+                neuron=NeuronConfig(inference_spikes=profile.inference_spikes),
+            )
+        )
         largest = profile.reference.timesteps
         # Who chooses whatever the learner reports has no use for trials.
-        trials = TrialSettings({point.timesteps: point.inference.margin
-                                for point in profile.points},
-                               0.0 if isinstance(policy, Fixed) else TrialSettings.energy_share)
+        trials = TrialSettings(
+            {point.timesteps: point.inference.margin for point in profile.points},
+            0.0 if isinstance(policy, Fixed) else TrialSettings.energy_share,
+        )
         self._learner = OnlineLearner(
-            network, tuple(map(str, range(10))), Timesteps(largest, largest),
-            OnlineSettings(trials=trials), ENERGY_TABLES[profile.energy_model])
+            network,
+            tuple(map(str, range(10))),
+            Timesteps(largest, largest),
+            OnlineSettings(trials=trials),
+            ENERGY_TABLES[profile.energy_model],
+        )
         self._share = FrameShare()
         self._setting: Setting = largest, largest, 1.0, 1.0
         self._skipped = self._learned = 0
@@ -122,8 +134,14 @@ class Mission:
             if heard or tick % DECIDE_TICKS == 0:
                 self._decide(now_s)
         return History(
-            used_j, self._outcomes, self._learned + self._learner.totals.learned, self._settings,
-            self._charges, self._policy.plans, self._ran_out_s)
+            used_j,
+            self._outcomes,
+            self._learned + self._learner.totals.learned,
+            self._settings,
+            self._charges,
+            self._policy.plans,
+            self._ran_out_s,
+        )
 
     @property
     def _is_out(self) -> bool:
@@ -143,7 +161,7 @@ class Mission:
         if not self._share.takes(self._setting[3]):
             self._skipped += 1
             return
-        stamp_ns = round((now_s + 1.0) * 1e9)      # 0 would be none
+        stamp_ns = round((now_s + 1.0) * 1e9)  # 0 would be none
         label = str(camera.labels[number])
         if camera.labelled[number]:
             learner.add_label(stamp_ns, label)
@@ -163,19 +181,31 @@ class Mission:
         load = part_at(self._trace.loads, now_s)
         training, inference, learning, share = self._setting
         inference_s = self._inference_s[inference] * load
-        self._policy.on_report(now_s, LearnerReport(
-            time_s=now_s, training_timesteps=training, inference_timesteps=inference,
-            learning_share=learning, frame_share=share, classified=totals.classified,
-            skipped=self._skipped, learned=totals.learned, energy_j=totals.energy_j,
-            latency_s=inference_s + OVERHEAD_S * load, inference_s=inference_s,
-            accuracy=accuracy_of(self._learner.status(now_s))))
+        self._policy.on_report(
+            now_s,
+            LearnerReport(
+                time_s=now_s,
+                training_timesteps=training,
+                inference_timesteps=inference,
+                learning_share=learning,
+                frame_share=share,
+                classified=totals.classified,
+                skipped=self._skipped,
+                learned=totals.learned,
+                energy_j=totals.energy_j,
+                latency_s=inference_s + OVERHEAD_S * load,
+                inference_s=inference_s,
+                accuracy=accuracy_of(self._learner.status(now_s)),
+            ),
+        )
 
     def _tell_charge(self, now_s: float) -> None:
         reading = self._battery.read(now_s, self._used_j)
         if reading is not None:
             self._policy.on_battery(now_s, reading)
-        self._charges.append((now_s, self._battery.charge,
-                              math.nan if reading is None else reading.percentage))
+        self._charges.append(
+            (now_s, self._battery.charge, math.nan if reading is None else reading.percentage)
+        )
 
     def _decide(self, now_s: float) -> None:
         setting = self._policy.choose(now_s)

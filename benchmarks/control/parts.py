@@ -34,8 +34,14 @@ class Part(NamedTuple):
         return self.first * (self.last / self.first) ** share
 
 
-def make_parts(rng: np.random.Generator, scale: float, bounds: tuple[float, float],
-               lengths_s: tuple[float, float], ramps: float, unlimited: float = 0.0) -> list[Part]:
+def make_parts(
+    rng: np.random.Generator,
+    scale: float,
+    bounds: tuple[float, float],
+    lengths_s: tuple[float, float],
+    ramps: float,
+    unlimited: float = 0.0,
+) -> list[Part]:
     """Steps and ramps between levels over an hour, both bounds among them.
 
     scale: of all times, 1 for an hour. lengths_s: least and most. ramps, unlimited: how likely a
@@ -51,8 +57,14 @@ def make_parts(rng: np.random.Generator, scale: float, bounds: tuple[float, floa
         elif rng.random() < unlimited:
             level = math.inf
         ramp = rng.random() < ramps and math.isfinite(before) and math.isfinite(level)
-        parts.append(Part(whole_tick(scale * begin_s), whole_tick(scale * end_s),
-                          before if ramp else level, level))
+        parts.append(
+            Part(
+                whole_tick(scale * begin_s),
+                whole_tick(scale * end_s),
+                before if ramp else level,
+                level,
+            )
+        )
     return parts
 
 
@@ -66,8 +78,10 @@ def part_at(parts: list[Part], time_s: float) -> float:
 
 def changes_of(parts: list[Part], kind: str) -> list[Span]:
     """Steps, of no length, and ramps."""
-    return [Span(part.begin_s, part.begin_s if part.first == part.last else part.end_s, kind)
-            for part in parts]
+    return [
+        Span(part.begin_s, part.begin_s if part.first == part.last else part.end_s, kind)
+        for part in parts
+    ]
 
 
 def whole_tick(time_s: float) -> float:

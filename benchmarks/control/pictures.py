@@ -9,7 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from topspark_ros.plotting import (
-    BLUE, GREEN, ORANGE, PURPLE, RED, drawing, log_axis, picture, steps_axis,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    drawing,
+    log_axis,
+    picture,
+    steps_axis,
 )
 
 from .metrics import Figures, power_limits_w
@@ -31,30 +39,50 @@ def draw_mission(path: Path, trace: Trace, histories: dict[str, History], best: 
         _draw_mission(panels, trace, histories, best)
 
 
-def _draw_mission(panels: Sequence, trace: Trace, histories: dict[str, History],
-                  best: str | None) -> None:
+def _draw_mission(
+    panels: Sequence, trace: Trace, histories: dict[str, History], best: str | None
+) -> None:
     rate, power, steps, charge, accuracy = panels
     ours = histories[OURS]
     grid_s = TICK_S * np.arange(len(ours.used_j))
     seconds = round(1 / TICK_S)
 
-    rate.plot(grid_s[::seconds], [part_at(trace.rates, each) for each in grid_s[::seconds]],
-              color='0.3')
+    rate.plot(
+        grid_s[::seconds], [part_at(trace.rates, each) for each in grid_s[::seconds]], color='0.3'
+    )
     rate.set_ylabel('frames  [Hz]')
     load = rate.twinx()
-    load.plot(grid_s[::seconds], [part_at(trace.loads, each) for each in grid_s[::seconds]],
-              color=RED, linestyle='--')
+    load.plot(
+        grid_s[::seconds],
+        [part_at(trace.loads, each) for each in grid_s[::seconds]],
+        color=RED,
+        linestyle='--',
+    )
     load.grid(False)
     load.set_ylabel('processor load  (dashed)', color=RED)
 
     limits_w = power_limits_w(trace)
     window = 10 * seconds
-    power.plot(grid_s[window::seconds], 1e6 * (ours.used_j[window:] - ours.used_j[:-window])[
-        ::seconds] / 10.0, color=COLOURS['ours'], label='mean of 10 s')
-    power.step(grid_s[:-1], 1e6 * np.where(np.isinf(limits_w), np.nan, limits_w), where='post',
-               color=COLOURS['limit'], label='limit; none where there is no line')
-    power.step(*np.array([(time_s, 1e6 * power_w) for time_s, power_w in ours.plans]).T,
-               where='post', color='0.4', linestyle=':', label='lasts to the end')
+    power.plot(
+        grid_s[window::seconds],
+        1e6 * (ours.used_j[window:] - ours.used_j[:-window])[::seconds] / 10.0,
+        color=COLOURS['ours'],
+        label='mean of 10 s',
+    )
+    power.step(
+        grid_s[:-1],
+        1e6 * np.where(np.isinf(limits_w), np.nan, limits_w),
+        where='post',
+        color=COLOURS['limit'],
+        label='limit; none where there is no line',
+    )
+    power.step(
+        *np.array([(time_s, 1e6 * power_w) for time_s, power_w in ours.plans]).T,
+        where='post',
+        color='0.4',
+        linestyle=':',
+        label='lasts to the end',
+    )
     log_axis(power, 'y', (1,))
     power.set_ylim(bottom=3)
     power.set_ylabel('power  [µW]')
@@ -67,16 +95,35 @@ def _draw_mission(panels: Sequence, trace: Trace, histories: dict[str, History],
         ('training', '--', GREEN, [row[0] if row[2] else np.nan for row in rows]),
     )
     for label, style, colour, values in curves:
-        steps.step(times_s, [*values, values[-1]], style, where='post', label=label, color=colour,
-                   linewidth=1.8)
+        steps.step(
+            times_s,
+            [*values, values[-1]],
+            style,
+            where='post',
+            label=label,
+            color=colour,
+            linewidth=1.8,
+        )
     off = [np.nan if row[2] else 0.03 for row in rows]
-    steps.step(times_s, [*off, off[-1]], where='post', label='no learning', color=ORANGE,
-               linewidth=4, transform=steps.get_xaxis_transform())
+    steps.step(
+        times_s,
+        [*off, off[-1]],
+        where='post',
+        label='no learning',
+        color=ORANGE,
+        linewidth=4,
+        transform=steps.get_xaxis_transform(),
+    )
     steps.margins(y=0.15)
     share = steps.twinx()
     share.grid(False)
-    share.step(times_s, [100 * row[3] for row in rows] + [100 * rows[-1][3]], where='post',
-               color='0.5', linewidth=1)
+    share.step(
+        times_s,
+        [100 * row[3] for row in rows] + [100 * rows[-1][3]],
+        where='post',
+        color='0.5',
+        linewidth=1,
+    )
     share.set_ylim(-3, 103)
     share.set_ylabel('frames processed  [%]  (grey)')
     steps_axis(steps, 'y')
@@ -112,18 +159,26 @@ def draw_missions(path: Path, table: dict[int, dict[str, Figures]]) -> None:
     names = list(next(iter(table.values())))
     with drawing(path, 13, 0.45 * len(names) + 1.6) as figure:
         axes = figure.subplots(1, 3, sharey=True)
-        for axis, (field, words) in zip(axes, (
-            ('excess', 'power above the limit, worst 30 s [%]'),
-            ('accuracy', 'accuracy of processed frames [%]'),
-            ('right', 'right of all frames [%]'),
-        )):
+        for axis, (field, words) in zip(
+            axes,
+            (
+                ('excess', 'power above the limit, worst 30 s [%]'),
+                ('accuracy', 'accuracy of processed frames [%]'),
+                ('right', 'right of all frames [%]'),
+            ),
+        ):
             for row, name in enumerate(names):
                 for of_seed in table.values():
                     ran_out = not math.isnan(of_seed[name].ran_out_s)
                     if ran_out and field == 'accuracy':  # of the first frames, the easiest
                         continue
-                    axis.plot(100 * getattr(of_seed[name], field), row, 'x' if ran_out else 'o',
-                              color=COLOURS['ours' if name == OURS else 'fixed'], alpha=0.8)
+                    axis.plot(
+                        100 * getattr(of_seed[name], field),
+                        row,
+                        'x' if ran_out else 'o',
+                        color=COLOURS['ours' if name == OURS else 'fixed'],
+                        alpha=0.8,
+                    )
             axis.set_xlabel(words)
         axes[0].set_xscale('symlog', linthresh=10)
         axes[0].xaxis.set_major_formatter('{x:g}')
@@ -138,4 +193,4 @@ def _running(trace: Trace, history: History) -> tuple[np.ndarray, np.ndarray]:
     processed = np.flatnonzero(history.outcomes != LEFT_OUT)
     frames = min(RUNNING_FRAMES, len(processed))
     right = np.convolve(history.outcomes[processed] == RIGHT, np.ones(frames) / frames, 'valid')
-    return trace.frames_s[processed[frames - 1:]], 100 * right
+    return trace.frames_s[processed[frames - 1 :]], 100 * right

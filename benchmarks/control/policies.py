@@ -101,8 +101,9 @@ def static_timesteps(profile: Profile) -> int:
     """The one T with the best score S of the paper."""
     candidates = enumerate_candidates(profile, 1.0)
     score = score_candidates(candidates, *STATIC_WEIGHTS)
-    same = ((candidates.learning_share == 1.0)
-            & (candidates.training_timesteps == candidates.inference_timesteps))
+    same = (candidates.learning_share == 1.0) & (
+        candidates.training_timesteps == candidates.inference_timesteps
+    )
     return int(candidates.inference_timesteps[np.argmax(np.where(same, score, -math.inf))])
 
 
@@ -113,8 +114,10 @@ def policies(profile: Profile) -> dict[str, Callable[[Profile], Deciding]]:
     """
     return {
         OURS: Ours,
-        **{fixed_name(timesteps): lambda _, timesteps=timesteps: Fixed(timesteps)
-           for timesteps in profile.timesteps},
+        **{
+            fixed_name(timesteps): lambda _, timesteps=timesteps: Fixed(timesteps)
+            for timesteps in profile.timesteps
+        },
         BANG_BANG: lambda _: BangBang(),
     }
 

@@ -27,8 +27,9 @@ class Claim(NamedTuple):
     def met(self) -> str:
         if math.isnan(self.figure):
             return 'nothing to compare with'
-        return ('aim' if self.figure <= self.aim else
-                'bound' if self.figure <= self.bound else 'missed')
+        return (
+            'aim' if self.figure <= self.aim else 'bound' if self.figure <= self.bound else 'missed'
+        )
 
 
 def claims(table: Table, timesteps: tuple[int, ...]) -> list[Claim]:
@@ -37,30 +38,56 @@ def claims(table: Table, timesteps: tuple[int, ...]) -> list[Claim]:
 
     def lost(most_excess: float, field: str) -> float:
         """Points of accuracy lost against the best fixed T, of the worst seed that has one."""
-        losses = [100 * (getattr(table[seed][best], field) - getattr(ours[seed], field))
-                  for seed, best in best_by_seed(table, timesteps, most_excess).items() if best]
+        losses = [
+            100 * (getattr(table[seed][best], field) - getattr(ours[seed], field))
+            for seed, best in best_by_seed(table, timesteps, most_excess).items()
+            if best
+        ]
         return max(losses, default=math.nan)
 
     return [
-        Claim('power above the limit, worst 30 s window [%]',
-              100 * max(figures.excess for figures in ours.values()), 5, 1),
-        Claim('missions that run out of energy',
-              sum(not math.isnan(figures.ran_out_s) for figures in ours.values()), 0, 0),
-        Claim('points lost to the best fixed T that keeps every window within 5 %',
-              lost(0.05, 'accuracy'), 0.5, -1),
-        Claim('points lost to the best fixed T that does not run out', lost(math.inf, 'accuracy'),
-              0.5, -1),
+        Claim(
+            'power above the limit, worst 30 s window [%]',
+            100 * max(figures.excess for figures in ours.values()),
+            5,
+            1,
+        ),
+        Claim(
+            'missions that run out of energy',
+            sum(not math.isnan(figures.ran_out_s) for figures in ours.values()),
+            0,
+            0,
+        ),
+        Claim(
+            'points lost to the best fixed T that keeps every window within 5 %',
+            lost(0.05, 'accuracy'),
+            0.5,
+            -1,
+        ),
+        Claim(
+            'points lost to the best fixed T that does not run out',
+            lost(math.inf, 'accuracy'),
+            0.5,
+            -1,
+        ),
         Claim('the same in the last third', lost(math.inf, 'late_accuracy'), 0.5, -1),
-        Claim('changes of T an hour without a cause',
-              max(figures.changes['none'] for figures in ours.values()), 6, 0),
+        Claim(
+            'changes of T an hour without a cause',
+            max(figures.changes['none'] for figures in ours.values()),
+            6,
+            0,
+        ),
     ]
 
 
-def best_by_seed(table: Table, timesteps: tuple[int, ...],
-                 most_excess: float) -> dict[int, str | None]:
+def best_by_seed(
+    table: Table, timesteps: tuple[int, ...], most_excess: float
+) -> dict[int, str | None]:
     names = [fixed_name(each) for each in timesteps]
-    return {seed: best_fixed({name: of_seed[name] for name in names}, most_excess)
-            for seed, of_seed in table.items()}
+    return {
+        seed: best_fixed({name: of_seed[name] for name in names}, most_excess)
+        for seed, of_seed in table.items()
+    }
 
 
 _COLUMNS: dict[str, Callable[[list[Figures]], str]] = {
@@ -74,30 +101,56 @@ _COLUMNS: dict[str, Callable[[list[Figures]], str]] = {
     'learned [%]': lambda all_: _mean(all_, 'learned'),
     'energy [%]': lambda all_: _mean(all_, 'energy'),
     ', '.join(CAUSES): lambda all_: ', '.join(
-        f'{np.mean([each.changes[cause] for each in all_]):.1f}' for cause in CAUSES),
+        f'{np.mean([each.changes[cause] for each in all_]):.1f}' for cause in CAUSES
+    ),
 }
 
 
 def write(path: Path, table: Table, timesteps: tuple[int, ...], how: str) -> None:
-    lines = ['# The controller through hard missions', '', how, '', '## Bounds and aims', '',
-             'Of the worst seed each.', '', '| what | figure | bound | aim | met |',
-             '|---' * 5 + '|']
-    lines += [f'| {claim.what} | {claim.figure:.2f} | {claim.bound:g} | {claim.aim:g} | '
-              f'{claim.met} |' for claim in claims(table, timesteps)]
-    for words, most_excess in (('keeps every window within 5 %', 0.05),
-                               ('does not run out', math.inf)):
+    lines = [
+        '# The controller through hard missions',
+        '',
+        how,
+        '',
+        '## Bounds and aims',
+        '',
+        'Of the worst seed each.',
+        '',
+        '| what | figure | bound | aim | met |',
+        '|---' * 5 + '|',
+    ]
+    lines += [
+        f'| {claim.what} | {claim.figure:.2f} | {claim.bound:g} | {claim.aim:g} | {claim.met} |'
+        for claim in claims(table, timesteps)
+    ]
+    for words, most_excess in (
+        ('keeps every window within 5 %', 0.05),
+        ('does not run out', math.inf),
+    ):
         best = best_by_seed(table, timesteps, most_excess)
-        lines += ['', f'Best fixed T in hindsight that {words}: ' + '; '.join(
-            f'seed {seed}: {name or "none"}' for seed, name in best.items()) + '.']
-    lines += ['', '## Policies', '', 'Means over the seeds; the worst window is that of the worst '
-              'seed, accuracies are of missions that did not run out. Energy is of what the '
-              'mission had. The last column: changes of T an hour by cause, and of the share of '
-              'frames alone.', '',
-              '| policy | ' + ' | '.join(_COLUMNS) + ' |', '|---' * (1 + len(_COLUMNS)) + '|']
+        lines += [
+            '',
+            f'Best fixed T in hindsight that {words}: '
+            + '; '.join(f'seed {seed}: {name or "none"}' for seed, name in best.items())
+            + '.',
+        ]
+    lines += [
+        '',
+        '## Policies',
+        '',
+        'Means over the seeds; the worst window is that of the worst '
+        'seed, accuracies are of missions that did not run out. Energy is of what the '
+        'mission had. The last column: changes of T an hour by cause, and of the share of '
+        'frames alone.',
+        '',
+        '| policy | ' + ' | '.join(_COLUMNS) + ' |',
+        '|---' * (1 + len(_COLUMNS)) + '|',
+    ]
     for policy in next(iter(table.values())):
         of_policy = [of_seed[policy] for of_seed in table.values()]
-        lines.append(f'| {policy} | '
-                     + ' | '.join(show(of_policy) for show in _COLUMNS.values()) + ' |')
+        lines.append(
+            f'| {policy} | ' + ' | '.join(show(of_policy) for show in _COLUMNS.values()) + ' |'
+        )
     lines += ['', '![One mission](mission.png)', '', '![All missions](missions.png)']
     path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
 

@@ -76,8 +76,9 @@ def make_trace(seed: int, duration_s: float, profile: Profile) -> Trace:
     frame_j = profile.reference.inference.energy_j + profile.reference.training.energy_j
     anything_w = RATES_HZ[1] * frame_j  # the largest T at the highest rate
     rates = make_parts(rng, scale, RATES_HZ, (40.0, 240.0), ramps=0.3)
-    limits = make_parts(rng, scale, (anything_w / LIMIT_RANGE, anything_w), (80.0, 300.0),
-                        ramps=0.2, unlimited=0.12)
+    limits = make_parts(
+        rng, scale, (anything_w / LIMIT_RANGE, anything_w), (80.0, 300.0), ramps=0.2, unlimited=0.12
+    )
     loads = make_parts(rng, scale, LOADS, (100.0, 400.0), ramps=0.0)
     frames_s = _frames(rng, scale, rates)
     mission_j = rng.uniform(*MISSION_SHARE) * frame_j * len(frames_s)
@@ -90,16 +91,29 @@ def make_trace(seed: int, duration_s: float, profile: Profile) -> Trace:
     messages.sort(key=lambda message: message.time_s)  # stable: the mission stays the first
     faults = _faults(rng, scale)
     causes = [
-        *changes_of(rates, 'rate'), *changes_of(limits, 'budget'), *changes_of(loads, 'load'),
+        *changes_of(rates, 'rate'),
+        *changes_of(limits, 'budget'),
+        *changes_of(loads, 'load'),
         *faults.values(),
-        *(Span(time_s, time_s, 'budget') for message in messages
-          if message.source in ('thermal guard', 'planner')
-          for time_s in (message.time_s, message.time_s + message.budget.lifetime_s)),
+        *(
+            Span(time_s, time_s, 'budget')
+            for message in messages
+            if message.source in ('thermal guard', 'planner')
+            for time_s in (message.time_s, message.time_s + message.budget.lifetime_s)
+        ),
     ]
     return Trace(
-        duration_s, frames_s, rates, loads, messages, faults,
-        joined_s=scale * rng.uniform(700, 1300), turned_s=scale * rng.uniform(2000, 2600),
-        causes=causes, profile=_wrong(rng, profile))
+        duration_s,
+        frames_s,
+        rates,
+        loads,
+        messages,
+        faults,
+        joined_s=scale * rng.uniform(700, 1300),
+        turned_s=scale * rng.uniform(2000, 2600),
+        causes=causes,
+        profile=_wrong(rng, profile),
+    )
 
 
 def _frames(rng: np.random.Generator, scale: float, rates: list[Part]) -> np.ndarray:
@@ -121,12 +135,18 @@ def _frames(rng: np.random.Generator, scale: float, rates: list[Part]) -> np.nda
 def _operator(limits: list[Part]) -> list[Message]:
     messages = []
     for part in limits:
-        steps = 1 if part.first == part.last else math.ceil(
-            (part.end_s - part.begin_s) / RAMP_PERIOD_S)
+        steps = (
+            1 if part.first == part.last else math.ceil((part.end_s - part.begin_s) / RAMP_PERIOD_S)
+        )
         for time_s in np.linspace(part.begin_s, part.end_s, steps, endpoint=False):
             limit_w = part.at(time_s)
-            messages.append(Message(whole_tick(time_s), 'operator', Budget(
-                power_w=limit_w if math.isfinite(limit_w) else math.nan)))
+            messages.append(
+                Message(
+                    whole_tick(time_s),
+                    'operator',
+                    Budget(power_w=limit_w if math.isfinite(limit_w) else math.nan),
+                )
+            )
     return messages
 
 
@@ -136,24 +156,37 @@ def _thermal_guard(rng: np.random.Generator, scale: float, anything_w: float) ->
     for begin_s in (300.0, 1500.0, 2700.0) + rng.uniform(0.0, 700.0, 3):
         limit_w, lifetime_s = anything_w / rng.uniform(4.0, 20.0), rng.uniform(40.0, 90.0)
         messages += [
-            Message(whole_tick(scale * (begin_s + 30.0 * again)), 'thermal guard',
-                    Budget(power_w=limit_w, lifetime_s=scale * lifetime_s))
-            for again in range(rng.integers(1, 4))]
+            Message(
+                whole_tick(scale * (begin_s + 30.0 * again)),
+                'thermal guard',
+                Budget(power_w=limit_w, lifetime_s=scale * lifetime_s),
+            )
+            for again in range(rng.integers(1, 4))
+        ]
     return messages
 
 
 def _planner(rng: np.random.Generator, scale: float) -> list[Message]:
-    return [Message(whole_tick(scale * begin_s), 'planner', Budget(
-        deadline_s=rng.uniform(*DEADLINES_S), lifetime_s=scale * rng.uniform(120.0, 300.0)))
-        for begin_s in (600.0, 2200.0) + rng.uniform(0.0, 1000.0, 2)]
+    return [
+        Message(
+            whole_tick(scale * begin_s),
+            'planner',
+            Budget(
+                deadline_s=rng.uniform(*DEADLINES_S), lifetime_s=scale * rng.uniform(120.0, 300.0)
+            ),
+        )
+        for begin_s in (600.0, 2200.0) + rng.uniform(0.0, 1000.0, 2)
+    ]
 
 
 def _faults(rng: np.random.Generator, scale: float) -> dict[str, Span]:
     lengths_s = {'silent': 60.0, 'no percentage': 60.0, 'jump': 3.0, 'stuck': 300.0, 'dead': 20.0}
     slots_s = HOUR_S / 6 * (rng.permutation(5) + 0.5)
     begins_s = slots_s + rng.uniform(0.0, HOUR_S / 12, 5)
-    return {kind: Span(whole_tick(scale * begin_s), whole_tick(scale * (begin_s + length_s)), kind)
-            for (kind, length_s), begin_s in zip(lengths_s.items(), begins_s)}
+    return {
+        kind: Span(whole_tick(scale * begin_s), whole_tick(scale * (begin_s + length_s)), kind)
+        for (kind, length_s), begin_s in zip(lengths_s.items(), begins_s)
+    }
 
 
 def _wrong(rng: np.random.Generator, profile: Profile) -> Profile:
@@ -162,9 +195,16 @@ def _wrong(rng: np.random.Generator, profile: Profile) -> Profile:
 
     def wrong(phase: PhaseFigures) -> PhaseFigures:
         own = rng.uniform(0.85, 1.15, 2)
-        return replace(phase, energy_j=phase.energy_j * energy * own[0],
-                       latency_s=phase.latency_s * latency * own[1])
+        return replace(
+            phase,
+            energy_j=phase.energy_j * energy * own[0],
+            latency_s=phase.latency_s * latency * own[1],
+        )
 
-    return replace(profile, points=tuple(
-        replace(point, inference=wrong(point.inference), training=wrong(point.training))
-        for point in profile.points))
+    return replace(
+        profile,
+        points=tuple(
+            replace(point, inference=wrong(point.inference), training=wrong(point.training))
+            for point in profile.points
+        ),
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-Show = Callable[[str], None]     # takes a line that says how far it is
+Show = Callable[[str], None]  # takes a line that says how far it is
 
 
 class Extent(NamedTuple):

@@ -21,11 +21,11 @@ TIMES = 50
 NODES = 'snn_learner', 'timestep_controller', 'battery_simulator'
 JUMPS_S = 315_360_000.0, 0.5, 3600.0, 3.0, 86_400.0, 60.0, 31_536_000.0
 BEGIN_S = 1_700_000_000.0
-LATEST_S = 4_000_000_000.0     # the seconds of a stamp have 32 bits, one for the sign, here
+LATEST_S = 4_000_000_000.0  # the seconds of a stamp have 32 bits, one for the sign, here
 TICK_S = 0.02
 YEAR_S = 31_536_000.0
 RECOVERY_S = 15.0
-NOTHING_W, UNLIMITED_W = 1e-9, math.nan     # a limit that no setting keeps, and none
+NOTHING_W, UNLIMITED_W = 1e-9, math.nan  # a limit that no setting keeps, and none
 
 
 class SimulatedClock:
@@ -65,9 +65,16 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
         states = robot.collect(msg.ControllerStatus, 'timestep_controller/status')
         budgets = robot.node.create_publisher(msg.PowerBudget, 'power_budget', qos.STATE)
         processes = [robot.start(name, use_sim_time=True) for name in NODES]
-        camera.show_until(lambda: statuses and statuses[-1].frames_learned and states
-                          and decisions and all(name in robot.health for name in NODES),
-                          'learning, decisions and diagnostics')
+        camera.show_until(
+            lambda: (
+                statuses
+                and statuses[-1].frames_learned
+                and states
+                and decisions
+                and all(name in robot.health for name in NODES)
+            ),
+            'learning, decisions and diagnostics',
+        )
         for number in range(times):
             jump_s = JUMPS_S[number // 2 % len(JUMPS_S)] * (1 if number % 2 == 0 else -1)
             show(f'{number} of {times}: {jump_s:+g} s')
@@ -82,12 +89,18 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
             if 'Traceback' in process.log:
                 troubles.append(f'{process.name}: a traceback')
             process.stop()
-    return [Finding(
-        f'/clock set by {min(JUMPS_S):g} s to {max(JUMPS_S) / YEAR_S:g} years, forth and back, '
-        f'under {", ".join(NODES)}', f'{times} times',
-        '; '.join(troubles) or 'nothing: classified, learned, decided, reported and well again '
-        f'after at most {max(took_s):.1f} s', f'all of it goes on within {RECOVERY_S:g} s',
-        not troubles)]
+    return [
+        Finding(
+            f'/clock set by {min(JUMPS_S):g} s to {max(JUMPS_S) / YEAR_S:g} years, forth and back, '
+            f'under {", ".join(NODES)}',
+            f'{times} times',
+            '; '.join(troubles)
+            or 'nothing: classified, learned, decided, reported and well again '
+            f'after at most {max(took_s):.1f} s',
+            f'all of it goes on within {RECOVERY_S:g} s',
+            not troubles,
+        )
+    ]
 
 
 def expectations(robot: Robot, statuses: list, decisions: list, states: list, budgets):
@@ -103,7 +116,11 @@ def expectations(robot: Robot, statuses: list, decisions: list, states: list, bu
     limited = len(decisions)
     budgets.publish(real.budget(power_w=UNLIMITED_W))
     yield 'decision without a limit', lambda: len(decisions) > limited
-    yield 'application of it', lambda: (statuses[-1].decision_sequence == decisions[-1].sequence)
-    yield 'diagnostics without an error', lambda: all(
-        robot.health[name].number > health[name] + 1 and robot.health[name].level < 2
-        for name in NODES)
+    yield 'application of it', lambda: statuses[-1].decision_sequence == decisions[-1].sequence
+    yield (
+        'diagnostics without an error',
+        lambda: all(
+            robot.health[name].number > health[name] + 1 and robot.health[name].level < 2
+            for name in NODES
+        ),
+    )

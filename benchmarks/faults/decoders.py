@@ -3,7 +3,7 @@
     python -m benchmarks.faults.decoders [--packets N] [--seed N]
 
 A packet is a piece of a recorded one with up to four mutations: bits flipped, bytes cut off, words
-written over, doubled, moved, left out or put in, another packet joined to it, of any encoding. Its
+written over, doubled, moved, skipped or put in, another packet joined to it, of any encoding. Its
 `seq`, `time_base`, stamp and the size of the sensor are right or not. Decoders keep their state
 from packet to packet; one packet of sixteen goes through the whole stream, to windows, spikes and
 pictures.
@@ -26,7 +26,11 @@ from rich.console import Console
 
 from topspark_ros.engine.kernels.compilation import entry_point, kernel
 from topspark_ros.streams.events import (
-    EVENT_ENCODINGS, EventDecoder, EventError, EventSettings, EventStream,
+    EVENT_ENCODINGS,
+    EventDecoder,
+    EventError,
+    EventSettings,
+    EventStream,
 )
 from topspark_ros.streams.events.stream import StreamCounts
 
@@ -34,12 +38,12 @@ from .. import event_packets
 from . import Extent, Finding, Show
 
 PACKETS = 10_000_000
-BATCH = 4096              # packets of one decoder after the other, at most
-STREAM_SHARE = 16         # one round of so many, the first one too, goes through the whole stream
-PIECES = 1024             # of recorded packets, of each encoding
-PIECE_BYTES = 256         # of one, at most
-ROOM = 1024               # bytes of a damaged packet, at most
-SIZE_CHANGE = 64          # one packet of so many has another size of the sensor
+BATCH = 4096  # packets of one decoder after the other, at most
+STREAM_SHARE = 16  # one round of so many, the first one too, goes through the whole stream
+PIECES = 1024  # of recorded packets, of each encoding
+PIECE_BYTES = 256  # of one, at most
+ROOM = 1024  # bytes of a damaged packet, at most
+SIZE_CHANGE = 64  # one packet of so many has another size of the sensor
 TIMESTEPS = 64
 
 # Sensors that the recordings' own packets lie inside of, partly outside of, or all outside of.
@@ -54,7 +58,7 @@ _LAST_STAMP_NS = 2**31 * 10**9
 class Tally(NamedTuple):
     """What came of the packets of one encoding.
 
-    refused: packets of a sensor that cannot be. crashes, outside, wrong_windows: faults;
+    rejected: packets of a sensor that cannot be. crashes, outside, wrong_windows: faults;
         exceptions, events outside the sensor or miscounted, windows with times or
         spikes that cannot be.
     """
@@ -67,18 +71,24 @@ class Tally(NamedTuple):
     outside: int = 0
     wrong_windows: int = 0
     windows: int = 0
-    refused: int = 0
+    rejected: int = 0
 
 
 def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
     """Findings, one an encoding. extent.times: packets of all encodings."""
     tallies, _ = fuzz(extent.times or PACKETS, 0, show)
-    return [Finding(
-        f'{encoding} packets damaged', f'{tally.packets:,} packets',
-        f'{tally.crashes} crashes, {tally.outside} of {tally.events:,} events outside the sensor, '
-        f'{tally.wrong_windows} of {tally.windows:,} windows wrong', 'none of them',
-        not tally.crashes | tally.outside | tally.wrong_windows)
-        for encoding, tally in tallies.items()]
+    return [
+        Finding(
+            f'{encoding} packets damaged',
+            f'{tally.packets:,} packets',
+            f'{tally.crashes} crashes, {tally.outside} of {tally.events:,} events outside '
+            'the sensor, '
+            f'{tally.wrong_windows} of {tally.windows:,} windows wrong',
+            'none of them',
+            not tally.crashes | tally.outside | tally.wrong_windows,
+        )
+        for encoding, tally in tallies.items()
+    ]
 
 
 def fuzz(packets: int, seed: int, show: Show) -> tuple[dict[str, Tally], list[str]]:
@@ -89,11 +99,13 @@ def fuzz(packets: int, seed: int, show: Show) -> tuple[dict[str, Tally], list[st
     crashes: dict[str, str] = {}
     targets = [(encoding, size) for size in SIZES for encoding in EVENT_ENCODINGS]
     decoders = {target: EventDecoder(target[0], *target[1]) for target in targets}
-    streams = {encoding: [EventStream(_settings(window_events)) for window_events in (0, 500)]
-               for encoding in EVENT_ENCODINGS}
+    streams = {
+        encoding: [EventStream(_settings(window_events)) for window_events in (0, 500)]
+        for encoding in EVENT_ENCODINGS
+    }
     began_s = time.perf_counter()
     done = 0
-    batch_size = min(BATCH, -(-packets // (2 * len(targets))))    # two rounds at least
+    batch_size = min(BATCH, -(-packets // (2 * len(targets))))  # two rounds at least
     for number, start in enumerate(range(0, packets, batch_size)):
         encoding, size = targets[number % len(targets)]
         batch = pool.batch(encoding, min(batch_size, packets - start))
@@ -104,10 +116,12 @@ def fuzz(packets: int, seed: int, show: Show) -> tuple[dict[str, Tally], list[st
             _decode(decoders[encoding, size], encoding, size, batch, counts[encoding], crashes)
         done += len(batch.seqs)
         rate = done / (time.perf_counter() - began_s)
-        show(f'{done:,} of {packets:,} packets, {rate:,.0f} a second, '
-             f'{len(crashes)} kinds of crash')
+        show(
+            f'{done:,} of {packets:,} packets, {rate:,.0f} a second, {len(crashes)} kinds of crash'
+        )
     return {encoding: Tally(**counts[encoding]) for encoding in EVENT_ENCODINGS}, list(
-        crashes.values())
+        crashes.values()
+    )
 
 
 class Batch(NamedTuple):
@@ -130,8 +144,11 @@ class Pool:
     def __init__(self, random: np.random.Generator):
         self._random = random
         self._seqs = Counter()
-        pieces = [piece for recording in event_packets.recordings().values()
-                  for piece in self._pieces(recording.packets)]
+        pieces = [
+            piece
+            for recording in event_packets.recordings().values()
+            for piece in self._pieces(recording.packets)
+        ]
         self._data = np.concatenate(pieces)
         self._ends = np.cumsum([piece.size for piece in pieces])
         seed_numba(int(random.integers(2**31)))
@@ -143,8 +160,9 @@ class Pool:
             payload = packets[self._random.integers(len(packets))].payload
             begin = 8 * int(self._random.integers(max(1, payload.size // 8)))
             begin *= int(self._random.integers(4) > 0)
-            pieces.append(payload[begin:begin + 8 * int(self._random.integers(
-                1, PIECE_BYTES // 8 + 1))])
+            pieces.append(
+                payload[begin : begin + 8 * int(self._random.integers(1, PIECE_BYTES // 8 + 1))]
+            )
         return pieces
 
     def batch(self, encoding: str, count: int) -> Batch:
@@ -166,17 +184,25 @@ class Pool:
         time_bases = np.select([kinds < 0.9, kinds < 0.95], [steady, near_the_end], any_64_bits[1])
         stamps_s = (any_64_bits[2] % np.uint64(2**32)).astype(np.int64) - 2**31
         stamps_ns = np.where(random.random(count) < 0.9, steady.astype(np.int64), stamps_s * 10**9)
-        return Batch(data[:ends[-1]], ends.tolist(), seqs.tolist(), time_bases.tolist(),
-                     stamps_ns.tolist())
+        return Batch(
+            data[: ends[-1]], ends.tolist(), seqs.tolist(), time_bases.tolist(), stamps_ns.tolist()
+        )
 
 
 def _settings(window_events: int) -> EventSettings:
-    return EventSettings(5_000_000, window_events, by_polarity=window_events > 0,
-                         centring=window_events == 0)
+    return EventSettings(
+        5_000_000, window_events, by_polarity=window_events > 0, centring=window_events == 0
+    )
 
 
-def _decode(decoder: EventDecoder, encoding: str, size: tuple[int, int], batch: Batch,
-            counts: Counter, crashes: dict[str, str]) -> None:
+def _decode(
+    decoder: EventDecoder,
+    encoding: str,
+    size: tuple[int, int],
+    batch: Batch,
+    counts: Counter,
+    crashes: dict[str, str],
+) -> None:
     before = decoder.counts
     decoded = []
     for payload, time_base, seq in zip(batch.payloads(), batch.time_bases, batch.seqs):
@@ -192,16 +218,25 @@ def _decode(decoder: EventDecoder, encoding: str, size: tuple[int, int], batch: 
     after = decoder.counts
     counted = after.events - before.events
     counts['outside'] += abs(counted - sum(len(events) // 2 for events in decoded))
-    _add(counts, len(batch.seqs), after.words - before.words, counted,
-         after.invalid - before.invalid)
+    _add(
+        counts, len(batch.seqs), after.words - before.words, counted, after.invalid - before.invalid
+    )
 
 
-def _push(stream: EventStream, encoding: str, size: tuple[int, int], batch: Batch,
-          random: np.random.Generator, counts: Counter, crashes: dict[str, str]) -> None:
+def _push(
+    stream: EventStream,
+    encoding: str,
+    size: tuple[int, int],
+    batch: Batch,
+    random: np.random.Generator,
+    counts: Counter,
+    crashes: dict[str, str],
+) -> None:
     before = stream.counts
     changes = random.random(len(batch.seqs)) < 1 / SIZE_CHANGE
     for change, payload, time_base, seq, stamp_ns in zip(
-            changes, batch.payloads(), batch.time_bases, batch.seqs, batch.stamps_ns):
+        changes, batch.payloads(), batch.time_bases, batch.seqs, batch.stamps_ns
+    ):
         width, height = size
         if change:
             width, height = (SIZES_OF_NONE + SIZES)[random.integers(len(SIZES + SIZES_OF_NONE))]
@@ -209,7 +244,7 @@ def _push(stream: EventStream, encoding: str, size: tuple[int, int], batch: Batc
             for seen in stream.push(encoding, width, height, seq, time_base, stamp_ns, payload):
                 _look(seen, width, height, counts)
         except EventError:
-            counts['refused'] += 1
+            counts['rejected'] += 1
         except Exception:
             _note_crash(counts, crashes)
     recent = StreamCounts(*np.subtract(stream.counts, before).tolist())
@@ -222,10 +257,14 @@ def _look(seen, width: int, height: int, counts: Counter) -> None:
     view = seen.view()
     train = view.spikes(TIMESTEPS)
     steps, neurons = train.steps, train.neurons
-    is_right = (0 <= seen.begin_ns <= seen.end_ns < _LAST_STAMP_NS
-                and 0 <= seen.stamp_ns < _LAST_STAMP_NS
-                and (np.diff(steps) >= 0).all() and (steps < TIMESTEPS).all()
-                and (neurons >= 0).all() and (neurons < 2 * 784).all())
+    is_right = (
+        0 <= seen.begin_ns <= seen.end_ns < _LAST_STAMP_NS
+        and 0 <= seen.stamp_ns < _LAST_STAMP_NS
+        and (np.diff(steps) >= 0).all()
+        and (steps < TIMESTEPS).all()
+        and (neurons >= 0).all()
+        and (neurons < 2 * 784).all()
+    )
     counts['wrong_windows'] += not is_right
     counts['outside'] += outside(seen.window.events.view(np.int64), width, height)
     if width * height <= 1 << 17 and counts['windows'] % 64 == 0:
@@ -279,47 +318,48 @@ def damage(pool, ends, own, count, word, data, packet_ends):
     for packet in range(packet_ends.size):
         begin, stop = at, at + ROOM
         is_own = np.random.randint(10) > 0
-        end = _piece(pool, ends, own if is_own else 0, count if is_own else ends.size, data, at,
-                     ROOM)
+        end = _piece(
+            pool, ends, own if is_own else 0, count if is_own else ends.size, data, at, ROOM
+        )
         for _ in range(np.random.randint(5)):
             size = end - begin
             kind = np.random.randint(MUTATIONS)
             words = size // word
             first = begin + np.random.randint(max(words, 1)) * word
             second = begin + np.random.randint(max(words, 1)) * word
-            if kind == 0:                      # another packet behind it
+            if kind == 0:  # another packet behind it
                 end = _piece(pool, ends, own, count, data, end, stop - end)
-            elif kind == 1:                    # one of any encoding
+            elif kind == 1:  # one of any encoding
                 end = _piece(pool, ends, 0, ends.size, data, end, stop - end)
-            elif kind == 2:                    # random words behind it
+            elif kind == 2:  # random words behind it
                 more = min(np.random.randint(1, 65), stop - end)
                 for i in range(more):
                     data[end + i] = np.random.randint(256)
                 end += more
             elif size == 0 or words == 0:
                 continue
-            elif kind == 3:                    # bits flipped
+            elif kind == 3:  # bits flipped
                 for _ in range(np.random.randint(1, 9)):
                     data[begin + np.random.randint(size)] ^= 1 << np.random.randint(8)
-            elif kind == 4:                    # cut off behind
+            elif kind == 4:  # cut off behind
                 end = begin + np.random.randint(size)
-            elif kind == 5:                    # cut off in front: what follows is shifted by bytes
+            elif kind == 5:  # cut off in front: what follows is shifted by bytes
                 cut = np.random.randint(size)
                 for i in range(size - cut):
                     data[begin + i] = data[begin + cut + i]
                 end -= cut
-            elif kind == 6:                    # a word doubled many times
+            elif kind == 6:  # a word doubled many times
                 more = min(word * np.random.randint(1, 33), stop - end)
                 for i in range(more):
                     data[end + i] = data[first + i % word]
                 end += more
-            elif kind == 7:                    # words exchanged
+            elif kind == 7:  # words exchanged
                 for i in range(word):
                     data[first + i], data[second + i] = data[second + i], data[first + i]
-            elif kind == 8:                    # a random word
+            elif kind == 8:  # a random word
                 for i in range(word):
                     data[first + i] = np.random.randint(256)
-            else:                              # all words in another order
+            else:  # all words in another order
                 for other in range(words - 1, 0, -1):
                     chosen = np.random.randint(other + 1)
                     for i in range(word):
@@ -330,8 +370,9 @@ def damage(pool, ends, own, count, word, data, packet_ends):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog='python -m benchmarks.faults.decoders',
-                                     description=__doc__.split('\n')[0])
+    parser = argparse.ArgumentParser(
+        prog='python -m benchmarks.faults.decoders', description=__doc__.split('\n')[0]
+    )
     parser.add_argument('--packets', type=int, default=PACKETS, help='of all encodings')
     parser.add_argument('--seed', type=int, default=0)
     options = parser.parse_args(arguments)
@@ -340,15 +381,22 @@ def main(arguments: list[str] | None = None) -> int:
     with console.status('compiling') as status:
         tallies, crashes = fuzz(options.packets, options.seed, status.update)
     for encoding, tally in tallies.items():
-        console.print(f'{encoding}: ' + ', '.join(
-            f'{name.replace("_", " ")} {value:,}' for name, value in tally._asdict().items()),
-            soft_wrap=True)
+        console.print(
+            f'{encoding}: '
+            + ', '.join(
+                f'{name.replace("_", " ")} {value:,}' for name, value in tally._asdict().items()
+            ),
+            soft_wrap=True,
+        )
     for text in crashes:
         console.print(text)
     took_s = time.perf_counter() - began_s
     console.print(f'{options.packets:,} packets in {took_s:.0f} s')
-    return 1 if any(tally.crashes | tally.outside | tally.wrong_windows
-                    for tally in tallies.values()) else 0
+    return (
+        1
+        if any(tally.crashes | tally.outside | tally.wrong_windows for tally in tallies.values())
+        else 0
+    )
 
 
 if __name__ == '__main__':

@@ -25,14 +25,17 @@ from . import Extent, Finding, Show, real
 from .messages import bytes_that_are_none, load_type, messages
 
 MINUTES = 1.0
-BATCH = 50     # messages to each topic between two looks at the clock
-PERIOD_S = 0.1     # of what is real, meanwhile and afterwards
+BATCH = 50  # messages to each topic between two looks at the clock
+PERIOD_S = 0.1  # of what is real, meanwhile and afterwards
 RECOVERY_S = 60.0
-LOOK_S = 2.0       # between two looks at the diagnostics, of which many wait after the garbage
-MOST_GROWTH = 2**28    # a node has a queue of what may be a megabyte each
+LOOK_S = 2.0  # between two looks at the diagnostics, of which many wait after the garbage
+MAX_GROWTH = 2**28  # a node has a queue of what may be a megabyte each
 # Matches any subscription.
-ANY = QoSProfile(depth=10, reliability=QoSReliabilityPolicy.RELIABLE,
-                 durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+ANY = QoSProfile(
+    depth=10,
+    reliability=QoSReliabilityPolicy.RELIABLE,
+    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
+)
 
 
 class Target(NamedTuple):
@@ -52,24 +55,37 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
         before, peaks = town.weights(), town.peaks()
         sent = {}
         for kind, send in (('fields', town.send_fields), ('bytes', town.send_bytes)):
-            sent[kind] = town.bombard(send, 60.0 * minutes, lambda left_s, kind=kind: show(
-                f'{kind}, {left_s:.0f} s to go'))
+            sent[kind] = town.bombard(
+                send,
+                60.0 * minutes,
+                lambda left_s, kind=kind: show(f'{kind}, {left_s:.0f} s to go'),
+            )
         show('nodes recover')
         town.recover(RECOVERY_S * extent.patience)
         troubles = town.troubles()
         growth = max((after - first for first, after in zip(peaks, town.peaks())), default=0)
-        troubles += [f'network {number} changed while learning was off' for number, (old, new) in
-                     enumerate(zip(before, town.weights())) if not same(old, new)]
+        troubles += [
+            f'network {number} changed while learning was off'
+            for number, (old, new) in enumerate(zip(before, town.weights()))
+            if not same(old, new)
+        ]
     topics = len({(target.name, target.message_type) for target in town.targets})
-    return [Finding(
-        f'garbage of {len({t.message_type for t in town.targets})} message types on {topics} '
-        f'topics of {len(town.nodes)} nodes',
-        f'{sent["fields"]:,} messages, {sent["bytes"]:,} times bytes that are none, '
-        f'{minutes:g} min each',
-        ('; '.join(troubles) or 'nothing: no node fell or fell silent, all are well again, no '
-         'weight changed while learning was off') +
-        f'; memory of a node at most {growth / 2**20:+.0f} MB',
-        f'nothing, at most {MOST_GROWTH // 2**20} MB', not troubles and growth <= MOST_GROWTH)]
+    return [
+        Finding(
+            f'garbage of {len({t.message_type for t in town.targets})} message types on {topics} '
+            f'topics of {len(town.nodes)} nodes',
+            f'{sent["fields"]:,} messages, {sent["bytes"]:,} times bytes that are none, '
+            f'{minutes:g} min each',
+            (
+                '; '.join(troubles)
+                or 'nothing: no node fell or fell silent, all are well again, no '
+                'weight changed while learning was off'
+            )
+            + f'; memory of a node at most {growth / 2**20:+.0f} MB',
+            f'nothing, at most {MAX_GROWTH // 2**20} MB',
+            not troubles and growth <= MAX_GROWTH,
+        )
+    ]
 
 
 class Town:
@@ -91,22 +107,35 @@ class Town:
 
     def start(self) -> None:
         panels = self._folder / 'panels.yaml'
-        save_gallery(Gallery(CircularPath(1.0), CameraPose(0.0, 0.0, 0.5, 0.0),
-                             (Panel('cup', 2.0, 0.0, 0.5, 3.0, 0.4),)), panels)
+        save_gallery(
+            Gallery(
+                CircularPath(1.0),
+                CameraPose(0.0, 0.0, 0.5, 0.0),
+                (Panel('cup', 2.0, 0.0, 0.5, 3.0, 0.4),),
+            ),
+            panels,
+        )
         self._begin(0, 'snn_learner', learning=False)
         self._begin(1, 'snn_learner', learning=False, input='compressed')
         self._begin(2, 'snn_learner', learning=False, input='events', meter='battery')
-        for executable in ('timestep_controller', 'battery_simulator', 'event_simulator',
-                           'gazebo_battery'):
+        for executable in (
+            'timestep_controller',
+            'battery_simulator',
+            'event_simulator',
+            'gazebo_battery',
+        ):
             self._begin(0, executable)
         self._begin(0, 'patrol', panels_file=str(panels))
         for robot, node, _ in self.nodes:
             robot.wait_until_active(node)
         for robot in self._robots:
-            found = robot.wait_for(lambda robot=robot: self._topics_of(robot),
-                                   'topics of the nodes')
-            self.targets += [Target(name, message_type, robot.node.create_publisher(
-                message_type, name, ANY)) for name, message_type in found]
+            found = robot.wait_for(
+                lambda robot=robot: self._topics_of(robot), 'topics of the nodes'
+            )
+            self.targets += [
+                Target(name, message_type, robot.node.create_publisher(message_type, name, ANY))
+                for name, message_type in found
+            ]
 
     def _begin(self, number: int, executable: str, **parameters) -> None:
         robot = self._robots[number]
@@ -124,8 +153,11 @@ class Town:
             topics = robot.node.get_subscriber_names_and_types_by_node(node, robot.namespace)
             if not topics:
                 return None
-            found |= {(name, load_type(kind)) for name, (kind, *_) in topics
-                      if name.startswith(robot.namespace)}
+            found |= {
+                (name, load_type(kind))
+                for name, (kind, *_) in topics
+                if name.startswith(robot.namespace)
+            }
         return found
 
     # Garbage --------------------------------------------------------------------------------
@@ -143,19 +175,30 @@ class Town:
                 show(end_s - time.monotonic())
 
     def send_fields(self, target: Target, number: int) -> int:
-        return self._generate(number, messages(
-            target.message_type, self._real[target.message_type]), target.publisher.publish)
+        return self._generate(
+            number,
+            messages(target.message_type, self._real[target.message_type]),
+            target.publisher.publish,
+        )
 
     def send_bytes(self, target: Target, number: int) -> int:
-        return self._generate(number, bytes_that_are_none(
-            bytes(serialize_message(self._real[target.message_type]))), target.publisher.publish)
+        return self._generate(
+            number,
+            bytes_that_are_none(bytes(serialize_message(self._real[target.message_type]))),
+            target.publisher.publish,
+        )
 
     def _generate(self, number: int, strategy: st.SearchStrategy, publish) -> int:
         sent = 0
 
         @seed(number)
-        @settings(max_examples=BATCH, deadline=None, database=None, phases=[Phase.generate],
-                  suppress_health_check=list(HealthCheck))
+        @settings(
+            max_examples=BATCH,
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
         @given(strategy)
         def send(message) -> None:
             nonlocal sent
@@ -175,12 +218,13 @@ class Town:
         self._next_s = time.monotonic() + PERIOD_S
         for number, robot in enumerate(self._robots):
             for topic, make, profile in (
-                    ('image', lambda: self._digits.image()[0], qos.sensor(10)),
-                    ('image/compressed', lambda: self._digits.compressed()[0], qos.sensor(10)),
-                    ('events', self._events[number].packet, qos.EVENTS),
-                    ('gazebo/battery_state', real.battery, qos.sensor(10)),
-                    ('camera_info', lambda: self._fresh('CameraInfo'), qos.sensor(10)),
-                    ('pose', lambda: self._fresh('PoseStamped'), qos.sensor(10))):
+                ('image', lambda: self._digits.image()[0], qos.sensor(10)),
+                ('image/compressed', lambda: self._digits.compressed()[0], qos.sensor(10)),
+                ('events', self._events[number].packet, qos.EVENTS),
+                ('gazebo/battery_state', real.battery, qos.sensor(10)),
+                ('camera_info', lambda: self._fresh('CameraInfo'), qos.sensor(10)),
+                ('pose', lambda: self._fresh('PoseStamped'), qos.sensor(10)),
+            ):
                 self._publish(number, robot, topic, make(), profile)
 
     def _fresh(self, kind: str) -> Any:
@@ -234,7 +278,7 @@ class Town:
                 continue
             health = robot.health.get(node)
             # A quantity that garbage has set for all it knew may be complained of.
-            if health is None or health.level == 2 or 'refused' in health.message:
+            if health is None or health.level == 2 or 'rejected' in health.message:
                 found.append(f'{where} is not well: {health.message if health else "no word"}')
             try:
                 robot.call(GetParameters, f'{node}/get_parameters')

@@ -16,9 +16,9 @@ from topspark_ros.nodes import qos
 from . import Extent, Finding, Show, real
 
 TIMES = 200
-PERIOD_S = 1.0         # of checkpoints
-SAVING_S = 1.0         # for a save on a busy machine
-MOST_WAIT_S = 2.0      # before it is killed
+PERIOD_S = 1.0  # of checkpoints
+SAVING_S = 1.0  # for a save on a busy machine
+MAX_WAIT_S = 2.0  # before it is killed
 FRAME_RATE_HZ = 30.0
 
 
@@ -34,14 +34,20 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
         learned_before = 0
         for number in range(times + 1):
             show(f'{number} of {times}, {broken} broken')
-            learner = robot.start('snn_learner', checkpoint_file=str(weights),
-                                  checkpoint_period=PERIOD_S, status_period=0.1)
+            learner = robot.start(
+                'snn_learner',
+                checkpoint_file=str(weights),
+                checkpoint_period=PERIOD_S,
+                status_period=0.1,
+            )
             # A new subscription hears nothing of the one that was killed.
             statuses: list[msg.LearnerStatus] = []
             subscription = robot.node.create_subscription(
-                msg.LearnerStatus, 'snn_learner/status', statuses.append, qos.STATUS)
-            camera.show_until(lambda: statuses and statuses[-1].frames_learned > 0,
-                              'frames are learned')
+                msg.LearnerStatus, 'snn_learner/status', statuses.append, qos.STATUS
+            )
+            camera.show_until(
+                lambda: statuses and statuses[-1].frames_learned > 0, 'frames are learned'
+            )
             began_s = time.time()
             if number:
                 forgotten += statuses[0].recruited_neurons < learned_before
@@ -53,7 +59,7 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
                     begin_s = time.monotonic()
                     robot.call(Trigger, 'snn_learner/save_weights')
                     took_s.append(time.monotonic() - begin_s)
-            camera.show(chance.uniform(0.0, MOST_WAIT_S))
+            camera.show(chance.uniform(0.0, MAX_WAIT_S))
             if number % 2:
                 robot.wait_for(saver.service_is_ready, 'the service that saves')
                 saver.call_async(Trigger.Request())
@@ -68,15 +74,21 @@ def run(extent: Extent, folder: Path, show: Show) -> list[Finding]:
                 learned_before = load_checkpoint(weights).network.recruited_neurons
             except CheckpointError:
                 broken += 1
-        camera.show_until(lambda: all(path.suffix != '.tmp' for path in folder.iterdir()),
-                          'what killed writers left is removed')
+        camera.show_until(
+            lambda: all(path.suffix != '.tmp' for path in folder.iterdir()),
+            'what killed writers left is removed',
+        )
     worst_s = max(lost_s)
-    return [Finding(
-        f'learner killed while it learns and, every other time, while it saves; a checkpoint each '
-        f'{PERIOD_S:g} s',
-        f'{times} times',
-        f'{broken} checkpoints broken, {forgotten} not resumed, at most {worst_s:.1f} s of '
-        f'learning lost; never more than {left} temporary file{"s" if left != 1 else ""}, none '
-        f'in the end',
-        f'none broken, the last {PERIOD_S:g} s and the time of a save lost',
-        not broken and not forgotten and worst_s <= PERIOD_S + SAVING_S * extent.patience)]
+    return [
+        Finding(
+            f'learner killed while it learns and, every other time, while it saves; a checkpoint '
+            'each '
+            f'{PERIOD_S:g} s',
+            f'{times} times',
+            f'{broken} checkpoints broken, {forgotten} not resumed, at most {worst_s:.1f} s of '
+            f'learning lost; never more than {left} temporary file{"s" if left != 1 else ""}, none '
+            f'in the end',
+            f'none broken, the last {PERIOD_S:g} s and the time of a save lost',
+            not broken and not forgotten and worst_s <= PERIOD_S + SAVING_S * extent.patience,
+        )
+    ]

@@ -11,17 +11,37 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-MOST_BYTES = 2**20          # of a sequence of bytes, where it is huge
-MOST_ELEMENTS = 10_000      # of any other
+MAX_BYTES = 2**20  # of a sequence of bytes, where it is huge
+MAX_ELEMENTS = 10_000  # of any other
 LONG_TEXT = 'x' * 100_000
 
-_INTEGERS = {f'{sign}int{bits}': (0, 2**bits - 1) if sign else (-2**(bits - 1), 2**(bits - 1) - 1)
-             for bits in (8, 16, 32, 64) for sign in ('u', '')}
+_INTEGERS = {
+    f'{sign}int{bits}': (0, 2**bits - 1) if sign else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    for bits in (8, 16, 32, 64)
+    for sign in ('u', '')
+}
 _INTEGERS |= {'octet': (0, 255), 'char': (0, 255)}
 _FLOATS = {'float': 32, 'double': 64, 'float32': 32, 'float64': 64}
 # What a field has to say for a message to get further than its first check.
-WORDS = ('mono8', 'bgr8', 'mono16', 'bayer_rggb8', 'yuv422_yuy2', 'nv12', '8UC1', 'jpeg', 'png',
-         'evt3', 'evt2', 'libcaer', 'libcaer_cmp', 'mono', 'cup', 'operator', 'loihi')
+WORDS = (
+    'mono8',
+    'bgr8',
+    'mono16',
+    'bayer_rggb8',
+    'yuv422_yuy2',
+    'nv12',
+    '8UC1',
+    'jpeg',
+    'png',
+    'evt3',
+    'evt2',
+    'libcaer',
+    'libcaer_cmp',
+    'mono',
+    'cup',
+    'operator',
+    'loihi',
+)
 
 
 def load_type(name: str) -> type:
@@ -59,13 +79,15 @@ def _values(kind: str) -> st.SearchStrategy:
         return st.booleans()
     if kind in _INTEGERS:
         low, high = _INTEGERS[kind]
-        return st.one_of(st.integers(max(low, -3), 3), st.sampled_from((low, high)),
-                         st.integers(low, high))
+        return st.one_of(
+            st.integers(max(low, -3), 3), st.sampled_from((low, high)), st.integers(low, high)
+        )
     if kind in _FLOATS:
         return st.floats(width=_FLOATS[kind])
     if kind.startswith(('string', 'wstring')):
-        return st.one_of(st.sampled_from(WORDS), st.just(''), st.text(max_size=40),
-                         st.just(LONG_TEXT))
+        return st.one_of(
+            st.sampled_from(WORDS), st.just(''), st.text(max_size=40), st.just(LONG_TEXT)
+        )
     package, name = kind.split('/')
     return messages(load_type(f'{package}/msg/{name}'))
 
@@ -73,15 +95,26 @@ def _values(kind: str) -> st.SearchStrategy:
 def _sequences(kind: str, least: int, most: int | None) -> st.SearchStrategy:
     if kind in _INTEGERS or kind in _FLOATS:
         # Made by NumPy of a seed: Hypothesis is slow with what is long.
-        dtype = f'f{_FLOATS[kind] // 8}' if kind in _FLOATS else {
-            'octet': 'u1', 'char': 'u1'}.get(kind) or np.dtype(kind)
+        dtype = (
+            f'f{_FLOATS[kind] // 8}'
+            if kind in _FLOATS
+            else {'octet': 'u1', 'char': 'u1'}.get(kind) or np.dtype(kind)
+        )
         dtype = np.dtype(dtype)
-        full = MOST_BYTES if dtype.itemsize == 1 else MOST_ELEMENTS
-        sizes = st.just(least) if least == most else st.one_of(
-            st.integers(0, 64), st.sampled_from([size for size in (0, 1, 4096, 76_800, full)
-                                                 if most is None or size <= most]))
-        return st.builds(lambda size, seed: _array(dtype, size, seed), sizes,
-                         st.integers(0, 2**32 - 1))
+        full = MAX_BYTES if dtype.itemsize == 1 else MAX_ELEMENTS
+        sizes = (
+            st.just(least)
+            if least == most
+            else st.one_of(
+                st.integers(0, 64),
+                st.sampled_from(
+                    [size for size in (0, 1, 4096, 76_800, full) if most is None or size <= most]
+                ),
+            )
+        )
+        return st.builds(
+            lambda size, seed: _array(dtype, size, seed), sizes, st.integers(0, 2**32 - 1)
+        )
     return st.lists(_values(kind), min_size=least, max_size=least if least == most else 30)
 
 
@@ -92,16 +125,22 @@ def _array(dtype: np.dtype, size: int, seed: int) -> array.array | np.ndarray:
 
 def bytes_that_are_none(whole: bytes) -> st.SearchStrategy:
     """Serialised messages that are cut, lengthened or altered, or noise from the start."""
+
     def alter(changes: list[tuple[int, int]]) -> bytes:
         altered = bytearray(whole)
         for place, value in changes:
             altered[place % len(altered)] = value
         return bytes(altered)
 
-    header = whole[:4]       # of the encapsulation
+    header = whole[:4]  # of the encapsulation
     return st.one_of(
         st.integers(0, len(whole)).map(lambda end: whole[:end]),
-        st.lists(st.tuples(st.integers(0, min(len(whole), 200)), st.integers(0, 255)),
-                 min_size=1, max_size=8).map(alter),
+        st.lists(
+            st.tuples(st.integers(0, min(len(whole), 200)), st.integers(0, 255)),
+            min_size=1,
+            max_size=8,
+        ).map(alter),
         st.binary(max_size=400).map(lambda noise: header + noise),
-        st.binary(max_size=64), st.binary(max_size=64).map(lambda noise: whole + noise))
+        st.binary(max_size=64),
+        st.binary(max_size=64).map(lambda noise: whole + noise),
+    )

@@ -39,15 +39,22 @@ class Digits:
         dataset = load_dataset('digits')
         scenes = SceneRenderer(dataset.images, seed=1, height=height, width=width)
         # Rendering takes longer than the learner does: a few are shown again and again.
-        self._frames = [(scenes.render(index), dataset.class_names[dataset.labels[index]])
-                        for index in range(100)]
+        self._frames = [
+            (scenes.render(index), dataset.class_names[dataset.labels[index]])
+            for index in range(100)
+        ]
         self._next = itertools.cycle(range(len(self._frames)))
 
     def image(self) -> tuple[Image, str]:
         """bgr8."""
         frame, name = self._frames[next(self._next)]
-        image = Image(height=self._height, width=self._width, encoding='bgr8',
-                      step=3 * self._width, data=array.array('B', frame.tobytes()))
+        image = Image(
+            height=self._height,
+            width=self._width,
+            encoding='bgr8',
+            step=3 * self._width,
+            data=array.array('B', frame.tobytes()),
+        )
         image.header.stamp, image.header.frame_id = now(), 'camera'
         return image, name
 
@@ -55,7 +62,8 @@ class Digits:
         """JPEG."""
         frame, name = self._frames[next(self._next)]
         image = CompressedImage(
-            format='jpeg', data=array.array('B', cv2.imencode('.jpg', frame)[1].tobytes()))
+            format='jpeg', data=array.array('B', cv2.imencode('.jpg', frame)[1].tobytes())
+        )
         image.header.stamp, image.header.frame_id = now(), 'camera'
         return image, name
 
@@ -66,8 +74,13 @@ class Camera:
     stamp: of each frame; the machine's time unless something else keeps it.
     """
 
-    def __init__(self, robot: Robot, rate_hz: float, compressed: bool = False,
-                 stamp: Callable[[], Time] = now):
+    def __init__(
+        self,
+        robot: Robot,
+        rate_hz: float,
+        compressed: bool = False,
+        stamp: Callable[[], Time] = now,
+    ):
         digits = Digits()
         self._make = digits.compressed if compressed else digits.image
         self._stamp = stamp
@@ -77,7 +90,9 @@ class Camera:
         self.sent = 0
         self._frames = robot.node.create_publisher(
             CompressedImage if compressed else Image,
-            'image/compressed' if compressed else 'image', qos.sensor(10))
+            'image/compressed' if compressed else 'image',
+            qos.sensor(10),
+        )
         self._labels = robot.node.create_publisher(msg.Label, 'label', qos.LABEL)
 
     def show(self, seconds: float, until: Callable[[], object] = lambda: False) -> bool:
@@ -89,13 +104,14 @@ class Camera:
                 return False
             if now_s >= self._due_s:
                 self._send()
-                # What a busy machine could not send in time is left out, not sent in a burst.
+                # What a busy machine could not send in time is skipped, not sent in a burst.
                 self._due_s = max(self._due_s, now_s - self._period_s) + self._period_s
             self._robot.spin(min(max(self._due_s - now_s, 0.0), end_s - now_s), until)
         return True
 
-    def show_until(self, condition: Callable[[], object], what: str,
-                   timeout_s: float = START_TIMEOUT_S) -> None:
+    def show_until(
+        self, condition: Callable[[], object], what: str, timeout_s: float = START_TIMEOUT_S
+    ) -> None:
         """TimeoutError if it never comes true."""
         if not self.show(timeout_s, condition):
             self._robot.wait_for(condition, what, 0.0)
@@ -119,34 +135,60 @@ class EventPackets:
 
     def packet(self) -> EventPacket:
         image, _ = self._digits.image()
-        gray = cv2.cvtColor(np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 3),
-                            cv2.COLOR_BGR2GRAY)
+        gray = cv2.cvtColor(
+            np.frombuffer(image.data, np.uint8).reshape(HEIGHT, WIDTH, 3), cv2.COLOR_BGR2GRAY
+        )
         events = self._camera.observe(gray, time.time_ns())
-        return EventPacket(header=image.header, width=WIDTH, height=HEIGHT, encoding='evt3',
-                           seq=next(self._seq),
-                           events=array.array('B', self._encoder.encode(events)))
+        return EventPacket(
+            header=image.header,
+            width=WIDTH,
+            height=HEIGHT,
+            encoding='evt3',
+            seq=next(self._seq),
+            events=array.array('B', self._encoder.encode(events)),
+        )
 
 
 def battery() -> BatteryState:
-    state = BatteryState(voltage=2.5, current=-0.001, temperature=math.nan, charge=0.1,
-                         capacity=0.2, design_capacity=0.2, percentage=0.5, present=True,
-                         power_supply_status=BatteryState.POWER_SUPPLY_STATUS_DISCHARGING)
+    state = BatteryState(
+        voltage=2.5,
+        current=-0.001,
+        temperature=math.nan,
+        charge=0.1,
+        capacity=0.2,
+        design_capacity=0.2,
+        percentage=0.5,
+        present=True,
+        power_supply_status=BatteryState.POWER_SUPPLY_STATUS_DISCHARGING,
+    )
     state.header.stamp = now()
     return state
 
 
 def budget(source: str = 'operator', power_w: float = math.nan) -> msg.PowerBudget:
     """Of power alone; NaN: no limit."""
-    message = msg.PowerBudget(source=source, power=power_w, energy=math.nan, duration=math.nan,
-                              deadline=math.nan, min_accuracy=math.nan, lifetime=math.nan)
+    message = msg.PowerBudget(
+        source=source,
+        power=power_w,
+        energy=math.nan,
+        duration=math.nan,
+        deadline=math.nan,
+        min_accuracy=math.nan,
+        lifetime=math.nan,
+    )
     message.header.stamp = now()
     return message
 
 
 def decision(timesteps: int = 8) -> msg.TimestepDecision:
     message = msg.TimestepDecision(
-        sequence=1, training_timesteps=timesteps, inference_timesteps=timesteps,
-        learning_share=1.0, frame_share=1.0, detail='by hand')
+        sequence=1,
+        training_timesteps=timesteps,
+        inference_timesteps=timesteps,
+        learning_share=1.0,
+        frame_share=1.0,
+        detail='by hand',
+    )
     message.header.stamp = now()
     return message
 
@@ -157,13 +199,34 @@ def examples() -> dict[type, Any]:
     events.packet()
     image, name = digits.image()
     label = msg.Label(header=image.header, class_id=name)
-    info = CameraInfo(header=image.header, width=WIDTH, height=HEIGHT, distortion_model='plumb_bob',
-                      k=[300.0, 0.0, 160.0, 0.0, 300.0, 120.0, 0.0, 0.0, 1.0])
+    info = CameraInfo(
+        header=image.header,
+        width=WIDTH,
+        height=HEIGHT,
+        distortion_model='plumb_bob',
+        k=[300.0, 0.0, 160.0, 0.0, 300.0, 120.0, 0.0, 0.0, 1.0],
+    )
     pose = PoseStamped(header=image.header)
     pose.pose.orientation.w = 1.0
-    status = msg.LearnerStatus(header=image.header, training_timesteps=8, inference_timesteps=8,
-                               learning_share=1.0, frame_share=1.0, frame_rate=20.0,
-                               energy_model='loihi')
-    found = (image, digits.compressed()[0], events.packet(), battery(), budget(), decision(),
-             label, info, pose, status)
+    status = msg.LearnerStatus(
+        header=image.header,
+        training_timesteps=8,
+        inference_timesteps=8,
+        learning_share=1.0,
+        frame_share=1.0,
+        frame_rate=20.0,
+        energy_model='loihi',
+    )
+    found = (
+        image,
+        digits.compressed()[0],
+        events.packet(),
+        battery(),
+        budget(),
+        decision(),
+        label,
+        info,
+        pose,
+        status,
+    )
     return {type(message): message for message in found}

@@ -34,6 +34,8 @@ def write(folder: Path, families: Iterable[str]) -> None:
         if path.exists():
             for row in json.loads(path.read_text(encoding='utf-8')):
                 finding = Finding(**row)
-                lines.append(f'| {finding.tried} | {finding.times} | {finding.lost} | '
-                             f'{finding.bound} | {"yes" if finding.met else "**no**"} |\n')
+                lines.append(
+                    f'| {finding.tried} | {finding.times} | {finding.lost} | '
+                    f'{finding.bound} | {"yes" if finding.met else "**no**"} |\n'
+                )
     (folder / 'report.md').write_text(_PREFACE + ''.join(lines), encoding='utf-8')

@@ -22,9 +22,12 @@ _PEERS = {
     'bindsnet': ([('bindsnet.txt',), ('bindsnet-nodeps.txt', '--no-deps')], 20, [()]),
 }
 _VARIABLES = {
-    'OMP_NUM_THREADS': '1', 'MKL_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1',
+    'OMP_NUM_THREADS': '1',
+    'MKL_NUM_THREADS': '1',
+    'OPENBLAS_NUM_THREADS': '1',
     # glibc keeps freed memory: BindsNET learns a fifth faster without page faults.
-    'MALLOC_MMAP_THRESHOLD_': str(32 << 20), 'MALLOC_TRIM_THRESHOLD_': str(256 << 20),
+    'MALLOC_MMAP_THRESHOLD_': str(32 << 20),
+    'MALLOC_TRIM_THRESHOLD_': str(256 << 20),
 }
 _SHOWN_ERROR_LINES = 15
 
@@ -33,8 +36,13 @@ class PeerError(RuntimeError):
     """A peer that cannot be installed or run: its name and the end of what it said."""
 
 
-def race(images: np.ndarray, neurons: int, timesteps: int, modes=('learn', 'infer'),
-         folder: Path = ENVIRONMENTS) -> list[dict]:
+def race(
+    images: np.ndarray,
+    neurons: int,
+    timesteps: int,
+    modes=('learn', 'infer'),
+    folder: Path = ENVIRONMENTS,
+) -> list[dict]:
     """Time every variant of every peer in every mode, one after another, each in one thread.
 
     images: (samples, inputs) uint8; a slow peer gets only the first ones.
@@ -52,9 +60,21 @@ def race(images: np.ndarray, neurons: int, timesteps: int, modes=('learn', 'infe
             file = Path(scratch) / 'images.npy'
             np.save(file, images[:samples])
             for options, mode in itertools.product(variants, modes):
-                output = _run(name, python, '-I', _HERE / f'{name}_network.py', '--images', file,
-                              '--neurons', neurons, '--timesteps', timesteps, '--mode', mode,
-                              *options)
+                output = _run(
+                    name,
+                    python,
+                    '-I',
+                    _HERE / f'{name}_network.py',
+                    '--images',
+                    file,
+                    '--neurons',
+                    neurons,
+                    '--timesteps',
+                    timesteps,
+                    '--mode',
+                    mode,
+                    *options,
+                )
                 results.append(json.loads(output.splitlines()[-1]))
     return results
 
@@ -73,8 +93,19 @@ def install(name: str, folder: Path = ENVIRONMENTS) -> Path:
     if not marker.exists() or marker.read_text() != wanted:
         _run(name, sys.executable, '-I', '-m', 'venv', '--clear', environment)
         for file, *options in steps:
-            _run(name, python, '-I', '-m', 'pip', 'install', '--quiet',
-                 '--disable-pip-version-check', *options, '--requirement', _HERE / file)
+            _run(
+                name,
+                python,
+                '-I',
+                '-m',
+                'pip',
+                'install',
+                '--quiet',
+                '--disable-pip-version-check',
+                *options,
+                '--requirement',
+                _HERE / file,
+            )
         marker.write_text(wanted)
     return python
 
@@ -85,6 +116,9 @@ def _run(name: str, *command: object) -> str:
     done = subprocess.run(words, env={**os.environ, **_VARIABLES}, capture_output=True, text=True)
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-_SHOWN_ERROR_LINES:]
-        raise PeerError('\n'.join([f'peer {name}: {" ".join(words)} ended with exit code '
-                                   f'{done.returncode}', *said]))
+        raise PeerError(
+            '\n'.join(
+                [f'peer {name}: {" ".join(words)} ended with exit code {done.returncode}', *said]
+            )
+        )
     return done.stdout

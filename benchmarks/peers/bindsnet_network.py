@@ -15,7 +15,7 @@ What differs:
   them raise theta: BindsNET's nodes do it so;
 - in BindsNET's favour, no normalisation of weights, no labels, no read-out and no control of the
   threshold gain;
-- in BindsNET's favour, the learning rule is left out at steps without an output spike, where it
+- in BindsNET's favour, the learning rule is skipped at steps without an output spike, where it
   changes nothing: as shipped it rewrites all weights 350 times a sample, which takes much
   longer than all the rest;
 - in BindsNET's favour, the first sample is presented once before the clock starts.
@@ -51,12 +51,12 @@ def skip_package_imports() -> None:
 skip_package_imports()
 
 # The network before the learning rules: the two import each other.
+from bindsnet.encoding import bernoulli  # noqa: E402
+from bindsnet.learning import DiehlAndCook  # noqa: E402
 from bindsnet.network import Network  # noqa: E402
 from bindsnet.network.monitors import Monitor  # noqa: E402
 from bindsnet.network.nodes import DiehlAndCookNodes, Input  # noqa: E402
 from bindsnet.network.topology import Connection  # noqa: E402
-from bindsnet.encoding import bernoulli  # noqa: E402
-from bindsnet.learning import DiehlAndCook  # noqa: E402
 
 SPIKE_PROBABILITY = 0.06375  # of a full pixel in one step of 1 ms
 GAIN = 1.5  # gives 10 to 25 output spikes a sample of MNIST, 400 neurons and 350 steps
@@ -87,18 +87,32 @@ def build(inputs: int, neurons: int, timesteps: int, learning: bool) -> Network:
     """Inputs 'X', all connected to neurons 'Y', and a monitor 'Y' of their spikes."""
     network = Network(dt=1.0, learning=learning)
     network.add_layer(
-        Input(n=inputs, traces=learning, traces_additive=True, tc_trace=100.0), name='X')
+        Input(n=inputs, traces=learning, traces_additive=True, tc_trace=100.0), name='X'
+    )
     network.add_layer(
-        WinnerResetsAll(n=neurons, thresh=GAIN * 13, rest=0.0, reset=0.0, refrac=0, tc_decay=100.0,
-                        theta_plus=GAIN * 0.5, tc_theta_decay=float('inf'), one_spike=True),
-        name='Y')
+        WinnerResetsAll(
+            n=neurons,
+            thresh=GAIN * 13,
+            rest=0.0,
+            reset=0.0,
+            refrac=0,
+            tc_decay=100.0,
+            theta_plus=GAIN * 0.5,
+            tc_theta_decay=float('inf'),
+            one_spike=True,
+        ),
+        name='Y',
+    )
     weights = 0.3 * torch.rand(inputs, neurons)
     weights *= WEIGHT_SUM / weights.sum(dim=0)
     rule = dict(update_rule=AtOutputSpikes, nu=(0.0, 0.01), x_tar=0.4, wmin=0.0, wmax=1.0)
     network.add_connection(
-        Connection(network.layers['X'], network.layers['Y'], w=weights,
-                   **(rule if learning else {})),
-        source='X', target='Y')
+        Connection(
+            network.layers['X'], network.layers['Y'], w=weights, **(rule if learning else {})
+        ),
+        source='X',
+        target='Y',
+    )
     network.add_monitor(Monitor(network.layers['Y'], ['s'], time=timesteps), name='Y')
     network.train(learning)
     return network
@@ -143,10 +157,19 @@ def main() -> None:
     parser.add_argument('--mode', choices=('learn', 'infer'), required=True)
     arguments = parser.parse_args()
     images = np.load(arguments.images)
-    figures = simulate(images, arguments.neurons, arguments.timesteps,
-                       learning=arguments.mode == 'learn')
-    print(json.dumps({'simulator': f'BindsNET {importlib.metadata.version("bindsnet")} CPU',
-                      'mode': arguments.mode, 'samples': len(images), **figures}))
+    figures = simulate(
+        images, arguments.neurons, arguments.timesteps, learning=arguments.mode == 'learn'
+    )
+    print(
+        json.dumps(
+            {
+                'simulator': f'BindsNET {importlib.metadata.version("bindsnet")} CPU',
+                'mode': arguments.mode,
+                'samples': len(images),
+                **figures,
+            }
+        )
+    )
 
 
 if __name__ == '__main__':

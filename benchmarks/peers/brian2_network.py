@@ -53,7 +53,12 @@ def configure(directory: str) -> None:
     """Generate C++ in this directory, for one thread and this machine, in single precision."""
     brian2.prefs.core.default_float_dtype = np.float32
     brian2.prefs.codegen.cpp.extra_compile_args_gcc = [
-        '-w', '-Ofast', '-march=native', '-funroll-loops', '-std=c++11']
+        '-w',
+        '-Ofast',
+        '-march=native',
+        '-funroll-loops',
+        '-std=c++11',
+    ]
     brian2.prefs.devices.cpp_standalone.extra_make_args_unix = ['-j1']
     brian2.set_device('cpp_standalone', directory=directory)
     brian2.defaultclock.dt = 1 * ms
@@ -63,8 +68,9 @@ def configure(directory: str) -> None:
 def poisson_inputs(images: np.ndarray, timesteps: int) -> PoissonGroup:
     """Inputs that spike at rates of their own, one sample after another."""
     rates = TimedArray(images * (SPIKE_PROBABILITY / 255 * 1000) * Hz, dt=timesteps * ms)
-    return PoissonGroup(images.shape[1], rates='rates_of_samples(t, i)',
-                        namespace={'rates_of_samples': rates})
+    return PoissonGroup(
+        images.shape[1], rates='rates_of_samples(t, i)', namespace={'rates_of_samples': rates}
+    )
 
 
 def gap_inputs(images: np.ndarray, timesteps: int, learning: bool) -> NeuronGroup:
@@ -88,7 +94,8 @@ def gap_inputs(images: np.ndarray, timesteps: int, learning: bool) -> NeuronGrou
     )
     group.run_regularly(
         f'log_silence = log1p(-stream(t, i))\n next_spike = int(t/ms + 0.5) + {gap}\n {trace[2]}',
-        dt=timesteps * ms)
+        dt=timesteps * ms,
+    )
     return group
 
 
@@ -114,17 +121,21 @@ def forward_synapses(
     if not learning:
         return Synapses(sources, targets, 'w : 1', on_pre='v_post += w')
     if isinstance(sources, NeuronGroup):
-        return Synapses(sources, targets, 'w : 1', on_pre='v_post += w',
-                        on_post=LEARNING_RULE.format(x='x_pre'))
-    synapses = Synapses(sources, targets, f'w : 1\n {TRACE} (event-driven)',
-                        on_pre='v_post += w\n x += 1', on_post=LEARNING_RULE.format(x='x'))
+        return Synapses(
+            sources, targets, 'w : 1', on_pre='v_post += w', on_post=LEARNING_RULE.format(x='x_pre')
+        )
+    synapses = Synapses(
+        sources,
+        targets,
+        f'w : 1\n {TRACE} (event-driven)',
+        on_pre='v_post += w\n x += 1',
+        on_post=LEARNING_RULE.format(x='x'),
+    )
     synapses.run_regularly('x = 0', dt=timesteps * ms)
     return synapses
 
 
-def simulate(
-    images: np.ndarray, neurons: int, timesteps: int, learning: bool, inputs: str
-) -> dict:
+def simulate(images: np.ndarray, neurons: int, timesteps: int, learning: bool, inputs: str) -> dict:
     """Present all images in one run of the compiled program; what it took per sample."""
     samples, pixels = images.shape
     if inputs == 'poisson':
@@ -159,8 +170,12 @@ def main() -> None:
     parser.add_argument('--neurons', type=int, default=400)
     parser.add_argument('--timesteps', type=int, default=350, help='steps of 1 ms per sample')
     parser.add_argument('--mode', choices=('learn', 'infer'), required=True)
-    parser.add_argument('--inputs', choices=('poisson', 'gaps'), default='poisson',
-                        help='as users write them, or optimised by hand')
+    parser.add_argument(
+        '--inputs',
+        choices=('poisson', 'gaps'),
+        default='poisson',
+        help='as users write them, or optimised by hand',
+    )
     arguments = parser.parse_args()
     for tool in ('make', 'g++'):
         if shutil.which(tool) is None:
@@ -168,11 +183,24 @@ def main() -> None:
     images = np.load(arguments.images)
     with tempfile.TemporaryDirectory() as directory:
         configure(directory)
-        figures = simulate(images, arguments.neurons, arguments.timesteps,
-                           learning=arguments.mode == 'learn', inputs=arguments.inputs)
+        figures = simulate(
+            images,
+            arguments.neurons,
+            arguments.timesteps,
+            learning=arguments.mode == 'learn',
+            inputs=arguments.inputs,
+        )
     optimised = ', inputs optimised by hand' if arguments.inputs == 'gaps' else ''
-    print(json.dumps({'simulator': f'Brian2 {brian2.__version__} C++ standalone{optimised}',
-                      'mode': arguments.mode, 'samples': len(images), **figures}))
+    print(
+        json.dumps(
+            {
+                'simulator': f'Brian2 {brian2.__version__} C++ standalone{optimised}',
+                'mode': arguments.mode,
+                'samples': len(images),
+                **figures,
+            }
+        )
+    )
 
 
 if __name__ == '__main__':

@@ -49,19 +49,26 @@ def excitatory_group(case: dict[str, np.ndarray]) -> NeuronGroup:
         equations += '\n dcurrent/dt = -release * current : 1'
     group = NeuronGroup(
         len(case['threshold']),
-        equations + '\n v_threshold : 1\n may_spike : boolean'
-                    '\n factor : 1\n trace_squares : 1',
+        equations + '\n v_threshold : 1\n may_spike : boolean\n factor : 1\n trace_squares : 1',
         threshold='v >= v_threshold and may_spike',
-        reset='v = reset_potential' + ('\n v_threshold += threshold_step\n'
-                         'factor = clip(factor * tiring, least_factor, 1)'
-                         if case['learning'] else ''),
+        reset='v = reset_potential'
+        + (
+            '\n v_threshold += threshold_step\nfactor = clip(factor * tiring, least_factor, 1)'
+            if case['learning']
+            else ''
+        ),
         # Brian2 counts the step of the spike itself, we the steps after it.
         refractory=(1 + period) * ms if period else False,
         method='exact',
-        namespace=dict(leak=1000 * leak * Hz, release=1000 * release * Hz, drive=1000 * drive * Hz,
-                       reset_potential=case['reset_potential'],
-                       threshold_step=case['threshold_step'], tiring=case['tiring'],
-                       least_factor=case['least_factor']),
+        namespace=dict(
+            leak=1000 * leak * Hz,
+            release=1000 * release * Hz,
+            drive=1000 * drive * Hz,
+            reset_potential=case['reset_potential'],
+            threshold_step=case['threshold_step'],
+            tiring=case['tiring'],
+            least_factor=case['least_factor'],
+        ),
     )
     group.v_threshold = case['threshold']
     group.may_spike = True
@@ -81,12 +88,13 @@ def forward_synapses(
         synapses = Synapses(sources, targets, 'w : 1', on_pre=f'{target}_post += w')
     else:
         synapses = Synapses(
-            sources, targets,
+            sources,
+            targets,
             'w : 1\n dx/dt = -x / (100*ms) : 1 (clock-driven)'
             '\n trace_squares_post = x**2 : 1 (summed)',
             on_pre=f'{target}_post += w\n x += 1',
             on_post='w += learning_step * factor_post'
-                    ' * (weight_norm * x / sqrt(trace_squares_post) - w)',
+            ' * (weight_norm * x / sqrt(trace_squares_post) - w)',
             method='exact',
             namespace=dict(learning_step=case['learning_step'], weight_norm=case['weight_norm']),
         )
@@ -99,6 +107,7 @@ def forward_synapses(
 
 def scaling(case: dict[str, np.ndarray], forward: Synapses) -> NetworkOperation:
     """Synaptic scaling: the weights of a neuron that has spiked get their L2 norm back."""
+
     def scale() -> None:
         weights = forward.w[:].reshape(case['weights'].shape)
         spiked = forward.target.spikes
@@ -111,12 +120,17 @@ def scaling(case: dict[str, np.ndarray], forward: Synapses) -> NetworkOperation:
 def inhibition(case: dict[str, np.ndarray], targets: NeuronGroup) -> list:
     """What makes the neurons compete."""
     if case['winner']:
+
         def choose() -> None:
             furthest = np.argmax(targets.v[:] - targets.v_threshold[:])
             targets.may_spike = np.arange(len(targets)) == furthest
 
-        everyone = Synapses(targets, targets, on_pre='v_post = reset_potential',
-                            namespace=dict(reset_potential=case['reset_potential']))
+        everyone = Synapses(
+            targets,
+            targets,
+            on_pre='v_post = reset_potential',
+            namespace=dict(reset_potential=case['reset_potential']),
+        )
         everyone.connect()
         everyone.pre.when = 'after_resets'
         return [NetworkOperation(choose, when='before_thresholds'), everyone]
@@ -128,9 +142,14 @@ def inhibition(case: dict[str, np.ndarray], targets: NeuronGroup) -> list:
         others.pre.when = 'after_resets'
         return [others]
 
-    layer = NeuronGroup(len(targets), 'dv/dt = -v / (10*ms) : 1 (unless refractory)',
-                        threshold='v >= 1', reset='v = 0', method='exact',
-                        refractory=3 * ms)  # the step of its spike and two more
+    layer = NeuronGroup(
+        len(targets),
+        'dv/dt = -v / (10*ms) : 1 (unless refractory)',
+        threshold='v >= 1',
+        reset='v = 0',
+        method='exact',
+        refractory=3 * ms,
+    )  # the step of its spike and two more
     layer.state_updater.when = 'start'
     layer.thresholder['spike'].when = 'after_synapses'
     # Before thresholds are compared the spikes that there are come from the step before.
@@ -156,11 +175,13 @@ def simulate(case: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     sources = SpikeGeneratorGroup(shape[0], case['neurons'], case['steps'] * ms, when='start')
     targets = excitatory_group(case)
     forward = forward_synapses(case, sources, targets)
-    compared = StateMonitor(targets, ('v', 'v_threshold'), record=True,
-                            when='before_thresholds', order=1)
+    compared = StateMonitor(
+        targets, ('v', 'v_threshold'), record=True, when='before_thresholds', order=1
+    )
     spikes = SpikeMonitor(targets)
-    network = brian2.Network(sources, targets, forward, compared, spikes,
-                             *inhibition(case, targets))
+    network = brian2.Network(
+        sources, targets, forward, compared, spikes, *inhibition(case, targets)
+    )
     if case['learning']:
         network.add(scaling(case, forward))
     network.schedule = BY_CURRENT if case['synaptic_time_constant'] > 0 else AT_ONCE

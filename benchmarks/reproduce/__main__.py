@@ -40,12 +40,15 @@ def measure(plan: Plan, progress: Progress) -> tuple[list[Section], dict, dict]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='make reproduce', description=__doc__)
-    parser.add_argument('--quick', action='store_true',
-                        help="a look at everything on scikit-learn's digits, in a minute")
-    parser.add_argument('--jobs', type=int, default=1,
-                        help='processes')
-    parser.add_argument('--output', type=Path, default=Path('results/reproduce'),
-                        help='folder to write')
+    parser.add_argument(
+        '--quick',
+        action='store_true',
+        help="a look at everything on scikit-learn's digits, in a minute",
+    )
+    parser.add_argument('--jobs', type=int, default=1, help='processes')
+    parser.add_argument(
+        '--output', type=Path, default=Path('results/reproduce'), help='folder to write'
+    )
     options = parser.parse_args(arguments)
     plan = (quick if options.quick else full)(options.jobs)
     console = Console()
@@ -61,20 +64,29 @@ def main(arguments: list[str] | None = None) -> int:
     report.draw_first_frames(options.output / 'first_frames.png', hits)
     report.draw_paper(options.output / 'paper.png', accuracy)
     report.write(
-        options.output / 'report.md', sections,
-        {'Fewer timesteps, less energy and time': 'reductions.png',
-         'Learning from nothing, digits': 'first_frames.png',
-         "The paper's own setting": 'paper.png'},
+        options.output / 'report.md',
+        sections,
+        {
+            'Fewer timesteps, less energy and time': 'reductions.png',
+            'Learning from nothing, digits': 'first_frames.png',
+            "The paper's own setting": 'paper.png',
+        },
         f'{", ".join(plan.datasets)}; seeds 0 to {plan.seeds[-1]} for {max(plan.neurons)} neurons, '
-        f'0 to {plan.small_seeds[-1]} otherwise; {platform.machine()}, {platform.system()}.')
+        f'0 to {plan.small_seeds[-1]} otherwise; {platform.machine()}, {platform.system()}.',
+    )
     claims = [claim for section in sections for claim in section.claims]
-    write_json(options.output / 'figures.json', {
-        'claims': [claim._asdict() | {'met': claim.met} for claim in claims],
-        **{section.title: section.rows for section in sections}})
+    write_json(
+        options.output / 'figures.json',
+        {
+            'claims': [claim._asdict() | {'met': claim.met} for claim in claims],
+            **{section.title: section.rows for section in sections},
+        },
+    )
     missed = [claim for claim in claims if claim.met == 'missed']
     for claim in missed:
-        console.print(f'missed: {claim.what}: {claim.figure:.2f} {claim.unit}, '
-                      f'bound {claim.bound:g}')
+        console.print(
+            f'missed: {claim.what}: {claim.figure:.2f} {claim.unit}, bound {claim.bound:g}'
+        )
     promised = sum(claim.promised for claim in claims)
     console.print(f'{options.output}/report.md: {len(missed)} of {promised} bounds missed')
     return 0

@@ -84,25 +84,34 @@ def load(name: str, plan: Plan) -> Data:
     """A dataset with its test part, of 28 x 28 pixels."""
     data = load_data(name, 'test')
     if data.training_pixels.shape[1] == 64:
-        data = replace(data, training_pixels=enlarged(data.training_pixels),
-                       test_pixels=enlarged(data.test_pixels))
-    return replace(data, training_pixels=data.training_pixels[:plan.samples],
-                   training_labels=data.training_labels[:plan.samples])
+        data = replace(
+            data,
+            training_pixels=enlarged(data.training_pixels),
+            test_pixels=enlarged(data.test_pixels),
+        )
+    return replace(
+        data,
+        training_pixels=data.training_pixels[: plan.samples],
+        training_labels=data.training_labels[: plan.samples],
+    )
 
 
 def enlarged(pixels: np.ndarray) -> np.ndarray:
     """Digits of 8 x 8 pixels, (samples, 64) uint8, as (samples, 784)."""
-    return np.stack([
-        cv2.resize(each.reshape(8, 8), (28, 28), interpolation=cv2.INTER_LINEAR).reshape(-1)
-        for each in pixels
-    ])
+    return np.stack(
+        [
+            cv2.resize(each.reshape(8, 8), (28, 28), interpolation=cv2.INTER_LINEAR).reshape(-1)
+            for each in pixels
+        ]
+    )
 
 
 def in_parallel(function: Callable, items: Sequence, plan: Plan, advance: Advance) -> list:
     """`function(*item)` of every item, in order."""
     results = []
     for result in joblib.Parallel(plan.jobs, return_as='generator')(
-            joblib.delayed(function)(*item) for item in items):
+        joblib.delayed(function)(*item) for item in items
+    ):
         results.append(result)
         advance()
     return results

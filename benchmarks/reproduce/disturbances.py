@@ -25,18 +25,21 @@ Disturbance = Callable[[Frame, np.random.Generator], Frame]
 
 def noise(deviation: float) -> Disturbance:
     """Of the sensor, grey levels."""
-    return lambda frame, rng: np.clip(
-        frame + rng.normal(0, deviation, frame.shape), 0, 255).astype(np.uint8)
+    return lambda frame, rng: np.clip(frame + rng.normal(0, deviation, frame.shape), 0, 255).astype(
+        np.uint8
+    )
 
 
 def contrast(share: float) -> Disturbance:
     """Share of the contrast that is left."""
-    return lambda frame, rng: np.clip(
-        frame.mean() + share * (frame - frame.mean()), 0, 255).astype(np.uint8)
+    return lambda frame, rng: np.clip(frame.mean() + share * (frame - frame.mean()), 0, 255).astype(
+        np.uint8
+    )
 
 
 def clutter(count: int) -> Disturbance:
     """Dark discs anywhere, a tenth of the frame's height in diameter."""
+
     def draw(frame: Frame, rng: np.random.Generator) -> Frame:
         frame = frame.copy()
         height, width = frame.shape[:2]
@@ -50,10 +53,10 @@ def clutter(count: int) -> Disturbance:
 
 def rotation(degrees: float) -> Disturbance:
     """Of the camera, up to so far either way."""
+
     def turn(frame: Frame, rng: np.random.Generator) -> Frame:
         height, width = frame.shape[:2]
-        turned = cv2.getRotationMatrix2D(
-            (width / 2, height / 2), rng.uniform(-degrees, degrees), 1)
+        turned = cv2.getRotationMatrix2D((width / 2, height / 2), rng.uniform(-degrees, degrees), 1)
         return cv2.warpAffine(frame, turned, (width, height), borderMode=cv2.BORDER_REPLICATE)
 
     return turn
@@ -68,9 +71,12 @@ def blackboard(frame: Frame, rng: np.random.Generator) -> Frame:
 
 DISTURBANCES: dict[str, Disturbance] = {
     'none': lambda frame, rng: frame,
-    'noise, 15 grey levels': noise(15), 'noise, 30 grey levels': noise(30),
-    'contrast halved': contrast(0.5), 'contrast a quarter': contrast(0.25),
-    'clutter, 1 disc': clutter(1), 'clutter, 3 discs': clutter(3),
+    'noise, 15 grey levels': noise(15),
+    'noise, 30 grey levels': noise(30),
+    'contrast halved': contrast(0.5),
+    'contrast a quarter': contrast(0.25),
+    'clutter, 1 disc': clutter(1),
+    'clutter, 3 discs': clutter(3),
     'camera rotated, up to 10 degrees': rotation(10),
     'camera rotated, up to 25 degrees': rotation(25),
     'chalk on a blackboard': blackboard,
@@ -88,12 +94,16 @@ def disturbed_accuracies(neurons: int, data: Data, seed: int) -> dict[str, float
     order = np.random.default_rng(seed).permutation(len(data.training_labels))[:SAMPLES]
     network = create_network(recruiting(data.name, neurons, seed=seed))
     timesteps = TIMESTEPS[data.name]
-    network.learn_many(views(data.training_pixels[order], DISTURBANCES['none'], seed), timesteps,
-                       data.training_labels[order])
+    network.learn_many(
+        views(data.training_pixels[order], DISTURBANCES['none'], seed),
+        timesteps,
+        data.training_labels[order],
+    )
     labels = data.test_labels[:TESTS]
     return {
-        name: measure(network, views(data.test_pixels[:TESTS], disturbance, seed + 1000), labels,
-                      timesteps).accuracy
+        name: measure(
+            network, views(data.test_pixels[:TESTS], disturbance, seed + 1000), labels, timesteps
+        ).accuracy
         for name, disturbance in DISTURBANCES.items()
     }
 
@@ -105,13 +115,16 @@ def shifted_accuracies(neurons: int, data: Data, seed: int) -> dict[str, float]:
     timesteps = TIMESTEPS[data.name]
     accuracies = {}
     for shift in SHIFTS:
-        train, test = (shifted(pixels, shift, rng) for pixels in (
-            data.training_pixels[order], data.test_pixels[:TESTS]))
+        train, test = (
+            shifted(pixels, shift, rng)
+            for pixels in (data.training_pixels[order], data.test_pixels[:TESTS])
+        )
         for name, prepare in (('raw', lambda pixels: pixels), ('centred', centred)):
             network = create_network(recruiting(data.name, neurons, seed=seed))
             network.learn_many(prepare(train), timesteps, data.training_labels[order])
             accuracies[f'shifted by up to {shift} pixels, {name}'] = measure(
-                network, prepare(test), data.test_labels[:TESTS], timesteps).accuracy
+                network, prepare(test), data.test_labels[:TESTS], timesteps
+            ).accuracy
     return accuracies
 
 
@@ -120,9 +133,10 @@ def shifted(pixels: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarr
     canvas = np.zeros((len(pixels), 28 + 2 * max(SHIFTS), 28 + 2 * max(SHIFTS)), np.uint8)
     for index, image in enumerate(pixels.reshape(-1, 28, 28)):
         top, left = max(SHIFTS) + rng.integers(-most, most + 1, size=2)
-        canvas[index, top:top + 28, left:left + 28] = image
-    return np.stack([cv2.resize(each, (28, 28), interpolation=cv2.INTER_AREA).reshape(-1)
-                     for each in canvas])
+        canvas[index, top : top + 28, left : left + 28] = image
+    return np.stack(
+        [cv2.resize(each, (28, 28), interpolation=cv2.INTER_AREA).reshape(-1) for each in canvas]
+    )
 
 
 def centred(pixels: np.ndarray) -> np.ndarray:
@@ -133,15 +147,18 @@ def change_midway(neurons: int, data: Data, seed: int) -> dict[str, float]:
     """Prequential accuracy while the paper becomes a blackboard halfway."""
     order = np.random.default_rng(seed).permutation(len(data.training_labels))[:SAMPLES]
     half = len(order) // 2
-    seen = np.concatenate([
-        views(data.training_pixels[order[:half]], DISTURBANCES['none'], seed),
-        views(data.training_pixels[order[half:]], blackboard, seed)])
+    seen = np.concatenate(
+        [
+            views(data.training_pixels[order[:half]], DISTURBANCES['none'], seed),
+            views(data.training_pixels[order[half:]], blackboard, seed),
+        ]
+    )
     labels = data.training_labels[order]
     network = create_network(recruiting(data.name, neurons, seed=seed))
     right = network.learn_many(seen, TIMESTEPS[data.name], labels).predicted == labels
-    figures = {'background changes: 100 frames before': right[half - 100:half].mean()}
+    figures = {'background changes: 100 frames before': right[half - 100 : half].mean()}
     for start in CHANGE_WINDOWS:
-        part = right[half + start:half + start + 100]
+        part = right[half + start : half + start + 100]
         figures[f'background changes: frames {start + 1}-{start + 100} after'] = part.mean()
     return figures
 
@@ -150,19 +167,29 @@ def run(plan: Plan, advance: Advance) -> Section:
     name, neurons = plan.datasets[0], max(plan.neurons)
     data = load(name, plan)
     parts = (disturbed_accuracies, shifted_accuracies, change_midway)
-    results = iter(in_parallel(
-        _call, [(part, neurons, data, seed) for part in parts for seed in plan.small_seeds],
-        plan, advance))
+    results = iter(
+        in_parallel(
+            _call,
+            [(part, neurons, data, seed) for part in parts for seed in plan.small_seeds],
+            plan,
+            advance,
+        )
+    )
     rows = []
     for _ in parts:
         of_seeds = [next(results) for _ in plan.small_seeds]
-        rows += [{'what': what, 'accuracy': spread([each[what] for each in of_seeds])}
-                 for what in of_seeds[0]]
+        rows += [
+            {'what': what, 'accuracy': spread([each[what] for each in of_seeds])}
+            for what in of_seeds[0]
+        ]
     return Section(
         f'What a camera adds, {name}',
         f'Rendered camera frames (paper, changing light, position and size of the object), found '
         f'and centred by the stream stage; N = {neurons}, {SAMPLES} frames learned without a '
-        f'disturbance, {TESTS} tested with one. Shifts are in the grid itself.', [], rows)
+        f'disturbance, {TESTS} tested with one. Shifts are in the grid itself.',
+        [],
+        rows,
+    )
 
 
 def _call(part: Callable, *arguments) -> dict[str, float]:

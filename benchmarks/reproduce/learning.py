@@ -22,21 +22,38 @@ RATES = {'digits': 9.0, 'mnist': 18.0, 'fashion_mnist': 25.0}
 RULES = {
     'recruiting': NetworkConfig(),
     'pairwise': NetworkConfig(
-        rule='pairwise', max_input_rate=4.0, neuron=NeuronConfig(inference_spikes=8.0)),
+        rule='pairwise', max_input_rate=4.0, neuron=NeuronConfig(inference_spikes=8.0)
+    ),
 }
 SWITCHED = {'recruiting': (1, 2, 4, 8, 16, 64), 'pairwise': (8, 16, 32, 64)}  # T
 FEW_SEEDS = range(5)
 LABELLED = (1.0, 0.1)  # shares of the frames
-WINDOWS = {'frames 1-200': slice(0, 200), 'frames 401-600': slice(400, 600),
-           'frames 1001-1200': slice(1000, 1200), 'last 200 frames': slice(-200, None)}
+WINDOWS = {
+    'frames 1-200': slice(0, 200),
+    'frames 401-600': slice(400, 600),
+    'frames 1001-1200': slice(1000, 1200),
+    'last 200 frames': slice(-200, None),
+}
 
 # (labels guide learning, dataset): bound and aim of the worst seed, percent.
-ACCURACY = {(True, 'mnist'): (93, 95), (True, 'fashion_mnist'): (81.5, 84.5),
-            (False, 'mnist'): (92, 94), (False, 'fashion_mnist'): (79, 82)}
-INCREMENTAL = {(True, 'mnist'): (91, 94), (True, 'fashion_mnist'): (76, 80),
-               (False, 'mnist'): (80, 90), (False, 'fashion_mnist'): (69, 76)}
-FEW = {(1.0, 'frames 401-600'): (92, 96.5), (1.0, 'last 200 frames'): (95, 98.5),
-       (0.1, 'frames 401-600'): (78, 86), (0.1, 'last 200 frames'): (88, 94)}
+ACCURACY = {
+    (True, 'mnist'): (93, 95),
+    (True, 'fashion_mnist'): (81.5, 84.5),
+    (False, 'mnist'): (92, 94),
+    (False, 'fashion_mnist'): (79, 82),
+}
+INCREMENTAL = {
+    (True, 'mnist'): (91, 94),
+    (True, 'fashion_mnist'): (76, 80),
+    (False, 'mnist'): (80, 90),
+    (False, 'fashion_mnist'): (69, 76),
+}
+FEW = {
+    (1.0, 'frames 401-600'): (92, 96.5),
+    (1.0, 'last 200 frames'): (95, 98.5),
+    (0.1, 'frames 401-600'): (78, 86),
+    (0.1, 'last 200 frames'): (88, 94),
+}
 GUIDANCE = {True: 'labels guide learning', False: 'labels for the read-out only'}
 
 
@@ -47,7 +64,7 @@ def recruiting(dataset: str, neurons: int, **options) -> NetworkConfig:
 def static_accuracy(neurons: int, supervised: bool, data: Data, seed: int) -> float:
     config = recruiting(data.name, neurons, supervised=supervised)
     timesteps = TIMESTEPS[data.name]
-    outcome, = run_experiments([Setting(config, timesteps, timesteps)], data, seed)
+    (outcome,) = run_experiments([Setting(config, timesteps, timesteps)], data, seed)
     return outcome.inference.accuracy
 
 
@@ -77,8 +94,9 @@ def first_frames(neurons: int, labelled: float, seed: int) -> np.ndarray:
 
 
 def _presented(datasets: Iterable[str]) -> str:
-    return ', '.join(f'{name} with T = {TIMESTEPS[name]} at rate {RATES[name]:g}'
-                     for name in datasets)
+    return ', '.join(
+        f'{name} with T = {TIMESTEPS[name]} at rate {RATES[name]:g}' for name in datasets
+    )
 
 
 def _tested(network, timesteps: int, data: Data) -> float:
@@ -91,95 +109,170 @@ def run(plan: Plan, advance: Advance) -> tuple[list[Section], dict[float, np.nda
     most = max(plan.neurons)
     few, hits = _few_frames(plan, most, advance)
     return [
-        _static(plan, data, advance), few, _by_class(plan, data, most, advance),
+        _static(plan, data, advance),
+        few,
+        _by_class(plan, data, most, advance),
         _switched(plan, data, most, advance),
     ], hits
 
 
 def _static(plan: Plan, data: dict[str, Data], advance: Advance) -> Section:
     cases = list(product(plan.neurons, (True, False), plan.datasets))
-    items = [(neurons, guided, data[name], seed)
-             for neurons, guided, name in cases for seed in plan.seeds_for(neurons)]
+    items = [
+        (neurons, guided, data[name], seed)
+        for neurons, guided, name in cases
+        for seed in plan.seeds_for(neurons)
+    ]
     results = iter(in_parallel(static_accuracy, items, plan, advance))
     accuracies = {case: [next(results) for _ in plan.seeds_for(case[0])] for case in cases}
     claims = [
-        Claim(f'accuracy, {GUIDANCE[guided]}, {name}, N = {neurons}, worst seed',
-              100 * min(values), '%', *ACCURACY.get((guided, name), ()))
-        for (neurons, guided, name), values in accuracies.items() if neurons == max(plan.neurons)
+        Claim(
+            f'accuracy, {GUIDANCE[guided]}, {name}, N = {neurons}, worst seed',
+            100 * min(values),
+            '%',
+            *ACCURACY.get((guided, name), ()),
+        )
+        for (neurons, guided, name), values in accuracies.items()
+        if neurons == max(plan.neurons)
     ]
     few, most = min(plan.neurons), max(plan.neurons)
     if few < most:
-        claims.append(Claim(
-            f'accuracy gained from N = {few} to {most}, least',
-            100 * min(np.mean(accuracies[most, guided, name])
-                      - np.mean(accuracies[few, guided, name])
-                      for guided, name in product((True, False), plan.datasets)),
-            '%', 0, 0))
+        claims.append(
+            Claim(
+                f'accuracy gained from N = {few} to {most}, least',
+                100
+                * min(
+                    np.mean(accuracies[most, guided, name]) - np.mean(accuracies[few, guided, name])
+                    for guided, name in product((True, False), plan.datasets)
+                ),
+                '%',
+                0,
+                0,
+            )
+        )
     return Section(
-        'Accuracy, recruiting rule', f'One pass over the training samples; {_presented(data)}.',
+        'Accuracy, recruiting rule',
+        f'One pass over the training samples; {_presented(data)}.',
         claims,
-        [dict(neurons=neurons, labels=GUIDANCE[guided], dataset=name, accuracy=spread(values))
-         for (neurons, guided, name), values in accuracies.items()])
+        [
+            dict(neurons=neurons, labels=GUIDANCE[guided], dataset=name, accuracy=spread(values))
+            for (neurons, guided, name), values in accuracies.items()
+        ],
+    )
 
 
 def _by_class(plan: Plan, data: dict[str, Data], neurons: int, advance: Advance) -> Section:
     cases = list(product((True, False), plan.datasets))
-    results = iter(in_parallel(
-        incremental_accuracy,
-        [(neurons, guided, data[name], seed) for guided, name in cases for seed in plan.seeds],
-        plan, advance))
+    results = iter(
+        in_parallel(
+            incremental_accuracy,
+            [(neurons, guided, data[name], seed) for guided, name in cases for seed in plan.seeds],
+            plan,
+            advance,
+        )
+    )
     accuracies = {case: [next(results) for _ in plan.seeds] for case in cases}
     return Section(
         'Classes that arrive one after another, recruiting rule',
         f'All samples of one class, then of the next; one pass, N = {neurons}; '
         f'{_presented(data)}; tested on all classes at the end.',
-        [Claim(f'class by class, {GUIDANCE[guided]}, {name}, worst seed', 100 * min(values), '%',
-               *INCREMENTAL.get((guided, name), ()))
-         for (guided, name), values in accuracies.items()],
-        [dict(labels=GUIDANCE[guided], dataset=name, accuracy=spread(values))
-         for (guided, name), values in accuracies.items()])
+        [
+            Claim(
+                f'class by class, {GUIDANCE[guided]}, {name}, worst seed',
+                100 * min(values),
+                '%',
+                *INCREMENTAL.get((guided, name), ()),
+            )
+            for (guided, name), values in accuracies.items()
+        ],
+        [
+            dict(labels=GUIDANCE[guided], dataset=name, accuracy=spread(values))
+            for (guided, name), values in accuracies.items()
+        ],
+    )
 
 
 def _few_frames(
     plan: Plan, neurons: int, advance: Advance
 ) -> tuple[Section, dict[float, np.ndarray]]:
-    results = iter(in_parallel(
-        first_frames, [(neurons, share, seed) for share in LABELLED for seed in FEW_SEEDS],
-        plan, advance))
+    results = iter(
+        in_parallel(
+            first_frames,
+            [(neurons, share, seed) for share in LABELLED for seed in FEW_SEEDS],
+            plan,
+            advance,
+        )
+    )
     hits = {share: np.array([next(results) for _ in FEW_SEEDS]) for share in LABELLED}
-    in_windows = {(share, name): hits[share][:, part].mean(axis=1)
-                  for share in LABELLED for name, part in WINDOWS.items()}
+    in_windows = {
+        (share, name): hits[share][:, part].mean(axis=1)
+        for share in LABELLED
+        for name, part in WINDOWS.items()
+    }
     promised = FEW if neurons == 400 else dict.fromkeys(FEW, ())
     return Section(
         'Learning from nothing, digits',
         f'Each of 1,797 digits is classified, then learned, once; N = {neurons}, '
         f'recruiting rule; {_presented(["digits"])}.',
-        [Claim(f'{share:.0%} of the frames labelled, {name}, worst of {len(FEW_SEEDS)} seeds',
-               100 * in_windows[share, name].min(), '%', *promised[share, name])
-         for share, name in FEW],
-        [dict(labelled=f'{share:.0%}',
-              **{name: spread(in_windows[share, name]) for name in WINDOWS})
-         for share in LABELLED],
+        [
+            Claim(
+                f'{share:.0%} of the frames labelled, {name}, worst of {len(FEW_SEEDS)} seeds',
+                100 * in_windows[share, name].min(),
+                '%',
+                *promised[share, name],
+            )
+            for share, name in FEW
+        ],
+        [
+            dict(
+                labelled=f'{share:.0%}',
+                **{name: spread(in_windows[share, name]) for name in WINDOWS},
+            )
+            for share in LABELLED
+        ],
     ), hits
 
 
 def _switched(plan: Plan, data: dict[str, Data], neurons: int, advance: Advance) -> Section:
     cases = list(product(RULES, plan.datasets))
-    results = iter(in_parallel(
-        switching_losses, [
-            (replace(RULES[rule], neurons=neurons), data[name], seed, SWITCHED[rule])
-            for rule, name in cases for seed in plan.seeds], plan, advance))
-    losses = {case: 100 * np.array([next(results).switched for _ in plan.seeds])
-              for case in cases}
+    results = iter(
+        in_parallel(
+            switching_losses,
+            [
+                (replace(RULES[rule], neurons=neurons), data[name], seed, SWITCHED[rule])
+                for rule, name in cases
+                for seed in plan.seeds
+            ],
+            plan,
+            advance,
+        )
+    )
+    losses = {case: 100 * np.array([next(results).switched for _ in plan.seeds]) for case in cases}
     return Section(
         'One network, T switched at random',
         f'Every {SWITCH_EVERY} samples or more often; N = {neurons}; '
         'tested at every T without labelling anew, against networks that learned at that T.',
-        [Claim(f'switched T, {rule}, {name}, accuracy lost at the worst T, mean of seeds',
-               values.mean(axis=0).max(), 'points', 1.5, 0.3)
-         for (rule, name), values in losses.items()],
-        [dict(rule=rule, dataset=name, **{
-            'points lost at each T, and by the worst seed': ', '.join(
-                f'T {t}: {column.mean():.1f} ({column.max():.1f})'
-                for t, column in zip(SWITCHED[rule], values.T))})
-         for (rule, name), values in losses.items()])
+        [
+            Claim(
+                f'switched T, {rule}, {name}, accuracy lost at the worst T, mean of seeds',
+                values.mean(axis=0).max(),
+                'points',
+                1.5,
+                0.3,
+            )
+            for (rule, name), values in losses.items()
+        ],
+        [
+            dict(
+                rule=rule,
+                dataset=name,
+                **{
+                    'points lost at each T, and by the worst seed': ', '.join(
+                        f'T {t}: {column.mean():.1f} ({column.max():.1f})'
+                        for t, column in zip(SWITCHED[rule], values.T)
+                    )
+                },
+            )
+            for (rule, name), values in losses.items()
+        ],
+    )

@@ -16,8 +16,15 @@ RUNNING_FRAMES = 100
 
 def write(path: Path, sections: list[Section], pictures: dict[str, str], how: str) -> None:
     """pictures: file name by the title of the section that shows it."""
-    lines = ['# TopSpark, reproduced and surpassed', '', how, '', '## Bounds and aims', '',
-             *_claim_table([claim for section in sections for claim in section.claims])]
+    lines = [
+        '# TopSpark, reproduced and surpassed',
+        '',
+        how,
+        '',
+        '## Bounds and aims',
+        '',
+        *_claim_table([claim for section in sections for claim in section.claims]),
+    ]
     for section in sections:
         lines += ['', f'## {section.title}', '', section.text, '']
         if section.title in pictures:
@@ -27,19 +34,29 @@ def write(path: Path, sections: list[Section], pictures: dict[str, str], how: st
 
 
 def _claim_table(claims: list[Claim]) -> list[str]:
-    return _table([
-        dict(what=claim.what, figure=f'{claim.figure:.2f} {claim.unit}', bound=f'{claim.bound:g}',
-             aim=f'{claim.aim:g}', met=claim.met)
-        if claim.promised else
-        dict(what=claim.what, figure=f'{claim.figure:.2f} {claim.unit}', bound='', aim='', met='')
-        for claim in claims
-    ])
+    return _table(
+        [
+            dict(
+                what=claim.what,
+                figure=f'{claim.figure:.2f} {claim.unit}',
+                bound=f'{claim.bound:g}',
+                aim=f'{claim.aim:g}',
+                met=claim.met,
+            )
+            if claim.promised
+            else dict(
+                what=claim.what, figure=f'{claim.figure:.2f} {claim.unit}', bound='', aim='', met=''
+            )
+            for claim in claims
+        ]
+    )
 
 
 def _table(rows: list[dict]) -> list[str]:
     columns = list(rows[0])
     return [
-        '| ' + ' | '.join(columns) + ' |', '|' + '---|' * len(columns),
+        '| ' + ' | '.join(columns) + ' |',
+        '|' + '---|' * len(columns),
         *('| ' + ' | '.join(_shown(row[column]) for column in columns) + ' |' for row in rows),
     ]
 
@@ -50,20 +67,32 @@ def _shown(value: object) -> str:
 
 def draw_reductions(path: Path, rows: list[dict]) -> None:
     """Ratios to the baseline, for each row of the section on fewer timesteps."""
-    names = [f'{row["rule"]}, {row["dataset"].split("_")[0]}, N = {row["neurons"]} '
-             f'({0 - round(row["loss"], 1):+.1f})' for row in rows]
+    names = [
+        f'{row["rule"]}, {row["dataset"].split("_")[0]}, N = {row["neurons"]} '
+        f'({0 - round(row["loss"], 1):+.1f})'
+        for row in rows
+    ]
     with drawing(path, 13, 5) as figure:
         axes = figure.subplots(1, 3, sharey=True)
-        for axis, (what, title, paper) in zip(axes, (
-            ('steps', 'fewer timesteps', 3.9), ('energy', 'less energy (estimated)', 3.4),
-            ('time', 'less processor time', 3.9),
-        )):
+        for axis, (what, title, paper) in zip(
+            axes,
+            (
+                ('steps', 'fewer timesteps', 3.9),
+                ('energy', 'less energy (estimated)', 3.4),
+                ('time', 'less processor time', 3.9),
+            ),
+        ):
             for shift, phase in zip((-0.19, 0.19), COLOURS):
                 values = [row[f'{phase} {what}'] for row in rows]
-                bars = axis.barh(np.arange(len(names)) + shift, values, 0.36, label=phase,
-                                 color=COLOURS[phase])
-                axis.bar_label(bars, [f'{value:.0f}' if value >= 10 else f'{value:.1f}'
-                                      for value in values], padding=2, fontsize=7)
+                bars = axis.barh(
+                    np.arange(len(names)) + shift, values, 0.36, label=phase, color=COLOURS[phase]
+                )
+                axis.bar_label(
+                    bars,
+                    [f'{value:.0f}' if value >= 10 else f'{value:.1f}' for value in values],
+                    padding=2,
+                    fontsize=7,
+                )
             axis.axvline(paper, color='grey', linestyle=':', linewidth=1.5)
             log_axis(axis, 'x')
             highest = max(row[f'{phase} {what}'] for row in rows for phase in COLOURS)
@@ -72,8 +101,10 @@ def draw_reductions(path: Path, rows: list[dict]) -> None:
         axes[0].set_yticks(range(len(names)), names)
         axes[0].invert_yaxis()
         legend_below(figure, axes[0].get_legend_handles_labels()[0])
-        figure.suptitle('Against T = 350 (in brackets: points of accuracy gained or lost; '
-                        'dotted: the claim of the paper)')
+        figure.suptitle(
+            'Against T = 350 (in brackets: points of accuracy gained or lost; '
+            'dotted: the claim of the paper)'
+        )
 
 
 def draw_paper(path: Path, accuracy: dict) -> None:
@@ -82,14 +113,24 @@ def draw_paper(path: Path, accuracy: dict) -> None:
     with drawing(path, 3.4 * len(panels), 3.6) as figure:
         axes = figure.subplots(1, len(panels), sharex=True, squeeze=False)[0]
         for axis, (rule, name) in zip(axes, panels):
-            curves = dict.fromkeys((neurons, enhanced) for r, d, neurons, enhanced, _ in accuracy
-                                   if (r, d) == (rule, name))
+            curves = dict.fromkeys(
+                (neurons, enhanced)
+                for r, d, neurons, enhanced, _ in accuracy
+                if (r, d) == (rule, name)
+            )
             for neurons, enhanced in curves:
-                points = sorted((t, 100 * value) for (*case, t), value in accuracy.items()
-                                if case == [rule, name, neurons, enhanced])
-                axis.plot(*zip(*points), '-' if enhanced else '--', marker='.',
-                          color=BLUE if neurons == min(n for n, _ in curves) else RED,
-                          label=f'N = {neurons}, {"" if enhanced else "not "}enhanced')
+                points = sorted(
+                    (t, 100 * value)
+                    for (*case, t), value in accuracy.items()
+                    if case == [rule, name, neurons, enhanced]
+                )
+                axis.plot(
+                    *zip(*points),
+                    '-' if enhanced else '--',
+                    marker='.',
+                    color=BLUE if neurons == min(n for n, _ in curves) else RED,
+                    label=f'N = {neurons}, {"" if enhanced else "not "}enhanced',
+                )
             steps_axis(axis, 'x', (16, 64, 175, 350))
             axis.set_title(f'{rule}, {name}', fontsize=10)
         axes[0].set_ylabel('accuracy  [%]')
@@ -104,10 +145,17 @@ def draw_first_frames(path: Path, hits: dict[float, np.ndarray]) -> None:
         for share, of_seeds in hits.items():
             running = 100 * np.array([np.convolve(each, window, 'valid') for each in of_seeds])
             frames = np.arange(running.shape[1]) + RUNNING_FRAMES
-            curve, = axis.plot(frames, running.mean(axis=0),
-                               label=f'{share:.0%} of the frames labelled')
-            axis.fill_between(frames, running.min(axis=0), running.max(axis=0), alpha=0.2,
-                              color=curve.get_color(), linewidth=0)
+            (curve,) = axis.plot(
+                frames, running.mean(axis=0), label=f'{share:.0%} of the frames labelled'
+            )
+            axis.fill_between(
+                frames,
+                running.min(axis=0),
+                running.max(axis=0),
+                alpha=0.2,
+                color=curve.get_color(),
+                linewidth=0,
+            )
         axis.set_xlabel('frames seen')
         axis.set_ylabel(f'accuracy  [%], last {RUNNING_FRAMES} frames')
         axis.legend(loc='lower right')

@@ -25,9 +25,22 @@ def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp('control')
     path = os.pathsep.join([*filter(None, [os.environ.get('PYTHONPATH')]), str(CHECKOUT)])
     run = subprocess.run(
-        [sys.executable, '-m', 'benchmarks.control', '--seeds', '1', '--duration', '90',
-         '--output', str(folder / 'out')],
-        cwd=folder, env=os.environ | {'PYTHONPATH': path}, capture_output=True, text=True)
+        [
+            sys.executable,
+            '-m',
+            'benchmarks.control',
+            '--seeds',
+            '1',
+            '--duration',
+            '90',
+            '--output',
+            str(folder / 'out'),
+        ],
+        cwd=folder,
+        env=os.environ | {'PYTHONPATH': path},
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     return folder / 'out'
 
@@ -46,7 +59,8 @@ def test_only_the_controller_and_small_steps_last_to_the_end(results):
     assert mission['T = 64']['energy'] == pytest.approx(1.0, abs=0.02)
     assert mission[OURS]['energy'] <= 1.0
     assert mission['T = 2']['right'] == pytest.approx(
-        mission['T = 2']['accuracy'] * mission['T = 2']['processed'])
+        mission['T = 2']['accuracy'] * mission['T = 2']['processed']
+    )
 
 
 def test_a_mission_repeats():
@@ -59,12 +73,12 @@ def test_every_trace_is_hard():
     for seed in range(3):
         trace = make_trace(seed, 3600.0, profile)
         assert 40_000 < len(trace.frames_s) < 220_000 and np.all(np.diff(trace.frames_s) >= 0)
-        powers_w = [message.budget.power_w for message in trace.messages
-                    if message.source == 'operator']
+        powers_w = [
+            message.budget.power_w for message in trace.messages if message.source == 'operator'
+        ]
         assert np.nanmax(powers_w) > 25 * np.nanmin(powers_w)
         assert trace.messages[0].source == 'mission' and len(trace.faults) == 5
-        ratio = (trace.profile.reference.inference.energy_j
-                 / profile.reference.inference.energy_j)
+        ratio = trace.profile.reference.inference.energy_j / profile.reference.inference.energy_j
         assert ratio > 1.6 or ratio < 0.6
 
 

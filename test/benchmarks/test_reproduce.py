@@ -18,7 +18,11 @@ def results(tmp_path_factory):
     path = os.pathsep.join([*filter(None, [os.environ.get('PYTHONPATH')]), str(CHECKOUT)])
     run = subprocess.run(
         [sys.executable, '-m', 'benchmarks.reproduce', '--quick', '--output', str(folder / 'out')],
-        cwd=folder, env=os.environ | {'PYTHONPATH': path}, capture_output=True, text=True)
+        cwd=folder,
+        env=os.environ | {'PYTHONPATH': path},
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
     return folder / 'out'
 
@@ -32,20 +36,25 @@ def test_report_shows_its_pictures(results):
 
 def test_fewer_timesteps_cost_little_on_digits(results):
     rows = json.loads((results / 'figures.json').read_text())[
-        'Fewer timesteps, less energy and time']
-    recruiting, = (row for row in rows if row['rule'] == 'recruiting')
+        'Fewer timesteps, less energy and time'
+    ]
+    (recruiting,) = (row for row in rows if row['rule'] == 'recruiting')
     assert recruiting['training steps'] >= 40 and recruiting['inference steps'] >= 40
     assert recruiting['loss'] < 3  # points; 500 test samples, two seeds
     assert all(row['training energy'] > 2 for row in rows)
 
 
 def test_learning_claims(results):
-    claims = {claim['what']: claim['figure']
-              for claim in json.loads((results / 'figures.json').read_text())['claims']}
-    for start, least in (('100% of the frames labelled, last', 94),
-                         ('10% of the frames labelled, last', 85),
-                         ('class by class, labels guide', 90),
-                         ('class by class, labels for the read-out only', 85)):
-        figure, = (value for what, value in claims.items() if what.startswith(start))
+    claims = {
+        claim['what']: claim['figure']
+        for claim in json.loads((results / 'figures.json').read_text())['claims']
+    }
+    for start, least in (
+        ('100% of the frames labelled, last', 94),
+        ('10% of the frames labelled, last', 85),
+        ('class by class, labels guide', 90),
+        ('class by class, labels for the read-out only', 85),
+    ):
+        (figure,) = (value for what, value in claims.items() if what.startswith(start))
         assert figure > least
     assert all(figure < 3 for what, figure in claims.items() if what.startswith('switched T'))

@@ -1,4 +1,5 @@
-"""`topspark analyse`: table, pictures, recommendation, and one line for what is refused."""
+"""`topspark analyse`: table, pictures, recommendation, and one line for what is rejected."""
+
 from __future__ import annotations
 
 import csv
@@ -11,16 +12,30 @@ from topspark_ros.cli import pictures
 from topspark_ros.cli.main import main
 from topspark_ros.methodology.energy import ENERGY_TABLES
 
-SMALL = ('--neurons', '10', '--timesteps', '16,4', '--rules', 'pairwise,recruiting',
-         '--encoders', 'stratified', '--seeds', '2', '--samples', '120')
+SMALL = (
+    '--neurons',
+    '10',
+    '--timesteps',
+    '16,4',
+    '--rules',
+    'pairwise,recruiting',
+    '--encoders',
+    'rate_regular',
+    '--seeds',
+    '2',
+    '--samples',
+    '120',
+)
 
 
 @pytest.fixture
 def analyse(monkeypatch, capsys):
     """Run it; (exit code, standard output, standard error)."""
+
     def run(*arguments):
         monkeypatch.setattr(sys, 'argv', ['topspark', 'analyse', *map(str, arguments)])
         return main(), *capsys.readouterr()
+
     return run
 
 
@@ -32,21 +47,34 @@ def test_an_analysis_ends_in_table_pictures_and_recommendation(analyse, tmp_path
     cells = [json.loads(path.read_text()) for path in (tmp_path / 'cells').iterdir()]
     assert len(cells) == 2 * len(rows)
 
-    (row,) = [row for row in rows if row['rule'] == 'pairwise' and row['theta_step'] == '16.0'
-              and row['inference_timesteps'] == '4']
-    seeds = [cell['inference'] for cell in cells
-             if cell['setting']['config']['neuron']['theta_step'] == 16
-             and cell['setting']['inference_timesteps'] == 4]
+    (row,) = [
+        row
+        for row in rows
+        if row['rule'] == 'pairwise'
+        and row['theta_step'] == '16.0'
+        and row['inference_timesteps'] == '4'
+    ]
+    seeds = [
+        cell['inference']
+        for cell in cells
+        if cell['setting']['config']['neuron']['theta_step'] == 16
+        and cell['setting']['inference_timesteps'] == 4
+    ]
     accuracies = [each['accuracy'] for each in seeds]
     assert row['data'] == 'digits, validation part' and row['training_samples'] == '120'
     assert float(row['accuracy_mean']) == pytest.approx(sum(accuracies) / 2)
     assert float(row['accuracy_worst']) == min(accuracies) and row['seeds'] == '2'
     energy = ENERGY_TABLES['cmos45']
     counts = [each['counts'] for each in seeds]
-    energy_j = sum(
-        each['synaptic_operations'] * energy.synaptic_operation_j
-        + each['neuron_updates'] * energy.neuron_update_j
-        + (each['input_spikes'] + each['output_spikes']) * energy.spike_j for each in counts) / 2
+    energy_j = (
+        sum(
+            each['synaptic_operations'] * energy.synaptic_operation_j
+            + each['neuron_updates'] * energy.neuron_update_j
+            + (each['input_spikes'] + each['output_spikes']) * energy.spike_j
+            for each in counts
+        )
+        / 2
+    )
     assert float(row['inference_energy_j']) == pytest.approx(energy_j)
 
     drawn = {path.name: path.read_bytes() for path in tmp_path.glob('*.png')}
@@ -59,7 +87,7 @@ def test_an_analysis_ends_in_table_pictures_and_recommendation(analyse, tmp_path
     # Once more: nothing is computed, and the same comes out to the last digit.
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'cells').iterdir()}
     written = (tmp_path / 'table.csv').read_bytes()
-    monkeypatch.setattr(pictures, 'draw_analysis', lambda *_: None)    # takes seconds
+    monkeypatch.setattr(pictures, 'draw_analysis', lambda *_: None)  # takes seconds
     assert analyse(*SMALL, '--output', tmp_path, '--energy-model', 'cmos45')[1] == printed
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / 'cells').iterdir()} == before
     assert (tmp_path / 'table.csv').read_bytes() == written
@@ -67,29 +95,60 @@ def test_an_analysis_ends_in_table_pictures_and_recommendation(analyse, tmp_path
 
 def test_one_rule_size_and_timestep_alone(analyse, tmp_path):
     code, printed, _ = analyse(
-        '--neurons', 10, '--timesteps', 8, '--rules', 'recruiting', '--encoders', 'bernoulli',
-        '--seeds', 1, '--samples', 50, '--part', 'test', '--output', tmp_path)
-    assert code == 0 and 'T = 8 (bernoulli)' in printed
+        '--neurons',
+        10,
+        '--timesteps',
+        8,
+        '--rules',
+        'recruiting',
+        '--encoders',
+        'rate_bernoulli',
+        '--seeds',
+        1,
+        '--samples',
+        50,
+        '--part',
+        'test',
+        '--output',
+        tmp_path,
+    )
+    assert code == 0 and 'T = 8 (rate_bernoulli)' in printed
     assert {path.name for path in tmp_path.glob('*.png')} == {'accuracy.png', 'energy.png'}
 
 
-@pytest.mark.parametrize('arguments, line', [
-    (('--rules', 'pairwise,hebb'), "--rules is 'pairwise,hebb', accepted are recruiting, "
-     'pairwise, adaptive, triplet, modulated, comma-separated'),
-    (('--encoders', ''), "--encoders is '', accepted are stratified, bernoulli, graded, "
-     'first_spike, comma-separated'),
-    (('--timesteps', '4,x'), "--timesteps is '4,x', accepted are whole numbers, comma-separated"),
-    (('--timesteps', ''), "--timesteps is '', accepted are whole numbers, comma-separated"),
-    (('--timesteps', '4,0'), 'training_timesteps is 0, accepted is 1 to 10000'),
-    (('--neurons', '0'), 'neurons is 0, accepted is an integer from 1 to 268435456'),
-    (('--seeds', '0'), '--seeds is 0, accepted is 1 or more'),
-    (('--samples', '1039'), '--samples is 1039, accepted is 1 to 1038'),
-    (('--max-input-rate', '0'), 'max_input_rate is 0.0, accepted is a number above 0 '
-     '(inf: unlimited)'),
-    (('--jobs', '0'), 'jobs is 0, accepted is 1 or more, or -1'),
-    (('--scheduler', 'here'), "scheduler is 'here', accepted is an address such as "
-     'tcp://host:8786'),
-])
+@pytest.mark.parametrize(
+    'arguments, line',
+    [
+        (
+            ('--rules', 'pairwise,hebb'),
+            "--rules is 'pairwise,hebb', accepted are recruiting, "
+            'pairwise, adaptive, triplet, modulated, comma-separated',
+        ),
+        (
+            ('--encoders', ''),
+            "--encoders is '', accepted are rate_regular, rate_bernoulli, constant_current, "
+            'latency, comma-separated',
+        ),
+        (
+            ('--timesteps', '4,x'),
+            "--timesteps is '4,x', accepted are whole numbers, comma-separated",
+        ),
+        (('--timesteps', ''), "--timesteps is '', accepted are whole numbers, comma-separated"),
+        (('--timesteps', '4,0'), 'training_timesteps is 0, accepted is 1 to 10000'),
+        (('--neurons', '0'), 'neurons is 0, accepted is an integer from 1 to 268435456'),
+        (('--seeds', '0'), '--seeds is 0, accepted is 1 or more'),
+        (('--samples', '1039'), '--samples is 1039, accepted is 1 to 1038'),
+        (
+            ('--max-input-rate', '0'),
+            'max_input_rate is 0.0, accepted is a number above 0 (inf: unlimited)',
+        ),
+        (('--jobs', '0'), 'jobs is 0, accepted is 1 or more, or -1'),
+        (
+            ('--scheduler', 'here'),
+            "scheduler is 'here', accepted is an address such as tcp://host:8786",
+        ),
+    ],
+)
 def test_a_wrong_argument_is_one_line(analyse, tmp_path, arguments, line):
     pytest.importorskip('dask.distributed')
     code, _, error = analyse(*SMALL, '--output', tmp_path, *arguments)
@@ -97,10 +156,13 @@ def test_a_wrong_argument_is_one_line(analyse, tmp_path, arguments, line):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize('name, words', [
-    ('cifar', "dataset is 'cifar', accepted is one of digits, mnist, fashion_mnist"),
-    ('mnist', 'No such file or directory, accepted is the gzipped IDX file of mnist'),
-])
+@pytest.mark.parametrize(
+    'name, words',
+    [
+        ('cifar', "dataset is 'cifar', accepted is one of digits, mnist, fashion_mnist"),
+        ('mnist', 'No such file or directory, accepted is the gzipped IDX file of mnist'),
+    ],
+)
 def test_a_dataset_that_is_not_there(analyse, tmp_path, monkeypatch, name, words):
     monkeypatch.setenv('TOPSPARK_DATA', str(tmp_path))
     code, _, error = analyse('--dataset', name, '--output', tmp_path)

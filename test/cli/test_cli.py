@@ -1,4 +1,5 @@
 """The command as it is installed: a demo of two seconds with every process of the long one."""
+
 from __future__ import annotations
 
 import json
@@ -13,8 +14,9 @@ from ament_index_python.packages import get_package_share_directory
 
 
 def topspark(*arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(['topspark', *map(str, arguments)], capture_output=True, text=True,
-                          timeout=120)
+    return subprocess.run(
+        ['topspark', *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
 
 
 def short_demo(folder, name: str, frames: int, *arguments) -> tuple[dict, int]:
@@ -57,5 +59,6 @@ def test_a_short_demo_with_events_reports_every_window(tmp_path):
 def test_a_wrong_argument_is_one_line(tmp_path):
     ended = topspark('profile', '--timesteps', '4,x', '--output', tmp_path / 'none.yaml')
     assert ended.returncode == 2
-    assert ended.stderr == ("topspark profile: --timesteps is '4,x', accepted are whole numbers, "
-                            'comma-separated\n')
+    assert ended.stderr == (
+        "topspark profile: --timesteps is '4,x', accepted are whole numbers, comma-separated\n"
+    )

@@ -1,4 +1,5 @@
-"""`topspark evaluate`: a report of a bag, a comparison of two, and one line for what is refused."""
+"""`topspark evaluate`: a report of a bag, a comparison of two, one line for what is rejected."""
+
 from __future__ import annotations
 
 import json
@@ -23,8 +24,9 @@ PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory):
     path = tmp_path_factory.mktemp('bags') / 'digits'
-    record(path, RecordingSettings(width=96, height=72, rate_hz=10, frames=40,
-                                   budget=((2.0, 1e-6),)))
+    record(
+        path, RecordingSettings(width=96, height=72, rate_hz=10, frames=40, budget=((2.0, 1e-6),))
+    )
     return path
 
 
@@ -32,28 +34,43 @@ def bag(tmp_path_factory):
 def config(tmp_path):
     """The nodes' parameters, small."""
     path = tmp_path / 'small.yaml'
-    path.write_text(yaml.safe_dump({
-        '/**/snn_learner': {'ros__parameters': {
-            'neurons': 30, 'training_timesteps': 8, 'inference_timesteps': 8,
-            'autostart': False}},
-        '/**/timestep_controller': {'ros__parameters': {'deadband': 0.25}}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                '/**/snn_learner': {
+                    'ros__parameters': {
+                        'neurons': 30,
+                        'training_timesteps': 8,
+                        'inference_timesteps': 8,
+                        'autostart': False,
+                    }
+                },
+                '/**/timestep_controller': {'ros__parameters': {'deadband': 0.25}},
+            }
+        )
+    )
     return path
 
 
 @pytest.fixture
 def evaluate(monkeypatch, capsys, tmp_path):
     """Run it; (exit code, standard output, standard error)."""
+
     def run(*arguments):
         monkeypatch.setattr(sys, 'argv', ['topspark', 'evaluate', *map(str, arguments)])
         return main(), *capsys.readouterr()
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('COLUMNS', '80')
     return run
 
 
 def rows(printed: str) -> dict[str, list[str]]:
-    cells = ([cell.strip() for cell in line.strip('│').split('│')]
-             for line in printed.splitlines() if line.startswith('│'))
+    cells = (
+        [cell.strip() for cell in line.strip('│').split('│')]
+        for line in printed.splitlines()
+        if line.startswith('│')
+    )
     return {name: rest for name, *rest in cells}
 
 
@@ -69,8 +86,19 @@ def test_a_report_of_one_run(evaluate, bag, config, tmp_path):
 
 def test_a_sweep_with_the_controller(evaluate, bag, config, tmp_path):
     code, printed, error = evaluate(
-        bag, '--config', config, '--timesteps', '2,16/4', '--controller', '--profile', PROFILE,
-        '--output', tmp_path / 'report', '--jobs', 2)
+        bag,
+        '--config',
+        config,
+        '--timesteps',
+        '2,16/4',
+        '--controller',
+        '--profile',
+        PROFILE,
+        '--output',
+        tmp_path / 'report',
+        '--jobs',
+        2,
+    )
     assert code == 0
     assert 'measured with neurons 400, this network has 30' in error and error.count('\n') == 1
     assert list(rows(printed)) == ['T = 2', 'T = 16/4', 'controller']
@@ -96,10 +124,14 @@ def test_weights_go_on(evaluate, bag, config, tmp_path):
     assert evaluate(*arguments, '--duration', 2, '--save-weights', weights)[0] == 0
     network, class_names = load_checkpoint(weights)
     assert network.recruited_neurons > 5 and class_names
-    assert evaluate(*arguments, '--start', 2, '--no-learning', '--weights', weights,
-                    '--output', 'second')[0] == 0
+    assert (
+        evaluate(
+            *arguments, '--start', 2, '--no-learning', '--weights', weights, '--output', 'second'
+        )[0]
+        == 0
+    )
     (run,) = read_runs(tmp_path / 'second')
-    assert len(run.frames) == 20 and run.class_names[:len(class_names)] == class_names
+    assert len(run.frames) == 20 and run.class_names[: len(class_names)] == class_names
     assert run.counts['learned'] == 0
     assert set(run.status['recruited_neurons']) == {network.recruited_neurons}
 
@@ -131,7 +163,7 @@ def test_weights_of_the_parameters_are_read_but_not_written(evaluate, bag, confi
 def test_what_is_lost_is_told(evaluate, bag, config, tmp_path):
     (file,) = bag.glob('*.mcap')
     cut = tmp_path / 'cut.mcap'
-    cut.write_bytes(file.read_bytes()[:file.stat().st_size // 2])
+    cut.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     code, printed, _ = evaluate(cut, '--config', config)
     assert code == 0 and 'lost: cut.mcap: damaged (cut off behind byte ' in printed
 
@@ -161,11 +193,13 @@ robot2: {snn_learner: {ros__parameters: {neurons: 20, training_timesteps: 2,
     code, _, error = evaluate(bag, '--config', path)
     assert code == 2 and error == (
         f'topspark evaluate: {path}: snn_learner has entries in the namespaces /robot1, /robot2, '
-        'accepted is one of them by --namespace\n')
+        'accepted is one of them by --namespace\n'
+    )
     code, printed, error = evaluate(bag, '--config', path, '--namespace', '/robot1')
     assert code == 0 and 'T = 4' in rows(printed)
-    assert error == (f'topspark evaluate: {path}: neuron is no parameter of snn_learner and passed '
-                     'over\n')
+    assert error == (
+        f'topspark evaluate: {path}: neuron is no parameter of snn_learner and passed over\n'
+    )
     (run,) = read_runs(tmp_path / 'results/evaluation')
     assert run.settings['neurons'] == 30
 
@@ -173,19 +207,25 @@ robot2: {snn_learner: {ros__parameters: {neurons: 20, training_timesteps: 2,
 @pytest.fixture
 def changed(bag, tmp_path):
     """A copy of the bag with what a function makes of each image."""
+
     def rewrite(change):
         store, copy = typestore(), tmp_path / 'changed'
         with Bag(bag, store) as source, Writer(copy, version=9) as writer:
             connections = {
                 topic.name: writer.add_connection(topic.name, topic.type, typestore=store)
-                for topic in source.topics}
+                for topic in source.topics
+            }
             for recorded in source.messages(source.topics):
                 message = source.deserialize(recorded)
                 if recorded.topic == '/image':
                     message = change(message)
-                writer.write(connections[recorded.topic], recorded.recorded_ns,
-                             store.serialize_cdr(message, recorded.type))
+                writer.write(
+                    connections[recorded.topic],
+                    recorded.recorded_ns,
+                    store.serialize_cdr(message, recorded.type),
+                )
         return copy
+
     return rewrite
 
 
@@ -193,9 +233,11 @@ def test_without_a_frame_it_ends_with_1_and_says_why(evaluate, changed, config):
     nothing = changed(lambda message: replace(message, encoding='depth'))
     code, printed, error = evaluate(nothing, '--config', config)
     assert code == 1 and error.count('\n') == 1
-    assert error.startswith('topspark evaluate: no frame was evaluated, of 40 messages: /image: '
-                            "encoding is 'depth', accepted is ")
-    assert 'lost: refused: 40' in printed and 'README.md written' in printed
+    assert error.startswith(
+        'topspark evaluate: no frame was evaluated, of 40 messages: /image: '
+        "encoding is 'depth', accepted is "
+    )
+    assert 'lost: rejected messages: 40' in printed and 'README.md written' in printed
 
 
 def test_clocks_that_jump_are_told(evaluate, changed, config):
@@ -209,32 +251,55 @@ def test_clocks_that_jump_are_told(evaluate, changed, config):
     assert code == 0 and 'clock: header stamps of /image: ahead by 1000.000 s at 2.000 s' in printed
 
 
-@pytest.mark.parametrize('arguments, complaint', [
-    ((), 'accepted is either a BAG or --compare A B'),
-    (('{bag}', '--compare', 'a', 'b'), 'accepted is either a BAG or --compare A B'),
-    (('none',), 'none: File does not exist, accepted is a whole rosbag2 recording (its folder, or '
-     'a .mcap or .db3 file)'),
-    (('{bag}', '--timesteps', '2,few'), "--timesteps is '2,few', accepted are whole numbers or "
-     'training/inference, comma-separated, such as 4,16,64/16'),
-    (('{bag}', '--timesteps', '0'), 'training_timesteps: 0 is outside 1 to 10000 steps'),
-    (('{bag}', '--seed', '-1'), 'seed: -1 is outside 0 to 2147483647'),
-    (('{bag}', '--jobs', '0'), 'jobs is 0, accepted is 1 or more, or -1'),
-    (('{bag}', '--start', '-1'), 'start is -1 s, accepted is 0 or more'),
-    (('{bag}', '--weights', 'none'), 'none: No such file or directory, accepted is a checkpoint'),
-    (('{bag}', '--labels', 'none'), 'none: No such file or directory, accepted is a CSV file with '
-     'stamp,class_id'),
-    (('{bag}', '--profile', 'none'), 'none: '),
-    (('{bag}', '--config', 'none'), 'none: No such file or directory, accepted is a file of ROS '
-     'parameters'),
-    (('{bag}', '--output', '/proc/none'), '--output is /proc/none, accepted is a folder that can '
-     'be written: '),
-    (('{bag}', '--timesteps', '2,4', '--save-weights', 'w'), '--save-weights is w, accepted is, '
-     'for one run, a file: there are 2 runs'),
-    (('{bag}', '--label-topic', '/image'), "{bag}: label topic is '/image', accepted is one with "
-     'topspark_ros/msg/Label, std_msgs/msg/String; the bag holds /battery_state ('),
-    (('--compare', 'a', 'b'), 'a/report.json: No such file or directory'),
-])
-def test_what_is_refused_is_one_line(evaluate, bag, arguments, complaint):
+@pytest.mark.parametrize(
+    'arguments, complaint',
+    [
+        ((), 'accepted is either a BAG or --compare A B'),
+        (('{bag}', '--compare', 'a', 'b'), 'accepted is either a BAG or --compare A B'),
+        (
+            ('none',),
+            'none: File does not exist, accepted is a whole rosbag2 recording (its folder, or '
+            'a .mcap or .db3 file)',
+        ),
+        (
+            ('{bag}', '--timesteps', '2,few'),
+            "--timesteps is '2,few', accepted are whole numbers or "
+            'training/inference, comma-separated, such as 4,16,64/16',
+        ),
+        (('{bag}', '--timesteps', '0'), 'training_timesteps: 0 is outside 1 to 10000 steps'),
+        (('{bag}', '--seed', '-1'), 'seed: -1 is outside 0 to 2147483647'),
+        (('{bag}', '--jobs', '0'), 'jobs is 0, accepted is 1 or more, or -1'),
+        (('{bag}', '--start', '-1'), 'start is -1 s, accepted is 0 or more'),
+        (
+            ('{bag}', '--weights', 'none'),
+            'none: No such file or directory, accepted is a checkpoint',
+        ),
+        (
+            ('{bag}', '--labels', 'none'),
+            'none: No such file or directory, accepted is a CSV file with stamp,class_id',
+        ),
+        (('{bag}', '--profile', 'none'), 'none: '),
+        (
+            ('{bag}', '--config', 'none'),
+            'none: No such file or directory, accepted is a file of ROS parameters',
+        ),
+        (
+            ('{bag}', '--output', '/proc/none'),
+            '--output is /proc/none, accepted is a folder that can be written: ',
+        ),
+        (
+            ('{bag}', '--timesteps', '2,4', '--save-weights', 'w'),
+            '--save-weights is w, accepted is, for one run, a file: there are 2 runs',
+        ),
+        (
+            ('{bag}', '--label-topic', '/image'),
+            "{bag}: label topic is '/image', accepted is one with "
+            'topspark_ros/msg/Label, std_msgs/msg/String; the bag holds /battery_state (',
+        ),
+        (('--compare', 'a', 'b'), 'a/report.json: No such file or directory'),
+    ],
+)
+def test_what_is_rejected_is_one_line(evaluate, bag, arguments, complaint):
     code, printed, error = evaluate(*(each.format(bag=bag) for each in arguments))
     assert (code, printed) == (2, '') and error.count('\n') == 1
     assert error.startswith(f'topspark evaluate: {complaint.format(bag=bag)}')

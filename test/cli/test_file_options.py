@@ -2,6 +2,7 @@
 
 The options are found in the command line itself, so that new ones are tested by themselves.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -16,7 +17,7 @@ from topspark_ros.engine import CheckpointError
 from topspark_ros.replay.recording import RecordingSettings, record
 
 PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
-NAMED_FILES = ('NAME_OR_FOLDER', 'YAML')     # metavars of options that are no Path
+NAMED_FILES = ('NAME_OR_FOLDER', 'YAML')  # metavars of options that are no Path
 WRITTEN = ('output', 'results', 'save_weights')
 FOLDERS = ('evaluate --output', 'analyse --output', 'make-world output', 'demo --results')
 
@@ -29,18 +30,27 @@ def options() -> Iterator[tuple[str, argparse.Action]]:
 
 
 def file_options() -> list[tuple[str, argparse.Action]]:
-    return [(verb, action) for verb, action in options()
-            if action.type is Path or action.metavar in NAMED_FILES]
+    return [
+        (verb, action)
+        for verb, action in options()
+        if action.type is Path or action.metavar in NAMED_FILES
+    ]
 
 
 def name(verb: str, action: argparse.Action) -> str:
     return f'{verb} {(action.option_strings or [action.dest])[0]}'
 
 
-READ = [pytest.param(verb, action, id=name(verb, action)) for verb, action in file_options()
-        if action.dest not in WRITTEN]
-WRITE = [pytest.param(verb, action, id=name(verb, action)) for verb, action in file_options()
-         if action.dest in WRITTEN]
+READ = [
+    pytest.param(verb, action, id=name(verb, action))
+    for verb, action in file_options()
+    if action.dest not in WRITTEN
+]
+WRITE = [
+    pytest.param(verb, action, id=name(verb, action))
+    for verb, action in file_options()
+    if action.dest in WRITTEN
+]
 
 
 @pytest.fixture(scope='module')
@@ -51,17 +61,22 @@ def bag(tmp_path_factory):
 
 
 @pytest.fixture
-def refusal(bag, tmp_path, monkeypatch, capsys):
+def rejection(bag, tmp_path, monkeypatch, capsys):
     """Run a verb, of which one argument is replaced; the line that it ends with."""
     monkeypatch.chdir(tmp_path)
-    needed = {'make-bag': ('output', tmp_path / 'new'), 'make-world': ('output', tmp_path / 'new'),
-              'evaluate': ('bag', bag), 'events': ('bag', bag), 'tradeoff': ('profile', PROFILE)}
+    needed = {
+        'make-bag': ('output', tmp_path / 'new'),
+        'make-world': ('output', tmp_path / 'new'),
+        'evaluate': ('bag', bag),
+        'events': ('bag', bag),
+        'tradeoff': ('profile', PROFILE),
+    }
 
     def run(verb: str, action: argparse.Action, *values) -> str:
         if verb == 'demo':
             pytest.importorskip('rclpy', reason='needs ROS 2: run `make test`')
         words = [verb, *action.option_strings[:1], *map(str, values)]
-        if verb == 'evaluate':      # of the two that there are
+        if verb == 'evaluate':  # of the two that there are
             words += ['--topic', '/image']
         dest, value = needed.get(verb, (action.dest, None))
         if dest != action.dest and action.dest != 'compare':
@@ -73,6 +88,7 @@ def refusal(bag, tmp_path, monkeypatch, capsys):
         assert code == 2
         assert complaint.startswith(f'topspark {verb}: ') and complaint.count('\n') == 1
         return complaint
+
     return run
 
 
@@ -111,20 +127,21 @@ def words(folder: Path) -> Path:
     return folder / 'words'
 
 
-@pytest.mark.parametrize('make', [missing, below_a_file, empty_folder, unreadable, empty, rubbish,
-                                  words])
+@pytest.mark.parametrize(
+    'make', [missing, below_a_file, empty_folder, unreadable, empty, rubbish, words]
+)
 @pytest.mark.parametrize('verb, action', READ)
-def test_a_file_that_cannot_be_used_is_named(refusal, tmp_path, verb, action, make):
+def test_a_file_that_cannot_be_used_is_named(rejection, tmp_path, verb, action, make):
     path = make(tmp_path)
     values = [path] * (action.nargs if isinstance(action.nargs, int) else 1)
-    assert str(path) in refusal(verb, action, *values)
+    assert str(path) in rejection(verb, action, *values)
 
 
 @pytest.mark.parametrize('verb, action', WRITE)
-def test_a_file_that_cannot_be_written_is_named(refusal, tmp_path, verb, action):
+def test_a_file_that_cannot_be_written_is_named(rejection, tmp_path, verb, action):
     wrong = (empty if name(verb, action) in FOLDERS else empty_folder)(tmp_path)
     for path in (below_a_file(tmp_path), Path('/proc/none/below.png'), wrong):
-        assert str(path) in refusal(verb, action, path)
+        assert str(path) in rejection(verb, action, path)
 
 
 def test_the_walk_finds_options_of_most_verbs():
@@ -133,10 +150,37 @@ def test_the_walk_finds_options_of_most_verbs():
 
 
 SMALL = {
-    'profile': ('--samples', '20', '--neurons', '4', '--timesteps', '1', '--seeds', '1', '--view',
-                'raw', '--no-weights', '--output', 'profile.yaml'),
-    'analyse': ('--samples', '20', '--neurons', '4', '--timesteps', '1', '--seeds', '1', '--rules',
-                'recruiting', '--encoders', 'stratified', '--output', 'analysis'),
+    'profile': (
+        '--samples',
+        '20',
+        '--neurons',
+        '4',
+        '--timesteps',
+        '1',
+        '--seeds',
+        '1',
+        '--view',
+        'raw',
+        '--no-weights',
+        '--output',
+        'profile.yaml',
+    ),
+    'analyse': (
+        '--samples',
+        '20',
+        '--neurons',
+        '4',
+        '--timesteps',
+        '1',
+        '--seeds',
+        '1',
+        '--rules',
+        'recruiting',
+        '--encoders',
+        'rate_regular',
+        '--output',
+        'analysis',
+    ),
     'tradeoff': (str(PROFILE), '--output', 'tradeoff.png'),
     'events': ('{bag}', '--output', 'events.png'),
     'make-bag': ('{new}', '--frames', '2'),
@@ -147,17 +191,17 @@ SMALL = {
 NUMBERS = [(verb, option) for verb, option in options() if option.type in (int, float)]
 
 
-@pytest.mark.parametrize('verb, option', [
-    pytest.param(*each, id=name(*each)) for each in NUMBERS])
+@pytest.mark.parametrize('verb, option', [pytest.param(*each, id=name(*each)) for each in NUMBERS])
 def test_a_number_out_of_range_is_one_line_or_does(
-        bag, tmp_path, monkeypatch, capsys, verb, option):
+    bag, tmp_path, monkeypatch, capsys, verb, option
+):
     """Never a traceback: main would raise it."""
     if verb == 'watch':
         pytest.importorskip('rclpy', reason='needs ROS 2: run `make test`')
     monkeypatch.chdir(tmp_path)
     for value in ('0', '-1', *(('nan', '-inf', '1e300') if option.type is float else ())):
         small = [word.format(bag=bag, new=f'new {value}') for word in SMALL[verb]]
-        if verb == 'watch' and value == '1e300':      # is accepted, and waits
+        if verb == 'watch' and value == '1e300':  # is accepted, and waits
             continue
         code = main([verb, *small, f'{option.option_strings[0]}={value}'])
         complaint = capsys.readouterr().err
@@ -168,22 +212,33 @@ def test_a_number_out_of_range_is_one_line_or_does(
 def fails_with(monkeypatch, error: BaseException) -> None:
     def load(_):
         raise error
+
     monkeypatch.setattr('topspark_ros.cli.tradeoff.load_profile', load)
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch):
-    for error in (ValueError('operands could not be broadcast'), KeyError('x'),
-                  FileNotFoundError(2, 'No such file or directory', '/of/our/own')):
+    for error in (
+        ValueError('operands could not be broadcast'),
+        KeyError('x'),
+        FileNotFoundError(2, 'No such file or directory', '/of/our/own'),
+    ):
         fails_with(monkeypatch, error)
         with pytest.raises(type(error)):
             main(['tradeoff', str(PROFILE)])
 
 
-@pytest.mark.parametrize('error, code, line', [
-    (CheckpointError('what is wrong'), 2, 'topspark tradeoff: what is wrong\n'),
-    (OSError(5, 'Input/output error', str(PROFILE)), 2,
-     f'topspark tradeoff: {PROFILE}: Input/output error\n'),
-    (KeyboardInterrupt(), 130, 'topspark: interrupted\n')])
+@pytest.mark.parametrize(
+    'error, code, line',
+    [
+        (CheckpointError('what is wrong'), 2, 'topspark tradeoff: what is wrong\n'),
+        (
+            OSError(5, 'Input/output error', str(PROFILE)),
+            2,
+            f'topspark tradeoff: {PROFILE}: Input/output error\n',
+        ),
+        (KeyboardInterrupt(), 130, 'topspark: interrupted\n'),
+    ],
+)
 def test_what_the_user_can_mend_is_one_line(monkeypatch, capsys, error, code, line):
     fails_with(monkeypatch, error)
     assert main(['tradeoff', str(PROFILE)]) == code

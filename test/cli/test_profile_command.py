@@ -1,4 +1,5 @@
-"""`topspark profile`: figures and weights on disk, and one line for what is refused."""
+"""`topspark profile`: figures and weights on disk, and one line for what is rejected."""
+
 from __future__ import annotations
 
 import math
@@ -19,11 +20,15 @@ SMALL = ('--timesteps', '16,4', '--neurons', '60', '--seeds', '2')
 @pytest.fixture
 def profile(monkeypatch, capsys, tmp_path):
     """Run it; (exit code, standard output, standard error)."""
+
     def run(*arguments):
-        monkeypatch.setattr(sys, 'argv', [
-            'topspark', 'profile', '--output', str(tmp_path / 'mine.yaml'),
-            *map(str, arguments)])
+        monkeypatch.setattr(
+            sys,
+            'argv',
+            ['topspark', 'profile', '--output', str(tmp_path / 'mine.yaml'), *map(str, arguments)],
+        )
         return main(), *capsys.readouterr()
+
     return run
 
 
@@ -46,8 +51,21 @@ def test_a_profile_and_its_weights(profile, tmp_path):
 
 def test_the_weights_are_those_that_were_measured(profile, tmp_path):
     """With margins, of raw pixels: the network in the file has seed 0's accuracy."""
-    assert profile('--timesteps', '16', '--neurons', 60, '--seeds', 1, '--view', 'raw',
-                   '--max-loss', '0.05')[0] == 0
+    assert (
+        profile(
+            '--timesteps',
+            '16',
+            '--neurons',
+            60,
+            '--seeds',
+            1,
+            '--view',
+            'raw',
+            '--max-loss',
+            '0.05',
+        )[0]
+        == 0
+    )
     measured = load_profile(tmp_path / 'mine.yaml')
     assert measured.name == 'digits, raw pixels'
     figures = measured.reference.inference
@@ -60,11 +78,32 @@ def test_the_weights_are_those_that_were_measured(profile, tmp_path):
 
 
 def test_the_networks_options_are_the_profiles(profile, tmp_path):
-    assert profile('--timesteps', '8', '--neurons', 30, '--seeds', 1, '--view', 'raw', '--samples',
-                   200, '--rule', 'pairwise', '--coding', 'bernoulli', '--inference-spikes', 2,
-                   '--max-input-rate', 'inf', '--no-weights')[0] == 0
+    assert (
+        profile(
+            '--timesteps',
+            '8',
+            '--neurons',
+            30,
+            '--seeds',
+            1,
+            '--view',
+            'raw',
+            '--samples',
+            200,
+            '--rule',
+            'pairwise',
+            '--coding',
+            'rate_bernoulli',
+            '--inference-spikes',
+            2,
+            '--max-input-rate',
+            'inf',
+            '--no-weights',
+        )[0]
+        == 0
+    )
     measured = load_profile(tmp_path / 'mine.yaml')
-    assert (measured.rule, measured.coding) == ('pairwise', 'bernoulli')
+    assert (measured.rule, measured.coding) == ('pairwise', 'rate_bernoulli')
     assert (measured.inference_spikes, measured.max_input_rate) == (2.0, math.inf)
     assert [path.name for path in tmp_path.iterdir()] == ['mine.yaml']
 
@@ -75,27 +114,31 @@ def test_a_folder_of_images(profile, tmp_path):
     for label, name in ((0, 'ring'), (1, 'bar')):
         (folder / name).mkdir(parents=True)
         for index in np.flatnonzero(digits.labels == label)[:20]:
-            cv2.imwrite(str(folder / name / f'{index}.png'),
-                        cv2.resize(digits.images[index], (32, 32)))
+            cv2.imwrite(
+                str(folder / name / f'{index}.png'), cv2.resize(digits.images[index], (32, 32))
+            )
     assert profile('--dataset', folder, *SMALL)[0] == 0
     measured = load_profile(tmp_path / 'mine.yaml')
     assert measured.name == 'tools' and measured.reference.inference.accuracy > 0.8
     assert set(load_checkpoint(tmp_path / 'mine.topspark').class_names) == {'ring', 'bar'}
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (('--dataset', 'cifar'), "dataset is 'cifar', accepted is one of digits, mnist, "),
-    (('--samples', 0), '--samples is 0, accepted is 1 to 1297'),
-    (('--samples', 1298), '--samples is 1298, accepted is 1 to 1297'),
-    (('--timesteps', '4,,8'), "--timesteps is '4,,8', accepted are whole numbers"),
-    (('--timesteps', '4,4', '--view', 'raw'), 'timesteps is [4, 4], accepted is one or more'),
-    (('--seeds', 0, '--view', 'raw'), 'seeds is [], accepted is one or more, each once'),
-    (('--max-loss', 0, '--view', 'raw'), 'max_loss is 0.0, accepted is a fraction above 0'),
-    (('--inference-spikes', 2, '--view', 'raw'), 'neuron is NeuronConfig('),
-    (('--output', '/nowhere/profile.yaml'), '--output is /nowhere/profile.yaml, accepted is'),
-    (('--output', 'weights.topspark'), '--output is weights.topspark, accepted is'),
-])
-def test_what_is_refused_is_one_line_and_leaves_nothing(profile, tmp_path, arguments, message):
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (('--dataset', 'cifar'), "dataset is 'cifar', accepted is one of digits, mnist, "),
+        (('--samples', 0), '--samples is 0, accepted is 1 to 1297'),
+        (('--samples', 1298), '--samples is 1298, accepted is 1 to 1297'),
+        (('--timesteps', '4,,8'), "--timesteps is '4,,8', accepted are whole numbers"),
+        (('--timesteps', '4,4', '--view', 'raw'), 'timesteps is [4, 4], accepted is one or more'),
+        (('--seeds', 0, '--view', 'raw'), 'seeds is [], accepted is one or more, each once'),
+        (('--max-loss', 0, '--view', 'raw'), 'max_loss is 0.0, accepted is a fraction above 0'),
+        (('--inference-spikes', 2, '--view', 'raw'), 'neuron is NeuronConfig('),
+        (('--output', '/nowhere/profile.yaml'), '--output is /nowhere/profile.yaml, accepted is'),
+        (('--output', 'weights.topspark'), '--output is weights.topspark, accepted is'),
+    ],
+)
+def test_what_is_rejected_is_one_line_and_leaves_nothing(profile, tmp_path, arguments, message):
     code, _, complaint = profile(*arguments)
     assert code == 2 and complaint.count('\n') == 1
     assert complaint.startswith(f'topspark profile: {message}')

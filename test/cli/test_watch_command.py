@@ -1,4 +1,5 @@
 """What `topspark watch` shows of a snapshot, without any process."""
+
 from __future__ import annotations
 
 import argparse
@@ -22,30 +23,68 @@ NAN = math.nan
 
 
 def learner(**fields) -> msg.LearnerStatus:
-    return msg.LearnerStatus(**{
-        'training_timesteps': 8, 'inference_timesteps': 4,
-        'learning_share': 1.0, 'frame_share': 1.0,
-        'frame_rate': 20.0, 'latency_p50': 0.0042, 'latency_p95': 0.0081,
-        'inference_time': 0.0012, 'power_estimated': 5.8e-5, 'power_measured': NAN,
-        'frames_classified': 1234, 'recruited_neurons': 312, 'accuracy': 0.955,
-        'accuracy_window': 200, 'energy_model': 'loihi'} | fields)
+    return msg.LearnerStatus(
+        **{
+            'training_timesteps': 8,
+            'inference_timesteps': 4,
+            'learning_share': 1.0,
+            'frame_share': 1.0,
+            'frame_rate': 20.0,
+            'latency_p50': 0.0042,
+            'latency_p95': 0.0081,
+            'inference_time': 0.0012,
+            'power_estimated': 5.8e-5,
+            'power_measured': NAN,
+            'frames_classified': 1234,
+            'recruited_neurons': 312,
+            'accuracy': 0.955,
+            'accuracy_window': 200,
+            'energy_model': 'loihi',
+        }
+        | fields
+    )
 
 
 def controller(**fields) -> msg.ControllerStatus:
-    return msg.ControllerStatus(**{
-        'training_timesteps': 8, 'inference_timesteps': 4,
-        'learning_share': 1.0, 'frame_share': 1.0,
-        'expected_accuracy': 0.973, 'expected_power': 5.5e-5, 'power': 5e-5, 'power_limit': NAN,
-        'power_allowed': NAN, 'mission_power': NAN, 'energy_left': NAN, 'time_left': NAN,
-        'deadline': NAN, 'min_accuracy': NAN, 'state_of_charge': 0.631, 'frame_rate': 20.0,
-        'energy_correction': 1.31, 'latency_correction': 0.92, 'latency_overhead': 0.0031
-    } | fields)
+    return msg.ControllerStatus(
+        **{
+            'training_timesteps': 8,
+            'inference_timesteps': 4,
+            'learning_share': 1.0,
+            'frame_share': 1.0,
+            'expected_accuracy': 0.973,
+            'expected_power': 5.5e-5,
+            'power': 5e-5,
+            'power_limit': NAN,
+            'power_allowed': NAN,
+            'mission_power': NAN,
+            'energy_left': NAN,
+            'time_left': NAN,
+            'deadline': NAN,
+            'min_accuracy': NAN,
+            'state_of_charge': 0.631,
+            'frame_rate': 20.0,
+            'energy_correction': 1.31,
+            'latency_correction': 0.92,
+            'latency_overhead': 0.0031,
+        }
+        | fields
+    )
 
 
 def decision(**fields) -> msg.TimestepDecision:
-    return msg.TimestepDecision(**{
-        'sequence': 12, 'training_timesteps': 8, 'inference_timesteps': 4, 'learning_share': 1.0,
-        'frame_share': 1.0, 'reason': Reason.POWER.value, 'detail': 'allowed are 60 µW'} | fields)
+    return msg.TimestepDecision(
+        **{
+            'sequence': 12,
+            'training_timesteps': 8,
+            'inference_timesteps': 4,
+            'learning_share': 1.0,
+            'frame_share': 1.0,
+            'reason': Reason.POWER.value,
+            'detail': 'allowed are 60 µW',
+        }
+        | fields
+    )
 
 
 def snapshot(**parts) -> Snapshot:
@@ -65,7 +104,7 @@ def lines(state: Snapshot) -> list[str]:
 
 
 def row(state: Snapshot, name: str) -> str:
-    """What stands beside `name`, the bar left out."""
+    """What stands beside `name`, the bar skipped."""
     line = next(line for line in lines(state) if line.startswith(name))
     return ' '.join(line.removeprefix(name).translate({ord(cell): None for cell in '█░'}).split())
 
@@ -75,11 +114,17 @@ def cells(state: Snapshot, name: str) -> int:
     return next(line for line in lines(state) if line.startswith(name)).count('█')
 
 
-@pytest.mark.parametrize('setting, shown', [
-    ({}, 'T 4 in inference T 8 in training learning on all frames'),
-    ({'learning_share': 0.0, 'frame_share': 0.5},
-     'T 4 in inference T 8 in training learning off 50.0% of frames'),
-    ({'frame_share': 0.0}, 'T 4 in inference T 8 in training learning on paused')])
+@pytest.mark.parametrize(
+    'setting, shown',
+    [
+        ({}, 'T 4 in inference T 8 in training learning on all frames'),
+        (
+            {'learning_share': 0.0, 'frame_share': 0.5},
+            'T 4 in inference T 8 in training learning off 50.0% of frames',
+        ),
+        ({'frame_share': 0.0}, 'T 4 in inference T 8 in training learning on paused'),
+    ],
+)
 def test_timesteps_are_those_that_the_learner_applies(setting, shown):
     state = snapshot(learner=learner(**setting), controller=controller(inference_timesteps=64))
     assert row(state, 'Timesteps') == shown
@@ -88,16 +133,24 @@ def test_timesteps_are_those_that_the_learner_applies(setting, shown):
 
 def test_accuracy_stands_beside_what_was_expected_and_the_floor():
     state = snapshot(learner=learner(), controller=controller(min_accuracy=0.9))
-    assert row(state, 'Accuracy') == ('95.5% of the last 200 labelled frames 312 neurons '
-                                      'expected 97.3% floor 90.0%')
+    assert row(state, 'Accuracy') == (
+        '95.5% of the last 200 labelled frames 312 neurons expected 97.3% floor 90.0%'
+    )
     assert 'floor' not in row(snapshot(learner=learner(), controller=controller()), 'Accuracy')
 
 
-@pytest.mark.parametrize('power_w, limit_w, shown, full', [
-    (3e-5, 6e-5, '30 µW of 60 µW 50.0%', 0.5), (9e-5, 6e-5, '90 µW of 60 µW 150.0%', 1.0),
-    (0.0, 6e-5, '0 W of 60 µW 0.0%', 0.0), (3e-5, 0.0, '30 µW of 0 W –', 1.0),
-    (0.0, 0.0, '0 W of 0 W 0.0%', 0.0),
-    (NAN, 6e-5, '– of 60 µW –', 0.0), (3e-5, NAN, '30 µW no limit', 0.0)])
+@pytest.mark.parametrize(
+    'power_w, limit_w, shown, full',
+    [
+        (3e-5, 6e-5, '30 µW of 60 µW 50.0%', 0.5),
+        (9e-5, 6e-5, '90 µW of 60 µW 150.0%', 1.0),
+        (0.0, 6e-5, '0 W of 60 µW 0.0%', 0.0),
+        (3e-5, 0.0, '30 µW of 0 W –', 1.0),
+        (0.0, 0.0, '0 W of 0 W 0.0%', 0.0),
+        (NAN, 6e-5, '– of 60 µW –', 0.0),
+        (3e-5, NAN, '30 µW no limit', 0.0),
+    ],
+)
 def test_power_is_a_bar_against_its_limit(power_w, limit_w, shown, full):
     state = snapshot(controller=controller(power=power_w, power_limit=limit_w))
     assert row(state, 'Power') == shown
@@ -119,20 +172,22 @@ def test_an_overdraft_is_told():
 
 
 def test_a_mission_is_shown_while_there_is_one():
-    state = snapshot(controller=controller(energy_left=0.31, time_left=3900.0,
-                                            mission_power=7.9e-5))
+    state = snapshot(
+        controller=controller(energy_left=0.31, time_left=3900.0, mission_power=7.9e-5)
+    )
     assert row(state, 'Mission') == '310 mJ left for 1 h 5 min 79 µW lasts to the end'
     state = snapshot(controller=controller(energy_left=0.31))
     assert row(state, 'Mission') == '310 mJ left'
-    assert not any(line.startswith('Mission') for line in lines(snapshot(
-        controller=controller())))
+    assert not any(line.startswith('Mission') for line in lines(snapshot(controller=controller())))
 
 
 @pytest.mark.parametrize('battery', BatteryValidity)
 def test_the_battery_says_what_is_known_of_it(battery):
     charge = 0.25 if battery == BatteryValidity.KNOWN else NAN
-    state = snapshot(controller=controller(battery=battery.value, state_of_charge=charge),
-                      battery=BatteryState(voltage=2.5, current=NAN))
+    state = snapshot(
+        controller=controller(battery=battery.value, state_of_charge=charge),
+        battery=BatteryState(voltage=2.5, current=NAN),
+    )
     shown = '25.0%' if battery == BatteryValidity.KNOWN else '–'
     assert row(state, 'Battery') == f'{shown} {battery.name.lower()} 2.5 V'
     filled = live_view.BAR_CELLS / 4 if battery == BatteryValidity.KNOWN else 0
@@ -140,33 +195,51 @@ def test_the_battery_says_what_is_known_of_it(battery):
 
 
 def test_latency_corrections_and_budgets():
-    state = snapshot(learner=learner(), controller=controller(
-        deadline=0.05, budget_sources=['mission', '']))
-    assert row(state, 'Latency') == ('4.2 ms median 95% within 8.1 ms deadline 50 ms '
-                                     'inference 1.2 ms')
-    assert row(state, 'Corrected') == ('energy of the profile x 1.31 its inference time x 0.92 '
-                                       '3.1 ms overhead')
+    state = snapshot(
+        learner=learner(), controller=controller(deadline=0.05, budget_sources=['mission', ''])
+    )
+    assert row(state, 'Latency') == (
+        '4.2 ms median 95% within 8.1 ms deadline 50 ms inference 1.2 ms'
+    )
+    assert row(state, 'Corrected') == (
+        'energy of the profile x 1.31 its inference time x 0.92 3.1 ms overhead'
+    )
     assert row(state, 'Budgets') == 'mission, unnamed'
 
 
 def test_the_last_decision_comes_first_with_its_reason():
     state = snapshot(controller=controller())
-    state.decisions.extend([decision(), decision(sequence=13, reason=Reason.ENERGY.value,
-                                                 learning_share=0.0, detail='[used] up')])
+    state.decisions.extend(
+        [
+            decision(),
+            decision(
+                sequence=13, reason=Reason.ENERGY.value, learning_share=0.0, detail='[used] up'
+            ),
+        ]
+    )
     shown = [' '.join(line.split()[1:]) for line in lines(state) if '#' in line]
     assert shown == ['#13 ENERGY T 4/– [used] up', '#12 POWER T 4/8 allowed are 60 µW']
 
 
 def test_nodes_that_are_not_well_not_active_or_gone_are_warned_of():
-    state = snapshot(controller=controller(), health={
-        'a': Health(99.0, 0, 'learning', {'state': 'active'}),
-        'b': Health(99.0, 1, 'some input was refused', {'state': 'active',
-                                                        'refused on label': '3'}),
-        'c': Health(99.0, 0, 'inactive', {'state': 'inactive'}),
-        'd': Health(80.0, 0, 'discharging', {'state': 'active'}),
-        'e': Health(99.0, 2, 'configure: Traceback\n  boom', {'state': 'unconfigured'})})
-    warnings = {'b': 'some input was refused, 3 refused on label', 'c': 'inactive',
-                'd': 'silent for 20 s; it said: discharging', 'e': 'configure: Traceback boom'}
+    state = snapshot(
+        controller=controller(),
+        health={
+            'a': Health(99.0, 0, 'learning', {'state': 'active'}),
+            'b': Health(
+                99.0, 1, 'some input was rejected', {'state': 'active', 'rejected on label': '3'}
+            ),
+            'c': Health(99.0, 0, 'inactive', {'state': 'inactive'}),
+            'd': Health(80.0, 0, 'discharging', {'state': 'active'}),
+            'e': Health(99.0, 2, 'configure: Traceback\n  boom', {'state': 'unconfigured'}),
+        },
+    )
+    warnings = {
+        'b': 'some input was rejected, 3 rejected on label',
+        'c': 'inactive',
+        'd': 'silent for 20 s; it said: discharging',
+        'e': 'configure: Traceback boom',
+    }
     shown = lines(state)
     begin = shown.index('Warnings') + 1
     assert dict(line.split(maxsplit=1) for line in shown[begin:-1]) == warnings
@@ -174,24 +247,34 @@ def test_nodes_that_are_not_well_not_active_or_gone_are_warned_of():
     assert '\n' not in text and all(f'{name}: {said}' in text for name, said in warnings.items())
 
 
-TOPICS = [Topic('/status', True, NAN, 0), Topic('/decision', False, 20.0, 1),
-          Topic('/battery', True, 88.0, 1), Topic('/health', True, 99.0, 1),
-          Topic('/other', True, NAN, 2, 'RELIABILITY')]
-MISSING = ['/status (publishers: 0)', '/battery (publishers: 1, last heard 12 s ago)',
-           '/other (publishers: 2, QoS that does not fit: RELIABILITY)']
+TOPICS = [
+    Topic('/status', True, NAN, 0),
+    Topic('/decision', False, 20.0, 1),
+    Topic('/battery', True, 88.0, 1),
+    Topic('/health', True, 99.0, 1),
+    Topic('/other', True, NAN, 2, 'RELIABILITY'),
+]
+MISSING = [
+    '/status (publishers: 0)',
+    '/battery (publishers: 1, last heard 12 s ago)',
+    '/other (publishers: 2, QoS that does not fit: RELIABILITY)',
+]
 
 
 def test_topics_that_do_not_come_are_named_with_their_publishers():
     state = snapshot(controller=controller(), topics=TOPICS)
     shown = lines(state)
-    assert shown[shown.index('Not heard') + 1:-1] == MISSING
+    assert shown[shown.index('Not heard') + 1 : -1] == MISSING
     assert live_view.line(state, 'hint').endswith(' | '.join(MISSING))
 
 
 def test_nothing_heard_tells_why_that_may_be():
     shown = lines(snapshot(topics=TOPICS))
-    assert shown[shown.index('Nothing heard yet') + 1:-1] == [*MISSING, '',
-                                                              'Look at the namespace.']
+    assert shown[shown.index('Nothing heard yet') + 1 : -1] == [
+        *MISSING,
+        '',
+        'Look at the namespace.',
+    ]
     state = snapshot(topics=TOPICS, elsewhere=['/robot1', '/robot2'])
     assert lines(state)[-2] == 'There is a learner in /robot1, /robot2.'
     assert live_view.line(state, 'hint').endswith(' | There is a learner in /robot1, /robot2.')
@@ -202,23 +285,36 @@ def test_one_line_tells_the_most_important():
     state.decisions.append(decision())
     assert live_view.line(state, 'hint') == (
         'T   4 infer   8 train | learning on, all frames | accuracy 95.5% | 20 Hz, latency 8.1 ms '
-        '| 50 µW of 60 µW | charge 63.1% known | POWER')
+        '| 50 µW of 60 µW | charge 63.1% known | POWER'
+    )
 
 
-@pytest.mark.parametrize('seconds, text', [
-    (NAN, '–'), (59.0, '59 s'), (60.0, '1 min 0 s'), (3599.0, '59 min 59 s'),
-    (3900.0, '1 h 5 min'), (90_000.0, '1 d 1 h')])
+@pytest.mark.parametrize(
+    'seconds, text',
+    [
+        (NAN, '–'),
+        (59.0, '59 s'),
+        (60.0, '1 min 0 s'),
+        (3599.0, '59 min 59 s'),
+        (3900.0, '1 h 5 min'),
+        (90_000.0, '1 d 1 h'),
+    ],
+)
 def test_periods(seconds, text):
     assert live_view.period(seconds) == text
 
 
-@pytest.mark.parametrize('arguments, said', [
-    (['--namespace', 'robot 1'], "--namespace is '/robot 1', accepted is a ROS name: "),
-    (['--battery-topic', '3x'], "--battery-topic is '3x', accepted is a ROS name: "),
-    (['--duration', '0'], '--duration is 0.0, accepted is above 0')])
+@pytest.mark.parametrize(
+    'arguments, said',
+    [
+        (['--namespace', 'robot 1'], "--namespace is '/robot 1', accepted is a ROS name: "),
+        (['--battery-topic', '3x'], "--battery-topic is '3x', accepted is a ROS name: "),
+        (['--duration', '0'], '--duration is 0.0, accepted is above 0'),
+    ],
+)
 def test_a_wrong_argument_is_one_line(arguments, said):
     parser = argparse.ArgumentParser()
     watch.add_arguments(parser)
-    with pytest.raises(ValueError) as refused:
+    with pytest.raises(ValueError) as rejected:
         watch.run(parser.parse_args(arguments))
-    assert str(refused.value).startswith(said) and '\n' not in str(refused.value)
+    assert str(rejected.value).startswith(said) and '\n' not in str(rejected.value)

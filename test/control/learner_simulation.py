@@ -67,11 +67,19 @@ class SimulatedLearner:
     def report(self, time_s):
         training, inference, learning_share, share = self.setting
         return LearnerReport(
-            time_s=time_s, training_timesteps=training, inference_timesteps=inference,
-            learning_share=learning_share, frame_share=share, classified=self.classified,
-            skipped=self.skipped, learned=self.learned, energy_j=self.energy_j,
+            time_s=time_s,
+            training_timesteps=training,
+            inference_timesteps=inference,
+            learning_share=learning_share,
+            frame_share=share,
+            classified=self.classified,
+            skipped=self.skipped,
+            learned=self.learned,
+            energy_j=self.energy_j,
             frame_rate_hz=(self._lately[-1] - self._lately[0]) / (4 * STEP_S),
-            decided=self.decided, active_s=self.active_s)
+            decided=self.decided,
+            active_s=self.active_s,
+        )
 
 
 def simulate(controller, learner, times, rate_hz, heard=lambda now_s: True):

@@ -1,4 +1,5 @@
 """The profile's accuracies, corrected by what the learner reports."""
+
 import math
 from dataclasses import replace
 
@@ -6,7 +7,11 @@ import numpy as np
 import pytest
 
 from topspark_ros.control.accuracy import (
-    PRIOR_FRAMES, PRIOR_TRIALS, AccuracyReport, Trial, expected_accuracy,
+    PRIOR_FRAMES,
+    PRIOR_TRIALS,
+    AccuracyReport,
+    Trial,
+    expected_accuracy,
 )
 from topspark_ros.control.budgets import Limits
 from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
@@ -25,16 +30,19 @@ def corrected(profile, candidates, report, in_force) -> dict[int, float]:
     return dict(zip(candidates.inference_timesteps[rows].tolist(), accuracy[rows].tolist()))
 
 
-@pytest.mark.parametrize('report', [
-    AccuracyReport(), AccuracyReport(math.nan, 5), AccuracyReport(0.5, 0)])
+@pytest.mark.parametrize(
+    'report', [AccuracyReport(), AccuracyReport(math.nan, 5), AccuracyReport(0.5, 0)]
+)
 def test_without_labelled_frames_all_is_as_in_the_profile(profile, candidates, report):
     np.testing.assert_array_equal(
-        expected_accuracy(profile, candidates, profile.timesteps[0], report), candidates.accuracy)
+        expected_accuracy(profile, candidates, profile.timesteps[0], report), candidates.accuracy
+    )
 
 
 def test_a_t_that_the_profile_does_not_have_says_nothing(profile, candidates):
     np.testing.assert_array_equal(
-        expected_accuracy(profile, candidates, 5, AccuracyReport(0.3, 200)), candidates.accuracy)
+        expected_accuracy(profile, candidates, 5, AccuracyReport(0.3, 200)), candidates.accuracy
+    )
 
 
 def test_a_contradicted_accuracy_is_corrected_within_200_labelled_frames(profile, candidates):
@@ -42,35 +50,41 @@ def test_a_contradicted_accuracy_is_corrected_within_200_labelled_frames(profile
     by_t = corrected(profile, candidates, AccuracyReport(0.6, 200), in_force)
     assert by_t[in_force] == pytest.approx(0.6, abs=0.02)
     own = profile.reference.inference.accuracy
-    assert by_t[in_force] == pytest.approx(
-        (PRIOR_FRAMES * own + 200 * 0.6) / (PRIOR_FRAMES + 200))
-    for point in profile.points:     # what another T loses is the profile's
+    assert by_t[in_force] == pytest.approx((PRIOR_FRAMES * own + 200 * 0.6) / (PRIOR_FRAMES + 200))
+    for point in profile.points:  # what another T loses is the profile's
         assert by_t[in_force] - by_t[point.timesteps] == pytest.approx(
-            own - point.inference.accuracy)
+            own - point.inference.accuracy
+        )
 
 
 @pytest.mark.parametrize('way', [1, -1])
 def test_trials_correct_what_one_t_loses_against_another(profile, candidates, way):
     """Whichever of the two was in force at the time."""
     least, most = profile.timesteps[0], profile.timesteps[-1]
-    trial = (Trial(least, most, 300.0, 36.0, 6.0) if way == 1
-             else Trial(most, least, 300.0, 6.0, 36.0))
+    trial = (
+        Trial(least, most, 300.0, 36.0, 6.0) if way == 1 else Trial(most, least, 300.0, 6.0, 36.0)
+    )
     by_t = corrected(profile, candidates, AccuracyReport(0.8, 200, (trial,)), most)
     profiled = profile.reference.inference.accuracy - profile.points[0].inference.accuracy
     # Two T with the profile's weight each, and a spring between them.
     assert by_t[most] - by_t[least] == pytest.approx(
-        (PRIOR_TRIALS * profiled + 2 * 30.0) / (PRIOR_TRIALS + 2 * 300.0))
+        (PRIOR_TRIALS * profiled + 2 * 30.0) / (PRIOR_TRIALS + 2 * 300.0)
+    )
     others = corrected(profile, candidates, AccuracyReport(0.8, 200), most)
     middle = profile.timesteps[1:-1]
-    assert all(by_t[a] - by_t[b] == pytest.approx(others[a] - others[b])
-               for a in middle for b in middle)
+    assert all(
+        by_t[a] - by_t[b] == pytest.approx(others[a] - others[b]) for a in middle for b in middle
+    )
 
 
 def test_no_three_t_each_seem_better_than_the_next(profile, candidates):
     """Whichever is in force, trials make one order of them."""
     a, b, c = profile.timesteps[:3]
-    trials = (Trial(a, b, 100.0, 1.0, 9.0), Trial(b, c, 100.0, 1.0, 9.0),
-              Trial(c, a, 100.0, 1.0, 9.0))
+    trials = (
+        Trial(a, b, 100.0, 1.0, 9.0),
+        Trial(b, c, 100.0, 1.0, 9.0),
+        Trial(c, a, 100.0, 1.0, 9.0),
+    )
     differences = []
     for in_force in (a, b, c):
         by_t = corrected(profile, candidates, AccuracyReport(0.6, 200, trials), in_force)
@@ -94,9 +108,19 @@ def test_the_policy_follows_the_objects_and_says_so(profile):
     in_force = before.inference_timesteps
     least = profile.timesteps[0]
     assert least < in_force
-    told = replace(conditions, inference_timesteps=in_force, accuracy=AccuracyReport(
-        0.7, 200, tuple(Trial(timesteps, in_force, 1e5, 0.0, 0.0)
-                        for timesteps in profile.timesteps if timesteps != in_force)))
+    told = replace(
+        conditions,
+        inference_timesteps=in_force,
+        accuracy=AccuracyReport(
+            0.7,
+            200,
+            tuple(
+                Trial(timesteps, in_force, 1e5, 0.0, 0.0)
+                for timesteps in profile.timesteps
+                if timesteps != in_force
+            ),
+        ),
+    )
     after = policy.decide(10.0, Limits(), told)
     assert after.inference_timesteps == least
     assert 'by 200 labelled frames' in after.detail

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from topspark_ros.control.battery import (
-    BELOW_EMPTY, JUMP, SETTLE_S, BatteryError, BatteryMonitor, BatteryReading, BatterySettings,
-    BatteryValidity, Supply,
+    BELOW_EMPTY,
+    JUMP,
+    SETTLE_S,
+    BatteryError,
+    BatteryMonitor,
+    BatteryReading,
+    BatterySettings,
+    BatteryValidity,
+    Supply,
 )
 
 # Other load on the machine is no failure.
@@ -41,33 +49,52 @@ def states(monitor, now_s, percentages, every_s=1.0, **fields):
 def test_states_are_those_of_the_message():
     constants = re.findall(r'^uint8 BATTERY_(\w+)=(\d+)', MESSAGE.read_text(), re.MULTILINE)
     assert {name: int(value) for name, value in constants} == {
-        state.name: state.value for state in BatteryValidity}
+        state.name: state.value for state in BatteryValidity
+    }
 
 
 # Sources.
 
-@pytest.mark.parametrize('fields, options, state_of_charge, source', [
-    (dict(percentage=0.4), {}, 0.4, 'percentage'),
-    (dict(percentage=0.0), {}, 0.0, 'percentage'),
-    (dict(percentage=1.0), {}, 1.0, 'percentage'),
-    (dict(percentage=40.0), dict(full_percentage=100.0), 0.4, 'percentage'),
-    (dict(percentage=1.0), dict(full_percentage=100.0), 0.01, 'percentage'),
-    (dict(percentage=0.4, charge_ah=2.0, capacity_ah=2.0, voltage_v=4.2),
-     dict(voltage_curve=CURVE), 0.4, 'percentage'),
-    (dict(percentage=0.4, charge_ah=9.0, capacity_ah=2.0, voltage_v=-1.0), {}, 0.4, 'percentage'),
-    (dict(charge_ah=0.5, capacity_ah=2.0, design_capacity_ah=4.0), {}, 0.25, 'charge'),
-    (dict(charge_ah=0.5, design_capacity_ah=4.0), {}, 0.125, 'charge'),
-    (dict(charge_ah=0.5, capacity_ah=0.0, design_capacity_ah=4.0), {}, 0.125, 'charge'),
-    (dict(charge_ah=0.5, capacity_ah=2.0, voltage_v=4.2), dict(voltage_curve=CURVE), 0.25,
-     'charge'),
-    (dict(voltage_v=3.6), dict(voltage_curve=CURVE), 1 / 3, 'voltage'),
-    (dict(voltage_v=4.0), dict(voltage_curve=CURVE), 5 / 6, 'voltage'),
-    (dict(voltage_v=2.5), dict(voltage_curve=CURVE), 0.0, 'voltage'),
-    (dict(voltage_v=5.0), dict(voltage_curve=CURVE), 1.0, 'voltage'),
-    (dict(voltage_v=3.6, charge_ah=0.5), dict(voltage_curve=CURVE), 1 / 3, 'voltage'),
-])
-def test_the_first_that_is_measured_tells_the_state_of_charge(fields, options, state_of_charge,
-                                                              source):
+
+@pytest.mark.parametrize(
+    'fields, options, state_of_charge, source',
+    [
+        (dict(percentage=0.4), {}, 0.4, 'percentage'),
+        (dict(percentage=0.0), {}, 0.0, 'percentage'),
+        (dict(percentage=1.0), {}, 1.0, 'percentage'),
+        (dict(percentage=40.0), dict(full_percentage=100.0), 0.4, 'percentage'),
+        (dict(percentage=1.0), dict(full_percentage=100.0), 0.01, 'percentage'),
+        (
+            dict(percentage=0.4, charge_ah=2.0, capacity_ah=2.0, voltage_v=4.2),
+            dict(voltage_curve=CURVE),
+            0.4,
+            'percentage',
+        ),
+        (
+            dict(percentage=0.4, charge_ah=9.0, capacity_ah=2.0, voltage_v=-1.0),
+            {},
+            0.4,
+            'percentage',
+        ),
+        (dict(charge_ah=0.5, capacity_ah=2.0, design_capacity_ah=4.0), {}, 0.25, 'charge'),
+        (dict(charge_ah=0.5, design_capacity_ah=4.0), {}, 0.125, 'charge'),
+        (dict(charge_ah=0.5, capacity_ah=0.0, design_capacity_ah=4.0), {}, 0.125, 'charge'),
+        (
+            dict(charge_ah=0.5, capacity_ah=2.0, voltage_v=4.2),
+            dict(voltage_curve=CURVE),
+            0.25,
+            'charge',
+        ),
+        (dict(voltage_v=3.6), dict(voltage_curve=CURVE), 1 / 3, 'voltage'),
+        (dict(voltage_v=4.0), dict(voltage_curve=CURVE), 5 / 6, 'voltage'),
+        (dict(voltage_v=2.5), dict(voltage_curve=CURVE), 0.0, 'voltage'),
+        (dict(voltage_v=5.0), dict(voltage_curve=CURVE), 1.0, 'voltage'),
+        (dict(voltage_v=3.6, charge_ah=0.5), dict(voltage_curve=CURVE), 1 / 3, 'voltage'),
+    ],
+)
+def test_the_first_that_is_measured_tells_the_state_of_charge(
+    fields, options, state_of_charge, source
+):
     monitor = BatteryMonitor(BatterySettings(**options))
     monitor.update(0.0, BatteryReading(**fields))
     assert monitor.validity(0.0) == KNOWN and monitor.source == source
@@ -85,60 +112,103 @@ def told(fields, **options):
     return monitor.source, None if math.isnan(charge) else pytest.approx(charge), lines
 
 
-@pytest.mark.parametrize('fields, options, source, charge', [
-    # Ends that are missed by rounding, by a simulation's last step, or by a new cell.
-    (dict(percentage=1.0000001), {}, 'percentage', 1.0),
-    (dict(percentage=1.04), {}, 'percentage', 1.0),
-    (dict(percentage=-2.9e-5), {}, 'percentage', 0.0),
-    (dict(percentage=-0.0049), {}, 'percentage', 0.0),
-    (dict(percentage=100.4), dict(full_percentage=100.0), 'percentage', 1.0),
-    (dict(percentage=-0.003), dict(full_percentage=100.0), 'percentage', 0.0),
-    (dict(charge_ah=2.1, capacity_ah=2.0), {}, 'charge', 1.0),
-    (dict(charge_ah=2.5, capacity_ah=2.0), {}, 'charge', 1.0),
-    (dict(charge_ah=2.9, capacity_ah=2.0, design_capacity_ah=3.0), {}, 'charge', 1.0),
-    (dict(charge_ah=-7.7e-6, capacity_ah=2.0), {}, 'charge', 0.0),
-    # Marks of what is unmeasured.
-    *((dict(percentage=mark, charge_ah=0.5, capacity_ah=2.0), {}, 'charge', 0.25)
-      for mark in (-1.0, -0.01, float(np.float32(-0.01)), math.nan)),
-    (dict(percentage=-1.0, charge_ah=-1.0, capacity_ah=2.0, voltage_v=3.6),
-     dict(voltage_curve=CURVE), 'voltage', 1 / 3),
-    (dict(percentage=-1.0, charge_ah=0.5, capacity_ah=2.0), dict(full_percentage=100.0), 'charge',
-     0.25),
-    # A 0 is what an unset field reads: another source that tells more is taken.
-    (dict(percentage=0.0, charge_ah=0.5, capacity_ah=2.0), {}, 'charge', 0.25),
-    (dict(percentage=0.0, charge_ah=0.0, capacity_ah=0.0, design_capacity_ah=0.0, voltage_v=3.6),
-     dict(voltage_curve=CURVE), 'voltage', 1 / 3),
-    (dict(charge_ah=0.0, capacity_ah=2.0, voltage_v=3.6), dict(voltage_curve=CURVE), 'voltage',
-     1 / 3),
-    # Drivers and bridges that leave `present` false.
-    (dict(percentage=0.6, voltage_v=0.0, present=False), {}, 'percentage', 0.6),
-    (dict(percentage=0.6, voltage_v=12.0, charge_ah=1.2, capacity_ah=2.0, present=False), {},
-     'percentage', 0.6),
-])
+@pytest.mark.parametrize(
+    'fields, options, source, charge',
+    [
+        # Ends that are missed by rounding, by a simulation's last step, or by a new cell.
+        (dict(percentage=1.0000001), {}, 'percentage', 1.0),
+        (dict(percentage=1.04), {}, 'percentage', 1.0),
+        (dict(percentage=-2.9e-5), {}, 'percentage', 0.0),
+        (dict(percentage=-0.0049), {}, 'percentage', 0.0),
+        (dict(percentage=100.4), dict(full_percentage=100.0), 'percentage', 1.0),
+        (dict(percentage=-0.003), dict(full_percentage=100.0), 'percentage', 0.0),
+        (dict(charge_ah=2.1, capacity_ah=2.0), {}, 'charge', 1.0),
+        (dict(charge_ah=2.5, capacity_ah=2.0), {}, 'charge', 1.0),
+        (dict(charge_ah=2.9, capacity_ah=2.0, design_capacity_ah=3.0), {}, 'charge', 1.0),
+        (dict(charge_ah=-7.7e-6, capacity_ah=2.0), {}, 'charge', 0.0),
+        # Marks of what is unmeasured.
+        *(
+            (dict(percentage=mark, charge_ah=0.5, capacity_ah=2.0), {}, 'charge', 0.25)
+            for mark in (-1.0, -0.01, float(np.float32(-0.01)), math.nan)
+        ),
+        (
+            dict(percentage=-1.0, charge_ah=-1.0, capacity_ah=2.0, voltage_v=3.6),
+            dict(voltage_curve=CURVE),
+            'voltage',
+            1 / 3,
+        ),
+        (
+            dict(percentage=-1.0, charge_ah=0.5, capacity_ah=2.0),
+            dict(full_percentage=100.0),
+            'charge',
+            0.25,
+        ),
+        # A 0 is what an unset field reads: another source that tells more is taken.
+        (dict(percentage=0.0, charge_ah=0.5, capacity_ah=2.0), {}, 'charge', 0.25),
+        (
+            dict(
+                percentage=0.0,
+                charge_ah=0.0,
+                capacity_ah=0.0,
+                design_capacity_ah=0.0,
+                voltage_v=3.6,
+            ),
+            dict(voltage_curve=CURVE),
+            'voltage',
+            1 / 3,
+        ),
+        (
+            dict(charge_ah=0.0, capacity_ah=2.0, voltage_v=3.6),
+            dict(voltage_curve=CURVE),
+            'voltage',
+            1 / 3,
+        ),
+        # Drivers and bridges that leave `present` false.
+        (dict(percentage=0.6, voltage_v=0.0, present=False), {}, 'percentage', 0.6),
+        (
+            dict(percentage=0.6, voltage_v=12.0, charge_ah=1.2, capacity_ah=2.0, present=False),
+            {},
+            'percentage',
+            0.6,
+        ),
+    ],
+)
 def test_what_is_not_told_is_passed_over_without_a_word(fields, options, source, charge):
     assert told(fields, **options) == (source, charge, ())
 
 
-@pytest.mark.parametrize('fields', [
-    # As bridged from Gazebo, a driver of our own, one that knows the convention, a TurtleBot 3.
-    dict(percentage=0.0, charge_ah=0.0, capacity_ah=2.0, voltage_v=10.0, present=False),
-    dict(percentage=-2.9e-5, charge_ah=-7.7e-6, capacity_ah=2.0, voltage_v=10.0, present=False),
-    dict(percentage=0.0, charge_ah=0.0, capacity_ah=2.0, design_capacity_ah=2.0, voltage_v=2.0),
-    dict(percentage=0.0),
-    dict(percentage=0.0, voltage_v=10.0, charge_ah=0.0, capacity_ah=0.0, design_capacity_ah=1.8),
-])
+@pytest.mark.parametrize(
+    'fields',
+    [
+        # As bridged from Gazebo, a driver of our own, one that knows the convention, a TurtleBot 3.
+        dict(percentage=0.0, charge_ah=0.0, capacity_ah=2.0, voltage_v=10.0, present=False),
+        dict(percentage=-2.9e-5, charge_ah=-7.7e-6, capacity_ah=2.0, voltage_v=10.0, present=False),
+        dict(percentage=0.0, charge_ah=0.0, capacity_ah=2.0, design_capacity_ah=2.0, voltage_v=2.0),
+        dict(percentage=0.0),
+        dict(
+            percentage=0.0, voltage_v=10.0, charge_ah=0.0, capacity_ah=0.0, design_capacity_ah=1.8
+        ),
+    ],
+)
 def test_an_empty_battery(fields):
     assert told(fields) == ('percentage', 0.0, ())
 
 
-ALL_ZERO = dict.fromkeys(('percentage', 'voltage_v', 'current_a', 'charge_ah', 'capacity_ah',
-                          'design_capacity_ah'), 0.0)
+ALL_ZERO = dict.fromkeys(
+    ('percentage', 'voltage_v', 'current_a', 'charge_ah', 'capacity_ah', 'design_capacity_ah'), 0.0
+)
 
 
 @pytest.mark.parametrize('present', [False, True])
-@pytest.mark.parametrize('fields', [
-    ALL_ZERO, {**ALL_ZERO, 'voltage_v': 11.1}, {**ALL_ZERO, 'charge_ah': math.nan},
-    {**ALL_ZERO, 'capacity_ah': 2.0}])
+@pytest.mark.parametrize(
+    'fields',
+    [
+        ALL_ZERO,
+        {**ALL_ZERO, 'voltage_v': 11.1},
+        {**ALL_ZERO, 'charge_ah': math.nan},
+        {**ALL_ZERO, 'capacity_ah': 2.0},
+    ],
+)
 def test_a_message_that_nobody_filled_in_is_not_empty(fields, present):
     source, charge, lines = told(dict(**fields, present=present))
     assert (source, charge) == ('', None)
@@ -168,42 +238,73 @@ def test_zeros_in_between_change_nothing():
         assert monitor.state_of_charge(now_s + second) == 0.6
 
 
-@pytest.mark.parametrize('fields, line, source', [
-    (dict(percentage=55.0, charge_ah=0.5, capacity_ah=2.0), 'percentage: 55' + NO_PERCENTAGE,
-     'charge'),
-    (dict(percentage=-0.1, charge_ah=0.5, capacity_ah=2.0), 'percentage: -0.1' + NO_PERCENTAGE,
-     'charge'),
-    (dict(percentage=math.inf, voltage_v=3.6), 'percentage: inf' + NO_PERCENTAGE, 'voltage'),
-    (dict(charge_ah=3.0, capacity_ah=2.0, voltage_v=3.6),
-     'charge: 3 Ah; accepted: 0 to the capacity of 2 Ah, or NaN', 'voltage'),
-    (dict(charge_ah=-0.5, capacity_ah=2.0, voltage_v=3.6),
-     'charge: -0.5 Ah; accepted: 0 to the capacity of 2 Ah, or NaN', 'voltage'),
-])
-def test_what_is_refused_is_said_and_the_next_source_is_taken(fields, line, source):
+@pytest.mark.parametrize(
+    'fields, line, source',
+    [
+        (
+            dict(percentage=55.0, charge_ah=0.5, capacity_ah=2.0),
+            'percentage: 55' + NO_PERCENTAGE,
+            'charge',
+        ),
+        (
+            dict(percentage=-0.1, charge_ah=0.5, capacity_ah=2.0),
+            'percentage: -0.1' + NO_PERCENTAGE,
+            'charge',
+        ),
+        (dict(percentage=math.inf, voltage_v=3.6), 'percentage: inf' + NO_PERCENTAGE, 'voltage'),
+        (
+            dict(charge_ah=3.0, capacity_ah=2.0, voltage_v=3.6),
+            'charge: 3 Ah; accepted: 0 to the capacity of 2 Ah, or NaN',
+            'voltage',
+        ),
+        (
+            dict(charge_ah=-0.5, capacity_ah=2.0, voltage_v=3.6),
+            'charge: -0.5 Ah; accepted: 0 to the capacity of 2 Ah, or NaN',
+            'voltage',
+        ),
+    ],
+)
+def test_what_is_rejected_is_said_and_the_next_source_is_taken(fields, line, source):
     taken, charge, lines = told(fields, voltage_curve=CURVE)
     assert taken == source and charge is not None
     assert lines == (f'{line}; {source} is taken',)
 
 
-def test_everything_that_is_refused_is_said():
+def test_everything_that_is_rejected_is_said():
     source, charge, lines = told(
-        dict(percentage=55.0, charge_ah=9.0, capacity_ah=2.0, voltage_v=-3.0), voltage_curve=CURVE)
+        dict(percentage=55.0, charge_ah=9.0, capacity_ah=2.0, voltage_v=-3.0), voltage_curve=CURVE
+    )
     assert (source, charge) == ('', None)
     assert [line.split(':')[0] for line in lines] == [
-        'percentage', 'charge', 'voltage', 'percentage']
+        'percentage',
+        'charge',
+        'voltage',
+        'percentage',
+    ]
 
 
-@pytest.mark.parametrize('fields, options', [
-    (dict(percentage=1.5), {}),
-    (dict(percentage=-0.1), {}),
-    (dict(percentage=math.inf), dict(full_percentage=100.0)),
-    (dict(charge_ah=3.0, capacity_ah=2.0), {}),
-    (dict(charge_ah=-1.0, capacity_ah=2.0), {}),
-    *((fields, {}) for fields in (
-        {}, dict(charge_ah=1.0), dict(charge_ah=1.0, capacity_ah=0.0), dict(capacity_ah=1.0),
-        dict(charge_ah=1.0, capacity_ah=math.inf), dict(voltage_v=3.6))),
-    *((dict(voltage_v=volt), dict(voltage_curve=CURVE)) for volt in (0.0, math.nan, math.inf)),
-])
+@pytest.mark.parametrize(
+    'fields, options',
+    [
+        (dict(percentage=1.5), {}),
+        (dict(percentage=-0.1), {}),
+        (dict(percentage=math.inf), dict(full_percentage=100.0)),
+        (dict(charge_ah=3.0, capacity_ah=2.0), {}),
+        (dict(charge_ah=-1.0, capacity_ah=2.0), {}),
+        *(
+            (fields, {})
+            for fields in (
+                {},
+                dict(charge_ah=1.0),
+                dict(charge_ah=1.0, capacity_ah=0.0),
+                dict(capacity_ah=1.0),
+                dict(charge_ah=1.0, capacity_ah=math.inf),
+                dict(voltage_v=3.6),
+            )
+        ),
+        *((dict(voltage_v=volt), dict(voltage_curve=CURVE)) for volt in (0.0, math.nan, math.inf)),
+    ],
+)
 def test_a_reading_that_tells_nothing_says_why_and_changes_nothing(fields, options):
     monitor, now_s = heard(0.4 * options.get('full_percentage', 1.0), **options)
     lines = monitor.update(now_s + 2.0, BatteryReading(**fields))
@@ -218,24 +319,27 @@ def test_a_reading_that_tells_nothing_says_why_and_changes_nothing(fields, optio
 DISCHARGING, NOT_CHARGING, CHARGING = Supply.DISCHARGING, Supply.NOT_CHARGING, Supply.CHARGING
 
 
-@pytest.mark.parametrize('current_a, supply, positive, discharge_a, said', [
-    (-2.0, Supply.UNKNOWN, False, 2.0, False),
-    (2.0, Supply.UNKNOWN, False, -2.0, False),
-    (2.0, Supply.UNKNOWN, True, 2.0, False),
-    (-2.0, 77, True, -2.0, False),
-    (-2.0, DISCHARGING, False, 2.0, False),
-    (2.0, DISCHARGING, False, 2.0, True),
-    (2.0, NOT_CHARGING, False, 2.0, True),
-    (-2.0, DISCHARGING, True, 2.0, True),
-    (2.0, DISCHARGING, True, 2.0, False),
-    (2.0, CHARGING, False, -2.0, False),
-    (-2.0, CHARGING, False, -2.0, True),
-    (-2.0, Supply.FULL, False, 2.0, False),
-    (0.0, DISCHARGING, False, 0.0, False),
-    (float(np.float32(0.01)), DISCHARGING, False, math.nan, False),    # as of mavros: unmeasured
-    (math.nan, DISCHARGING, False, math.nan, False),
-    (math.inf, DISCHARGING, False, math.nan, True),
-])
+@pytest.mark.parametrize(
+    'current_a, supply, positive, discharge_a, said',
+    [
+        (-2.0, Supply.UNKNOWN, False, 2.0, False),
+        (2.0, Supply.UNKNOWN, False, -2.0, False),
+        (2.0, Supply.UNKNOWN, True, 2.0, False),
+        (-2.0, 77, True, -2.0, False),
+        (-2.0, DISCHARGING, False, 2.0, False),
+        (2.0, DISCHARGING, False, 2.0, True),
+        (2.0, NOT_CHARGING, False, 2.0, True),
+        (-2.0, DISCHARGING, True, 2.0, True),
+        (2.0, DISCHARGING, True, 2.0, False),
+        (2.0, CHARGING, False, -2.0, False),
+        (-2.0, CHARGING, False, -2.0, True),
+        (-2.0, Supply.FULL, False, 2.0, False),
+        (0.0, DISCHARGING, False, 0.0, False),
+        (float(np.float32(0.01)), DISCHARGING, False, math.nan, False),  # as of mavros: unmeasured
+        (math.nan, DISCHARGING, False, math.nan, False),
+        (math.inf, DISCHARGING, False, math.nan, True),
+    ],
+)
 def test_current_out_of_the_battery(current_a, supply, positive, discharge_a, said):
     reading = BatteryReading(current_a=current_a, supply=supply)
     found_a, line = reading.discharge_a(positive)
@@ -251,30 +355,46 @@ def test_a_current_of_minus_one_is_unmeasured_where_other_fields_say_so():
 def test_a_contradicted_current_is_said_and_the_charge_is_known():
     monitor = BatteryMonitor(BatterySettings())
     (line,) = monitor.update(0.0, BatteryReading(percentage=0.5, current_a=2.0, supply=DISCHARGING))
-    assert line == ('current: 2 A while power_supply_status is DISCHARGING; accepted: negative '
-                    'while discharging (parameter discharge_is_positive); the status is taken')
+    assert line == (
+        'current: 2 A while power_supply_status is DISCHARGING; accepted: negative '
+        'while discharging (parameter discharge_is_positive); the status is taken'
+    )
     assert monitor.state_of_charge(0.0) == 0.5
 
 
-@pytest.mark.parametrize('supply, options', [
-    (DISCHARGING, {}), (Supply.UNKNOWN, dict(discharge_is_positive=True))])
+@pytest.mark.parametrize(
+    'supply, options', [(DISCHARGING, {}), (Supply.UNKNOWN, dict(discharge_is_positive=True))]
+)
 def test_a_stuck_reading_is_seen_whatever_the_sign_of_the_current(supply, options):
     monitor = BatteryMonitor(BatterySettings(**options))
     found = draw(monitor, 6 * [0.6], current_a=3.9, capacity_ah=0.1, supply=supply)
     assert found == 3 * [KNOWN] + 3 * [IMPLAUSIBLE]
 
 
-@pytest.mark.parametrize('field, value, accepted', [
-    ('full_percentage', 0.0, 'a finite number above 0'),
-    ('full_percentage', math.nan, 'a finite number above 0'),
-    ('timeout_s', 0.0, 'a finite number above 0'),
-    ('min_discharge_s', math.inf, 'a finite number above 0'),
-    ('stuck_share', 3.0, 'a fraction from 0 to 1'),
-    *(('voltage_curve', curve, 'two or more finite numbers above 0, strictly rising, or none')
-      for curve in ((3.7,), (3.0, 3.0), (3.6, 3.0), (3.0, math.nan), (math.nan, 3.0), (0.0, 3.0),
-                    (3.0, math.inf), ('low', 'lower'))),
-])
-def test_refused_settings(field, value, accepted):
+@pytest.mark.parametrize(
+    'field, value, accepted',
+    [
+        ('full_percentage', 0.0, 'a finite number above 0'),
+        ('full_percentage', math.nan, 'a finite number above 0'),
+        ('timeout_s', 0.0, 'a finite number above 0'),
+        ('min_discharge_s', math.inf, 'a finite number above 0'),
+        ('stuck_share', 3.0, 'a fraction from 0 to 1'),
+        *(
+            ('voltage_curve', curve, 'two or more finite numbers above 0, strictly rising, or none')
+            for curve in (
+                (3.7,),
+                (3.0, 3.0),
+                (3.6, 3.0),
+                (3.0, math.nan),
+                (math.nan, 3.0),
+                (0.0, 3.0),
+                (3.0, math.inf),
+                ('low', 'lower'),
+            )
+        ),
+    ],
+)
+def test_rejected_settings(field, value, accepted):
     with pytest.raises(BatteryError) as error:
         BatterySettings(**{field: value})
     assert str(error.value) == f'{field} is {value}, accepted is {accepted}'
@@ -295,8 +415,9 @@ def test_voltage_that_sags_under_load_is_smoothed():
 
 def test_smoothing_begins_anew_when_voltage_is_the_source_again():
     monitor = BatteryMonitor(BatterySettings(voltage_curve=(3.0, 4.0)))
-    for second, fields in enumerate((dict(percentage=0.5), dict(voltage_v=3.5),
-                                     dict(percentage=0.5), dict(voltage_v=3.55))):
+    for second, fields in enumerate(
+        (dict(percentage=0.5), dict(voltage_v=3.5), dict(percentage=0.5), dict(voltage_v=3.55))
+    ):
         monitor.update(second, BatteryReading(**fields))
     assert monitor.state_of_charge(3.0) == pytest.approx(0.55)
 
@@ -328,20 +449,24 @@ def test_another_source_has_to_settle_as_any_jump():
 
 # Energy.
 
-@pytest.mark.parametrize('fields, energy_j', [
-    (dict(percentage=0.5, capacity_ah=2.0, voltage_v=3.7), 0.5 * 2.0 * 3600 * 3.7),
-    (dict(percentage=0.5, design_capacity_ah=2.0, voltage_v=3.7), 0.5 * 2.0 * 3600 * 3.7),
-    (dict(percentage=0.5, charge_ah=1.2, voltage_v=3.7), 1.2 * 3600 * 3.7),
-    (dict(charge_ah=1.0, capacity_ah=2.0, voltage_v=3.7), 1.0 * 3600 * 3.7),
-    (dict(percentage=0.0, capacity_ah=2.0, voltage_v=3.0), 0.0),
-    (dict(percentage=0.5, capacity_ah=2.0), math.nan),
-    (dict(percentage=0.5, capacity_ah=2.0, voltage_v=0.0), math.nan),
-    (dict(percentage=0.5, voltage_v=3.7), math.nan),
-    (dict(percentage=0.5, charge_ah=-1.0, voltage_v=3.7), math.nan),
-    (dict(percentage=0.5, charge_ah=0.0, capacity_ah=0.0, voltage_v=3.7), math.nan),    # unset
-    (dict(percentage=0.0, charge_ah=0.0, voltage_v=3.7), 0.0),
-    (dict(percentage=0.5, capacity_ah=1e308, voltage_v=1e308), math.nan),
-])
+
+@pytest.mark.parametrize(
+    'fields, energy_j',
+    [
+        (dict(percentage=0.5, capacity_ah=2.0, voltage_v=3.7), 0.5 * 2.0 * 3600 * 3.7),
+        (dict(percentage=0.5, design_capacity_ah=2.0, voltage_v=3.7), 0.5 * 2.0 * 3600 * 3.7),
+        (dict(percentage=0.5, charge_ah=1.2, voltage_v=3.7), 1.2 * 3600 * 3.7),
+        (dict(charge_ah=1.0, capacity_ah=2.0, voltage_v=3.7), 1.0 * 3600 * 3.7),
+        (dict(percentage=0.0, capacity_ah=2.0, voltage_v=3.0), 0.0),
+        (dict(percentage=0.5, capacity_ah=2.0), math.nan),
+        (dict(percentage=0.5, capacity_ah=2.0, voltage_v=0.0), math.nan),
+        (dict(percentage=0.5, voltage_v=3.7), math.nan),
+        (dict(percentage=0.5, charge_ah=-1.0, voltage_v=3.7), math.nan),
+        (dict(percentage=0.5, charge_ah=0.0, capacity_ah=0.0, voltage_v=3.7), math.nan),  # unset
+        (dict(percentage=0.0, charge_ah=0.0, voltage_v=3.7), 0.0),
+        (dict(percentage=0.5, capacity_ah=1e308, voltage_v=1e308), math.nan),
+    ],
+)
 def test_energy_left(fields, energy_j):
     monitor = BatteryMonitor(BatterySettings())
     monitor.update(0.0, BatteryReading(**fields))
@@ -350,6 +475,7 @@ def test_energy_left(fields, energy_j):
 
 
 # Silence and the clock.
+
 
 def test_unknown_until_heard():
     monitor = BatteryMonitor(BatterySettings())
@@ -384,6 +510,7 @@ def test_in_another_world_the_next_reading_is_believed_whatever_it_tells():
 
 
 # Jumps.
+
 
 @pytest.mark.parametrize('outlier', [0.0, 0.1, 1.0])
 @pytest.mark.parametrize('every_s', [0.02, 1.0, 5.0])
@@ -444,6 +571,7 @@ def test_the_least_time_of_a_discharge_is_configured():
 
 # Stuck.
 
+
 def draw(monitor, percentages, current_a=-3.9, first_s=0.0, **fields):
     """States after each: one a second, a little more than 0.001 Ah at a time."""
     return states(monitor, first_s - 1.0, percentages, current_a=current_a, **fields)
@@ -471,15 +599,19 @@ def test_a_stuck_reading_that_jumps_has_to_settle():
     assert found[3:] == 13 * [IMPLAUSIBLE] + 2 * [KNOWN]
 
 
-@pytest.mark.parametrize('percentage, fields', [
-    (0.6, dict(current_a=math.nan, capacity_ah=0.1)),
-    (0.6, dict(current_a=math.inf, capacity_ah=0.1)),
-    (0.6, dict()),
-    (0.6, dict(capacity_ah=0.0)),
-    (0.6, dict(current_a=3.9, capacity_ah=0.1)),
-    (0.6, dict(current_a=0.0, capacity_ah=0.1)),
-    (0.0, dict(capacity_ah=0.1)),
-], ids=['no current', 'infinite', 'no capacity', 'capacity 0', 'charging', 'at rest', 'empty'])
+@pytest.mark.parametrize(
+    'percentage, fields',
+    [
+        (0.6, dict(current_a=math.nan, capacity_ah=0.1)),
+        (0.6, dict(current_a=math.inf, capacity_ah=0.1)),
+        (0.6, dict()),
+        (0.6, dict(capacity_ah=0.0)),
+        (0.6, dict(current_a=3.9, capacity_ah=0.1)),
+        (0.6, dict(current_a=0.0, capacity_ah=0.1)),
+        (0.0, dict(capacity_ah=0.1)),
+    ],
+    ids=['no current', 'infinite', 'no capacity', 'capacity 0', 'charging', 'at rest', 'empty'],
+)
 def test_not_seen_as_stuck(percentage, fields):
     monitor = BatteryMonitor(BatterySettings())
     assert draw(monitor, 50 * [percentage], **fields) == 50 * [KNOWN]
@@ -488,8 +620,10 @@ def test_not_seen_as_stuck(percentage, fields):
 def test_charging_counts_against_discharging():
     monitor = BatteryMonitor(BatterySettings())
     for second in range(100):
-        monitor.update(second, BatteryReading(percentage=0.6, capacity_ah=0.1,
-                                            current_a=3.9 if second % 2 else -3.9))
+        monitor.update(
+            second,
+            BatteryReading(percentage=0.6, capacity_ah=0.1, current_a=3.9 if second % 2 else -3.9),
+        )
         assert monitor.validity(second) == KNOWN
 
 
@@ -499,11 +633,14 @@ def test_what_was_charged_before_does_not_delay_it():
     assert draw(monitor, 4 * [0.6], first_s=20.0, capacity_ah=0.1)[2:] == 2 * [IMPLAUSIBLE]
 
 
-@pytest.mark.parametrize('before', [[0.65, 0.64], [0.7, 0.65, 0.64, 0.59], 2 * [0.9] + 11 * [0.4]],
-                         ids=['fine', 'both', 'jump'])
+@pytest.mark.parametrize(
+    'before',
+    [[0.65, 0.64], [0.7, 0.65, 0.64, 0.59], 2 * [0.9] + 11 * [0.4]],
+    ids=['fine', 'both', 'jump'],
+)
 def test_the_smallest_step_is_the_resolution(before):
     monitor = BatteryMonitor(BatterySettings(min_discharge_s=60.0))
-    found = draw(monitor, before + 4 * before[-1:], capacity_ah=0.1)[len(before) - 1:]
+    found = draw(monitor, before + 4 * before[-1:], capacity_ah=0.1)[len(before) - 1 :]
     assert found == 3 * [KNOWN] + 2 * [IMPLAUSIBLE]
 
 
@@ -522,6 +659,7 @@ def test_a_coarse_gauge_is_not_stuck_once_a_step_was_seen():
 
 # Properties.
 
+
 def check(monitor, now_s):
     state, state_of_charge = monitor.validity(now_s), monitor.state_of_charge(now_s)
     assert (state == KNOWN) != math.isnan(state_of_charge)
@@ -535,14 +673,17 @@ def check(monitor, now_s):
 
 # Both any floats and such as are accepted.
 likely = st.sampled_from((math.nan, 0.0, 0.3, 0.5, 0.9, 1.0, 3.5, -1.0, math.inf))
-readings = st.builds(BatteryReading, *6 * [st.floats() | likely], present=st.booleans(),
-                     supply=st.integers(0, 255))
+readings = st.builds(
+    BatteryReading, *6 * [st.floats() | likely], present=st.booleans(), supply=st.integers(0, 255)
+)
 steps_s = st.floats(0.0, 30.0) | st.floats(0.0, 1e6)
 
 
 @untimed
-@given(steps=st.lists(st.tuples(steps_s, readings, steps_s), max_size=12),
-       curve=st.sampled_from(((), CURVE, (5e-324, 1e-323), (1e-308, 1e308))))
+@given(
+    steps=st.lists(st.tuples(steps_s, readings, steps_s), max_size=12),
+    curve=st.sampled_from(((), CURVE, (5e-324, 1e-323), (1e-308, 1e308))),
+)
 def test_any_floats_leave_a_state_of_charge_or_nan(steps, curve):
     monitor = BatteryMonitor(BatterySettings(voltage_curve=curve))
     now_s = 0.0
@@ -561,20 +702,30 @@ def test_empty_is_only_what_is_told_to_be(reading, curve):
     monitor = BatteryMonitor(BatterySettings(voltage_curve=curve))
     lines = monitor.update(0.0, reading)
     if monitor.state_of_charge(0.0) == 0.0:
-        capacity_ah = next((ah for ah in (reading.capacity_ah, reading.design_capacity_ah)
-                            if 0.0 < ah < math.inf), math.nan)
-        assert {'percentage': -BELOW_EMPTY <= reading.percentage <= 0.0,
-                'charge': -BELOW_EMPTY <= reading.charge_ah / capacity_ah <= 0.0,
-                'voltage': 0.0 < reading.voltage_v <= CURVE[0]}[monitor.source]
-        assert (reading.present or reading.voltage_v > 0.0
-                or {reading.percentage, reading.charge_ah} != {0.0})
+        capacity_ah = next(
+            (ah for ah in (reading.capacity_ah, reading.design_capacity_ah) if 0.0 < ah < math.inf),
+            math.nan,
+        )
+        assert {
+            'percentage': -BELOW_EMPTY <= reading.percentage <= 0.0,
+            'charge': -BELOW_EMPTY <= reading.charge_ah / capacity_ah <= 0.0,
+            'voltage': 0.0 < reading.voltage_v <= CURVE[0],
+        }[monitor.source]
+        assert (
+            reading.present
+            or reading.voltage_v > 0.0
+            or {reading.percentage, reading.charge_ah} != {0.0}
+        )
     assert bool(monitor.source) or lines
 
 
 @untimed
-@given(percentages=st.lists(st.sampled_from((0.2, 0.5, 0.8)) | st.floats(0.0, 1.0),
-                            min_size=2, max_size=60),
-       every_s=st.sampled_from((0.2, 1.0, 4.0)))
+@given(
+    percentages=st.lists(
+        st.sampled_from((0.2, 0.5, 0.8)) | st.floats(0.0, 1.0), min_size=2, max_size=60
+    ),
+    every_s=st.sampled_from((0.2, 1.0, 4.0)),
+)
 def test_what_is_known_was_told_lately(percentages, every_s):
     monitor = BatteryMonitor(BatterySettings())
     told = []
@@ -588,11 +739,15 @@ def test_what_is_known_was_told_lately(percentages, every_s):
 
 @untimed
 @given(
-    start=st.floats(0.0, 1.0), speed=st.floats(-1.0, 1.0),
-    resolution=st.sampled_from((0.0, 0.001, 0.01)), rounded=st.sampled_from((round, math.ceil)),
-    intervals_s=st.lists(st.floats(0.01, 10.0), min_size=1, max_size=60))
-def test_a_constant_discharge_or_charge_is_always_known(start, speed, resolution, rounded,
-                                                        intervals_s):
+    start=st.floats(0.0, 1.0),
+    speed=st.floats(-1.0, 1.0),
+    resolution=st.sampled_from((0.0, 0.001, 0.01)),
+    rounded=st.sampled_from((round, math.ceil)),
+    intervals_s=st.lists(st.floats(0.01, 10.0), min_size=1, max_size=60),
+)
+def test_a_constant_discharge_or_charge_is_always_known(
+    start, speed, resolution, rounded, intervals_s
+):
     settings = BatterySettings()
     monitor = BatteryMonitor(settings)
     rate = speed / settings.min_discharge_s
@@ -602,14 +757,19 @@ def test_a_constant_discharge_or_charge_is_always_known(start, speed, resolution
         charge = min(max(start + rate * now_s, 0.0), 1.0)
         if resolution:
             charge = min(rounded(charge / resolution) * resolution, 1.0)
-        monitor.update(now_s, BatteryReading(
-            percentage=charge, capacity_ah=2.0, current_a=rate * 2.0 * 3600.0))
+        monitor.update(
+            now_s, BatteryReading(percentage=charge, capacity_ah=2.0, current_a=rate * 2.0 * 3600.0)
+        )
         assert check(monitor, now_s) == charge
 
 
 @untimed
-@given(low=st.floats(0.0, 0.4), step=st.floats(JUMP + 0.01, 0.6), falls=st.booleans(),
-       every_s=st.floats(0.05, 5.0))
+@given(
+    low=st.floats(0.0, 0.4),
+    step=st.floats(JUMP + 0.01, 0.6),
+    falls=st.booleans(),
+    every_s=st.floats(0.05, 5.0),
+)
 def test_a_jump_is_believed_only_after_it_settled(low, step, falls, every_s):
     old, new = (low + step, low) if falls else (low, low + step)
     monitor = BatteryMonitor(BatterySettings(min_discharge_s=3600.0))

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from topspark_ros.control.closed_loop import MAX_RATIO, ClosedLoop, LearnerReport
 from topspark_ros.methodology.tradeoff import SHARES, enumerate_candidates
@@ -14,17 +15,30 @@ from topspark_ros.methodology.tradeoff import SHARES, enumerate_candidates
 untimed = settings(deadline=None, max_examples=40)
 
 INFERRING = LearnerReport(
-    time_s=0.0, training_timesteps=4, inference_timesteps=64, learning_share=0.0, frame_share=1.0,
-    classified=0, skipped=0, learned=0, energy_j=0.0)
+    time_s=0.0,
+    training_timesteps=4,
+    inference_timesteps=64,
+    learning_share=0.0,
+    frame_share=1.0,
+    classified=0,
+    skipped=0,
+    learned=0,
+    energy_j=0.0,
+)
 LEARNING = replace(INFERRING, training_timesteps=16, learning_share=1.0)
 
 
 def after(report, seconds=0.5, classified=10, frame_j=0.1, learned=0, skipped=0, **fields):
     """The report that follows."""
     return replace(
-        report, time_s=report.time_s + seconds, classified=report.classified + classified,
-        learned=report.learned + learned, skipped=report.skipped + skipped,
-        energy_j=report.energy_j + classified * frame_j, **fields)
+        report,
+        time_s=report.time_s + seconds,
+        classified=report.classified + classified,
+        learned=report.learned + learned,
+        skipped=report.skipped + skipped,
+        energy_j=report.energy_j + classified * frame_j,
+        **fields,
+    )
 
 
 def told(profile, report, count=1, limit_w=math.nan, loop=None, **fields):
@@ -49,15 +63,18 @@ def test_nothing_is_known_at_first(profile):
 def test_the_first_report_tells_the_rate(profile):
     first = replace(INFERRING, frame_rate_hz=6.0, frame_share=0.512, classified=8, skipped=4)
     assert told(profile, first, count=0)[0].frame_rate_hz == pytest.approx(6.0 / 0.512)
-    for unknown in (replace(first, frame_rate_hz=0.0, frame_share=0.0),
-                    replace(first, skipped=3),    # less than a second's worth
-                    replace(first, frame_rate_hz=244.0, frame_share=1.0)):    # that had waited
+    for unknown in (
+        replace(first, frame_rate_hz=0.0, frame_share=0.0),
+        replace(first, skipped=3),  # less than a second's worth
+        replace(first, frame_rate_hz=244.0, frame_share=1.0),
+    ):  # that had waited
         assert math.isnan(told(profile, unknown, count=0)[0].frame_rate_hz)
 
 
 def test_rate_and_power(profile):
-    loop, _ = told(profile, replace(INFERRING, frame_share=0.8), count=20, classified=8,
-                   skipped=2, frame_j=0.2)
+    loop, _ = told(
+        profile, replace(INFERRING, frame_share=0.8), count=20, classified=8, skipped=2, frame_j=0.2
+    )
     assert loop.frame_rate_hz == pytest.approx(20.0)
     assert loop.power_w == pytest.approx(16 * 0.2)
 
@@ -90,20 +107,28 @@ def test_fewer_frames_cost_as_much_each(profile):
     loop, _ = told(profile, paused, count=20, frame_j=0.02, skipped=10)
     ratios = loop.energy_ratios()
     assert loop.energy_ratio((4, 4, 0.0, 1.0)) == pytest.approx(2.0, rel=0.03)
-    assert (ratios[20:20 + len(SHARES)] == loop.energy_ratio((4, 4, 0.0, 1.0))).all()
+    assert (ratios[20 : 20 + len(SHARES)] == loop.energy_ratio((4, 4, 0.0, 1.0))).all()
 
 
 def test_ratios_are_bounded(profile):
     for factor in (1e-6, 1e6):
         loop, _ = told(profile, INFERRING, count=50, frame_j=0.1 * factor)
         assert loop.energy_ratio(INFERRING.setting) == pytest.approx(
-            min(max(factor, 1 / MAX_RATIO), MAX_RATIO), rel=0.01)
+            min(max(factor, 1 / MAX_RATIO), MAX_RATIO), rel=0.01
+        )
 
 
 def test_of_two_settings_in_one_window_only_their_sum_is_known(profile):
     loop, last = told(profile, INFERRING)
-    loop, _ = told(profile, last, loop=loop, inference_timesteps=16, frame_j=0.07, latency_s=9.0,
-                   inference_s=9.0)
+    loop, _ = told(
+        profile,
+        last,
+        loop=loop,
+        inference_timesteps=16,
+        frame_j=0.07,
+        latency_s=9.0,
+        inference_s=9.0,
+    )
     assert loop.energy_ratio(INFERRING.setting) == pytest.approx(1.0)
     assert loop.latency_ratio == 1.0 and loop.latency_overhead_s == 0.0
     assert loop.power_w < 2.0 and loop.frame_rate_hz == pytest.approx(20.0)
@@ -134,8 +159,9 @@ def test_metered_energy_is_predicted_as_processor_time(profile):
     loop.update(replace(LEARNING, metered=True), math.nan)
     assert loop.energy_ratios() == pytest.approx(2.0, rel=0.5)
     assert loop.energy_ratio((64, 64, 0.0, 1.0)) == pytest.approx(2.0)
-    loop, _ = told(profile, replace(LEARNING, metered=True), count=10, loop=loop, learned=10,
-                   frame_j=0.32 * 3)
+    loop, _ = told(
+        profile, replace(LEARNING, metered=True), count=10, loop=loop, learned=10, frame_j=0.32 * 3
+    )
     assert loop.energy_ratio(LEARNING.setting) == pytest.approx(0.32 * 3 / 0.145, rel=0.03)
     # What idles besides may be many times what the core was thought to take.
     loop, _ = told(profile, replace(LEARNING, metered=True), count=60, learned=10, frame_j=16.0)
@@ -153,6 +179,7 @@ def test_another_meter_begins_anew(profile):
 
 
 # What was used.
+
 
 def test_what_was_used_is_told_once(profile):
     loop = ClosedLoop(profile, 10.0)
@@ -184,8 +211,10 @@ def test_a_clock_that_is_set_back_is_no_measurement(profile):
 def test_lost_reports_are_made_up_for_by_the_next(profile):
     every, last = told(profile, INFERRING, count=12, frame_j=0.2)
     loop = ClosedLoop(profile, 10.0)
-    used_j = [loop.update(report, math.nan) for report in (
-        INFERRING, after(INFERRING, seconds=4.0, classified=80, frame_j=0.2), last)]
+    used_j = [
+        loop.update(report, math.nan)
+        for report in (INFERRING, after(INFERRING, seconds=4.0, classified=80, frame_j=0.2), last)
+    ]
     assert sum(used_j) == pytest.approx(last.energy_j)
     assert loop.frame_rate_hz == pytest.approx(every.frame_rate_hz)
     assert loop.energy_ratio(INFERRING.setting) == pytest.approx(2.0, rel=0.03)
@@ -203,13 +232,25 @@ def test_time_until_a_lower_limit_belongs_to_the_higher(profile):
 
 timesteps = st.sampled_from((4, 16, 64, 350)) | st.integers(0, 10**9)
 counts = st.integers(0, 100) | st.integers(0, 10**12)
-following = st.fixed_dictionaries({
-    'seconds': st.sampled_from((0.5, 1.0, -1.0)) | st.floats(-1e6, 1e6), 'classified': counts,
-    'skipped': counts, 'learned': counts, 'frame_j': st.floats(0, 1) | st.floats(0, 1e200),
-}, optional={
-    'training_timesteps': timesteps, 'inference_timesteps': timesteps,
-    'learning_share': st.floats(), 'frame_share': st.floats(), 'frame_rate_hz': st.floats(),
-    'metered': st.booleans(), 'latency_s': st.floats(), 'inference_s': st.floats()})
+following = st.fixed_dictionaries(
+    {
+        'seconds': st.sampled_from((0.5, 1.0, -1.0)) | st.floats(-1e6, 1e6),
+        'classified': counts,
+        'skipped': counts,
+        'learned': counts,
+        'frame_j': st.floats(0, 1) | st.floats(0, 1e200),
+    },
+    optional={
+        'training_timesteps': timesteps,
+        'inference_timesteps': timesteps,
+        'learning_share': st.floats(),
+        'frame_share': st.floats(),
+        'frame_rate_hz': st.floats(),
+        'metered': st.booleans(),
+        'latency_s': st.floats(),
+        'inference_s': st.floats(),
+    },
+)
 
 
 @untimed

@@ -5,15 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from learner_simulation import SimulatedLearner, any_t, highest_mean_w, simulate, span
 
 from topspark_ros.control.battery import (
-    BatteryReading, BatterySettings, BatteryValidity,
+    BatteryReading,
+    BatterySettings,
+    BatteryValidity,
 )
 from topspark_ros.control.budgets import BATTERY, Budget
 from topspark_ros.control.closed_loop import LearnerReport
-from topspark_ros.control.controller import ControlSettings, Controller
+from topspark_ros.control.controller import Controller, ControlSettings
 from topspark_ros.control.decision import Reason
 from topspark_ros.control.policy import PolicyConfig
 from topspark_ros.control.ranges import RangeError
@@ -23,8 +26,18 @@ from topspark_ros.methodology.tradeoff import enumerate_candidates
 untimed = settings(deadline=None, max_examples=40)
 
 REPORT = LearnerReport(
-    time_s=0.0, training_timesteps=64, inference_timesteps=64, learning_share=1.0, frame_share=1.0,
-    classified=100, skipped=0, learned=0, energy_j=0.0, frame_rate_hz=10.0, decided=False)
+    time_s=0.0,
+    training_timesteps=64,
+    inference_timesteps=64,
+    learning_share=1.0,
+    frame_share=1.0,
+    classified=100,
+    skipped=0,
+    learned=0,
+    energy_j=0.0,
+    frame_rate_hz=10.0,
+    decided=False,
+)
 FULL = BatteryReading(percentage=1.0, voltage_v=10.0, capacity_ah=1.0)
 
 
@@ -35,21 +48,25 @@ def started(profile, **settings):
     return controller
 
 
-@pytest.mark.parametrize('field, value, accepted', [
-    ('learner_timeout_s', 0.0, 'a finite number above 0'),
-    ('budget_timeout_s', -1.0, 'a finite number from 0'),
-    ('mission_duration_s', math.nan, 'a finite number from 0'),
-    ('mission_battery_share', 50, 'a fraction from 0 to 1'),
-    ('budget_share', 2, 'a fraction from 0 to 1'),
-    ('core_power_w', 0, 'a finite number above 0'),
-])
-def test_refused_settings(field, value, accepted):
+@pytest.mark.parametrize(
+    'field, value, accepted',
+    [
+        ('learner_timeout_s', 0.0, 'a finite number above 0'),
+        ('budget_timeout_s', -1.0, 'a finite number from 0'),
+        ('mission_duration_s', math.nan, 'a finite number from 0'),
+        ('mission_battery_share', 50, 'a fraction from 0 to 1'),
+        ('budget_share', 2, 'a fraction from 0 to 1'),
+        ('core_power_w', 0, 'a finite number above 0'),
+    ],
+)
+def test_rejected_settings(field, value, accepted):
     with pytest.raises(RangeError) as error:
         ControlSettings(**{field: value})
     assert str(error.value) == f'{field} is {value}, accepted is {accepted}'
 
 
 # The learner.
+
 
 def test_first_moments_without_a_learner(profile):
     controller = Controller(profile)
@@ -98,9 +115,11 @@ def test_a_controller_before_this_one_is_gone_on_from(profile, limit_w, factor):
 def test_what_is_about_as_good_is_gone_on_with(profile):
     policy = PolicyConfig(deadband=0.04, assumed_state_of_charge=1.0)
     report = replace(REPORT, training_timesteps=16, decided=True)
-    for resumed, expected in ((report, (16, 64, 1.0, 1.0)),
-                              (replace(report, decided=False), (64, 64, 1.0, 1.0)),
-                              (replace(report, training_timesteps=5), (64, 64, 1.0, 1.0))):
+    for resumed, expected in (
+        (report, (16, 64, 1.0, 1.0)),
+        (replace(report, decided=False), (64, 64, 1.0, 1.0)),
+        (replace(report, training_timesteps=5), (64, 64, 1.0, 1.0)),
+    ):
         controller = Controller(profile, ControlSettings(policy=policy))
         controller.on_report(0.0, resumed)
         controller.on_report(0.5, replace(REPORT, time_s=0.5))  # only the first one counts
@@ -114,6 +133,7 @@ def test_the_first_rate_is_that_which_the_learner_tells(profile):
 
 
 # Budgets.
+
 
 def test_a_budget_of_each_source_and_its_energy(profile):
     controller = started(profile)
@@ -163,7 +183,8 @@ def test_a_budget_that_is_not_renewed_is_stale_and_stays(profile):
 
 # The battery and its mission.
 
-def test_the_battery_is_known_stale_or_refused(profile):
+
+def test_the_battery_is_known_stale_or_rejected(profile):
     controller = started(profile, battery=BatterySettings(timeout_s=5.0))
     assert controller.on_battery(0.0, FULL) == ()
     assert controller.status(0.0).battery_source == 'percentage'
@@ -210,8 +231,12 @@ def test_a_mission_on_a_share_of_the_battery(profile):
 
 
 def test_what_the_battery_tells_counts_each_minute(profile):
-    controller = started(profile, mission_duration_s=1000.0, mission_battery_share=0.01,
-                         battery=BatterySettings(timeout_s=1e6))
+    controller = started(
+        profile,
+        mission_duration_s=1000.0,
+        mission_battery_share=0.01,
+        battery=BatterySettings(timeout_s=1e6),
+    )
     energies_j = []
     for now_s, charge in ((0.0, 1.0), (59.0, 0.9), (60.0, 0.9), (120.0, 0.95), (180.0, 0.8)):
         controller.on_battery(now_s, replace(FULL, percentage=charge))
@@ -230,6 +255,7 @@ def test_a_source_that_calls_itself_the_battery_is_another(profile):
 
 # Clock, settings, and anything at all.
 
+
 def test_a_clock_that_is_set_back_stops_nothing(profile):
     controller = Controller(profile, ControlSettings(mission_duration_s=600.0, budget_timeout_s=90))
     controller.on_battery(1000.0, FULL)
@@ -245,7 +271,7 @@ def test_a_clock_that_is_set_back_stops_nothing(profile):
     assert status.battery == BatteryValidity.KNOWN and status.state_of_charge == 1.0
     assert not status.learner_silent and not status.budget_stale
     assert status.energy_ratio == known.energy_ratio != 1.0
-    assert repr(status.limits) == repr(known.limits)    # NaN among them
+    assert repr(status.limits) == repr(known.limits)  # NaN among them
     assert status.limits.time_left_s == pytest.approx(540.0)
     # Another world: its battery is believed at once.
     controller.on_battery(11.0, replace(FULL, percentage=0.3))
@@ -259,6 +285,7 @@ def test_a_clock_that_is_set_back_stops_nothing(profile):
 
 
 # Restarts, and shares.
+
 
 def test_a_controller_that_comes_back_goes_on_with_the_mission(profile):
     mission = Budget(energy_j=100.0, duration_s=1000.0)
@@ -289,16 +316,24 @@ def test_a_budget_that_was_stale_is_stale_after_a_restart(profile):
 def test_two_that_share_a_budget_spend_it_once(profile):
     limits = []
     for share in (0.25, 0.75, 1.0):
-        controller = started(profile, mission_duration_s=1000.0, mission_battery_share=0.01,
-                             budget_share=share)
+        controller = started(
+            profile, mission_duration_s=1000.0, mission_battery_share=0.01, budget_share=share
+        )
         controller.on_battery(0.0, FULL)
         controller.on_budget(0.0, 'operator', Budget(power_w=0.2, deadline_s=3.0))
         controller.decide(0.0)
         battery = controller.status(0.0).limits
         controller.on_budget(0.0, 'operator', Budget(energy_j=8.0, duration_s=100.0))
         budget = controller.status(0.0).limits
-        limits.append((battery.power_w, battery.energy_j, battery.mission_power_w, budget.energy_j,
-                       budget.mission_power_w))
+        limits.append(
+            (
+                battery.power_w,
+                battery.energy_j,
+                battery.mission_power_w,
+                budget.energy_j,
+                budget.mission_power_w,
+            )
+        )
         assert battery.deadline_s == 3.0 and budget.time_left_s == 100.0
     one, other, whole = np.array(limits)
     assert whole == pytest.approx([0.2, 360.0, 0.36, 8.0, 0.08])
@@ -314,18 +349,38 @@ def test_other_settings_count_from_the_next_decision(profile):
 
 
 times = st.sampled_from((0.0, 1.0, 100.0)) | st.floats(-1e9, 1e9)
-readings = st.builds(BatteryReading, **{field: st.floats() for field in (
-    'percentage', 'voltage_v', 'current_a', 'charge_ah', 'capacity_ah')})
+readings = st.builds(
+    BatteryReading,
+    **{
+        field: st.floats()
+        for field in ('percentage', 'voltage_v', 'current_a', 'charge_ah', 'capacity_ah')
+    },
+)
 budgets = st.builds(
-    Budget, power_w=st.just(math.nan) | st.floats(0, 10), energy_j=st.floats(0, 1e3),
-    duration_s=st.just(math.nan) | st.floats(0.1, 1e4), lifetime_s=st.floats(0.1, 1e4))
+    Budget,
+    power_w=st.just(math.nan) | st.floats(0, 10),
+    energy_j=st.floats(0, 1e3),
+    duration_s=st.just(math.nan) | st.floats(0.1, 1e4),
+    lifetime_s=st.floats(0.1, 1e4),
+)
 timesteps = st.sampled_from((4, 16, 64, 350)) | st.integers(0, 10**9)
 reports = st.builds(
-    LearnerReport, time_s=st.floats(), training_timesteps=timesteps,
-    inference_timesteps=timesteps, learning_share=st.floats(), frame_share=st.floats(),
-    classified=st.integers(0, 10**9), skipped=st.integers(0, 10**9),
-    learned=st.integers(0, 10**9), energy_j=st.floats(0, 1e12), frame_rate_hz=st.floats(),
-    metered=st.booleans(), decided=st.booleans(), latency_s=st.floats(), inference_s=st.floats())
+    LearnerReport,
+    time_s=st.floats(),
+    training_timesteps=timesteps,
+    inference_timesteps=timesteps,
+    learning_share=st.floats(),
+    frame_share=st.floats(),
+    classified=st.integers(0, 10**9),
+    skipped=st.integers(0, 10**9),
+    learned=st.integers(0, 10**9),
+    energy_j=st.floats(0, 1e12),
+    frame_rate_hz=st.floats(),
+    metered=st.booleans(),
+    decided=st.booleans(),
+    latency_s=st.floats(),
+    inference_s=st.floats(),
+)
 inputs = readings | reports | st.tuples(st.sampled_from('ab'), budgets, st.floats(-1e9, 1e9))
 
 
@@ -346,6 +401,7 @@ def test_anything_gives_decisions_of_the_profile_and_the_same_again(profile, eve
 
     candidates = enumerate_candidates(profile, 1.0)
     decided = list(decisions())
-    assert all(decision is None or candidates.row(*decision.setting) is not None
-               for decision in decided)
+    assert all(
+        decision is None or candidates.row(*decision.setting) is not None for decision in decided
+    )
     assert decided == list(decisions())

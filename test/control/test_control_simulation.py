@@ -8,14 +8,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from learner_simulation import (
-    STEP_S, SimulatedLearner, changes, highest_mean_w, simulate, span,
+    STEP_S,
+    SimulatedLearner,
+    changes,
+    highest_mean_w,
+    simulate,
+    span,
 )
 
 from topspark_ros.control.battery import BatteryReading
 from topspark_ros.control.budgets import Budget, Limits
-from topspark_ros.control.controller import ControlSettings, Controller
+from topspark_ros.control.controller import Controller, ControlSettings
 from topspark_ros.control.decision import Reason
 from topspark_ros.control.policy import Conditions, TimestepPolicy
 from topspark_ros.methodology.tradeoff import enumerate_candidates
@@ -25,7 +31,7 @@ simulated = settings(deadline=None, max_examples=6)
 
 # Energy of a frame over the profile's, and limits from a few frames to everything.
 factors = st.floats(0.5, 2.0)
-limits_w = st.floats(-1.7, 1.0).map(lambda power: 10 ** power)
+limits_w = st.floats(-1.7, 1.0).map(lambda power: 10**power)
 
 
 def controller_of(profile, **budget):
@@ -36,14 +42,21 @@ def controller_of(profile, **budget):
 
 # Power.
 
+
 @simulated
 @example(factor=2.0, limit_w=0.1, before_hz=5, after_hz=60, own=[1.0] * 4, learned_share=1.0)
 @example(factor=0.5, limit_w=3.0, before_hz=60, after_hz=5, own=[1.0] * 4, learned_share=1.0)
-@given(factor=factors, limit_w=limits_w, before_hz=st.floats(5, 60), after_hz=st.floats(5, 60),
-       own=st.lists(st.floats(0.75, 1.33), min_size=4, max_size=4),
-       learned_share=st.sampled_from((0.1, 0.5, 1.0)))
-def test_power_stays_within_the_limit(profile, factor, limit_w, before_hz, after_hz, own,
-                                      learned_share):
+@given(
+    factor=factors,
+    limit_w=limits_w,
+    before_hz=st.floats(5, 60),
+    after_hz=st.floats(5, 60),
+    own=st.lists(st.floats(0.75, 1.33), min_size=4, max_size=4),
+    learned_share=st.sampled_from((0.1, 0.5, 1.0)),
+)
+def test_power_stays_within_the_limit(
+    profile, factor, limit_w, before_hz, after_hz, own, learned_share
+):
     controller = controller_of(profile, power_w=limit_w)
     learner = SimulatedLearner(profile, factor, dict(zip(profile.timesteps, own)), learned_share)
     before_w, _ = simulate(controller, learner, span(0, 50), before_hz)
@@ -55,10 +68,16 @@ def test_power_stays_within_the_limit(profile, factor, limit_w, before_hz, after
 @pytest.mark.parametrize('limit_w', [0.1, 0.3, 1.0, 10.0])
 @pytest.mark.parametrize('factor', [0.5, 2.0])
 def test_the_choice_is_that_of_a_right_profile(profile, factor, limit_w):
-    _, decisions = simulate(controller_of(profile, power_w=limit_w),
-                            SimulatedLearner(profile, factor), span(0, 40), 60)
-    right = TimestepPolicy(profile).decide(0.0, Limits(power_w=limit_w), Conditions(
-        frame_rate_hz=60.0, energy_ratios=[factor] * len(enumerate_candidates(profile, 1.0))))
+    _, decisions = simulate(
+        controller_of(profile, power_w=limit_w), SimulatedLearner(profile, factor), span(0, 40), 60
+    )
+    right = TimestepPolicy(profile).decide(
+        0.0,
+        Limits(power_w=limit_w),
+        Conditions(
+            frame_rate_hz=60.0, energy_ratios=[factor] * len(enumerate_candidates(profile, 1.0))
+        ),
+    )
     assert decisions[-1].setting == right.setting
     assert decisions[-1].expected_power_w == pytest.approx(right.expected_power_w, rel=0.05)
 
@@ -68,8 +87,11 @@ def test_the_choice_is_that_of_a_right_profile(profile, factor, limit_w):
 @pytest.mark.parametrize('limit_w', [0.1, 1.0])
 def test_when_the_rate_steps(profile, limit_w, factor, before_hz, after_hz):
     powers_w, decisions = simulate(
-        controller_of(profile, power_w=limit_w), SimulatedLearner(profile, factor),
-        span(0, 90), lambda now_s: before_hz if now_s < 50 else after_hz)
+        controller_of(profile, power_w=limit_w),
+        SimulatedLearner(profile, factor),
+        span(0, 90),
+        lambda now_s: before_hz if now_s < 50 else after_hz,
+    )
     assert highest_mean_w(powers_w[20:]) <= 1.1 * limit_w  # the step included
     assert changes(decisions[20:100]) <= 1 and changes(decisions[140:]) == 0
     assert changes(decisions[100:140]) <= 8
@@ -80,10 +102,15 @@ def test_when_the_rate_steps(profile, limit_w, factor, before_hz, after_hz):
 @pytest.mark.parametrize('near', [0.97, 1.02, 1.05])
 @pytest.mark.parametrize('training, inference', [(64, 4), (64, 16)])
 def test_no_flapping_when_few_frames_are_learned(profile, training, inference, near):
-    frame_j = (profile.at(inference).inference.energy_j
-               + 0.1 * profile.at(training).training.energy_j)
-    _, decisions = simulate(controller_of(profile, power_w=5 * frame_j / near),
-                            SimulatedLearner(profile, learned_share=0.1), span(0, 90), 5)
+    frame_j = (
+        profile.at(inference).inference.energy_j + 0.1 * profile.at(training).training.energy_j
+    )
+    _, decisions = simulate(
+        controller_of(profile, power_w=5 * frame_j / near),
+        SimulatedLearner(profile, learned_share=0.1),
+        span(0, 90),
+        5,
+    )
     assert changes(decisions[60:]) <= 1
 
 
@@ -125,8 +152,12 @@ def test_lost_reports_do_no_harm(profile, factor, limit_w, lost):
     # Never more than 2 s in a row.
     lost -= {step for step in lost if step % 4 == 0}
     powers_w, _ = simulate(
-        controller_of(profile, power_w=limit_w), SimulatedLearner(profile, factor),
-        span(0, 60), 30, heard=lambda now_s: int(now_s * 2) not in lost)
+        controller_of(profile, power_w=limit_w),
+        SimulatedLearner(profile, factor),
+        span(0, 60),
+        30,
+        heard=lambda now_s: int(now_s * 2) not in lost,
+    )
     assert highest_mean_w(powers_w[20:]) <= 1.05 * limit_w
 
 
@@ -169,13 +200,15 @@ def test_a_camera_that_stands_still_comes_back(profile, still_s):
 
 # Energy.
 
+
 @simulated
 @given(factor=factors, duration_s=st.floats(60, 240), power_w=limits_w, rate_hz=st.floats(5, 60))
 def test_energy_lasts_for_its_duration(profile, factor, duration_s, power_w, rate_hz):
     energy_j = power_w * duration_s
     controller = controller_of(profile, energy_j=energy_j, duration_s=duration_s)
-    powers_w, decisions = simulate(controller, SimulatedLearner(profile, factor),
-                                   span(0, duration_s), rate_hz)
+    powers_w, decisions = simulate(
+        controller, SimulatedLearner(profile, factor), span(0, duration_s), rate_hz
+    )
     assert powers_w.sum() * STEP_S <= energy_j * (1 + 1e-9) + powers_w[-1] * STEP_S
     assert all(decision.reason != Reason.ENERGY for decision in decisions)
     assert powers_w[-20:].mean() > 0  # to the end
@@ -183,12 +216,14 @@ def test_energy_lasts_for_its_duration(profile, factor, duration_s, power_w, rat
 
 def fly(profile, factor, duration_s, charge_at):
     """A mission on a hundredth of a battery of 36 kJ, whose gauge reads charge_at(now_s)."""
-    controller = Controller(profile, ControlSettings(
-        mission_duration_s=duration_s, mission_battery_share=0.01))
+    controller = Controller(
+        profile, ControlSettings(mission_duration_s=duration_s, mission_battery_share=0.01)
+    )
     learner, powers_w, decisions = SimulatedLearner(profile, factor), [], []
     for now_s in span(0, duration_s):
-        controller.on_battery(now_s, BatteryReading(
-            percentage=charge_at(now_s), voltage_v=10.0, capacity_ah=1.0))
+        controller.on_battery(
+            now_s, BatteryReading(percentage=charge_at(now_s), voltage_v=10.0, capacity_ah=1.0)
+        )
         power_w, decision = simulate(controller, learner, [now_s], 30)
         powers_w.append(power_w[0])
         decisions += decision
@@ -206,8 +241,7 @@ def test_a_stuck_battery_is_not_overspent(profile, factor, duration_s, charge):
 
 def test_others_that_drain_the_battery_leave_less(profile):
     steady_w, decisions = fly(profile, 1.0, 240, lambda now_s: 0.5)
-    drained_w, _ = fly(profile, 1.0, 240,
-                       lambda now_s: max(0.1, 0.5 - 0.4 * now_s / 100))
+    drained_w, _ = fly(profile, 1.0, 240, lambda now_s: max(0.1, 0.5 - 0.4 * now_s / 100))
     assert decisions[0].reason == Reason.MISSION
     assert drained_w[-120:].mean() < 0.8 * steady_w[-120:].mean()
     assert drained_w[240:].sum() * STEP_S <= 0.1 * 360  # what was left after 120 s

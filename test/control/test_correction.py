@@ -4,10 +4,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from topspark_ros.control.correction import (
-    EnergyCorrection, FrameRate, Overdraft, Smoothed,
+    EnergyCorrection,
+    FrameRate,
+    Overdraft,
+    Smoothed,
 )
 
 # Other load on the machine is no failure.
@@ -15,6 +19,7 @@ untimed = settings(deadline=None)
 
 
 # Energy.
+
 
 def test_nothing_measured_corrects_nothing():
     assert EnergyCorrection(5, bound=10.0).ratios.tolist() == [1.0] * 5
@@ -62,9 +67,15 @@ def test_many_frames_count_more_than_one():
     assert 1.0 < few.ratios[0] < many.ratios[0] < 2.0
 
 
-measurements = st.lists(st.tuples(
-    st.integers(0, 4), st.floats() | st.floats(0.01, 100), st.integers(-1, 10**9),
-    st.floats() | st.floats(0, 10)), max_size=50)
+measurements = st.lists(
+    st.tuples(
+        st.integers(0, 4),
+        st.floats() | st.floats(0.01, 100),
+        st.integers(-1, 10**9),
+        st.floats() | st.floats(0, 10),
+    ),
+    max_size=50,
+)
 
 
 @untimed
@@ -94,14 +105,16 @@ def test_whatever_is_measured_the_covariance_stays_one(measurements):
 def test_the_covariance_stays_one_for_long():
     correction, random = EnergyCorrection(20, bound=1e4), np.random.default_rng(1)
     for _ in range(5_000):
-        correction.measure(random.integers(20), random.lognormal(), random.integers(1, 1000),
-                           random.exponential())
+        correction.measure(
+            random.integers(20), random.lognormal(), random.integers(1, 1000), random.exponential()
+        )
     covariance = correction._covariance
     assert np.allclose(covariance, covariance.T, rtol=0, atol=1e-12)
     assert np.linalg.eigvalsh(covariance).min() > 0
 
 
 # A low-pass filter.
+
 
 def test_smoothed_starts_with_the_mean_and_follows():
     smoothed = Smoothed(5.0, 0.0, 10.0)
@@ -133,6 +146,7 @@ def test_smoothed_stays_within_its_bounds(values):
 
 
 # Frame rate.
+
 
 def counted(counts, elapsed_s=0.5, rate=None):
     rate = rate or FrameRate()
@@ -188,13 +202,18 @@ def test_frames_that_come_late_and_then_together_change_little(rate_hz):
 
 
 @untimed
-@given(rate_hz=st.sampled_from((10, 30, 60)), missing=st.integers(1, 4), partly=st.floats(0, 1),
-       parts=st.integers(1, 4), again=st.integers(0, 3))
+@given(
+    rate_hz=st.sampled_from((10, 30, 60)),
+    missing=st.integers(1, 4),
+    partly=st.floats(0, 1),
+    parts=st.integers(1, 4),
+    again=st.integers(0, 3),
+)
 def test_a_stall_and_the_burst_that_follows_are_no_new_rate(rate_hz, missing, partly, parts, again):
     rate = counted(counts_of(rate_hz, 20))
     half = rate_hz / 2
     for _ in range(1 + again):
-        first = int(half * partly)    # until it stalled
+        first = int(half * partly)  # until it stalled
         late = missing * half + half - first
         burst = np.diff(np.round(np.linspace(0, late, parts + 1) + half * np.arange(parts + 1)))
         for count in [first, *[0] * missing, *burst.astype(int), *counts_of(rate_hz, 2)]:
@@ -231,6 +250,7 @@ def test_whatever_is_counted_the_rate_is_none_or_from_zero(counts):
 
 # Overdraft.
 
+
 def test_what_was_used_above_the_limit_is_saved():
     overdraft = Overdraft()
     overdraft.use(3.0, elapsed_s=1.0, limit_w=2.0)
@@ -259,8 +279,10 @@ def test_without_a_limit_all_is_settled():
 
 
 @untimed
-@given(uses=st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 10)), max_size=30),
-       limit_w=st.floats(0.1, 10))
+@given(
+    uses=st.lists(st.tuples(st.floats(0, 100), st.floats(0.1, 10)), max_size=30),
+    limit_w=st.floats(0.1, 10),
+)
 def test_what_is_saved_is_a_share_of_the_limit(uses, limit_w):
     overdraft = Overdraft()
     for energy_j, elapsed_s in uses:

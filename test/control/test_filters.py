@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from topspark_ros.control.budgets import Limits
 from topspark_ros.control.decision import Reason
@@ -17,12 +18,20 @@ RATE_HZ = 10.0
 def assess(profile, limits, present=-1, margin=0.0) -> Assessment:
     candidates = enumerate_candidates(profile, learned_share=1.0)
     return Assessment(
-        candidates=candidates, limits=limits, margin=margin, present=present,
-        allowed=np.full(len(candidates), True), score=score_candidates(candidates, 0.02, 0.02),
+        candidates=candidates,
+        limits=limits,
+        margin=margin,
+        present=present,
+        allowed=np.full(len(candidates), True),
+        score=score_candidates(candidates, 0.02, 0.02),
         energy_j=candidates.energy_j,
         power_w=candidates.energy_j * RATE_HZ * candidates.frame_share,
-        latency_s=candidates.latency_s, frame_rate_hz=RATE_HZ, state_of_charge=1.0,
-        battery_known=True, labelled_frames=0)
+        latency_s=candidates.latency_s,
+        frame_rate_hz=RATE_HZ,
+        state_of_charge=1.0,
+        battery_known=True,
+        labelled_frames=0,
+    )
 
 
 def removed_by(selection) -> dict[str, set[int]]:
@@ -32,7 +41,9 @@ def removed_by(selection) -> dict[str, set[int]]:
 def test_without_limits_only_preferences_remove(profile):
     selection = select(assess(profile, Limits()))
     assert {name for name, rows in removed_by(selection).items() if rows} == {
-        'most frames', 'non-dominated'}
+        'most frames',
+        'non-dominated',
+    }
 
 
 def test_each_filter_reports_what_it_removed(profile):
@@ -59,31 +70,49 @@ def test_a_limit_that_is_not_met_ends_the_filters(profile):
     selection = select(assess(profile, Limits(deadline_s=1e-5, min_accuracy=0.99)))
     assert not selection.met
     assert [step.filter.name for step in selection.steps] == [
-        'power limit', 'mission', 'most frames', 'deadline']
+        'power limit',
+        'mission',
+        'most frames',
+        'deadline',
+    ]
 
 
 limit = st.just(math.nan) | st.floats(0.0, 10.0)
 
 
 @settings(deadline=None, max_examples=60)
-@given(limits=st.builds(Limits, power_w=limit, mission_power_w=limit,
-                        overdraft_w=st.floats(0.0, 1.0), deadline_s=limit,
-                        min_accuracy=st.just(math.nan) | st.floats(0.0, 1.0)),
-       present=st.integers(-1, 40), margin=st.floats(0.0, 0.9))
+@given(
+    limits=st.builds(
+        Limits,
+        power_w=limit,
+        mission_power_w=limit,
+        overdraft_w=st.floats(0.0, 1.0),
+        deadline_s=limit,
+        min_accuracy=st.just(math.nan) | st.floats(0.0, 1.0),
+    ),
+    present=st.integers(-1, 40),
+    margin=st.floats(0.0, 0.9),
+)
 def test_filters_always_leave_something_and_the_reason_is_a_limit_that_is_set(
-        profile, limits, present, margin):
+    profile, limits, present, margin
+):
     assessment = assess(profile, limits, present, margin)
     assert all(len(step.kept) for step in select(assessment).steps)
     row, reason = choose(assessment)
-    bound = {Reason.POWER: limits.power_w, Reason.MISSION: limits.mission_power_w,
-             Reason.DEADLINE: limits.deadline_s, Reason.ACCURACY: limits.min_accuracy}
+    bound = {
+        Reason.POWER: limits.power_w,
+        Reason.MISSION: limits.mission_power_w,
+        Reason.DEADLINE: limits.deadline_s,
+        Reason.ACCURACY: limits.min_accuracy,
+    }
     assert not math.isnan(bound.get(reason, 0.0))
     if reason == Reason.SCORE:
         assert all(select(assessment, ignored=(each,)).row == row for each in LIMITS)
 
 
-@pytest.mark.parametrize('field, reason', [
-    ('power_w', Reason.POWER), ('mission_power_w', Reason.MISSION)])
+@pytest.mark.parametrize(
+    'field, reason', [('power_w', Reason.POWER), ('mission_power_w', Reason.MISSION)]
+)
 def test_the_limit_that_decides_is_the_stricter(profile, field, reason):
     limits = Limits(**{'power_w': 2.0, 'mission_power_w': 2.0, field: 0.5})
     assert choose(assess(profile, limits))[1] == reason

@@ -33,8 +33,9 @@ def test_dwell_delays_what_no_limit_demands(profile):
     assert policy.decide(5.0, Limits(power_w=0.5), slower).setting == (64, 64, 1.0, 1.0)
 
 
-@pytest.mark.parametrize('limits', [
-    Limits(), Limits(power_w=9), Limits(mission_power_w=9)], ids=str)
+@pytest.mark.parametrize(
+    'limits', [Limits(), Limits(power_w=9), Limits(mission_power_w=9)], ids=str
+)
 def test_who_changes_a_budget_waits_less(profile, limits):
     policy = TimestepPolicy(profile, any_t(min_dwell_s=5.0))
     low = policy.decide(0, Limits(power_w=0.5), FULL)
@@ -52,10 +53,19 @@ def test_the_missions_plan_is_no_changed_budget(profile):
     assert policy.decide(5.0, Limits(mission_power_w=9), FULL) is not low
 
 
-@pytest.mark.parametrize('limits', [
-    Limits(power_w=0.5), Limits(mission_power_w=0.5), Limits(power_w=1.5, overdraft_w=1.0),
-    Limits(power_w=0), Limits(deadline_s=0.005), Limits(deadline_s=0.0005),
-    Limits(min_accuracy=0.96), Limits(energy_j=0)])
+@pytest.mark.parametrize(
+    'limits',
+    [
+        Limits(power_w=0.5),
+        Limits(mission_power_w=0.5),
+        Limits(power_w=1.5, overdraft_w=1.0),
+        Limits(power_w=0),
+        Limits(deadline_s=0.005),
+        Limits(deadline_s=0.0005),
+        Limits(min_accuracy=0.96),
+        Limits(energy_j=0),
+    ],
+)
 def test_a_violated_limit_breaks_dwell_and_deadband(profile, limits):
     policy = TimestepPolicy(profile, any_t(min_dwell_s=1e6, deadband=1e6))
     assert policy.decide(0, Limits(), FULL).setting == (64, 64, 1.0, 1.0)
@@ -76,8 +86,12 @@ def test_deadband_keeps_what_is_about_as_good(profile):
     def walk(deadband):
         policy = TimestepPolicy(profile, any_t(deadband=deadband, min_dwell_s=0))
         charges = [0.5 + 0.5 * math.sin(step / 5) for step in range(200)]
-        return changes([policy.decide(step, Limits(), replace(FULL, state_of_charge=charge))
-                        for step, charge in enumerate(charges)])
+        return changes(
+            [
+                policy.decide(step, Limits(), replace(FULL, state_of_charge=charge))
+                for step, charge in enumerate(charges)
+            ]
+        )
 
     assert walk(0.2) < walk(0.0)
 
@@ -87,8 +101,10 @@ def test_power_limit_is_entered_with_a_margin_and_kept_without(profile):
     policy = TimestepPolicy(profile, any_t(limit_margin=0.1, min_dwell_s=0, deadband=0))
     # Training and inferring at 16 takes 0.075 J a frame.
     assert policy.decide(0, limits, replace(FULL, frame_rate_hz=13.0)).inference_timesteps != 64
-    near = [policy.decide(step, limits, replace(FULL, frame_rate_hz=rate))
-            for step, rate in enumerate((11.0, 12.5, 13.2, 12.5, 13.2), 1)]
+    near = [
+        policy.decide(step, limits, replace(FULL, frame_rate_hz=rate))
+        for step, rate in enumerate((11.0, 12.5, 13.2, 12.5, 13.2), 1)
+    ]
     assert len({id(decision) for decision in near}) == 1
     assert near[0].setting == (16, 16, 1.0, 1.0)
     over = policy.decide(9, limits, replace(FULL, frame_rate_hz=13.5))
@@ -100,27 +116,35 @@ def test_power_limit_is_entered_with_a_margin_and_kept_without(profile):
 def test_deadline_is_entered_with_a_margin_and_kept_without(profile):
     limits = Limits(deadline_s=0.011)
     policy = TimestepPolicy(profile, any_t(limit_margin=0.1, min_dwell_s=0, deadband=0))
-    inferring = [policy.decide(step, limits, replace(FULL, latency_overhead_s=overhead_s))
-                 .inference_timesteps
-                 for step, overhead_s in enumerate((0.0005, -1.0, 0.0009, 0.0011, 0.0009))]
+    inferring = [
+        policy.decide(
+            step, limits, replace(FULL, latency_overhead_s=overhead_s)
+        ).inference_timesteps
+        for step, overhead_s in enumerate((0.0005, -1.0, 0.0009, 0.0011, 0.0009))
+    ]
     assert inferring == [16, 16, 16, 16, 16]  # 0.010 s needs 0.0111 s
     limits = Limits(deadline_s=0.0112)
-    inferring = [policy.decide(step, limits, replace(FULL, latency_overhead_s=overhead_s))
-                 .inference_timesteps
-                 for step, overhead_s in enumerate((0.0, 0.0011, 0.0013, 0.0011, 0.0), 10)]
+    inferring = [
+        policy.decide(
+            step, limits, replace(FULL, latency_overhead_s=overhead_s)
+        ).inference_timesteps
+        for step, overhead_s in enumerate((0.0, 0.0011, 0.0013, 0.0011, 0.0), 10)
+    ]
     assert inferring == [64, 64, 16, 16, 64]
 
 
 def test_a_deadline_that_only_fits_without_margin_is_met(profile):
     decision = TimestepPolicy(profile, any_t(limit_margin=0.5)).decide(
-        0, Limits(deadline_s=0.0015), FULL)
+        0, Limits(deadline_s=0.0015), FULL
+    )
     assert decision.inference_timesteps == 4 and decision.reason == Reason.DEADLINE
 
 
 def test_a_margin_may_cost_a_tier(profile):
     # Learning every frame at the smallest T takes 0.25 W, half of them 0.175 W.
     decision = TimestepPolicy(profile, any_t(limit_margin=0.5)).decide(
-        0, Limits(power_w=0.26), FULL)
+        0, Limits(power_w=0.26), FULL
+    )
     assert decision.setting == (4, 4, 0.125, 1.0) and decision.reason == Reason.POWER
 
 
@@ -130,9 +154,14 @@ def test_no_flapping_when_the_frame_rate_wavers(profile, taken_w):
     def walk(limit_w, margin):
         policy = TimestepPolicy(profile, any_t(limit_margin=margin))
         rates = 10.0 * (1 + 0.024 * np.sin(np.arange(200) * 0.7))
-        return changes([policy.decide(0.2 * step, Limits(power_w=limit_w),
-                                      replace(FULL, frame_rate_hz=rate))
-                        for step, rate in enumerate(rates)])
+        return changes(
+            [
+                policy.decide(
+                    0.2 * step, Limits(power_w=limit_w), replace(FULL, frame_rate_hz=rate)
+                )
+                for step, rate in enumerate(rates)
+            ]
+        )
 
     assert walk(taken_w, margin=0.0) > 5
     assert walk(taken_w, margin=0.05) <= 1
@@ -140,6 +169,7 @@ def test_no_flapping_when_the_frame_rate_wavers(profile, taken_w):
 
 
 # A controller before this one.
+
 
 def test_resumed_setting_stays_while_it_is_about_as_good(profile):
     for resumed in ((64, 64, 1.0, 1.0), (16, 64, 1.0, 1.0)):
@@ -160,8 +190,7 @@ def test_resumed_setting_needs_no_margin(profile):
     assert policy.decide(0, Limits(power_w=2.49), FULL).setting == (16, 64, 1.0, 1.0)
 
 
-@pytest.mark.parametrize('unknown', [
-    (5, 16, 1.0, 1.0), (16, 16, 1.0, 0.8), (0, 0, 0.0, math.nan)])
+@pytest.mark.parametrize('unknown', [(5, 16, 1.0, 1.0), (16, 16, 1.0, 0.8), (0, 0, 0.0, math.nan)])
 def test_what_cannot_be_resumed_is_passed_over(profile, unknown):
     policy = TimestepPolicy(profile, any_t())
     policy.resume(*unknown)

@@ -14,14 +14,14 @@ from topspark_ros.engine import Network, NetworkConfig, NeuronConfig, create_net
 # Every rule, coding, normalisation and kind of inhibition at least once.
 CONFIGS = {
     'recruiting': NetworkConfig(neurons=30, seed=3),
-    'recruiting-bernoulli': NetworkConfig(neurons=30, seed=3, coding='bernoulli'),
+    'recruiting-bernoulli': NetworkConfig(neurons=30, seed=3, coding='rate_bernoulli'),
     'pairwise': NetworkConfig(neurons=30, seed=3, rule='pairwise'),
-    'adaptive-graded-lateral': NetworkConfig(
+    'adaptive-current-lateral': NetworkConfig(
         neurons=30,
         seed=3,
         rule='adaptive',
         max_input_rate=0.57,
-        coding='graded',
+        coding='constant_current',
         neuron=NeuronConfig(
             inhibition=1.0,
             refractory_period=2,
@@ -35,7 +35,7 @@ CONFIGS = {
         seed=3,
         rule='triplet',
         max_input_rate=0.57,
-        coding='bernoulli',
+        coding='rate_bernoulli',
         neuron=NeuronConfig(
             synaptic_time_constant=5,
             inhibition=2.0,
@@ -48,7 +48,7 @@ CONFIGS = {
         neurons=30,
         seed=3,
         rule='modulated',
-        coding='first_spike',
+        coding='latency',
         normalisation='full_scale',
         max_input_rate=0.06375,
         neuron=NeuronConfig(

@@ -66,7 +66,7 @@ class Reference:
 
     def infer(self, sample, timesteps: int, margin: float = math.inf) -> Outcome:
         generator = self.generator.copy()
-        if self.config.coding == 'bernoulli' and not isinstance(sample, SpikeTrain):
+        if self.config.coding == 'rate_bernoulli' and not isinstance(sample, SpikeTrain):
             seed_from(generator, self.generator[0], sample.astype(np.float32))
         encoded = encode(self.config, sample, timesteps, generator)
         self.closest = min(self.closest, encoded.closest)
@@ -98,16 +98,16 @@ def lead_of(evidence: np.ndarray) -> float:
 
 
 class Recruiting(Reference):
-    """The recruiting rule. The read-out holds votes."""
+    """The recruiting rule. `readout` holds the counts of labels."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__(config)
-        self.corrections = np.zeros((config.neurons, 0))  # one column per class
-        self.fast_corrections = np.zeros((config.neurons, 0))
-        self.corrected = np.zeros(config.neurons, int)
+        self.readout_weights = np.zeros((config.neurons, 0))  # one column per class
+        self.fast_readout_weights = np.zeros((config.neurons, 0))
+        self.readout_updates = np.zeros(config.neurons, int)
         self.attractions = np.zeros(config.neurons, int)
         self.recruited = self.frames = 0
-        self.affinity = np.zeros((config.neurons, config.neurons))  # cosines, as estimated
+        self.gram = np.zeros((config.neurons, config.neurons))  # cosines, as estimated
         self.mean = self.variance = 0.0  # of the winner's match
         self.error_rate = 1.0
         self.last_label = None
@@ -115,9 +115,9 @@ class Recruiting(Reference):
         self.merged = 0
 
     def _present(self, encoded, timesteps, learning, label, margin):
-        new = ((0, 0), (0, len(self.class_frames) - self.corrections.shape[1]))
-        self.corrections = np.pad(self.corrections, new)
-        self.fast_corrections = np.pad(self.fast_corrections, new)
+        new = ((0, 0), (0, len(self.class_frames) - self.readout_weights.shape[1]))
+        self.readout_weights = np.pad(self.readout_weights, new)
+        self.fast_readout_weights = np.pad(self.fast_readout_weights, new)
         m = self.recruited
         v, n = np.zeros(m), np.zeros(self.config.inputs)
         order, current = [], np.zeros(0)
@@ -144,9 +144,7 @@ class Recruiting(Reference):
                 match = v / np.linalg.norm(n)
                 if encoded.trace is not None:
                     match = self._matches(match, unit, order)
-                changed = self._plasticity(
-                    unit, match, order, current, evidence, predicted, label
-                )
+                changed = self._plasticity(unit, match, order, current, evidence, predicted, label)
         spent = int(encoded.spikes[: t + 1].sum())
         operations = spent * m
         if learning and n.any() and encoded.trace is not None:
@@ -170,7 +168,7 @@ class Recruiting(Reference):
         end = falling[12] if len(order) > 12 else min(0.0, falling[-1])
         order, lead = order[:12], falling[:12] - end
         length = np.linalg.norm(lead)
-        if drive.any() and len(order) > 1 and self.corrections.any():
+        if drive.any() and len(order) > 1 and self.readout_weights.any():
             self._compare(length, CURRENT)
         return order, lead / length if length > 0 else np.full(len(order), len(order) ** -0.5)
 
@@ -181,7 +179,7 @@ class Recruiting(Reference):
             evidence += omega / 1.65 * self.readout[j] / (self.readout[j].sum() + 2)
         if not speaking:
             return evidence, np.zeros(len(evidence))
-        return evidence, self._scores(evidence, current @ self.corrections[order])
+        return evidence, self._scores(evidence, current @ self.readout_weights[order])
 
     def _scores(self, evidence, correction):
         scores = np.exp(4 * (evidence + correction))
@@ -254,13 +252,14 @@ class Recruiting(Reference):
         if rate == 0 or not evidence.any():
             return 0
         seen = self.class_frames > 0
-        scores = self._scores(evidence, current @ self.fast_corrections[order])
+        scores = self._scores(evidence, current @ self.fast_readout_weights[order])
         error = np.where(seen, (np.arange(len(scores)) == label) - scores, 0)
-        self.fast_corrections[order] += rate * np.outer(current, error)
-        self.corrected[order] += 1
-        share = np.maximum(2 / (2 + self.corrected[order]), 0.01)[:, np.newaxis]
-        self.corrections[order] += share * np.where(
-            seen, self.fast_corrections[order] - self.corrections[order], 0)
+        self.fast_readout_weights[order] += rate * np.outer(current, error)
+        self.readout_updates[order] += 1
+        share = np.maximum(2 / (2 + self.readout_updates[order]), 0.01)[:, np.newaxis]
+        self.readout_weights[order] += share * np.where(
+            seen, self.fast_readout_weights[order] - self.readout_weights[order], 0
+        )
         return 2 * len(order) * int(seen.sum())
 
     def _is_novel(self, first, match, guided):
@@ -294,10 +293,12 @@ class Recruiting(Reference):
             if owned[label] >= share and chance >= self.error_rate**2:
                 return None
             eligible = [j for j in eligible if owner[j] in (None, np.argmax(owned))]
-        k, affinity = self.attractions, self.affinity
+        k, gram = self.attractions, self.gram
         costs = {
-            (a, b): k[a] * k[b] / (k[a] + k[b]) * (1 - affinity[a, b])
-            for a in eligible for b in eligible if b < a
+            (a, b): k[a] * k[b] / (k[a] + k[b]) * (1 - gram[a, b])
+            for a in eligible
+            for b in eligible
+            if b < a
         }
         if not costs:
             return None
@@ -310,12 +311,12 @@ class Recruiting(Reference):
 
     def _merge(self, a, b, match):
         share = self.attractions[a] / (self.attractions[a] + self.attractions[b])
-        for mean in (self.weights, self.theta, self.corrections, self.fast_corrections):
+        for mean in (self.weights, self.theta, self.readout_weights, self.fast_readout_weights):
             mean[a] = share * mean[a] + (1 - share) * mean[b]
         norm = np.linalg.norm(self.weights[a])
-        self._relate(a, (share * self.affinity[a] + (1 - share) * self.affinity[b]) / norm)
+        self._relate(a, (share * self.gram[a] + (1 - share) * self.gram[b]) / norm)
         match[a] = (share * match[a] + (1 - share) * match[b]) / norm
-        for total in (self.readout, self.attractions, self.corrected):
+        for total in (self.readout, self.attractions, self.readout_updates):
             total[a] += total[b]
         self.weights[a] /= norm
         self.readout[b] = 0
@@ -333,16 +334,16 @@ class Recruiting(Reference):
     def _imprint(self, j, parent, unit, match, label, evidence):
         self.theta[j] = self.theta[: self.recruited].mean() if self.recruited else 0
         self.recruited = max(self.recruited, j + 1)
-        related = np.pad(match, (0, len(self.affinity) - len(match)))
+        related = np.pad(match, (0, len(self.gram) - len(match)))
         if parent not in (None, j):
             unit = (unit + self.weights[parent]) / 2
-            related = (related + self.affinity[parent]) / 2
+            related = (related + self.gram[parent]) / 2
         self.weights[j] = unit / np.linalg.norm(unit)
         self._relate(j, related / np.linalg.norm(unit))
         self.attractions[j] = 1
-        for inherited in (self.corrections, self.fast_corrections):
+        for inherited in (self.readout_weights, self.fast_readout_weights):
             inherited[j] = 0 if parent in (None, j) else inherited[parent]
-        self.corrected[j] = 0
+        self.readout_updates[j] = 0
         self.readout[j] = 0.15 * evidence
         if label is not None:
             self.readout[j] = np.arange(len(evidence)) == label
@@ -356,7 +357,7 @@ class Recruiting(Reference):
         moved = self.weights[j] + step * (unit - self.weights[j])
         clipped = np.maximum(moved, 0)
         norm = np.linalg.norm(clipped)
-        related = (1 - step) * self.affinity[j] + self.weights @ (clipped - moved)
+        related = (1 - step) * self.gram[j] + self.weights @ (clipped - moved)
         related[: len(match)] += step * match
         self.weights[j] = clipped / norm
         self._relate(j, related / norm)
@@ -364,9 +365,9 @@ class Recruiting(Reference):
 
     def _relate(self, j, related):
         """Set a neuron's cosines with all others."""
-        self.affinity[j] = np.clip(related, 0, 1)
-        self.affinity[j, j] = 1
-        self.affinity[:, j] = self.affinity[j]
+        self.gram[j] = np.clip(related, 0, 1)
+        self.gram[j, j] = 1
+        self.gram[:, j] = self.gram[j]
 
 
 class Stdp(Reference):

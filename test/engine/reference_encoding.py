@@ -23,8 +23,8 @@ RATES = {'l2': (200.0, 9.0, 11.4), 'full_scale': (22.3125, 1.0, 102.0)}
 class Input(NamedTuple):
     """One encoded sample."""
 
-    charge: np.ndarray  # (timesteps, inputs), spikes of each input in each step; graded: current
-    spikes: np.ndarray  # (timesteps,), spikes in each step; graded: values
+    charge: np.ndarray  # (timesteps, inputs), spikes of each input a step, or its current
+    spikes: np.ndarray  # (timesteps,), spikes in each step; constant current: values
     expected: float  # spikes of a typical sample, D
     black: bool
     trace: np.ndarray | None  # (inputs,), rates of a single step; None: what has spiked
@@ -46,7 +46,7 @@ def encode(
     limit = most if config.max_input_rate == np.inf else config.max_input_rate
     rate = min(limit, preserved / full)
     expected = rate * full * spread
-    if config.coding == 'first_spike':
+    if config.coding == 'latency':
         expected = 0.19 * config.inputs
     if not x.any():
         return Input(charge, charge.sum(axis=1), expected, True, x)
@@ -54,20 +54,20 @@ def encode(
     p = np.minimum(1, rate / norm * x)
     trace = np.minimum(1, min(limit, preserved) / norm * x)
     closest, generators = math.inf, []
-    if config.coding == 'graded':
+    if config.coding == 'constant_current':
         spikes = np.full(timesteps, np.count_nonzero(x))
         return Input(charge + p, spikes, expected, False, trace)
-    if config.coding == 'stratified':
-        closest = stratified(charge, p)
-    elif config.coding == 'bernoulli':
-        generators = bernoulli(charge, p, generator)
+    if config.coding == 'rate_regular':
+        closest = rate_regular(charge, p)
+    elif config.coding == 'rate_bernoulli':
+        generators = rate_bernoulli(charge, p, generator)
     else:
-        first_spike(charge, x)
+        latency(charge, x)
         trace = None
     return Input(charge, charge.sum(axis=1), expected, False, trace, closest, generators)
 
 
-def stratified(charge: np.ndarray, p: np.ndarray) -> float:
+def rate_regular(charge: np.ndarray, p: np.ndarray) -> float:
     """Every input gains p a step, in multiples of 2**-30, and spikes whenever it is full."""
     gain = np.rint(p * 2**30).astype(int)
     phase = encoding.spike_phases(len(p))[: len(p)].astype(int)
@@ -79,7 +79,7 @@ def stratified(charge: np.ndarray, p: np.ndarray) -> float:
     return (0.5 - rounded_away).min() / ROUNDING
 
 
-def bernoulli(charge: np.ndarray, p: np.ndarray, generator: np.ndarray) -> list[int]:
+def rate_bernoulli(charge: np.ndarray, p: np.ndarray, generator: np.ndarray) -> list[int]:
     """A trial in every step, drawn for 64 steps of all active inputs at a time."""
     active = np.flatnonzero(p)
     digits = (p[active] * 2.0**32).astype(np.uint64)
@@ -93,7 +93,7 @@ def bernoulli(charge: np.ndarray, p: np.ndarray, generator: np.ndarray) -> list[
     return generators
 
 
-def first_spike(charge: np.ndarray, x: np.ndarray) -> None:
+def latency(charge: np.ndarray, x: np.ndarray) -> None:
     """One spike, the brighter the earlier."""
     timesteps = len(charge)
     for i in np.flatnonzero(x):

@@ -1,4 +1,4 @@
-"""Checkpoints continue exactly, survive a killed writer, and refuse every other file."""
+"""Checkpoints continue exactly, survive a killed writer, and reject every other file."""
 
 import hashlib
 import json
@@ -54,7 +54,9 @@ def test_untrained_unlimited_network(tmp_path):
     neuron = NeuronConfig(membrane_time_constant=math.inf, inhibition=0.5, inhibitory_layer=True)
     for config in (
         NetworkConfig(inputs=3, neurons=2, max_input_rate=math.inf),
-        NetworkConfig(inputs=3, neurons=2, rule='triplet', coding='graded', neuron=neuron),
+        NetworkConfig(
+            inputs=3, neurons=2, rule='triplet', coding='constant_current', neuron=neuron
+        ),
     ):
         save_checkpoint(tmp_path / 'new', create_network(config))
         assert load_checkpoint(tmp_path / 'new').network.config == config
@@ -69,31 +71,31 @@ def test_expected_configuration(trained, saved):
             load_checkpoint(saved, replace(trained.config, **{field: value}))
 
 
-def test_truncated_or_altered_files_are_refused(saved):
+def test_truncated_or_altered_files_are_rejected(saved):
     content = saved.read_bytes()
     for size in (0, 1, len(MAGIC), len(MAGIC) + 8, 100, len(content) // 2, len(content) - 1):
         saved.write_bytes(content[:size])
-        with pytest.raises(CheckpointError, match='digits.topspark is refused'):
+        with pytest.raises(CheckpointError, match='digits.topspark is rejected'):
             load_checkpoint(saved)
     random = np.random.default_rng(0)
     for at in [*range(30), *random.integers(30, len(content), 40)]:
         altered = bytearray(content)
         altered[at] ^= 1 << int(random.integers(8))
         saved.write_bytes(altered)
-        with pytest.raises(CheckpointError, match='digits.topspark is refused'):
+        with pytest.raises(CheckpointError, match='digits.topspark is rejected'):
             load_checkpoint(saved)
     saved.write_bytes(content + b'\0')
     with pytest.raises(CheckpointError, match='checksum'):
         load_checkpoint(saved)
 
 
-def test_foreign_files_are_refused(tmp_path):
+def test_foreign_files_are_rejected(tmp_path):
     path = tmp_path / 'foreign'
     np.savez(tmp_path / 'arrays.npz', weights=np.zeros(3))
     arrays = (tmp_path / 'arrays.npz').read_bytes()
     for content in (b'', b'hello', b'\x80\x04K\x01.' * 99, arrays):
         path.write_bytes(content)
-        with pytest.raises(CheckpointError, match='foreign is refused: it is no topspark'):
+        with pytest.raises(CheckpointError, match='foreign is rejected: it is no topspark'):
             load_checkpoint(path)
     with pytest.raises(CheckpointError, match='missing: No such file or directory, accepted'):
         load_checkpoint(tmp_path / 'missing')
@@ -140,13 +142,13 @@ def forge(path, change, version=VERSION):
         lambda header: header['arrays'][0].__setitem__(0, 'synapses'),
     ],
 )
-def test_headers_that_make_no_sense_are_refused(saved, change):
+def test_headers_that_make_no_sense_are_rejected(saved, change):
     forge(saved, change)
-    with pytest.raises(CheckpointError, match='digits.topspark is refused'):
+    with pytest.raises(CheckpointError, match='digits.topspark is rejected'):
         load_checkpoint(saved)
 
 
-def test_another_version_is_refused(saved):
+def test_another_version_is_rejected(saved):
     for version in (VERSION - 1, VERSION + 1):
         forge(saved, lambda header: None, version)
         message = f'format version is {version}, accepted is {VERSION}'
@@ -214,8 +216,9 @@ def test_the_file_that_another_writer_has_in_work_stays(trained, tmp_path):
     assert not temporary.exists()
 
 
-def test_what_would_take_memory_is_refused_before_it_does(saved, tmp_path):
+def test_what_would_take_memory_is_rejected_before_it_does(saved, tmp_path):
     """Files that claim much more than they are, beside a limit of the memory itself."""
+
     def claim(header):
         header['config'].update(inputs=1, neurons=2**27)
         header['arrays'][0][2] = [1, 2**27]
@@ -242,8 +245,9 @@ for path in sys.argv[1:]:
         except CheckpointError as error:
             print(error)
 """
-    done = subprocess.run([sys.executable, '-c', code, *files], capture_output=True, text=True,
-                          timeout=60)
+    done = subprocess.run(
+        [sys.executable, '-c', code, *files], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert len(lines) == 2 * len(files)

@@ -1,4 +1,4 @@
-"""A configuration is refused by name, value and what is accepted."""
+"""A configuration is rejected by name, value and what is accepted."""
 
 import math
 from dataclasses import FrozenInstanceError
@@ -44,7 +44,7 @@ from topspark_ros.engine import (
         ('neuron', dict(inhibition=1.0)),
     ],
 )
-def test_refused(field, value):
+def test_rejected(field, value):
     with pytest.raises(EngineError, match=rf'^{field} is .*accepted is'):
         NetworkConfig(**{field: value})
 
@@ -65,7 +65,7 @@ def test_refused(field, value):
         ('enhancement', (1, 0, 'yes', None)),
     ],
 )
-def test_neurons_refused(field, values):
+def test_neurons_rejected(field, values):
     for value in values:
         with pytest.raises(EngineError, match=rf'^{field} is .*accepted is'):
             NeuronConfig(**{'inhibition': 1.0, field: value})
@@ -94,7 +94,7 @@ def test_recruiting_takes_no_other_neurons(other):
     assert NetworkConfig(neuron=NeuronConfig()) == NetworkConfig()
 
 
-def test_more_weights_than_fit_are_refused():
+def test_more_weights_than_fit_are_rejected():
     with pytest.raises(EngineError, match='inputs x neurons is 100000 x 100000, accepted'):
         NetworkConfig(inputs=100_000, neurons=100_000)
 

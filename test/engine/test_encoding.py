@@ -71,7 +71,7 @@ samples = st.lists(st.floats(0, 2.0**100, width=32), min_size=1, max_size=20).ma
 
 @settings(deadline=None, derandomize=True, max_examples=60)
 @given(
-    st.sampled_from(['stratified', 'bernoulli', 'first_spike']),
+    st.sampled_from(['rate_regular', 'rate_bernoulli', 'latency']),
     samples,
     st.sampled_from([0.01, 0.57, 2.0, 9.0]),
     st.integers(1, 200),
@@ -98,7 +98,7 @@ def test_lists_counts_and_definition_agree_in_any_pieces(coding, pixels, rate, t
 def test_graded_current_is_the_expected_number_of_spikes(digits):
     pixels = digits.pixels[0].astype(np.float32)
     p = np.minimum(1, 0.57 * pixels / np.linalg.norm(pixels))
-    counts, values = counted('graded', pixels, 0.57, 50, [0, 20, 50])
+    counts, values = counted('constant_current', pixels, 0.57, 50, [0, 20, 50])
     np.testing.assert_allclose(counts, [20 * p, 30 * p], rtol=1e-6)
     assert values == 50 * np.count_nonzero(pixels)
 
@@ -108,14 +108,14 @@ def test_every_input_has_its_expected_spikes_to_within_one(digits):
     for timesteps in (1, 4, 30, 350):
         rate = input_rate(timesteps)
         expected = timesteps * np.minimum(1, rate * pixels / np.linalg.norm(pixels))
-        (counts,), _ = counted('stratified', pixels, rate, timesteps, [0, timesteps])
+        (counts,), _ = counted('rate_regular', pixels, rate, timesteps, [0, timesteps])
         assert (np.abs(counts - expected) <= 1).all()
         assert counts.sum() == pytest.approx(expected.sum(), rel=0.15)
 
 
 def test_faint_neighbours_share_their_spikes_evenly():
     pixels = np.ones(1000, np.float32)
-    (counts,), _ = counted('stratified', pixels, 0.1 * np.sqrt(1000), 1, [0, 1])
+    (counts,), _ = counted('rate_regular', pixels, 0.1 * np.sqrt(1000), 1, [0, 1])
     assert counts.sum() == pytest.approx(100, abs=2)
     assert np.diff(np.flatnonzero(counts)).max() <= 21
 
@@ -157,7 +157,9 @@ def test_bernoulli_trials_go_on_from_word_to_word():
     assert not trials(0.0, 3).any()
     np.testing.assert_array_equal(trials(0.3, 3), trials(0.3, 3))
     assert (trials(0.3, 3) != trials(0.3, 3, seed=12)).any()
-    table = listed('bernoulli', np.ones(300, np.float32), 0.5 * np.sqrt(300), 128, [0, 64, 128])
+    table = listed(
+        'rate_bernoulli', np.ones(300, np.float32), 0.5 * np.sqrt(300), 128, [0, 64, 128]
+    )
     agree = (table[:64] == table[64:]).mean()
     assert agree == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(table.size / 2))
 
@@ -166,7 +168,7 @@ def test_bernoulli_counts_have_the_expected_mean_and_variance(digits):
     pixels = digits.pixels[0].astype(np.float32)
     p = np.minimum(1, 2.0 * pixels / np.linalg.norm(pixels))
     counts = np.array(
-        [counted('bernoulli', pixels, 2.0, 100, [0, 100], seed)[0][0] for seed in range(300)]
+        [counted('rate_bernoulli', pixels, 2.0, 100, [0, 100], seed)[0][0] for seed in range(300)]
     )
     deviation = np.sqrt(100 * p * (1 - p))
     assert (np.abs(counts.mean(axis=0) - 100 * p) <= 5 * deviation / np.sqrt(300)).all()
@@ -175,7 +177,7 @@ def test_bernoulli_counts_have_the_expected_mean_and_variance(digits):
 
 
 def test_bernoulli_spikes_of_a_sample_are_the_same_every_time(digits):
-    config = NetworkConfig(neurons=5, rule='pairwise', coding='bernoulli', seed=1)
+    config = NetworkConfig(neurons=5, rule='pairwise', coding='rate_bernoulli', seed=1)
     network = create_network(config)
     one, other = network.infer(digits.pixels[0], 50), network.infer(digits.pixels[0], 50)
     assert one.counts == other.counts
@@ -185,24 +187,24 @@ def test_bernoulli_spikes_of_a_sample_are_the_same_every_time(digits):
 
 def test_first_spikes_come_in_the_order_of_brightness():
     pixels = np.array([0, 10, 255, 128, 1, 255, 0, 200], np.float32)
-    table = listed('first_spike', pixels, 0.01, 100, [0, 64, 100])
+    table = listed('latency', pixels, 0.01, 100, [0, 64, 100])
     assert (table.sum(axis=0) == (pixels > 0)).all()
     steps = table.argmax(axis=0)
     assert steps[2] == steps[5] == 0
     assert list(np.argsort(steps[[2, 7, 3, 1, 4]])) == [0, 1, 2, 3, 4]
     assert steps[3] == math.floor((1 - 128 / 255) * 100)
     assert steps[4] == 99
-    assert listed('first_spike', pixels, 0.01, 1, [0, 1]).sum() == 6
+    assert listed('latency', pixels, 0.01, 1, [0, 1]).sum() == 6
 
 
-@pytest.mark.parametrize('coding', ['stratified', 'bernoulli', 'first_spike'])
+@pytest.mark.parametrize('coding', ['rate_regular', 'rate_bernoulli', 'latency'])
 @pytest.mark.parametrize('timesteps', [1, 16, 100])
 def test_given_spikes_do_what_encoded_ones_do(digits, coding, timesteps):
     network = create_network(NetworkConfig(neurons=60, coding=coding, max_input_rate=math.inf))
     twin = create_network(NetworkConfig(neurons=60, max_input_rate=math.inf))
     for pixels, label in zip(digits.pixels[:40], digits.labels):
         generator = network.state()['generator']
-        if coding == 'bernoulli':
+        if coding == 'rate_bernoulli':
             seed_from(generator, generator[0], pixels.astype(np.float32))
         spikes = encode(network.config, pixels, timesteps, generator).charge
         same = twin.infer(SpikeTrain(*np.nonzero(spikes)), timesteps)
@@ -228,8 +230,7 @@ def test_intensity_matters_on_a_full_scale(digits):
     config = NetworkConfig(normalisation='full_scale', max_input_rate=0.06375)
     network = create_network(config)
     spikes = [
-        network.infer(digits.pixels[0] // divisor, 350).counts.input_spikes
-        for divisor in (1, 2, 4)
+        network.infer(digits.pixels[0] // divisor, 350).counts.input_spikes for divisor in (1, 2, 4)
     ]
     assert spikes[0] == pytest.approx(350 * 0.06375 * digits.pixels[0].sum() / 255, rel=0.02)
     assert spikes[1:] == pytest.approx([spikes[0] / 2, spikes[0] / 4], rel=0.05)

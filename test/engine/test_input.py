@@ -66,7 +66,7 @@ BAD_TIMESTEPS = [0, -1, 10_001, 16.0, True, None, '16', math.nan]
 
 
 @pytest.mark.parametrize('call', ['infer', 'learn', 'raster'])
-def test_refused(trained, call):
+def test_rejected(trained, call):
     before = trained.state()
     call = getattr(trained, call)
     for pixels in BAD_PIXELS:
@@ -82,7 +82,7 @@ def test_refused(trained, call):
 
 
 @pytest.mark.parametrize('call', ['infer_many', 'learn_many'])
-def test_many_refused(trained, call):
+def test_many_rejected(trained, call):
     before = trained.state()
     call = getattr(trained, call)
     last_is_bad = [np.stack([GOOD.astype(np.float32), pixels]) for pixels in BAD_PIXELS[:3]]
@@ -96,7 +96,7 @@ def test_many_refused(trained, call):
 
 
 @pytest.mark.parametrize('label', [-1, 1000, 2**70, 1.0, '1', True])
-def test_label_refused(trained, label):
+def test_label_rejected(trained, label):
     before = trained.state()
     with pytest.raises(EngineError, match='^label is .*accepted is an integer from 0 to 999'):
         trained.learn(GOOD, 16, label)
@@ -119,7 +119,7 @@ BAD_LABELS = [
 ]
 
 
-def test_labels_refused(trained):
+def test_labels_rejected(trained):
     before = trained.state()
     for labels in BAD_LABELS:
         with pytest.raises(EngineError, match='^labels (is|are) .*accepted (is|are) '):
@@ -127,7 +127,7 @@ def test_labels_refused(trained):
     assert same_state(trained.state(), before)
 
 
-def test_margin_and_threads_refused(trained):
+def test_margin_and_threads_rejected(trained):
     before = trained.state()
     for margin in (0.0, -1.0, math.nan, None, '1', True, 1j):
         for call in (trained.infer, trained.infer_many, trained.learn, trained.learn_many):
@@ -271,7 +271,7 @@ def test_any_finite_input_leaves_a_sound_network(config, presentations):
         assert response.predicted is None or response.predicted < classes
         assert min(response.counts) >= 0
         check_weights(network)
-    network.restore(network.state())  # refuses what is not finite, negative or not normalised
+    network.restore(network.state())  # rejects what is not finite, negative or not normalised
     assert 0 <= network.labelled_neurons <= network.recruited_neurons <= 4
     assert network.receptive_fields().shape == (network.recruited_neurons, 6)
 

@@ -79,9 +79,7 @@ def test_classes_one_after_the_other_are_not_forgotten(digits):
 
 def test_classes_one_after_the_other_are_not_forgotten_without_guidance(digits):
     """Labels come last, for the read-out: what was learned before, nobody named."""
-    network = create_network(
-        NetworkConfig(neurons=100, max_input_rate=math.inf, supervised=False)
-    )
+    network = create_network(NetworkConfig(neurons=100, max_input_rate=math.inf, supervised=False))
     in_blocks = np.argsort(digits.labels[:1400], kind='stable')
     network.learn_many(digits.pixels[in_blocks], 16)
     assert network.recruited_neurons == 100
@@ -95,11 +93,11 @@ def test_labels_in_blocks_do_not_teach_corrections(digits):
     for order in (np.argsort(digits.labels[:1400], kind='stable'), np.arange(1400)):
         network = create_network(NetworkConfig(neurons=100, max_input_rate=math.inf))
         network.learn_many(digits.pixels[order], 16, np.array(digits.labels)[order])
-        largest.append(np.abs(network.state()['corrections']).max())
+        largest.append(np.abs(network.state()['readout_weights']).max())
     assert largest[0] < 0.1 * largest[1]
     network.reset()
     network.learn_many(digits.pixels[:100], 16, np.full(100, 3))
-    assert not network.state()['corrections'].any()
+    assert not network.state()['readout_weights'].any()
 
 
 def test_without_supervision_labels_never_change_weights(digits):
@@ -109,13 +107,20 @@ def test_without_supervision_labels_never_change_weights(digits):
         network = create_network(NetworkConfig(neurons=40, supervised=False))
         network.learn_many(digits.pixels, 16, labels)
         states.append(network.state())
-        for name in ('votes', 'corrections', 'fast_corrections', 'corrected', 'class_frames',
-                     'last_label', 'alternation'):
+        for name in (
+            'label_counts',
+            'readout_weights',
+            'fast_readout_weights',
+            'readout_updates',
+            'class_frames',
+            'last_label',
+            'alternation',
+        ):
             states[-1].pop(name)
     assert same_state(states[0], states[1]) and same_state(states[0], states[2])
 
 
-@pytest.mark.parametrize('coding, error', [('graded', 1e-4), ('stratified', 2e-3)])
+@pytest.mark.parametrize('coding, error', [('constant_current', 1e-4), ('rate_regular', 2e-3)])
 @pytest.mark.parametrize('supervised', [True, False])
 @pytest.mark.parametrize('labelled', [1.0, 0.3])
 def test_affinity_stays_the_gram_matrix(digits, coding, error, supervised, labelled):
@@ -129,21 +134,23 @@ def test_affinity_stays_the_gram_matrix(digits, coding, error, supervised, label
     for _ in range(5):
         network.learn_many(digits.pixels, 16, labels)
     weights = network.receptive_fields().astype(float)
-    np.testing.assert_allclose(network.state()['affinity'], weights @ weights.T, atol=error)
+    np.testing.assert_allclose(network.state()['gram'], weights @ weights.T, atol=error)
 
 
 def test_merging_keeps_the_weighted_mean_and_the_votes():
     """Two neurons for three directions: the two that are closest become one."""
-    network = create_network(NetworkConfig(inputs=4, neurons=2, coding='graded', seed=1))
+    network = create_network(NetworkConfig(inputs=4, neurons=2, coding='constant_current', seed=1))
     sample = np.array([[9, 0, 0, 0], [8, 4, 0, 0], [0, 0, 7, 7]], np.float32)
     network.learn_many(sample[:2], 16, np.array([0, 0]))  # all of the first frames are novel
     before = network.receptive_fields()
     np.testing.assert_array_equal(network.state()['attractions'], [1, 1])
-    np.testing.assert_array_equal(network.state()['votes'], [[2], [1]])  # the first won again
+    np.testing.assert_array_equal(
+        network.state()['label_counts'], [[2], [1]]
+    )  # the first won again
     network.learn(sample[2], 16, 1)
     state = network.state()
     np.testing.assert_array_equal(state['attractions'], [1, 2])
-    np.testing.assert_array_equal(state['votes'], [[0, 1], [3, 0]])
+    np.testing.assert_array_equal(state['label_counts'], [[0, 1], [3, 0]])
     mean = before.sum(axis=0)
     expected = [[0, 0, 0.5**0.5, 0.5**0.5], mean / np.linalg.norm(mean)]
     np.testing.assert_allclose(network.receptive_fields(), expected, atol=1e-6)
@@ -155,15 +162,13 @@ def test_more_classes_than_neurons(digits, neurons):
     network = create_network(NetworkConfig(neurons=neurons))
     learn_labelled(network, digits, 300, 16)
     assert accuracy(network, digits, 16) >= 10
-    assert (network.state()['votes'].sum(axis=1) > 0).all()
+    assert (network.state()['label_counts'].sum(axis=1) > 0).all()
 
 
 @pytest.mark.parametrize('rule', RULES)
 @pytest.mark.parametrize('coding', CODINGS)
 def test_every_rule_learns_from_every_coding(digits, rule, coding):
-    config = NetworkConfig(
-        neurons=50, rule=rule, coding=coding, max_input_rate=math.inf, seed=1
-    )
+    config = NetworkConfig(neurons=50, rule=rule, coding=coding, max_input_rate=math.inf, seed=1)
     network = create_network(config)
     learn_labelled(network, digits, 800, 32)
     assert accuracy(network, digits, 32) >= (75 if rule == 'recruiting' else 45)

@@ -37,7 +37,7 @@ def test_same_seed_same_result(trained, digits):
 
 
 @pytest.mark.parametrize('rule', RULES)
-@pytest.mark.parametrize('coding', ['stratified', 'bernoulli'])
+@pytest.mark.parametrize('coding', ['rate_regular', 'rate_bernoulli'])
 def test_another_seed_another_result(digits, rule, coding):
     config = NetworkConfig(neurons=10, rule=rule, coding=coding, seed=1)
     other = NetworkConfig(neurons=10, rule=rule, coding=coding, seed=2)
@@ -165,7 +165,7 @@ def break_norm(state):
 
 
 def break_votes(state):
-    votes = 'votes' if 'votes' in state else 'responses'
+    votes = 'label_counts' if 'label_counts' in state else 'responses'
     state[votes][0, 0] = -1
 
 
@@ -195,7 +195,7 @@ def add_unknown(state):
         add_unknown,
     ],
 )
-def test_restore_refuses_before_it_changes_anything(trained, damage):
+def test_restore_rejects_before_it_changes_anything(trained, damage):
     before = trained.state()
     damaged = trained.state()
     damage(damaged)
@@ -204,7 +204,7 @@ def test_restore_refuses_before_it_changes_anything(trained, damage):
     assert same_state(trained.state(), before)
 
 
-def test_restore_refuses_more_neurons_than_there_are(digits):
+def test_restore_rejects_more_neurons_than_there_are(digits):
     network = create_network(NetworkConfig(neurons=30))
     network.learn(digits.pixels[0], 16, 0)
     state = network.state()
@@ -217,23 +217,25 @@ def test_restore_accepts_signed_corrections_and_nothing_else_out_of_range(digits
     network = create_network(NetworkConfig(neurons=30))
     network.learn_many(digits.pixels[:100], 16, 2 * np.array(digits.labels[:100]))
     state = network.state()
-    assert (state['corrections'] < 0).any() and (state['fast_corrections'] < 0).any()
+    assert (state['readout_weights'] < 0).any() and (state['fast_readout_weights'] < 0).any()
     network.restore(state)
-    state['affinity'][0, 1] = -0.1
-    with pytest.raises(EngineError, match='state affinity is negative'):
+    state['gram'][0, 1] = -0.1
+    with pytest.raises(EngineError, match='state gram is negative'):
         network.restore(state)
     state = network.state()
     state['attractions'][0] = 0
     with pytest.raises(EngineError, match='state attractions is 0'):
         network.restore(state)
     state = network.state()
-    state['votes'][0, 1] = 1
-    with pytest.raises(EngineError, match='state votes are for classes that were never seen'):
+    state['label_counts'][0, 1] = 1
+    with pytest.raises(
+        EngineError, match='state label_counts are for classes that were never seen'
+    ):
         network.restore(state)
 
 
 @pytest.mark.parametrize('name, factor', [('scale', 2.0), ('scale', 0.0), ('gain', 0.0)])
-def test_restore_refuses_what_stdp_cannot_reach(name, factor):
+def test_restore_rejects_what_stdp_cannot_reach(name, factor):
     network = create_network(NetworkConfig(inputs=4, neurons=3, rule='triplet'))
     state = network.state()
     state[name][0] *= factor
@@ -271,10 +273,11 @@ def test_counts(trained, digits):
         # The graded event of each active input is heard by the neurons that spiked.
         graded = np.count_nonzero(digits.pixels[61])
         spikes = trained.infer(digits.pixels[61], 20).counts.input_spikes
-        if trained.config.coding == 'stratified':
+        if trained.config.coding == 'rate_regular':
             assert counts.input_spikes == spikes + graded
         assert counts.synaptic_operations == (
-            (counts.input_spikes - graded) * in_use + graded * counts.output_spikes)
+            (counts.input_spikes - graded) * in_use + graded * counts.output_spikes
+        )
     else:
         assert counts.synaptic_operations == from_inputs + counts.output_spikes * (in_use - 1)
     layers = 2 if trained.config.neuron.inhibitory_layer else 1
@@ -373,10 +376,14 @@ def test_inference_does_not_ask_whose_theta_it_is(digits):
 @pytest.mark.parametrize('rule', ['pairwise', 'adaptive', 'triplet', 'modulated'])
 def test_without_enhancement_fewer_timesteps_are_a_presentation_cut_short(digits, rule):
     networks = [
-        create_network(NetworkConfig(
-            neurons=20, rule=rule, max_input_rate=math.inf,
-            neuron=NeuronConfig(enhancement=enhancement, theta_step=1),
-        ))
+        create_network(
+            NetworkConfig(
+                neurons=20,
+                rule=rule,
+                max_input_rate=math.inf,
+                neuron=NeuronConfig(enhancement=enhancement, theta_step=1),
+            )
+        )
         for enhancement in (True, False)
     ]
     for network in networks:  # nothing to enhance

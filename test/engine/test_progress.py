@@ -1,10 +1,11 @@
 """Who waits for kernels is told why, and nobody else is told anything."""
+
 from __future__ import annotations
 
 import numba
 import pytest
 
-from topspark_ros.engine import told_of_compilation
+from topspark_ros.engine import report_compilation
 
 
 @numba.njit
@@ -19,13 +20,13 @@ def outer(x):
 
 def test_a_line_comes_before_compiling_and_more_while_it_lasts():
     lines = []
-    with told_of_compilation(lines.append, period_s=0.001):
+    with report_compilation(lines.append, period_s=0.001):
         assert not lines
         assert outer(1) == 4
     assert lines[0].startswith('compiling kernels, once')
     assert lines[1:] and all('outer, 0 done' in line for line in lines[1:])
     lines.clear()
-    with told_of_compilation(lines.append, period_s=0.001):
+    with report_compilation(lines.append, period_s=0.001):
         assert outer(2) == 6
     assert not lines
 
@@ -33,7 +34,7 @@ def test_a_line_comes_before_compiling_and_more_while_it_lasts():
 def test_a_kernel_that_fails_ends_the_lines():
     lines = []
     with pytest.raises(numba.TypingError):
-        with told_of_compilation(lines.append, period_s=0.001):
+        with report_compilation(lines.append, period_s=0.001):
             outer('text')
     told = len(lines)
     assert outer(1.0) == 4.0 and len(lines) == told

@@ -15,7 +15,7 @@ from .conftest import same_responses, same_state
 
 
 @pytest.mark.parametrize('rule, agreement', [('recruiting', 0.98), ('pairwise', 0.95)])
-@pytest.mark.parametrize('coding', ['stratified', 'graded'])
+@pytest.mark.parametrize('coding', ['rate_regular', 'constant_current'])
 def test_same_answers_in_a_quarter_of_the_memory(digits, rule, agreement, coding):
     network = create_network(NetworkConfig(neurons=80, rule=rule, coding=coding))
     network.learn_many(digits.pixels[:800], 32, np.array(digits.labels[:800]))

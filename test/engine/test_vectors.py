@@ -21,7 +21,7 @@ def test_rows_are_summed(dtype, neurons):
     weights = rng.integers(0, 128, (50, neurons)).astype(dtype)
     source = rng.integers(0, 50, 300).astype(np.int32)
     sums = np.full(neurons, np.nan, np.float32)
-    for begin, end in ((0, 0), (7, 8), (3, 6), (0, 4), (10, 19), (44, 44 + vectors.MOST_ROWS)):
+    for begin, end in ((0, 0), (7, 8), (3, 6), (0, 4), (10, 19), (44, 44 + vectors.MAX_ROWS)):
         sum_rows(weights, source, begin, end, sums)
         expected = weights[source[begin:end]].astype(int).sum(axis=0)
         np.testing.assert_array_equal(sums, expected)
@@ -30,8 +30,8 @@ def test_rows_are_summed(dtype, neurons):
 def test_most_rows_of_the_largest_weights_fit():
     weights = np.full((1, 80), 127, np.int8)
     sums = np.empty(80, np.float32)
-    sum_rows(weights, np.zeros(vectors.MOST_ROWS, np.int32), 0, vectors.MOST_ROWS, sums)
-    assert (sums == 127 * vectors.MOST_ROWS).all()
+    sum_rows(weights, np.zeros(vectors.MAX_ROWS, np.int32), 0, vectors.MAX_ROWS, sums)
+    assert (sums == 127 * vectors.MAX_ROWS).all()
 
 
 def test_nothing_beside_the_sums_is_written():

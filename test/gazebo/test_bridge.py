@@ -1,4 +1,5 @@
 """The bridge's topics are those of the world on one side and of our nodes on the other."""
+
 from __future__ import annotations
 
 import ast
@@ -8,7 +9,6 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-
 from pinhole import ROBOT
 
 from topspark_ros.replay.worlds import make_world
@@ -16,7 +16,7 @@ from topspark_ros.streams.datasets import load_dataset
 
 ROOT = Path(__file__).parents[2]
 BRIDGES = yaml.safe_load((ROOT / 'config' / 'gazebo_bridge.yaml').read_text())
-NODES = ('snn_learner', 'intake', 'timestep_controller', 'patrol', 'gazebo_battery')
+NODES = ('snn_learner', 'sources', 'timestep_controller', 'patrol', 'gazebo_battery')
 
 # From the table of pairs in the README of ros_gz_bridge, branch jazzy:
 # https://github.com/gazebosim/ros_gz/blob/jazzy/ros_gz_bridge/README.md
@@ -31,7 +31,7 @@ PAIRS = {
     'std_msgs/msg/Empty': 'gz.msgs.Empty',
 }
 ANY = 'any type'
-FOR_OTHERS = {'odom'}     # none of our nodes hears it
+FOR_OTHERS = {'odom'}  # none of our nodes hears it
 
 
 def world_topics(world: ElementTree.Element) -> tuple[dict[str, str], dict[str, str]]:
@@ -55,8 +55,9 @@ def world_topics(world: ElementTree.Element) -> tuple[dict[str, str], dict[str, 
                 assert plugin.findtext('use_pose_vector_msg') == 'false'
                 publishes[plugin.findtext('topic')] = 'gz.msgs.Pose'
             elif kind == 'LinearBatteryPlugin':
-                publishes[f'/model/{model.attrib["name"]}/battery/'
-                          f'{plugin.findtext("battery_name")}/state'] = 'gz.msgs.BatteryState'
+                publishes[
+                    f'/model/{model.attrib["name"]}/battery/{plugin.findtext("battery_name")}/state'
+                ] = 'gz.msgs.BatteryState'
                 subscribes[plugin.findtext('power_draining_topic')] = ANY
                 subscribes[plugin.findtext('stop_power_draining_topic')] = ANY
     return publishes, subscribes
@@ -76,9 +77,12 @@ def our_topics() -> dict[str, set[str]]:
         source = (ROOT / 'topspark_ros' / 'nodes' / f'{node}.py').read_text()
         for call in ast.walk(ast.parse(source)):
             if isinstance(call, ast.Call) and getattr(call.func, 'attr', '') in topics:
-                topics[call.func.attr] |= {argument.value for argument in call.args[1:]
-                                           if isinstance(argument, ast.Constant)}
-        if node == 'intake':     # its topic is one of two
+                topics[call.func.attr] |= {
+                    argument.value
+                    for argument in call.args[1:]
+                    if isinstance(argument, ast.Constant)
+                }
+        if node == 'sources':  # its topic is one of two
             assert "'image/compressed' if compressed else 'image'" in source
             topics['create_subscription'].add('image')
     return topics
@@ -102,8 +106,13 @@ def test_each_pair_of_types_is_one_that_the_bridge_converts():
 
 def test_each_entry_has_the_keys_that_the_bridge_reads():
     for bridge in BRIDGES:
-        assert list(bridge) == ['ros_topic_name', 'gz_topic_name', 'ros_type_name',
-                                'gz_type_name', 'direction']
+        assert list(bridge) == [
+            'ros_topic_name',
+            'gz_topic_name',
+            'ros_type_name',
+            'gz_type_name',
+            'direction',
+        ]
 
 
 @pytest.mark.parametrize('ros_type', PAIRS)
@@ -117,19 +126,30 @@ def test_every_system_of_the_world_is_one_of_gazebo(world):
     """By the names under which gz-sim 8 registers them."""
     plugins = [*world.iter('plugin'), *ElementTree.parse(ROBOT).iter('plugin')]
     assert {(plugin.attrib['filename'], plugin.attrib['name']) for plugin in plugins} == {
-        (f'gz-sim-{file}-system', f'gz::sim::systems::{name}') for file, name in (
-            ('physics', 'Physics'), ('user-commands', 'UserCommands'),
-            ('scene-broadcaster', 'SceneBroadcaster'), ('sensors', 'Sensors'),
-            ('diff-drive', 'DiffDrive'), ('pose-publisher', 'PosePublisher'),
-            ('linearbatteryplugin', 'LinearBatteryPlugin'))}
+        (f'gz-sim-{file}-system', f'gz::sim::systems::{name}')
+        for file, name in (
+            ('physics', 'Physics'),
+            ('user-commands', 'UserCommands'),
+            ('scene-broadcaster', 'SceneBroadcaster'),
+            ('sensors', 'Sensors'),
+            ('diff-drive', 'DiffDrive'),
+            ('pose-publisher', 'PosePublisher'),
+            ('linearbatteryplugin', 'LinearBatteryPlugin'),
+        )
+    }
 
 
 def test_the_battery_is_not_drained_by_the_wheels():
     """The plugin drains whenever a joint of its own model is driven."""
     robot = ElementTree.parse(ROBOT).getroot().find('model')
-    battery = next(model for model in robot.iter('model') if any(
-        plugin.attrib['name'].endswith('LinearBatteryPlugin')
-        for plugin in model.findall('plugin')))
+    battery = next(
+        model
+        for model in robot.iter('model')
+        if any(
+            plugin.attrib['name'].endswith('LinearBatteryPlugin')
+            for plugin in model.findall('plugin')
+        )
+    )
     assert battery is not robot and battery.find('joint') is None
     children = [element.tag for element in battery.find('plugin')]
     # The plugin takes a draining topic that follows the stop topic for a stop topic.
@@ -138,14 +158,15 @@ def test_the_battery_is_not_drained_by_the_wheels():
 
 def test_the_robots_file_lists_accepted_values():
     pytest.importorskip('topspark_ros.msg', reason='needs ROS 2 and the built package')
-    from topspark_ros.nodes import gazebo_battery, patrol
+    from topspark_ros.nodes import gazebo_battery, patrol, snn_learner, timestep_controller
     from topspark_ros.nodes.parameters import accept
-    from topspark_ros.nodes import snn_learner, timestep_controller
 
-    classes = {'patrol': patrol.PatrolParameters,
-               'gazebo_battery': gazebo_battery.GazeboBatteryParameters,
-               'snn_learner': snn_learner.SnnLearner.Parameters,
-               'timestep_controller': timestep_controller.TimestepController.Parameters}
+    classes = {
+        'patrol': patrol.PatrolParameters,
+        'gazebo_battery': gazebo_battery.GazeboBatteryParameters,
+        'snn_learner': snn_learner.SnnLearner.Parameters,
+        'timestep_controller': timestep_controller.TimestepController.Parameters,
+    }
     content = yaml.safe_load((ROOT / 'config' / 'gazebo.yaml').read_text())
     assert {pattern.removeprefix('/**/') for pattern in content} == set(classes)
     for pattern, node in content.items():
@@ -159,8 +180,12 @@ def test_the_load_of_a_busy_learner_is_below_what_the_plugin_draws():
     profile = yaml.safe_load((ROOT / 'config' / 'profile_digits.yaml').read_text())
     largest = max(profile['points'], key=lambda point: point['timesteps'])
     parameters = yaml.safe_load((ROOT / 'config' / 'gazebo.yaml').read_text())[
-        '/**/gazebo_battery']['ros__parameters']
+        '/**/gazebo_battery'
+    ]['ros__parameters']
     rate_hz = float(next(ElementTree.parse(ROBOT).iter('update_rate')).text)
-    load_w = parameters['time_compression'] * rate_hz * (
-        largest['inference']['energy_j'] + largest['training']['energy_j'])
+    load_w = (
+        parameters['time_compression']
+        * rate_hz
+        * (largest['inference']['energy_j'] + largest['training']['energy_j'])
+    )
     assert load_w < float(next(ElementTree.parse(ROBOT).iter('power_load')).text)

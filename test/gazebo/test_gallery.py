@@ -1,4 +1,5 @@
 """Worlds: what is written, and that a camera that drives through one sees what can be learned."""
+
 from __future__ import annotations
 
 import itertools
@@ -13,7 +14,6 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
-
 from pinhole import ROBOT, View, mounted_camera, numbers
 
 from topspark_ros.engine import NetworkConfig, create_network
@@ -28,7 +28,7 @@ from topspark_ros.streams.scenes import camera_views
 
 MODELS = ROBOT.parents[1]
 PANELS = 20
-FRAME_S = 0.2     # at 0.4 m/s; the camera is four times as fast
+FRAME_S = 0.2  # at 0.4 m/s; the camera is four times as fast
 
 
 @pytest.fixture(scope='module')
@@ -51,8 +51,11 @@ def view(world):
 def facing(gallery, panel) -> Pose:
     """On the path, right before a panel."""
     angle = math.atan2(panel.y_m, panel.x_m)
-    return Pose(gallery.path.radius_m * math.cos(angle), gallery.path.radius_m * math.sin(angle),
-                angle + math.pi / 2)
+    return Pose(
+        gallery.path.radius_m * math.cos(angle),
+        gallery.path.radius_m * math.sin(angle),
+        angle + math.pi / 2,
+    )
 
 
 def seen(view: View, pose: Pose) -> np.ndarray:
@@ -64,9 +67,11 @@ def drive(view: View, gallery):
     circuit, pose = Circuit(gallery.path.radius_m), view.start
     while True:
         forward, turn = circuit.drive(pose, 0.4)
-        pose = Pose(pose.x_m + forward * FRAME_S * math.cos(pose.yaw_rad + turn * FRAME_S / 2),
-                    pose.y_m + forward * FRAME_S * math.sin(pose.yaw_rad + turn * FRAME_S / 2),
-                    pose.yaw_rad + turn * FRAME_S)
+        pose = Pose(
+            pose.x_m + forward * FRAME_S * math.cos(pose.yaw_rad + turn * FRAME_S / 2),
+            pose.y_m + forward * FRAME_S * math.sin(pose.yaw_rad + turn * FRAME_S / 2),
+            pose.yaw_rad + turn * FRAME_S,
+        )
         yield pose, circuit.laps
 
 
@@ -74,14 +79,17 @@ def drive(view: View, gallery):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes()
-            for path in folder.rglob('*') if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob('*')
+        if path.is_file()
+    }
 
 
 def test_equal_seeds_make_equal_worlds(digits, world, tmp_path):
     make_world(digits, PANELS + 5, 1, tmp_path)
     assert contents(tmp_path) != contents(world)
-    make_world(digits, PANELS, 0, tmp_path)     # over the other one
+    make_world(digits, PANELS, 0, tmp_path)  # over the other one
     assert contents(tmp_path) == contents(world)
 
 
@@ -96,12 +104,12 @@ def test_classes_come_equally_often(world):
 
 
 @pytest.mark.parametrize('panels', [7, 201])
-def test_a_number_of_panels_that_does_not_fit_is_refused(digits, tmp_path, panels):
+def test_a_number_of_panels_that_does_not_fit_is_rejected(digits, tmp_path, panels):
     with pytest.raises(ValueError, match=f'panels is {panels}, accepted is 8 to 200'):
         make_world(digits, panels, 0, tmp_path)
 
 
-def test_too_few_images_are_refused(digits, tmp_path):
+def test_too_few_images_are_rejected(digits, tmp_path):
     few = Dataset(digits.images[:9], digits.labels[:9], digits.class_names)
     with pytest.raises(DatasetError, match='9 images, accepted is 10 or more'):
         make_world(few, 10, 0, tmp_path)
@@ -113,8 +121,13 @@ def test_sdformat_accepts_world_and_robot(digits, tmp_path, panels):
         pytest.skip("needs `ign sdf` (Debian's ignition-tools and libsdformat-dev)")
     make_world(digits, panels, 0, tmp_path)
     for file in (tmp_path / 'world.sdf', ROBOT):
-        result = subprocess.run(['ign', 'sdf', '-k', str(file)], capture_output=True, text=True,
-                                timeout=60, env=os.environ | {'SDF_PATH': str(MODELS)})
+        result = subprocess.run(
+            ['ign', 'sdf', '-k', str(file)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=os.environ | {'SDF_PATH': str(MODELS)},
+        )
         assert result.stdout.strip() == 'Valid.', result.stdout + result.stderr
         assert 'Warning' not in result.stderr and 'Error ' not in result.stderr, result.stderr
 
@@ -157,7 +170,7 @@ def test_panels_stand_where_the_gallery_says(world):
 
 def test_nothing_but_panels_is_in_the_frame(world, view):
     """No sky above them, no floor below, no gap between them."""
-    sky = np.array([204, 178, 153])     # BGR, of the scene
+    sky = np.array([204, 178, 153])  # BGR, of the scene
     poses = drive(view, load_gallery(world / 'panels.yaml'))
     for pose, _ in itertools.islice(poses, 100):
         frame = view.render(pose).astype(int)
@@ -166,11 +179,12 @@ def test_nothing_but_panels_is_in_the_frame(world, view):
 
 def test_light_and_background_change_midway(world, view):
     gallery = load_gallery(world / 'panels.yaml')
-    colours = np.array([np.median(view.render(facing(gallery, panel)), axis=(0, 1))
-                        for panel in gallery.panels])
-    paper, board = colours[:PANELS // 2], colours[PANELS // 2:]
+    colours = np.array(
+        [np.median(view.render(facing(gallery, panel)), axis=(0, 1)) for panel in gallery.panels]
+    )
+    paper, board = colours[: PANELS // 2], colours[PANELS // 2 :]
     assert paper.min(axis=0).min() > 2 * board.max(axis=0).max()
-    assert (paper[:, 2] > paper[:, 1]).all() and (board[:, 1] > board[:, 2]).all()    # hue
+    assert (paper[:, 2] > paper[:, 1]).all() and (board[:, 1] > board[:, 2]).all()  # hue
 
 
 def test_an_object_fills_a_good_part_of_the_frame_and_only_one_is_in_view(world, view):
@@ -181,8 +195,10 @@ def test_an_object_fills_a_good_part_of_the_frame_and_only_one_is_in_view(world,
         assert finder.in_view(pose, optics) == panel
         distance_m = math.hypot(panel.x_m - pose.x_m, panel.y_m - pose.y_m)
         assert 0.5 < optics.focal_y * panel.side_m / distance_m / optics.height < 0.7
-    shown = [finder.in_view(pose, optics)
-             for pose, _ in itertools.takewhile(lambda at: at[1] < 1, drive(view, gallery))]
+    shown = [
+        finder.in_view(pose, optics)
+        for pose, _ in itertools.takewhile(lambda at: at[1] < 1, drive(view, gallery))
+    ]
     runs = [panel for panel, _ in itertools.groupby(shown) if panel]
     assert [panel.class_name for panel in runs] == [panel.class_name for panel in gallery.panels]
     assert 0.25 < sum(map(bool, shown)) / len(shown) < 0.75
@@ -193,17 +209,25 @@ def test_who_knows_digits_before_a_camera_knows_those_on_the_panels(world, view)
     network = create_network(NetworkConfig(neurons=400, max_input_rate=2.0))
     network.learn_many(camera_views(training.images[:600], seed=0), 16, training.labels[:600])
     gallery = load_gallery(world / 'panels.yaml')
-    hits = sum(network.infer(seen(view, facing(gallery, panel)), 16).predicted
-               == training.class_names.index(panel.class_name) for panel in gallery.panels)
+    hits = sum(
+        network.infer(seen(view, facing(gallery, panel)), 16).predicted
+        == training.class_names.index(panel.class_name)
+        for panel in gallery.panels
+    )
     assert hits >= 0.9 * PANELS
 
 
 def test_what_is_driven_past_is_learned(world, view):
     gallery = load_gallery(world / 'panels.yaml')
     finder = PanelFinder(gallery)
-    learner = OnlineLearner(create_network(NetworkConfig(neurons=400, max_input_rate=2.0)), (),
-                            Timesteps(16, 16), OnlineSettings(), ENERGY_TABLES['loihi'])
-    halves = [[], [], [], []]     # hits in the half laps
+    learner = OnlineLearner(
+        create_network(NetworkConfig(neurons=400, max_input_rate=2.0)),
+        (),
+        Timesteps(16, 16),
+        OnlineSettings(),
+        ENERGY_TABLES['loihi'],
+    )
+    halves = [[], [], [], []]  # hits in the half laps
     for number, (pose, laps) in enumerate(drive(view, gallery), start=1):
         if laps >= 2:
             break

@@ -3,6 +3,7 @@ camera, and launch files as processes.
 
 As a program: `ros2 launch`, without ros2cli.
 """
+
 from __future__ import annotations
 
 import array
@@ -24,7 +25,6 @@ for package in ('launch', 'launch_ros', 'launch_testing'):
 import rclpy
 from ament_index_python.packages import get_package_share_directory
 from domain_coordinator import domain_id
-from launch import LaunchService
 from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from lifecycle_msgs.srv import GetState
@@ -32,6 +32,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
+from launch import LaunchService
 from topspark_ros import msg
 from topspark_ros.control.decision import Reason
 from topspark_ros.nodes import qos
@@ -40,14 +41,16 @@ from topspark_ros.streams.scenes import SceneRenderer
 
 SHARE = Path(get_package_share_directory('topspark_ros'))
 STAND_INS = Path(__file__).parent / 'stand_ins'
-TIMEOUT_S = 240.0     # a condition that does not hold by then never will, on the slowest machine
-ANSWER_S = 5.0        # an answer that takes longer is lost: ask again
+TIMEOUT_S = 240.0  # a condition that does not hold by then never will, on the slowest machine
+ANSWER_S = 5.0  # an answer that takes longer is lost: ask again
 FRAME_S = 0.05
 EVERY = QoSProfile(depth=1000)
 
-RESERVATION = domain_id()      # held as long as this module lives: a domain of its own
-ENVIRONMENT = {'ROS_DOMAIN_ID': str(RESERVATION.__enter__()),
-               'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+RESERVATION = domain_id()  # held as long as this module lives: a domain of its own
+ENVIRONMENT = {
+    'ROS_DOMAIN_ID': str(RESERVATION.__enter__()),
+    'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+}
 
 
 def environment() -> list[SetEnvironmentVariable]:
@@ -57,7 +60,8 @@ def environment() -> list[SetEnvironmentVariable]:
 def include(launch_file: str, **arguments: str) -> IncludeLaunchDescription:
     return IncludeLaunchDescription(
         PythonLaunchDescriptionSource(str(SHARE / 'launch' / launch_file)),
-        launch_arguments=arguments.items())
+        launch_arguments=arguments.items(),
+    )
 
 
 class Robot:
@@ -69,8 +73,9 @@ class Robot:
     def __init__(self, namespace: str, camera: str = ''):
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=int(ENVIRONMENT['ROS_DOMAIN_ID']))
-        self.node = rclpy.create_node('tester', namespace=namespace, context=self._context,
-                                      use_global_arguments=False)
+        self.node = rclpy.create_node(
+            'tester', namespace=namespace, context=self._context, use_global_arguments=False
+        )
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self.results = self.collect(msg.Classification, 'classification')
@@ -99,8 +104,13 @@ class Robot:
         index = self._shown % len(self._dataset.labels)
         frame = self._scenes.render(index)
         height, width, _ = frame.shape
-        image = Image(height=height, width=width, encoding='bgr8', step=3 * width,
-                      data=array.array('B', frame.tobytes()))
+        image = Image(
+            height=height,
+            width=width,
+            encoding='bgr8',
+            step=3 * width,
+            data=array.array('B', frame.tobytes()),
+        )
         label = msg.Label(class_id=self._dataset.class_names[self._dataset.labels[index]])
         image.header.stamp = label.header.stamp = self.node.get_clock().now().to_msg()
         self._image.publish(image)
@@ -115,17 +125,17 @@ class Robot:
             self._executor.spin_once(0.05)
         return value
 
-    def status(self, condition: Callable[[msg.LearnerStatus], Any],
-               what: str) -> msg.LearnerStatus:
+    def status(self, condition: Callable[[msg.LearnerStatus], Any], what: str) -> msg.LearnerStatus:
         """The learner's last status, once there is one that the condition holds for."""
-        return self.wait_for(
-            lambda: next(filter(condition, self.statuses[-1:]), None), what)
+        return self.wait_for(lambda: next(filter(condition, self.statuses[-1:]), None), what)
 
     def applied(self, reason: Reason) -> msg.LearnerStatus:
         """The same, once it applies the controller's last decision, which has this reason."""
+
         def is_applied(status: msg.LearnerStatus) -> bool:
             last = self.decisions[-1:]
             return [(reason, status.decision_sequence)] == [(d.reason, d.sequence) for d in last]
+
         return self.status(is_applied, f'a decision for {reason.name} is applied')
 
     def collect(self, message_type, topic: str, profile: QoSProfile = EVERY) -> list:
@@ -154,15 +164,24 @@ class Robot:
         for name in nodes:
             self.wait_for(
                 lambda: self.call(GetState, f'{name}/get_state').current_state.label == 'active',
-                f'{name} is active')
+                f'{name} is active',
+            )
 
     def limit_power(self, topic: str, power_w: float) -> None:
         """Say so once, to all who hear now or later; as an operator would."""
         nan = float('nan')
         self._budget = self.node.create_publisher(msg.PowerBudget, topic, qos.STATE)
-        self._budget.publish(msg.PowerBudget(
-            source='operator', power=power_w, energy=nan, duration=nan, deadline=nan,
-            min_accuracy=nan, lifetime=nan))
+        self._budget.publish(
+            msg.PowerBudget(
+                source='operator',
+                power=power_w,
+                energy=nan,
+                duration=nan,
+                deadline=nan,
+                min_accuracy=nan,
+                lifetime=nan,
+            )
+        )
 
 
 class Launched:
@@ -170,14 +189,25 @@ class Launched:
 
     def __init__(self, folder: Path, launch_file: str, **arguments: object):
         self._log = folder / f'{launch_file}.log'
-        variables = os.environ | ENVIRONMENT | {
-            'ROS_LOG_DIR': str(folder), 'PATH': f'{STAND_INS}:{os.environ["PATH"]}'}
+        variables = (
+            os.environ
+            | ENVIRONMENT
+            | {'ROS_LOG_DIR': str(folder), 'PATH': f'{STAND_INS}:{os.environ["PATH"]}'}
+        )
         with open(self._log, 'wb') as log:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, launch_file,
-                 *(f'{name}:={value}' for name, value in arguments.items())],
-                stdout=log, stderr=subprocess.STDOUT, cwd=folder, env=variables,
-                start_new_session=True)
+                [
+                    sys.executable,
+                    __file__,
+                    launch_file,
+                    *(f'{name}:={value}' for name, value in arguments.items()),
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=variables,
+                start_new_session=True,
+            )
 
     @property
     def log(self) -> str:
@@ -211,7 +241,8 @@ def main() -> int:
     launch_file, *arguments = sys.argv[1:]
     service = LaunchService(argv=arguments)
     service.include_launch_description(
-        include(launch_file, **dict(argument.split(':=', 1) for argument in arguments)))
+        include(launch_file, **dict(argument.split(':=', 1) for argument in arguments))
+    )
     return service.run()
 
 

@@ -1,9 +1,9 @@
 """The demos as launch files: frames or windows are learned, and all ends with the camera."""
+
 from __future__ import annotations
 
-from bringup import SHARE, Launched, Robot
-
 import yaml
+from bringup import SHARE, Launched, Robot
 
 from topspark_ros.engine import load_checkpoint
 
@@ -15,25 +15,40 @@ def test_the_demo_learns_and_ends_with_its_camera(tmp_path):
     content['/**/dataset_camera']['ros__parameters']['frames'] = FRAMES
     (tmp_path / 'short.yaml').write_text(yaml.safe_dump(content))
     weights = tmp_path / 'weights.topspark'
-    with Robot('demo') as robot, Launched(
-            tmp_path, 'demo.launch.py', namespace='demo', params_file=tmp_path / 'short.yaml',
-            checkpoint_file=weights) as launch:
+    with (
+        Robot('demo') as robot,
+        Launched(
+            tmp_path,
+            'demo.launch.py',
+            namespace='demo',
+            params_file=tmp_path / 'short.yaml',
+            checkpoint_file=weights,
+        ) as launch,
+    ):
         robot.wait_for(lambda: not launch.running, 'the end')
         assert launch.wait() == 0, launch.log
     assert 'process has died' not in launch.log
     assert launch.log.count('process has finished cleanly') == 5
     assert f'all {FRAMES} frames shown' in launch.log
-    assert len(robot.results) > FRAMES // 2     # the first may come before discovery
+    assert len(robot.results) > FRAMES // 2  # the first may come before discovery
     assert robot.decisions
     network, names = load_checkpoint(weights)
     assert network.recruited_neurons > 0 and names
 
 
 def test_the_demo_with_an_event_camera_until_it_is_interrupted(tmp_path):
-    with Robot('demo') as robot, Launched(tmp_path, 'demo.launch.py', namespace='demo',
-                                          input='events') as launch:
-        robot.wait_for(lambda: robot.statuses and robot.statuses[-1].frames_learned
-                       and robot.statuses[-1].labels_received, 'a window learned')
+    with (
+        Robot('demo') as robot,
+        Launched(tmp_path, 'demo.launch.py', namespace='demo', input='events') as launch,
+    ):
+        robot.wait_for(
+            lambda: (
+                robot.statuses
+                and robot.statuses[-1].frames_learned
+                and robot.statuses[-1].labels_received
+            ),
+            'a window learned',
+        )
         launch.interrupt()
         assert launch.wait() == 0, launch.log
     assert 'process has died' not in launch.log

@@ -1,10 +1,10 @@
 """A bag in the place of the robot: all of it is heard, all ends with it, and what fails says so."""
+
 from __future__ import annotations
 
 import math
 
 import pytest
-
 from bringup import Launched, Robot
 
 from topspark_ros import msg
@@ -25,18 +25,36 @@ def frame_of(message) -> int:
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory):
     path = tmp_path_factory.mktemp('recorded') / 'bag'
-    record(path, RecordingSettings(
-        frames=FRAMES, rate_hz=RATE_HZ, label_share=1.0, width=160, height=120,
-        battery_start=0.9, battery_end=0.899, budget=((0.0, math.nan), (LIMIT_FROM_S, LIMIT_W))))
+    record(
+        path,
+        RecordingSettings(
+            frames=FRAMES,
+            rate_hz=RATE_HZ,
+            label_share=1.0,
+            width=160,
+            height=120,
+            battery_start=0.9,
+            battery_end=0.899,
+            budget=((0.0, math.nan), (LIMIT_FROM_S, LIMIT_W)),
+        ),
+    )
     return path
 
 
 def test_a_bag_is_replayed_on_its_own_time_and_all_ends_with_it(bag, tmp_path):
     weights, parameters = tmp_path / 'weights.topspark', tmp_path / 'parameters.yaml'
     parameters.write_text('/**/snn_learner: {ros__parameters: {queue_depth: 50}}')
-    with Robot('robot') as robot, Launched(
-            tmp_path, 'replay.launch.py', bag=bag, namespace='robot', params_file=parameters,
-            checkpoint_file=weights) as launch:
+    with (
+        Robot('robot') as robot,
+        Launched(
+            tmp_path,
+            'replay.launch.py',
+            bag=bag,
+            namespace='robot',
+            params_file=parameters,
+            checkpoint_file=weights,
+        ) as launch,
+    ):
         controller = robot.collect(msg.ControllerStatus, 'timestep_controller/status', qos.STATUS)
         robot.wait_for(lambda: not launch.running, 'the end')
         assert launch.wait() == 0, launch.log
@@ -62,9 +80,18 @@ def test_a_bag_is_replayed_on_its_own_time_and_all_ends_with_it(bag, tmp_path):
 
 def test_it_begins_later_and_interrupted_it_ends_well(bag, tmp_path):
     weights = tmp_path / 'weights.topspark'
-    with Robot('robot') as robot, Launched(
-            tmp_path, 'replay.launch.py', bag=bag, namespace='robot', checkpoint_file=weights,
-            start_offset=1.0, rate=0.5) as launch:
+    with (
+        Robot('robot') as robot,
+        Launched(
+            tmp_path,
+            'replay.launch.py',
+            bag=bag,
+            namespace='robot',
+            checkpoint_file=weights,
+            start_offset=1.0,
+            rate=0.5,
+        ) as launch,
+    ):
         robot.status(lambda status: status.recruited_neurons, 'a frame learned')
         launch.interrupt()
         assert launch.wait() == 0, launch.log
@@ -74,10 +101,14 @@ def test_it_begins_later_and_interrupted_it_ends_well(bag, tmp_path):
     assert load_checkpoint(weights)
 
 
-@pytest.mark.parametrize('fault, complaint', [
-    (dict(checkpoint_file='broken'), 'broken is refused'),
-    (dict(params_file='missing.yaml'), 'params_file: missing.yaml: no such file'),
-    (dict(log_level='warn'), '"log_level" provided value "warn" is not valid')])
+@pytest.mark.parametrize(
+    'fault, complaint',
+    [
+        (dict(checkpoint_file='broken'), 'broken is rejected'),
+        (dict(params_file='missing.yaml'), 'params_file: missing.yaml: no such file'),
+        (dict(log_level='warn'), '"log_level" provided value "warn" is not valid'),
+    ],
+)
 def test_what_cannot_start_ends_it_with_one_line(bag, tmp_path, fault, complaint):
     (tmp_path / 'broken').write_bytes(b'no weights')
     with Launched(tmp_path, 'replay.launch.py', bag=bag, **fault) as launch:

@@ -1,4 +1,5 @@
 """Killed nodes come back: the learner with its weights, the controller with the decision."""
+
 from __future__ import annotations
 
 import os
@@ -7,37 +8,42 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from bringup import SHARE, Robot, environment, include
-
 import launch_testing.actions
 import launch_testing.asserts
 import pytest
-from launch import LaunchDescription
+from bringup import SHARE, Robot, environment, include
 from launch.actions import SetEnvironmentVariable
 from std_srvs.srv import Trigger
 
+from launch import LaunchDescription
 from topspark_ros.control.decision import Reason
 from topspark_ros.engine import load_checkpoint
 
-FOLDER = tempfile.TemporaryDirectory()      # removed when the interpreter ends
+FOLDER = tempfile.TemporaryDirectory()  # removed when the interpreter ends
 CHECKPOINT = Path(FOLDER.name) / 'weights.topspark'
-OWN_PROFILE = Path(FOLDER.name) / 'own.xml'     # of Fast DDS
+OWN_PROFILE = Path(FOLDER.name) / 'own.xml'  # of Fast DDS
 
 
 @pytest.mark.launch_test
 def generate_test_description():
     OWN_PROFILE.write_bytes((SHARE / 'config' / 'fastdds_profile.xml').read_bytes())
-    return LaunchDescription([
-        *environment(),
-        SetEnvironmentVariable('FASTRTPS_DEFAULT_PROFILES_FILE', str(OWN_PROFILE)),
-        include('topspark.launch.py', namespace='robot', checkpoint_file=str(CHECKPOINT),
-                respawn='true', respawn_delay='0.1'),
-        launch_testing.actions.ReadyToTest(),
-    ])
+    return LaunchDescription(
+        [
+            *environment(),
+            SetEnvironmentVariable('FASTRTPS_DEFAULT_PROFILES_FILE', str(OWN_PROFILE)),
+            include(
+                'topspark.launch.py',
+                namespace='robot',
+                checkpoint_file=str(CHECKPOINT),
+                respawn='true',
+                respawn_delay='0.1',
+            ),
+            launch_testing.actions.ReadyToTest(),
+        ]
+    )
 
 
 class WhileItRuns(unittest.TestCase):
-
     @classmethod
     def setUpClass(cls):
         cls.robot = Robot('robot', camera='image')
@@ -54,7 +60,8 @@ class WhileItRuns(unittest.TestCase):
     def test_1_the_learner_goes_on_with_weights_and_decision(self, proc_info, proc_output):
         robot = self.robot
         learned = robot.status(
-            lambda status: status.recruited_neurons > 5 and status.power_estimated, 'it learned')
+            lambda status: status.recruited_neurons > 5 and status.power_estimated, 'it learned'
+        )
         robot.limit_power('power_budget', 0.1 * learned.power_estimated)
         before = robot.applied(Reason.POWER)
         self.assertTrue(robot.call(Trigger, 'snn_learner/save_weights').success)
@@ -78,7 +85,6 @@ class WhileItRuns(unittest.TestCase):
 
 @launch_testing.post_shutdown_test()
 class AfterCtrlC(unittest.TestCase):
-
     def test_every_process_ended_well_and_the_weights_are_saved(self, proc_info):
         launch_testing.asserts.assertExitCodes(proc_info)
         network, names = load_checkpoint(CHECKPOINT)

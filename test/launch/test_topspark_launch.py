@@ -1,52 +1,75 @@
 """Two cameras of a robot, side by side: they come up, each hears its own, both the battery's and
 operator's; Ctrl-C ends everything well."""
+
 from __future__ import annotations
 
 import tempfile
 import unittest
 from pathlib import Path
 
-from bringup import SHARE, Robot, environment, include
-
 import launch_testing.actions
 import launch_testing.asserts
 import pytest
 import yaml
-from launch import LaunchDescription
+from bringup import SHARE, Robot, environment, include
 from launch.actions import UnsetEnvironmentVariable
 
+from launch import LaunchDescription
 from topspark_ros.control.decision import Reason
 from topspark_ros.engine import load_checkpoint
 
 NODES = ('snn_learner', 'timestep_controller')
-FOLDER = tempfile.TemporaryDirectory()      # removed when the interpreter ends
+FOLDER = tempfile.TemporaryDirectory()  # removed when the interpreter ends
 LEFT, RIGHT = (Path(FOLDER.name) / f'{side}.topspark' for side in ('left', 'right'))
 
 
 def parameters(name: str, **learner: object) -> str:
     path = Path(FOLDER.name) / f'{name}.yaml'
-    path.write_text(yaml.safe_dump({'/**/snn_learner': {'ros__parameters': {
-        'checkpoint_file': str(LEFT), 'status_period': 0.1, **learner}}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                '/**/snn_learner': {
+                    'ros__parameters': {
+                        'checkpoint_file': str(LEFT),
+                        'status_period': 0.1,
+                        **learner,
+                    }
+                }
+            }
+        )
+    )
     return str(path)
 
 
 @pytest.mark.launch_test
 def generate_test_description():
     common = {'battery_topic': '/robot/battery_state', 'budget_topic': '/robot/power_budget'}
-    return LaunchDescription([
-        *environment(),
-        UnsetEnvironmentVariable('FASTRTPS_DEFAULT_PROFILES_FILE'),
-        include('topspark.launch.py', namespace='robot/left', image_topic='/robot/left/eye',
-                params_file=parameters('left', neurons=150), **common),
-        # Its argument counts before what the file says.
-        include('topspark.launch.py', namespace='robot/right', image_topic='/robot/right/eye',
-                params_file=parameters('right'), checkpoint_file=str(RIGHT), **common),
-        launch_testing.actions.ReadyToTest(),
-    ])
+    return LaunchDescription(
+        [
+            *environment(),
+            UnsetEnvironmentVariable('FASTRTPS_DEFAULT_PROFILES_FILE'),
+            include(
+                'topspark.launch.py',
+                namespace='robot/left',
+                image_topic='/robot/left/eye',
+                params_file=parameters('left', neurons=150),
+                **common,
+            ),
+            # Its argument counts before what the file says.
+            include(
+                'topspark.launch.py',
+                namespace='robot/right',
+                image_topic='/robot/right/eye',
+                params_file=parameters('right'),
+                checkpoint_file=str(RIGHT),
+                **common,
+            ),
+            launch_testing.actions.ReadyToTest(),
+        ]
+    )
 
 
 class WhileItRuns(unittest.TestCase):
-
     @classmethod
     def setUpClass(cls):
         cls.left = Robot('robot/left', camera='eye')
@@ -67,12 +90,17 @@ class WhileItRuns(unittest.TestCase):
 
     def test_3_a_budget_of_the_robot_changes_the_timesteps(self):
         before = self.left.status(
-            lambda status: status.decision_sequence and status.labels_received > 10
-            and status.power_estimated, 'it works by a decision')
+            lambda status: (
+                status.decision_sequence and status.labels_received > 10 and status.power_estimated
+            ),
+            'it works by a decision',
+        )
         self.left.limit_power('/robot/power_budget', 0.1 * before.power_estimated)
         after = self.left.applied(Reason.POWER)
-        self.assertLess((after.inference_timesteps, after.training_timesteps),
-                        (before.inference_timesteps, before.training_timesteps))
+        self.assertLess(
+            (after.inference_timesteps, after.training_timesteps),
+            (before.inference_timesteps, before.training_timesteps),
+        )
 
     def test_4_the_other_camera_hears_nothing_of_it(self):
         self.right.statuses.clear()
@@ -83,12 +111,12 @@ class WhileItRuns(unittest.TestCase):
     def test_5_camera_images_have_room_in_shared_memory(self, proc_info):
         environ = Path(f'/proc/{proc_info["snn_learner"].pid}/environ').read_bytes()
         self.assertIn(
-            f'FASTRTPS_DEFAULT_PROFILES_FILE={SHARE}/config/fastdds_profile.xml'.encode(), environ)
+            f'FASTRTPS_DEFAULT_PROFILES_FILE={SHARE}/config/fastdds_profile.xml'.encode(), environ
+        )
 
 
 @launch_testing.post_shutdown_test()
 class AfterCtrlC(unittest.TestCase):
-
     def test_every_process_ended_well(self, proc_info):
         self.assertEqual(len(proc_info.processes()), 2 * len(NODES))
         launch_testing.asserts.assertExitCodes(proc_info)

@@ -10,11 +10,22 @@ from sklearn.datasets import load_digits
 
 from topspark_ros.engine import NetworkConfig
 from topspark_ros.methodology.early_exit import (
-    FIRST_SPIKE, FOLDS, RECRUITING_MARGINS, STDP_MARGINS, calibrate_margin,
-    calibrate_training_margin, fold, loss_bound,
+    FOLDS,
+    LATENCY,
+    RECRUITING_MARGINS,
+    STDP_MARGINS,
+    calibrate_margin,
+    calibrate_training_margin,
+    fold,
+    loss_bound,
 )
 from topspark_ros.methodology.experiments import (
-    Data, ExperimentError, Setting, measure, run_experiments, train,
+    Data,
+    ExperimentError,
+    Setting,
+    measure,
+    run_experiments,
+    train,
 )
 
 MAX_LOSS = 0.01
@@ -39,13 +50,14 @@ def parts():
 
 # The bound.
 
+
 def test_the_bound_is_mean_and_two_standard_errors_with_one_more_loss():
     without = np.array([True] * 90 + [False] * 9)
     right = without.copy()
-    right[:4] = False     # lost
-    right[-1] = True      # won
+    right[:4] = False  # lost
+    right[-1] = True  # won
     mean = (4 - 1 + 1) / 100
-    deviation = math.sqrt((4 + 1 + 1) / 100 - mean ** 2)
+    deviation = math.sqrt((4 + 1 + 1) / 100 - mean**2)
     assert loss_bound(without, right) == pytest.approx(mean + 2 * deviation / 10)
 
 
@@ -67,6 +79,7 @@ def test_the_bound_holds_as_often_as_it_says(samples, lost, won):
 
 # The search.
 
+
 class Scripted:
     """A network that is right about so many of 1000 samples and takes so many steps, by margin."""
 
@@ -79,8 +92,9 @@ class Scripted:
     def infer_many(self, pixels, timesteps, margin):
         self.asked.append(margin)
         right, steps = self._script[margin]
-        return SimpleNamespace(predicted=(np.arange(1000) >= right).astype(int),
-                               timesteps=np.full(1000, steps))
+        return SimpleNamespace(
+            predicted=(np.arange(1000) >= right).astype(int), timesteps=np.full(1000, steps)
+        )
 
 
 PIXELS, LABELS = np.zeros((1000, 4), np.uint8), np.zeros(1000, int)
@@ -91,14 +105,14 @@ def calibrate(script, max_loss=MAX_LOSS):
     return calibrate_margin([network], [PIXELS], [LABELS], 16, max_loss), network.asked
 
 
-def test_the_search_ends_with_the_first_refused_margin():
+def test_the_search_ends_with_the_first_rejected_margin():
     margin, asked = calibrate({3.0: (900, 12), 2.5: (897, 9), 2.0: (890, 7), 1.5: (900, 5)})
     assert margin == 2.5 and asked == [math.inf, 3.0, 2.5, 2.0]
 
 
 def test_learning_until_the_first_spike_is_found_where_margins_in_between_lose_more(parts):
     setting = Setting(replace(CONFIGS['pairwise'], max_input_rate=6.0), 16, 16)
-    assert calibrate_training_margin([setting], parts, FOLDS, 0.03) == FIRST_SPIKE
+    assert calibrate_training_margin([setting], parts, FOLDS, 0.03) == LATENCY
 
 
 def test_a_margin_that_ends_no_presentation_is_of_no_use():
@@ -112,9 +126,10 @@ def test_no_margin_where_none_is_good_enough():
 
 
 @pytest.mark.parametrize('max_loss', [0, 1, -0.1, math.nan])
-def test_refused_loss(max_loss):
-    with pytest.raises(ExperimentError, match=f'^max_loss is {max_loss}, accepted is a fraction '
-                                              'above 0, below 1$'):
+def test_rejected_loss(max_loss):
+    with pytest.raises(
+        ExperimentError, match=f'^max_loss is {max_loss}, accepted is a fraction above 0, below 1$'
+    ):
         calibrate({}, max_loss)
 
 
@@ -126,10 +141,12 @@ def test_folds_are_a_partition(parts):
     for part in folds:
         assert len(part.training_labels) + len(part.test_labels) == 1300
         assert not {p.tobytes() for p in part.test_pixels} & {
-            p.tobytes() for p in part.training_pixels}
+            p.tobytes() for p in part.training_pixels
+        }
 
 
 # The promise.
+
 
 def validated(data, setting, folds=3):
     """Networks, each with the samples and labels that were held back from it."""
@@ -142,12 +159,14 @@ def validated(data, setting, folds=3):
 def test_inference_keeps_what_is_promised_on_samples_never_seen(rule, timesteps):
     setting = Setting(CONFIGS[rule], timesteps, timesteps)
     losses, steps = [], []
-    for seed in range(8):     # of one split alone, the test part tells a loss to a point or so
+    for seed in range(8):  # of one split alone, the test part tells a loss to a point or so
         data = split(seed)
         margin = calibrate_margin(*validated(data, setting), timesteps, MAX_LOSS)
         network, _ = train(setting, data, seed)
-        full, early = (measure(network, data.test_pixels, data.test_labels, timesteps, each)
-                       for each in (math.inf, margin))
+        full, early = (
+            measure(network, data.test_pixels, data.test_labels, timesteps, each)
+            for each in (math.inf, margin)
+        )
         losses.append(full.accuracy - early.accuracy)
         steps.append(early.timesteps)
     assert np.mean(losses) <= MAX_LOSS and max(losses) <= 3 * MAX_LOSS
@@ -159,10 +178,17 @@ def test_the_margin_is_the_least_that_can_be_promised(parts):
     margin = calibrate_margin(networks, pixels, labels, 32, 0.03)
 
     def bound(margin):
-        return loss_bound(*(
-            np.concatenate([network.infer_many(samples, 32, each).predicted == right
-                            for network, samples, right in zip(networks, pixels, labels)])
-            for each in (math.inf, margin)))
+        return loss_bound(
+            *(
+                np.concatenate(
+                    [
+                        network.infer_many(samples, 32, each).predicted == right
+                        for network, samples, right in zip(networks, pixels, labels)
+                    ]
+                )
+                for each in (math.inf, margin)
+            )
+        )
 
     following = RECRUITING_MARGINS[RECRUITING_MARGINS.index(margin) + 1]
     assert bound(margin) <= 0.03 < bound(following)
@@ -175,8 +201,14 @@ def test_training_keeps_what_is_promised_on_samples_never_seen(parts, rule, time
     margin = calibrate_training_margin(settings, parts, FOLDS, max_loss)
     stopped = [replace(setting, training_margin=margin) for setting in settings]
     full, early = (
-        np.array([[outcome.inference.accuracy for outcome in run_experiments(each, parts, seed)]
-                  for seed in range(3)]) for each in (settings, stopped))
+        np.array(
+            [
+                [outcome.inference.accuracy for outcome in run_experiments(each, parts, seed)]
+                for seed in range(3)
+            ]
+        )
+        for each in (settings, stopped)
+    )
     assert ((full - early).mean(axis=0) <= max_loss).all()
     assert run_experiments(stopped, parts, 0)[0].training.timesteps < 0.9 * timesteps
 

@@ -8,20 +8,32 @@ from topspark_ros.methodology.energy import ENERGY_TABLES, estimate_energy_j
 NONE = OperationCounts(0, 0, 0, 0, 0)
 
 
-@pytest.mark.parametrize('field, picojoules', [
-    ('input_spikes', 1.7), ('output_spikes', 1.7), ('synaptic_operations', 23.6),
-    ('neuron_updates', 81), ('synaptic_updates', 120),
-])
+@pytest.mark.parametrize(
+    'field, picojoules',
+    [
+        ('input_spikes', 1.7),
+        ('output_spikes', 1.7),
+        ('synaptic_operations', 23.6),
+        ('neuron_updates', 81),
+        ('synaptic_updates', 120),
+    ],
+)
 def test_loihi(field, picojoules):
     counts = NONE._replace(**{field: 1000})
     energy_j = estimate_energy_j(counts, ENERGY_TABLES['loihi'])
     assert energy_j == pytest.approx(picojoules * 1e-9)
 
 
-@pytest.mark.parametrize('field, picojoules', [
-    ('input_spikes', 10), ('output_spikes', 10), ('synaptic_operations', 15.9),
-    ('neuron_updates', 19.6), ('synaptic_updates', 20.5),
-])
+@pytest.mark.parametrize(
+    'field, picojoules',
+    [
+        ('input_spikes', 10),
+        ('output_spikes', 10),
+        ('synaptic_operations', 15.9),
+        ('neuron_updates', 19.6),
+        ('synaptic_updates', 20.5),
+    ],
+)
 def test_cmos45(field, picojoules):
     counts = NONE._replace(**{field: 1000})
     energy_j = estimate_energy_j(counts, ENERGY_TABLES['cmos45'])

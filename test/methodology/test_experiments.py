@@ -9,7 +9,13 @@ import pytest
 from topspark_ros.engine import NetworkConfig, NeuronConfig, OperationCounts, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES, estimate_energy_j
 from topspark_ros.methodology.experiments import (
-    Data, ExperimentError, Pass, Setting, for_inference, run_experiments, train,
+    Data,
+    ExperimentError,
+    Pass,
+    Setting,
+    for_inference,
+    run_experiments,
+    train,
 )
 
 CONFIG = NetworkConfig(inputs=64, neurons=40)
@@ -21,11 +27,15 @@ def test_an_experiment_is_a_pass_of_learning_and_one_of_inference(digits):
 
     network = create_network(replace(CONFIG, seed=5))
     order = np.random.default_rng(5).permutation(300)
-    learned = [network.learn(digits.training_pixels[i], 16, label=int(digits.training_labels[i]))
-               for i in order]
+    learned = [
+        network.learn(digits.training_pixels[i], 16, label=int(digits.training_labels[i]))
+        for i in order
+    ]
     inferred = [network.infer(pixels, 8) for pixels in digits.test_pixels]
-    for each, responses, labels in ((outcome.training, learned, digits.training_labels[order]),
-                                    (outcome.inference, inferred, digits.test_labels)):
+    for each, responses, labels in (
+        (outcome.training, learned, digits.training_labels[order]),
+        (outcome.inference, inferred, digits.test_labels),
+    ):
         assert each.accuracy == np.mean([r.predicted == y for r, y in zip(responses, labels)])
         assert each.timesteps == np.mean([r.timesteps for r in responses])
         assert each.counts == pytest.approx(np.mean([r.counts for r in responses], axis=0))
@@ -34,8 +44,12 @@ def test_an_experiment_is_a_pass_of_learning_and_one_of_inference(digits):
 
 
 def test_settings_that_train_alike_share_a_network(digits):
-    settings = [SETTING, replace(SETTING, inference_timesteps=2),
-                replace(SETTING, inference_margin=0.2), replace(SETTING, quantised=True)]
+    settings = [
+        SETTING,
+        replace(SETTING, inference_timesteps=2),
+        replace(SETTING, inference_margin=0.2),
+        replace(SETTING, quantised=True),
+    ]
     assert len({setting.training_key for setting in settings}) == 1
     together = run_experiments(settings, digits, seed=0)
     for setting, outcome in zip(settings, together):
@@ -55,10 +69,14 @@ def test_a_quantised_setting_tests_the_int8_copy(digits):
     assert (scores != network.infer_many(digits.test_pixels, 8).scores).any()
 
 
-@pytest.mark.parametrize('change', [
-    {'training_timesteps': 8}, {'training_margin': 0.5},
-    {'config': replace(CONFIG, neurons=41)},
-])
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'training_timesteps': 8},
+        {'training_margin': 0.5},
+        {'config': replace(CONFIG, neurons=41)},
+    ],
+)
 def test_settings_that_train_otherwise_do_not(change):
     assert replace(SETTING, **change).training_key != SETTING.training_key
 
@@ -66,8 +84,10 @@ def test_settings_that_train_otherwise_do_not(change):
 def test_without_enhancement_the_gain_is_the_one_that_settles_at_the_full_timestep(digits):
     config = NetworkConfig(inputs=64, neurons=40, rule='pairwise')
     plain = replace(config, neuron=NeuronConfig(enhancement=False))
-    gains = [train(Setting(each, timesteps, timesteps), digits, seed=3)[0].state()['gain']
-             for each, timesteps in ((plain, 16), (plain, 350), (config, 350))]
+    gains = [
+        train(Setting(each, timesteps, timesteps), digits, seed=3)[0].state()['gain']
+        for each, timesteps in ((plain, 16), (plain, 350), (config, 350))
+    ]
     assert gains[0] == gains[1] == gains[2] != create_network(config).state()['gain']
 
 
@@ -76,11 +96,16 @@ def timeless(each: Pass) -> Pass:
 
 
 def test_mean_of_passes():
-    counts = [OperationCounts(1, 2, 3, 4, 5), OperationCounts(3, 2, 1, 0, 5),
-              OperationCounts(2, 2, 2, 2, 5)]
+    counts = [
+        OperationCounts(1, 2, 3, 4, 5),
+        OperationCounts(3, 2, 1, 0, 5),
+        OperationCounts(2, 2, 2, 2, 5),
+    ]
     times = (1.0, 9.0, 2.0)
-    passes = [Pass(accuracy, 4, each, time_s)
-              for accuracy, each, time_s in zip((0.5, 0.7, 0.9), counts, times)]
+    passes = [
+        Pass(accuracy, 4, each, time_s)
+        for accuracy, each, time_s in zip((0.5, 0.7, 0.9), counts, times)
+    ]
     mean = Pass.mean(passes)
     assert mean == (pytest.approx(0.7), 4, (2, 2, 2, 2, 5), 2.0)
     table = ENERGY_TABLES['loihi']
@@ -99,25 +124,34 @@ def test_validation_part_comes_from_the_training_samples(digits):
 def test_digest_names_exactly_these_samples(digits):
     labels = digits.test_labels.copy()
     labels[3] += 1
-    digests = {digits.digest(), replace(digits, test_labels=labels).digest(),
-               replace(digits, test_pixels=digits.test_pixels.astype(np.float32)).digest(),
-               digits.validation().digest()}
+    digests = {
+        digits.digest(),
+        replace(digits, test_labels=labels).digest(),
+        replace(digits, test_pixels=digits.test_pixels.astype(np.float32)).digest(),
+        digits.validation().digest(),
+    }
     assert len(digests) == 4
-    assert replace(digits, name='other', test_pixels=digits.test_pixels.copy()).digest() \
+    assert (
+        replace(digits, name='other', test_pixels=digits.test_pixels.copy()).digest()
         == digits.digest()
+    )
 
 
-def test_refused_data(digits):
+def test_rejected_data(digits):
     with pytest.raises(ExperimentError, match='^test set is 200 images and 199 labels, accepted'):
         replace(digits, test_labels=digits.test_labels[1:])
     with pytest.raises(ExperimentError, match='^training set is 0 images and 0 labels'):
-        Data('none', *(array[:0] for array in (digits.training_pixels, digits.training_labels)),
-             digits.test_pixels, digits.test_labels)
+        Data(
+            'none',
+            *(array[:0] for array in (digits.training_pixels, digits.training_labels)),
+            digits.test_pixels,
+            digits.test_labels,
+        )
 
 
 @pytest.mark.parametrize('field', ['training_timesteps', 'inference_timesteps'])
 @pytest.mark.parametrize('value', [0, 10_001, math.nan])
-def test_refused_timesteps(field, value):
+def test_rejected_timesteps(field, value):
     with pytest.raises(ExperimentError) as error:
         replace(SETTING, **{field: value})
     assert str(error.value) == f'{field} is {value}, accepted is 1 to 10000'

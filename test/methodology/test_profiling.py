@@ -62,25 +62,34 @@ def test_figures_are_those_of_the_experiments(measured, digits):
     assert inference.accuracy == pytest.approx(sum(accuracies) / 2)
     assert inference.accuracy_worst == min(accuracies)
     assert inference.energy_j == pytest.approx(
-        sum(run[0].inference.energy_j(LOIHI) for run in runs) / 2)
+        sum(run[0].inference.energy_j(LOIHI) for run in runs) / 2
+    )
     training = measured.at(16).training
-    for name in ('input_spikes', 'output_spikes', 'synaptic_operations', 'neuron_updates',
-                 'synaptic_updates'):
+    for name in (
+        'input_spikes',
+        'output_spikes',
+        'synaptic_operations',
+        'neuron_updates',
+        'synaptic_updates',
+    ):
         assert getattr(training, name) == pytest.approx(
-            sum(getattr(run[0].training.counts, name) for run in runs) / 2)
+            sum(getattr(run[0].training.counts, name) for run in runs) / 2
+        )
 
 
 def test_says_how_it_was_obtained(measured, stopped):
     obtained = measured.obtained
     assert measured.name == 'digits' and measured.energy_model == 'loihi'
     assert obtained.accuracy.startswith(
-        'tested: 200 samples after one pass over 300 labelled ones, seeds 0, 1:')
+        'tested: 200 samples after one pass over 300 labelled ones, seeds 0, 1:'
+    )
     assert obtained.latency.startswith('measured: processor time')
     assert obtained.energy.startswith('estimated: operations times the energy of each, Davies')
     assert obtained.margin == 'none: every presentation takes T steps'
     assert stopped.obtained.margin == (
         'calibrated: at most 0.06 of accuracy lost in each phase, with 95 % confidence, on 2 of '
-        '5 parts of the training samples, each held back from a network')
+        '5 parts of the training samples, each held back from a network'
+    )
 
 
 def test_early_exit_saves_steps_and_energy_for_little_accuracy(measured, stopped):
@@ -88,7 +97,7 @@ def test_early_exit_saves_steps_and_energy_for_little_accuracy(measured, stopped
     assert 0 < early.margin < 1 and early.steps < 0.8 * full.steps
     assert early.energy_j < 0.8 * full.energy_j
     assert early.input_spikes < 0.8 * full.input_spikes
-    assert early.accuracy > full.accuracy - 0.12     # either phase may lose its 0.06
+    assert early.accuracy > full.accuracy - 0.12  # either phase may lose its 0.06
     # What ended none of the presentations is not used: a margin stands for steps saved.
     for point in stopped.points:
         for figures in (point.inference, point.training):
@@ -105,21 +114,25 @@ def test_file(stopped, tmp_path):
 
 
 def test_everything_but_time_repeats_and_one_seed_has_no_spread(digits):
-    one, other = (measure(digits, timesteps=(4,), seeds=(3,), jobs=jobs, max_loss=0.06)
-                  for jobs in (1, 2))
+    one, other = (
+        measure(digits, timesteps=(4,), seeds=(3,), jobs=jobs, max_loss=0.06) for jobs in (1, 2)
+    )
     for mine, theirs in zip(phases(one), phases(other)):
         assert math.isnan(mine.accuracy_std)
         same = dict(latency_s=0.0, accuracy_std=0.0)
         assert replace(mine, **same) == replace(theirs, **same)
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'timesteps': ()}, r'timesteps is \[\], accepted is one or more, each once'),
-    ({'timesteps': (4, 4)}, r'timesteps is \[4, 4\], accepted is one or more, each once'),
-    ({'timesteps': (0, 4)}, 'training_timesteps is 0, accepted is 1 to 10000'),
-    ({'seeds': ()}, r'seeds is \[\], accepted is one or more, each once'),
-    ({'max_loss': 1.5}, 'max_loss is 1.5, accepted is a fraction above 0, below 1'),
-])
-def test_refused_choice(digits, change, message):
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'timesteps': ()}, r'timesteps is \[\], accepted is one or more, each once'),
+        ({'timesteps': (4, 4)}, r'timesteps is \[4, 4\], accepted is one or more, each once'),
+        ({'timesteps': (0, 4)}, 'training_timesteps is 0, accepted is 1 to 10000'),
+        ({'seeds': ()}, r'seeds is \[\], accepted is one or more, each once'),
+        ({'max_loss': 1.5}, 'max_loss is 1.5, accepted is a fraction above 0, below 1'),
+    ],
+)
+def test_rejected_choice(digits, change, message):
     with pytest.raises(ExperimentError, match=f'^{message}$'):
         measure(digits, **change)

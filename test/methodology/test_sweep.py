@@ -14,8 +14,12 @@ from topspark_ros.methodology.experiments import Setting, run_experiments
 from topspark_ros.methodology.sweep import Cell, SweepError, sweep
 
 CONFIG = NetworkConfig(inputs=64, neurons=20)
-CELLS = [Cell(Setting(replace(CONFIG, rule=rule), timesteps, timesteps), seed)
-         for rule in ('recruiting', 'pairwise') for timesteps in (16, 4) for seed in (0, 1)]
+CELLS = [
+    Cell(Setting(replace(CONFIG, rule=rule), timesteps, timesteps), seed)
+    for rule in ('recruiting', 'pairwise')
+    for timesteps in (16, 4)
+    for seed in (0, 1)
+]
 
 
 @pytest.fixture
@@ -33,8 +37,7 @@ def computed(monkeypatch):
 
 @pytest.fixture(scope='module')
 def alone(digits):
-    return {cell: timeless(run_experiments([cell.setting], digits, cell.seed)[0])
-            for cell in CELLS}
+    return {cell: timeless(run_experiments([cell.setting], digits, cell.seed)[0]) for cell in CELLS}
 
 
 def timeless(outcome):
@@ -65,8 +68,7 @@ def test_cells_that_train_alike_train_once(digits, computed, tmp_path):
     outcomes = sweep([Cell(setting, 3) for setting in settings], digits, tmp_path)
     assert computed == [(*settings, 3)]
     for setting in settings:
-        assert timeless(outcomes[setting, 3]) == timeless(
-            run_experiments([setting], digits, 3)[0])
+        assert timeless(outcomes[setting, 3]) == timeless(run_experiments([setting], digits, 3)[0])
 
 
 def test_the_seed_of_the_configuration_does_not_matter(digits, computed, tmp_path):
@@ -77,7 +79,8 @@ def test_the_seed_of_the_configuration_does_not_matter(digits, computed, tmp_pat
 
 
 def test_nothing_of_other_samples_or_another_engine_is_reused(
-        digits, computed, tmp_path, monkeypatch):
+    digits, computed, tmp_path, monkeypatch
+):
     sweep(CELLS[:1], digits, tmp_path)
     sweep(CELLS[:1], digits.validation(), tmp_path)
     assert len(computed) == 2
@@ -90,8 +93,11 @@ def test_the_source_digest_follows_every_file_of_the_engine(monkeypatch, tmp_pat
     (tmp_path / 'kernels').mkdir()
     monkeypatch.setattr(module.engine, '__file__', str(tmp_path / '__init__.py'))
     digests = [module._source_digest()]
-    for name, content in (('__init__.py', 'a = 1'), ('kernels/one.py', 'b = 1'),
-                          ('kernels/one.py', 'b = 2')):
+    for name, content in (
+        ('__init__.py', 'a = 1'),
+        ('kernels/one.py', 'b = 1'),
+        ('kernels/one.py', 'b = 2'),
+    ):
         (tmp_path / name).write_text(content)
         digests.append(module._source_digest())
     (tmp_path / 'notes.txt').write_text('no code')
@@ -99,11 +105,19 @@ def test_the_source_digest_follows_every_file_of_the_engine(monkeypatch, tmp_pat
     assert len(set(digests)) == 4 and module._source_digest() == digests[-1]
 
 
-@pytest.mark.parametrize('damage', [
-    lambda whole: b'', lambda whole: whole[:len(whole) // 2], lambda whole: b'\xff\x00' * 50,
-    lambda whole: b'[]', lambda whole: b'null', lambda whole: b'{"training": {}}',
-    lambda whole: whole.replace(b'"accuracy"', b'"accurate"'),
-], ids=['empty', 'half', 'garbage', 'list', 'null', 'fields missing', 'field renamed'])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda whole: b'',
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: b'\xff\x00' * 50,
+        lambda whole: b'[]',
+        lambda whole: b'null',
+        lambda whole: b'{"training": {}}',
+        lambda whole: whole.replace(b'"accuracy"', b'"accurate"'),
+    ],
+    ids=['empty', 'half', 'garbage', 'list', 'null', 'fields missing', 'field renamed'],
+)
 def test_a_broken_file_is_computed_again(digits, computed, tmp_path, damage):
     first = sweep(CELLS[:1], digits, tmp_path)
     (path,) = tmp_path.iterdir()
@@ -114,7 +128,7 @@ def test_a_broken_file_is_computed_again(digits, computed, tmp_path, damage):
     assert len(computed) == 2
 
 
-KILLED = '''
+KILLED = """
 import sys
 from pathlib import Path
 from sklearn.datasets import load_digits
@@ -127,14 +141,15 @@ pixels, labels = pixels.astype('uint8'), labels.astype('int64')
 data = Data('digits', pixels[:1500], labels[:1500], pixels[1500:], labels[1500:])
 setting = Setting(NetworkConfig(inputs=64, neurons=200, rule='pairwise'), 350, 350)
 cells = [Cell(setting, seed) for seed in range(12)]
-'''
+"""
 
 
 def test_a_sweep_that_was_killed_goes_on(computed, tmp_path):
     # Not in the checkout, whose source folder would hide the built package and its kernels.
     process = subprocess.Popen(
         [sys.executable, '-c', KILLED + 'sweep(cells, data, Path(sys.argv[1]))', str(tmp_path)],
-        cwd=tmp_path)
+        cwd=tmp_path,
+    )
     deadline = time.monotonic() + 60
     while len(list(tmp_path.glob('*.json'))) < 3 and time.monotonic() < deadline:
         time.sleep(0.005)
@@ -144,12 +159,16 @@ def test_a_sweep_that_was_killed_goes_on(computed, tmp_path):
     names = {}
     exec(KILLED, names)
     cells, data = names['cells'], names['data']
-    done = [cell for cell in cells if module._load(module._file(
-        tmp_path, cell, data.digest())[0]) is not None]
+    done = [
+        cell
+        for cell in cells
+        if module._load(module._file(tmp_path, cell, data.digest())[0]) is not None
+    ]
     assert 3 <= len(done) < len(cells)
     assert set(sweep(cells, data, tmp_path)) == set(cells)
     assert sorted(seed for _, seed in computed) == sorted(
-        cell.seed for cell in set(cells) - set(done))
+        cell.seed for cell in set(cells) - set(done)
+    )
 
 
 def test_processes_give_the_same(digits, alone, tmp_path):
@@ -159,28 +178,36 @@ def test_processes_give_the_same(digits, alone, tmp_path):
 @pytest.fixture(scope='module')
 def cluster():
     distributed = pytest.importorskip('dask.distributed')
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True,
-                                  dashboard_address=':0') as cluster:
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=':0'
+    ) as cluster:
         yield cluster
 
 
 def test_a_cluster_gives_the_same(digits, alone, computed, cluster, tmp_path):
     steps = []
-    outcomes = sweep(CELLS, digits, tmp_path, lambda *counts: steps.append(counts),
-                     scheduler=cluster.scheduler_address)
+    outcomes = sweep(
+        CELLS,
+        digits,
+        tmp_path,
+        lambda *counts: steps.append(counts),
+        scheduler=cluster.scheduler_address,
+    )
     assert all_timeless(outcomes) == alone
     assert steps == [(done, 8) for done in range(9)]
     assert sweep(CELLS, digits, tmp_path) == outcomes
-    assert not computed    # in this process
+    assert not computed  # in this process
 
 
-def test_workers_with_another_engine_are_refused(digits, cluster, tmp_path, monkeypatch):
+def test_workers_with_another_engine_are_rejected(digits, cluster, tmp_path, monkeypatch):
     there = module.SOURCE
     monkeypatch.setattr(module, 'SOURCE', 'this')
     with pytest.raises(SweepError) as error:
         sweep(CELLS[:1], digits, tmp_path, scheduler=cluster.scheduler_address)
-    assert str(error.value) == (f'source code of a worker of {cluster.scheduler_address} is '
-                                f'{there}, accepted is the same as here, this')
+    assert str(error.value) == (
+        f'source code of a worker of {cluster.scheduler_address} is '
+        f'{there}, accepted is the same as here, this'
+    )
     assert not list(tmp_path.iterdir())
 
 
@@ -192,11 +219,17 @@ def test_a_scheduler_without_workers(digits, tmp_path, monkeypatch):
             sweep(CELLS, digits, tmp_path, scheduler=cluster.scheduler_address)
 
 
-@pytest.mark.parametrize('address, line', [
-    ('tcp://127.0.0.1:1', "scheduler is 'tcp://127.0.0.1:1', accepted is the address of a Dask "
-     'scheduler that answers: Timed out'),
-    ('somewhere', "scheduler is 'somewhere', accepted is an address such as tcp://host:8786"),
-])
+@pytest.mark.parametrize(
+    'address, line',
+    [
+        (
+            'tcp://127.0.0.1:1',
+            "scheduler is 'tcp://127.0.0.1:1', accepted is the address of a Dask "
+            'scheduler that answers: Timed out',
+        ),
+        ('somewhere', "scheduler is 'somewhere', accepted is an address such as tcp://host:8786"),
+    ],
+)
 def test_an_address_where_nobody_answers(digits, tmp_path, monkeypatch, address, line):
     pytest.importorskip('dask.distributed')
     monkeypatch.setattr(module, 'CLUSTER_TIMEOUT_S', 0.5)
@@ -218,7 +251,7 @@ def test_a_store_that_cannot_be_written(digits, tmp_path):
 
 
 @pytest.mark.parametrize('jobs', [0, -2])
-def test_refused_jobs(digits, tmp_path, jobs):
+def test_rejected_jobs(digits, tmp_path, jobs):
     with pytest.raises(SweepError) as error:
         sweep(CELLS, digits, tmp_path, jobs=jobs)
     assert str(error.value) == f'jobs is {jobs}, accepted is 1 or more, or -1'

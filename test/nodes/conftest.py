@@ -1,4 +1,5 @@
 """Real processes over real DDS, on a domain of their own."""
+
 from __future__ import annotations
 
 import os

@@ -1,14 +1,13 @@
 """Every node of the package, in this process."""
+
 from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-from rig import msg  # noqa: F401  skips without ROS
-
 from rclpy.parameter import Parameter
+from rig import msg  # noqa: F401  skips without ROS
 
 from topspark_ros.nodes.battery_simulator import BatterySimulator
 from topspark_ros.nodes.dataset_camera import DatasetCamera
@@ -25,8 +24,13 @@ from topspark_ros.streams.datasets import load_dataset
 
 def learner_of(source: str):
     def parameters(folder: Path) -> dict:
-        return dict(input=source, neurons=20, meter='battery',
-                    checkpoint_file=str(folder / 'weights.topspark'))
+        return dict(
+            input=source,
+            neurons=20,
+            meter='battery',
+            checkpoint_file=str(folder / 'weights.topspark'),
+        )
+
     return parameters
 
 
@@ -63,9 +67,12 @@ def case(request, domain, tmp_path_factory):
 @contextmanager
 def alive(node_class: type[ManagedNode], parameters: dict, **more):
     """A node of its own, in no executor: the test triggers its transitions."""
-    node = node_class(parameter_overrides=[
-        Parameter(name, value=value)
-        for name, value in (dict(autostart=False) | parameters | more).items()])
+    node = node_class(
+        parameter_overrides=[
+            Parameter(name, value=value)
+            for name, value in (dict(autostart=False) | parameters | more).items()
+        ]
+    )
     try:
         yield node
     finally:

@@ -2,6 +2,7 @@
 
 Nothing here waits for a time to pass: `wait_for` spins until a condition holds.
 """
+
 from __future__ import annotations
 
 import array
@@ -39,17 +40,24 @@ from topspark_ros.nodes import qos
 from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.scenes import SceneRenderer
 
-TIMEOUT_S = 240.0     # a condition that does not hold by then never will, on the slowest machine
-ANSWER_S = 1.0        # an answer that takes longer may be lost: ask again, and wait twice as long
+TIMEOUT_S = 240.0  # a condition that does not hold by then never will, on the slowest machine
+ANSWER_S = 1.0  # an answer that takes longer may be lost: ask again, and wait twice as long
 EVERY = QoSProfile(depth=1000)
-UNKNOWN = '_NODE_NAME_UNKNOWN_'     # of an endpoint whose node DDS has not told yet
+UNKNOWN = '_NODE_NAME_UNKNOWN_'  # of an endpoint whose node DDS has not told yet
 
 
 class Process:
     """One executable of the package."""
 
-    def __init__(self, executable: str, namespace: str, folder: Path, parameters: dict,
-                 remappings: dict[str, str], killed: Callable[[str], None]):
+    def __init__(
+        self,
+        executable: str,
+        namespace: str,
+        folder: Path,
+        parameters: dict,
+        remappings: dict[str, str],
+        killed: Callable[[str], None],
+    ):
         self.name = executable
         self._killed = killed
         stem = f'{executable}_{time.monotonic_ns()}'
@@ -59,10 +67,22 @@ class Process:
         program = Path(get_package_prefix('topspark_ros')) / 'lib' / 'topspark_ros' / executable
         with open(self._log, 'wb') as log:
             self._process = subprocess.Popen(
-                [program, '--ros-args', '-r', f'__ns:={namespace}',
-                 *(word for name, other in remappings.items()
-                   for word in ('-r', f'{name}:={other}')),
-                 '--params-file', configuration], stdout=log, stderr=subprocess.STDOUT)
+                [
+                    program,
+                    '--ros-args',
+                    '-r',
+                    f'__ns:={namespace}',
+                    *(
+                        word
+                        for name, other in remappings.items()
+                        for word in ('-r', f'{name}:={other}')
+                    ),
+                    '--params-file',
+                    configuration,
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
 
     @property
     def log(self) -> str:
@@ -114,8 +134,8 @@ class Rig:
         self._collecting: list[Subscription] = []
         self._publishers: dict[str, Any] = {}
         self._clients: dict[str, Any] = {}
-        self._heard: set[str] = set()       # topics whose subscribers know their publisher
-        self._dead: set[bytes] = set()      # subscriptions of killed processes
+        self._heard: set[str] = set()  # topics whose subscribers know their publisher
+        self._dead: set[bytes] = set()  # subscriptions of killed processes
         self._health: dict[str, Any] = {}
         self.node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, EVERY)
 
@@ -130,11 +150,13 @@ class Rig:
             self._executor.shutdown()
             self.node.destroy_node()
 
-    def start(self, executable: str, remappings: dict[str, str] | None = None,
-              **parameters) -> Process:
+    def start(
+        self, executable: str, remappings: dict[str, str] | None = None, **parameters
+    ) -> Process:
         self._heard.clear()
-        process = Process(executable, self.namespace, self.folder, parameters, remappings or {},
-                          self._forget)
+        process = Process(
+            executable, self.namespace, self.folder, parameters, remappings or {}, self._forget
+        )
         self._processes.append(process)
         return process
 
@@ -143,8 +165,10 @@ class Rig:
         is lost of what it says first. Returns the time before it was activated, s."""
         process = self.start(executable, autostart=False, **parameters)
         assert self.transit(executable, Transition.TRANSITION_CONFIGURE), process.log
-        self.wait_for(lambda: all(collecting.get_publisher_count()
-                                  for collecting in self._collecting), 'all publishers')
+        self.wait_for(
+            lambda: all(collecting.get_publisher_count() for collecting in self._collecting),
+            'all publishers',
+        )
         begin_s = self.node.get_clock().now().nanoseconds * 1e-9
         assert self.transit(executable, Transition.TRANSITION_ACTIVATE), process.log
         return begin_s
@@ -152,8 +176,11 @@ class Rig:
     def _forget(self, node: str) -> None:
         """Neither publish to a killed node nor ask it: DDS takes it for present for 20 s more."""
         for publisher in self._publishers.values():
-            self._dead.update(bytes(end.endpoint_gid) for end in self._subscriptions(publisher)
-                              if end.node_name == node)
+            self._dead.update(
+                bytes(end.endpoint_gid)
+                for end in self._subscriptions(publisher)
+                if end.node_name == node
+            )
         while self._clients:
             self.node.destroy_client(self._clients.popitem()[1])
 
@@ -162,19 +189,21 @@ class Rig:
     def spin(self, timeout_s: float = 0.02) -> None:
         self._executor.spin_once(timeout_s)
 
-    def wait_for(self, condition: Callable[[], Any], what: str = '',
-                 timeout_s: float = TIMEOUT_S) -> Any:
+    def wait_for(
+        self, condition: Callable[[], Any], what: str = '', timeout_s: float = TIMEOUT_S
+    ) -> Any:
         """Spin until `condition()` is true; returns its value."""
         end_s = time.monotonic() + timeout_s
         while not (value := condition()):
-            assert time.monotonic() < end_s, (
-                f'never came true: {what or condition}\n'
-                + '\n'.join(f'--- {p.name}\n{p.log[-3000:]}' for p in self._processes))
+            assert time.monotonic() < end_s, f'never came true: {what or condition}\n' + '\n'.join(
+                f'--- {p.name}\n{p.log[-3000:]}' for p in self._processes
+            )
             self.spin()
         return value
 
-    def latest(self, messages: list, condition: Callable[[Any], Any] = lambda _: True,
-               what: str = '') -> Any:
+    def latest(
+        self, messages: list, condition: Callable[[Any], Any] = lambda _: True, what: str = ''
+    ) -> Any:
         """The last message that was collected, once the condition holds for it."""
         return self.wait_for(lambda: next(filter(condition, messages[-1:]), None), what)
 
@@ -184,7 +213,8 @@ class Rig:
         """A list that grows with every message from now on, while the rig spins."""
         messages = []
         self._collecting.append(
-            self.node.create_subscription(message_type, topic, messages.append, profile))
+            self.node.create_subscription(message_type, topic, messages.append, profile)
+        )
         return messages
 
     def publish(self, topic: str, message, profile: QoSProfile) -> None:
@@ -200,8 +230,10 @@ class Rig:
 
     def wait_until_unheard(self, topic: str) -> None:
         """Return when the last subscriber has left, so that the next one is not taken for it."""
-        self.wait_for(lambda: not self._publishers[topic].get_subscription_count(),
-                      f'{topic} has no subscriber')
+        self.wait_for(
+            lambda: not self._publishers[topic].get_subscription_count(),
+            f'{topic} has no subscriber',
+        )
 
     def _be_heard(self, publisher) -> None:
         """Return when the nodes that subscribe know the publisher too.
@@ -209,6 +241,7 @@ class Rig:
         They may discover it later than it discovers them, and until then they lose what it sends
         by best effort.
         """
+
         def subscribers() -> set[str]:
             ends = self._subscriptions(publisher)
             living = [end for end in ends if bytes(end.endpoint_gid) not in self._dead]
@@ -241,8 +274,8 @@ class Rig:
         status = self._health.get(node)
         return next((v.value for v in status.values if v.key == key), None) if status else None
 
-    def refused(self, node: str, topic: str) -> int:
-        return int(self.health(node, f'refused on {topic}') or 0)
+    def rejected(self, node: str, topic: str) -> int:
+        return int(self.health(node, f'rejected on {topic}') or 0)
 
     def concern(self, node: str) -> str:
         """The one line of the node's last diagnostics."""
@@ -283,10 +316,11 @@ class Rig:
 
     def transit_async(self, node: str, transition_id: int) -> Future:
         name = f'{node}/change_state'
-        if name not in self._clients:      # first, a transition that no state has
+        if name not in self._clients:  # first, a transition that no state has
             self.call(ChangeState, name, ChangeState.Request(transition=Transition(id=255)))
-        return self.call_once(ChangeState, name, ChangeState.Request(
-            transition=Transition(id=transition_id)))
+        return self.call_once(
+            ChangeState, name, ChangeState.Request(transition=Transition(id=transition_id))
+        )
 
     def answer(self, future: Future):
         self.wait_for(future.done, 'an answer')
@@ -343,8 +377,9 @@ class Camera:
             self.send(message)
             self._rig.spin(0.1)
             return self.results
+
         self._rig.wait_for(seen, 'a first classification')
-        self.show(make_message())      # whatever was still under way has come before this
+        self.show(make_message())  # whatever was still under way has come before this
 
     def teach(self, frames: int) -> int:
         """Show labelled frames; returns how many were classified right before they were learned."""
@@ -365,15 +400,25 @@ class Camera:
 def image(frame, encoding: str = 'bgr8', padding: int = 0, big_endian: bool = False) -> Image:
     """The BGR frame as sensor_msgs/Image, each row followed by `padding` bytes of rubbish."""
     conversions = {
-        'bgr8': None, 'rgb8': cv2.COLOR_BGR2RGB, 'bgra8': cv2.COLOR_BGR2BGRA,
-        'rgba8': cv2.COLOR_BGR2RGBA, 'mono8': cv2.COLOR_BGR2GRAY, 'mono16': cv2.COLOR_BGR2GRAY}
+        'bgr8': None,
+        'rgb8': cv2.COLOR_BGR2RGB,
+        'bgra8': cv2.COLOR_BGR2BGRA,
+        'rgba8': cv2.COLOR_BGR2RGBA,
+        'mono8': cv2.COLOR_BGR2GRAY,
+        'mono16': cv2.COLOR_BGR2GRAY,
+    }
     pixels = frame if conversions[encoding] is None else cv2.cvtColor(frame, conversions[encoding])
     if encoding == 'mono16':
         pixels = (pixels.astype('u2') * 256).astype('>u2' if big_endian else '<u2')
     rows = [row.tobytes() + b'\xa5' * padding for row in pixels]
-    return Image(height=frame.shape[0], width=frame.shape[1], encoding=encoding,
-                 is_bigendian=big_endian, step=len(rows[0]),
-                 data=array.array('B', b''.join(rows)))
+    return Image(
+        height=frame.shape[0],
+        width=frame.shape[1],
+        encoding=encoding,
+        is_bigendian=big_endian,
+        step=len(rows[0]),
+        data=array.array('B', b''.join(rows)),
+    )
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 """Learner and controller in one process with one executor, and the arguments of `ros2 run`."""
+
 from __future__ import annotations
 
 import math
@@ -6,11 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from rig import Camera, composed, image, msg
-
 from ament_index_python.packages import get_package_prefix
 from rclpy.parameter import Parameter
+from rig import Camera, composed, image, msg
 from std_srvs.srv import Trigger
 
 from topspark_ros.control.decision import Reason
@@ -24,9 +23,13 @@ LEARNER, CONTROLLER = 'snn_learner', 'timestep_controller'
 
 def test_learner_and_controller_in_one_process(rig, tmp_path):
     checkpoint = tmp_path / 'weights.topspark'
-    learner = SnnLearner(namespace=rig.namespace, parameter_overrides=[
-        Parameter('checkpoint_file', value=str(checkpoint)),
-        Parameter('status_period', value=0.05)])
+    learner = SnnLearner(
+        namespace=rig.namespace,
+        parameter_overrides=[
+            Parameter('checkpoint_file', value=str(checkpoint)),
+            Parameter('status_period', value=0.05),
+        ],
+    )
     controller = TimestepController(namespace=rig.namespace)
     with composed(learner, controller):
         rig.wait_until_active(LEARNER)
@@ -37,20 +40,41 @@ def test_learner_and_controller_in_one_process(rig, tmp_path):
         camera.meet(lambda: image(camera.next_digit()[0]))
         camera.teach(20)
         before = rig.latest(
-            statuses, lambda status: status.decision_sequence and status.recruited_neurons,
-            'it learned, by a decision')
-        rig.publish('power_budget', msg.PowerBudget(
-            power=0.1 * before.power_estimated, energy=math.nan, duration=math.nan,
-            deadline=math.nan, min_accuracy=math.nan, lifetime=math.nan), qos.STATE)
+            statuses,
+            lambda status: status.decision_sequence and status.recruited_neurons,
+            'it learned, by a decision',
+        )
+        rig.publish(
+            'power_budget',
+            msg.PowerBudget(
+                power=0.1 * before.power_estimated,
+                energy=math.nan,
+                duration=math.nan,
+                deadline=math.nan,
+                min_accuracy=math.nan,
+                lifetime=math.nan,
+            ),
+            qos.STATE,
+        )
 
         def limited() -> bool:
-            camera.send(image(camera.next_digit()[0]))     # it spends while it sees
-            return (decisions and decisions[-1].reason == Reason.POWER
-                    and statuses[-1].decision_sequence == decisions[-1].sequence)
+            camera.send(image(camera.next_digit()[0]))  # it spends while it sees
+            return (
+                decisions
+                and decisions[-1].reason == Reason.POWER
+                and statuses[-1].decision_sequence == decisions[-1].sequence
+            )
+
         rig.wait_for(limited, 'the budget is kept')
+
         def effort(status: msg.LearnerStatus) -> tuple[float, ...]:
-            return (status.frame_share, status.learning_share, status.inference_timesteps,
-                    status.training_timesteps)
+            return (
+                status.frame_share,
+                status.learning_share,
+                status.inference_timesteps,
+                status.training_timesteps,
+            )
+
         assert effort(statuses[-1]) < effort(before)
     network, names = load_checkpoint(checkpoint)
     assert network.recruited_neurons >= before.recruited_neurons > 0 and names
@@ -63,9 +87,20 @@ def looking_elsewhere(rig, tmp_path):
     parameters.write_text('/**/snn_learner:\n  ros__parameters: {neurons: 150}\n')
     program = Path(get_package_prefix('topspark_ros')) / 'lib' / 'topspark_ros' / LEARNER
     process = subprocess.Popen(
-        [program, '--ros-args', '-r', f'__ns:={rig.namespace}', '-r', 'image:=eye/image',
-         '--params-file', parameters, '-p', f'checkpoint_file:={tmp_path}/weights.topspark'],
-        cwd=tmp_path)
+        [
+            program,
+            '--ros-args',
+            '-r',
+            f'__ns:={rig.namespace}',
+            '-r',
+            'image:=eye/image',
+            '--params-file',
+            parameters,
+            '-p',
+            f'checkpoint_file:={tmp_path}/weights.topspark',
+        ],
+        cwd=tmp_path,
+    )
     yield process
     process.terminate()
     assert process.wait() == 0

@@ -1,15 +1,14 @@
 """What is wrong is told in the diagnostics for as long as it is, in every node; and the clock."""
+
 from __future__ import annotations
 
 import time
 
-
-from every_node import CASES, alive, case  # noqa: F401  (a fixture)
-from rig import Camera, composed, image, msg
-
 from builtin_interfaces.msg import Time
+from every_node import CASES, alive, case  # noqa: F401  (a fixture)
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rig import Camera, composed, image, msg
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState, Image
 
@@ -26,26 +25,29 @@ def values(node) -> dict[str, str]:
     return {pair.key: pair.value for pair in node.diagnostics.status().values}
 
 
-def test_what_was_refused_is_a_concern_while_it_is_recent(case, monkeypatch):
+def test_what_was_rejected_is_a_concern_while_it_is_recent(case, monkeypatch):
     with alive(*case) as node:
         assert node.trigger_configure() == node.trigger_activate() == SUCCESS
         before = node.diagnostics.status()
-        assert 'refused' not in before.message
+        assert 'rejected' not in before.message
         node.diagnostics.reject('somewhere', 'x: 1; accepted: 2')
-        refused = node.diagnostics.status()
-        assert refused.level == max(before.level, WARN) and 'input was refused' in refused.message
+        rejected = node.diagnostics.status()
+        assert (
+            rejected.level == max(before.level, WARN) and 'input was rejected' in rejected.message
+        )
         if before.level == WARN:
-            assert before.message in refused.message
+            assert before.message in rejected.message
         monkeypatch.setattr(diagnostics, 'RECENT_S', 0.0)
         after = node.diagnostics.status()
-        assert after.level == before.level and 'refused' not in after.message
-        assert values(node)['refused on somewhere'] == '1'
+        assert after.level == before.level and 'rejected' not in after.message
+        assert values(node)['rejected on somewhere'] == '1'
 
 
-def test_what_is_refused_of_a_field_is_logged_at_once_then_ever_more_seldom(rig, monkeypatch):
+def test_what_is_rejected_of_a_field_is_logged_at_once_then_ever_more_seldom(rig, monkeypatch):
     now_s = 1000.0
-    node = SnnLearner(namespace=rig.namespace,
-                      parameter_overrides=[Parameter('autostart', value=False)])
+    node = SnnLearner(
+        namespace=rig.namespace, parameter_overrides=[Parameter('autostart', value=False)]
+    )
     lines = []
     monkeypatch.setattr(diagnostics.time, 'monotonic', lambda: now_s)
     monkeypatch.setattr(node.get_logger(), 'warning', lines.append)
@@ -55,9 +57,9 @@ def test_what_is_refused_of_a_field_is_logged_at_once_then_ever_more_seldom(rig,
         node.diagnostics.reject('label', 'x: 1; accepted: 2')
         if len(lines) > before:
             logged_s.append(now_s - 1000.0)
-    assert logged_s == [0.0, 5.0, 15.0, 35.0, 75.0, 200.0]    # quiet for long: as new
+    assert logged_s == [0.0, 5.0, 15.0, 35.0, 75.0, 200.0]  # quiet for long: as new
     node.diagnostics.reject('label', 'y: 1; accepted: 2')
-    assert lines[-1] == f'{rig.namespace}/label: y: 1; accepted: 2 (refused so far: 102)'
+    assert lines[-1] == f'{rig.namespace}/label: y: 1; accepted: 2 (rejected so far: 102)'
     node.destroy_node()
 
 
@@ -85,8 +87,9 @@ def fail() -> None:
 
 
 def test_a_frame_that_failed_is_an_error_while_it_is_recent(rig, monkeypatch):
-    learner = SnnLearner(namespace=rig.namespace,
-                         parameter_overrides=[Parameter('neurons', value=20)])
+    learner = SnnLearner(
+        namespace=rig.namespace, parameter_overrides=[Parameter('neurons', value=20)]
+    )
     with composed(learner):
         rig.wait_until_active(LEARNER)
         camera = Camera(rig)
@@ -104,9 +107,10 @@ def test_a_frame_that_failed_is_an_error_while_it_is_recent(rig, monkeypatch):
 
 # The clock -------------------------------------------------------------------------------
 
+
 def test_a_clock_that_never_comes_and_one_that_stands_still(case, monkeypatch, capfd):
     with alive(*case, use_sim_time=True) as node:
-        assert node.diagnostics.status().level == OK      # it may come still
+        assert node.diagnostics.status().level == OK  # it may come still
         monkeypatch.setattr(clock, 'SILENT_S', 0.0)
         for _ in range(3):
             status = node.diagnostics.status()
@@ -120,8 +124,8 @@ def test_a_clock_that_never_comes_and_one_that_stands_still(case, monkeypatch, c
         for _ in range(3):
             status = node.diagnostics.status()
             assert status.level == WARN and 'paused' in status.message
-        assert len(capfd.readouterr().err.splitlines()) == 1     # that the clock runs
-        tick(node, 3.0)                                          # back
+        assert len(capfd.readouterr().err.splitlines()) == 1  # that the clock runs
+        tick(node, 3.0)  # back
         assert node.diagnostics.status().level == OK
         assert not capfd.readouterr().err
 
@@ -130,22 +134,29 @@ def tick(node, time_s: float) -> None:
     node._time_source.clock_callback(Clock(clock=Time(sec=int(time_s))))
 
 
-OUTPUTS = {LEARNER: (msg.LearnerStatus, 'snn_learner/status', qos.STATUS),
-           'timestep_controller': (msg.ControllerStatus, 'timestep_controller/status', qos.STATUS),
-           'battery_simulator': (BatteryState, 'battery_state', qos.STATUS),
-           'dataset_camera': (Image, 'image', qos.sensor(10)),
-           'power_budget_schedule': (msg.PowerBudget, 'power_budget', qos.DECISIONS)}
+OUTPUTS = {
+    LEARNER: (msg.LearnerStatus, 'snn_learner/status', qos.STATUS),
+    'timestep_controller': (msg.ControllerStatus, 'timestep_controller/status', qos.STATUS),
+    'battery_simulator': (BatteryState, 'battery_state', qos.STATUS),
+    'dataset_camera': (Image, 'image', qos.sensor(10)),
+    'power_budget_schedule': (msg.PowerBudget, 'power_budget', qos.DECISIONS),
+}
 
 
 def test_nodes_wait_for_the_clock_and_go_on_when_it_is_set_back(rig):
     """Whole nodes, with the time that is waited for before it is told."""
     messages = {node: rig.collect(*output) for node, output in OUTPUTS.items()}
     times = [0.5 * step for step in range(1000)]
-    processes = [rig.start(node, use_sim_time=True, **(
-        dict(times=times, power=[1.0]) if node == 'power_budget_schedule' else {}))
-        for node in OUTPUTS]
+    processes = [
+        rig.start(
+            node,
+            use_sim_time=True,
+            **(dict(times=times, power=[1.0]) if node == 'power_budget_schedule' else {}),
+        )
+        for node in OUTPUTS
+    ]
     for node, process in zip(OUTPUTS, processes):
-        rig.wait_until_active(node)     # after it has compiled its kernels
+        rig.wait_until_active(node)  # after it has compiled its kernels
         rig.wait_for(lambda: 'use_sim_time is true' in rig.concern(node), f'{node} says so')
         assert not messages[node]
         assert process.log.count('use_sim_time is true') == 1
@@ -160,9 +171,11 @@ def test_nodes_wait_for_the_clock_and_go_on_when_it_is_set_back(rig):
 
         def all_publish() -> bool:
             passed_s = begin_s + 10.0 * (time.monotonic() - began_s)
-            publisher.publish(Clock(clock=Time(
-                sec=int(passed_s), nanosec=int(passed_s % 1.0 * 1e9))))
+            publisher.publish(
+                Clock(clock=Time(sec=int(passed_s), nanosec=int(passed_s % 1.0 * 1e9)))
+            )
             return all(len(received) >= 2 for received in messages.values())
+
         rig.wait_for(all_publish, 'all nodes publish')
 
     runs_from(1000.0)

@@ -1,11 +1,10 @@
 """The learner that hears a bag message by message does what the evaluation of the bag says."""
+
 from __future__ import annotations
 
 import numpy as np
-
-from rig import Camera, image, msg
-
 from rclpy.serialization import deserialize_message
+from rig import Camera, image, msg
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger
@@ -21,8 +20,9 @@ from topspark_ros.replay.settings import EvaluationSettings
 from topspark_ros.streams.bags import Bag
 
 # A frame is learned before the one that comes 5 s later in the bag, whose clock the node has.
-PARAMETERS = dict(neurons=60, training_timesteps=32, inference_timesteps=8, label_wait=5.0,
-                  inference_margin=0.6)
+PARAMETERS = dict(
+    neurons=60, training_timesteps=32, inference_timesteps=8, label_wait=5.0, inference_margin=0.6
+)
 
 
 def test_the_node_and_the_evaluation_agree_frame_by_frame(rig, tmp_path):
@@ -39,8 +39,9 @@ def test_the_node_and_the_evaluation_agree_frame_by_frame(rig, tmp_path):
 
     results = []
     with Bag(path, typestore()) as bag:
-        for recorded in bag.messages([topic for topic in bag.topics
-                                      if topic.name in ('/image', '/label')]):
+        for recorded in bag.messages(
+            [topic for topic in bag.topics if topic.name in ('/image', '/label')]
+        ):
             rig.publish('/clock', Clock(clock=stamp(recorded.recorded_ns)), qos.sensor(1))
             if recorded.topic == IMAGE.name:
                 frame = deserialize_message(recorded.data, Image)
@@ -51,7 +52,8 @@ def test_the_node_and_the_evaluation_agree_frame_by_frame(rig, tmp_path):
 
     frames = run.frames
     assert [result.class_id for result in results] == [
-        '' if index == NONE else run.class_names[index] for index in frames['predicted']]
+        '' if index == NONE else run.class_names[index] for index in frames['predicted']
+    ]
     np.testing.assert_array_equal([result.score for result in results], frames['score'])
     np.testing.assert_array_equal([result.energy for result in results], frames['energy_j'])
     assert [result.timesteps for result in results] == frames['timesteps'].tolist()

@@ -1,14 +1,13 @@
 """The learner as a process that sees by an event camera."""
+
 from __future__ import annotations
 
 import array
 
 import numpy as np
 import pytest
-
-from rig import Rig, msg
-
 from builtin_interfaces.msg import Time
+from rig import Rig, msg
 from sensor_msgs.msg import Image
 
 from topspark_ros.nodes import conversions, qos
@@ -17,15 +16,22 @@ from topspark_ros.streams.events import EVENT, EventCamera, Evt3Encoder
 from topspark_ros.streams.scenes import SceneRenderer
 
 EventPacket = pytest.importorskip(
-    'event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`').EventPacket
+    'event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`'
+).EventPacket
 
 LEARNER = 'snn_learner'
 WIDTH, HEIGHT = 160, 120
 FRAME_NS = 20_000_000
-FRAMES = 8    # of one digit
-AHEAD = 4     # digits that are shown at most before the learner has classified what it saw
-PARAMETERS = dict(input='events', event_window=0.08, status_period=0.05, queue_depth=20,
-                  training_timesteps=16, inference_timesteps=16)
+FRAMES = 8  # of one digit
+AHEAD = 4  # digits that are shown at most before the learner has classified what it saw
+PARAMETERS = dict(
+    input='events',
+    event_window=0.08,
+    status_period=0.05,
+    queue_depth=20,
+    training_timesteps=16,
+    inference_timesteps=16,
+)
 
 
 class EventEye:
@@ -45,9 +51,13 @@ class EventEye:
         return Time(sec=self.time_ns // 10**9, nanosec=self.time_ns % 10**9)
 
     def send(self, encoding: str, payload: bytes, seq: int | None = None) -> None:
-        packet = EventPacket(width=WIDTH, height=HEIGHT, encoding=encoding,
-                             seq=self.seq if seq is None else seq,
-                             events=array.array('B', payload))
+        packet = EventPacket(
+            width=WIDTH,
+            height=HEIGHT,
+            encoding=encoding,
+            seq=self.seq if seq is None else seq,
+            events=array.array('B', payload),
+        )
         packet.header.stamp, packet.header.frame_id = self.stamp(), 'eye'
         self.rig.publish('events', packet, qos.EVENTS)
 
@@ -68,8 +78,12 @@ class EventEye:
             self.rig.spin(0.005)
         # At the pace of the learner, whatever that is.
         seen_ns = self.time_ns - AHEAD * FRAMES * FRAME_NS
-        self.rig.wait_for(lambda: not self.results or conversions.stamp_ns(
-            self.results[-1].header.stamp) > seen_ns, 'a window of the last digits')
+        self.rig.wait_for(
+            lambda: (
+                not self.results or conversions.stamp_ns(self.results[-1].header.stamp) > seen_ns
+            ),
+            'a window of the last digits',
+        )
 
 
 @pytest.fixture
@@ -81,6 +95,7 @@ def eye(rig):
     def seen():
         eye.show()
         return eye.results
+
     rig.wait_for(seen, 'a first window')
     return eye
 
@@ -93,13 +108,14 @@ def test_windows_are_classified_learned_and_taught_by_labels(rig, eye):
     rig.latest(statuses, lambda status: status.accuracy_window > 40)
     assert status.frames_dropped == status.frames_rejected == 0
     assert status.mean_input_spikes > 100 and status.recruited_neurons > 10
-    stamps = [result.header.stamp.sec * 10**9 + result.header.stamp.nanosec
-              for result in eye.results]
+    stamps = [
+        result.header.stamp.sec * 10**9 + result.header.stamp.nanosec for result in eye.results
+    ]
     # A window of 80 ms ends with its last event.
     assert np.median(np.diff(stamps)) == pytest.approx(80e6, abs=20e6)
     assert stamps[-1] <= eye.time_ns and {r.header.frame_id for r in eye.results} == {'eye'}
     assert {r.timesteps for r in eye.results} == {16}
-    assert statuses[-1].accuracy > 0.3      # of ten classes, after 60 digits
+    assert statuses[-1].accuracy > 0.3  # of ten classes, after 60 digits
 
 
 def test_a_share_of_windows_of_equally_many_events(rig):
@@ -110,8 +126,11 @@ def test_a_share_of_windows_of_equally_many_events(rig):
 
     def adds_up():
         last = statuses[-1]
-        return last.frames_received == (last.frames_classified + last.frames_dropped
-                                        + last.frames_skipped) and last
+        return (
+            last.frames_received
+            == (last.frames_classified + last.frames_dropped + last.frames_skipped)
+            and last
+        )
 
     def shown(windows: int):
         received = statuses[-1].frames_received if statuses else 0
@@ -119,6 +138,7 @@ def test_a_share_of_windows_of_equally_many_events(rig):
         def enough():
             eye.show()
             return statuses and statuses[-1].frames_received >= received + windows
+
         rig.wait_for(enough)
         return rig.wait_for(adds_up)
 
@@ -127,10 +147,16 @@ def test_a_share_of_windows_of_equally_many_events(rig):
     def every_window_was_counted():
         events = rig.health(LEARNER, 'events: events')
         return events and int(events) // 1000 == int(rig.health(LEARNER, 'frames received'))
+
     rig.wait_for(every_window_was_counted)
 
-    rig.publish('timestep_decision', msg.TimestepDecision(
-        sequence=1, training_timesteps=16, inference_timesteps=16, frame_share=0.25), qos.STATE)
+    rig.publish(
+        'timestep_decision',
+        msg.TimestepDecision(
+            sequence=1, training_timesteps=16, inference_timesteps=16, frame_share=0.25
+        ),
+        qos.STATE,
+    )
     before = rig.wait_for(lambda: statuses[-1].frame_share == 0.25 and adds_up())
     after = shown(20)
     windows = after.frames_received - before.frames_received
@@ -139,29 +165,34 @@ def test_a_share_of_windows_of_equally_many_events(rig):
 
 def test_what_cannot_be_decoded_is_counted_and_the_node_goes_on(rig, eye):
     eye.send('evt9', b'1234')
-    rig.wait_for(lambda: rig.refused(LEARNER, 'events') == 1)
-    eye.send('evt3', bytes(range(251)) * 40)     # nonsense, and a gap in seq after it
+    rig.wait_for(lambda: rig.rejected(LEARNER, 'events') == 1)
+    eye.send('evt3', bytes(range(251)) * 40)  # nonsense, and a gap in seq after it
     eye.seq += 5
     before = len(eye.results)
 
     def goes_on():
         eye.show()
         return len(eye.results) > before + 3
+
     rig.wait_for(goes_on)
     rig.wait_for(lambda: int(rig.health(LEARNER, 'events: lost packets') or 0) >= 4)
 
 
-def test_sizes_that_are_none_are_refused_and_the_node_goes_on(rig, eye):
+def test_sizes_that_are_none_are_rejected_and_the_node_goes_on(rig, eye):
     for count, (width, height) in enumerate(((0, 0), (2**32 - 1, 1), (65535, 65535)), 1):
-        rig.publish('events', EventPacket(width=width, height=height, encoding='evt3', seq=eye.seq),
-                    qos.EVENTS)
-        rig.wait_for(lambda: rig.refused(LEARNER, 'events') == count)
+        rig.publish(
+            'events',
+            EventPacket(width=width, height=height, encoding='evt3', seq=eye.seq),
+            qos.EVENTS,
+        )
+        rig.wait_for(lambda: rig.rejected(LEARNER, 'events') == count)
     assert rig.health(LEARNER, 'frames failed') == '0'
     before = len(eye.results)
 
     def goes_on():
         eye.show()
         return len(eye.results) > before + 3
+
     rig.wait_for(goes_on)
 
 
@@ -173,7 +204,9 @@ def test_a_stream_with_unknown_words_is_never_in_order_in_silence(rig, eye):
     def is_said():
         eye.show()
         return len(eye.results) > before + 3 and rig.concern(LEARNER).startswith(
-            f'{rig.namespace}/events: ')
+            f'{rig.namespace}/events: '
+        )
+
     rig.wait_for(is_said)
     assert rig.concern(LEARNER).endswith(' words of events are unknown')
     assert int(rig.health(LEARNER, 'events: unknown words')) >= 50
@@ -185,19 +218,20 @@ def test_the_debug_image_shows_the_window(rig, eye):
     def shown():
         eye.show()
         return pictures
+
     rig.wait_for(shown)
     picture = pictures[-1]
     assert (picture.width, picture.height, picture.encoding) == (WIDTH, HEIGHT, 'rgb8')
     pixels = np.frombuffer(picture.data, np.uint8).reshape(HEIGHT, WIDTH, 3)
-    assert (pixels == 255).all(axis=2).any()              # nothing happened
-    assert (pixels[..., 2] > pixels[..., 0] + 50).any()   # brighter
-    assert (pixels[..., 0] > pixels[..., 2] + 50).any()   # darker
+    assert (pixels == 255).all(axis=2).any()  # nothing happened
+    assert (pixels[..., 2] > pixels[..., 0] + 50).any()  # brighter
+    assert (pixels[..., 0] > pixels[..., 2] + 50).any()  # darker
 
 
-def test_a_region_that_is_none_is_refused(rig):
-    process = rig.start(LEARNER, **PARAMETERS, event_region=[0, 0, 10])
-    rig.wait_for(lambda: 'event_region: [0, 0, 10]; accepted: left, top' in process.log)
-    rig.wait_for(lambda: 'event_region' in rig.concern(LEARNER))
+def test_a_region_that_is_none_is_rejected(rig):
+    process = rig.start(LEARNER, **PARAMETERS, event_roi=[0, 0, 10])
+    rig.wait_for(lambda: 'event_roi: [0, 0, 10]; accepted: left, top' in process.log)
+    rig.wait_for(lambda: 'event_roi' in rig.concern(LEARNER))
 
 
 def test_a_learner_that_falls_behind_drops_whole_windows_and_goes_on(rig):
@@ -216,6 +250,7 @@ def test_a_learner_that_falls_behind_drops_whole_windows_and_goes_on(rig):
         eye.send('evt3', Evt3Encoder(WIDTH, HEIGHT).encode(events))
         rig.spin(0.5)
         return statuses and statuses[-1].frames_dropped
+
     rig.wait_for(burst)
     assert statuses[-1].frames_dropped > 0.9 * statuses[-1].frames_received > 80
 
@@ -225,9 +260,11 @@ def test_a_learner_that_falls_behind_drops_whole_windows_and_goes_on(rig):
         eye.seq += 1
         eye.show()
         return len(eye.results) > classified + 5
+
     rig.wait_for(goes_on)
 
     def adds_up():
         status = statuses[-1]
         return status.frames_received == status.frames_classified + status.frames_dropped
+
     rig.wait_for(adds_up)

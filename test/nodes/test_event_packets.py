@@ -1,4 +1,5 @@
 """Event packets: the message type of the camera drivers, and every byte of it through DDS."""
+
 from __future__ import annotations
 
 import array
@@ -9,11 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-from rig import msg  # noqa: F401  skips without ROS
-
 from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
+from rig import msg  # noqa: F401  skips without ROS
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import Header
 
@@ -21,14 +20,22 @@ from topspark_ros.nodes import qos
 from topspark_ros.streams.event_bags import read_packets
 
 EventPacket = pytest.importorskip(
-    'event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`').EventPacket
+    'event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`'
+).EventPacket
 
 SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 RECORDING = Path(os.environ.get('TOPSPARK_DATA') or SHARED) / 'events' / 'test_data_evt3_trigger'
 
-FIELDS = [('header', 'std_msgs/Header'), ('height', 'uint32'), ('width', 'uint32'),
-          ('seq', 'uint64'), ('time_base', 'uint64'), ('encoding', 'string'),
-          ('is_bigendian', 'boolean'), ('events', 'sequence<uint8>')]
+FIELDS = [
+    ('header', 'std_msgs/Header'),
+    ('height', 'uint32'),
+    ('width', 'uint32'),
+    ('seq', 'uint64'),
+    ('time_base', 'uint64'),
+    ('encoding', 'string'),
+    ('is_bigendian', 'boolean'),
+    ('events', 'sequence<uint8>'),
+]
 TYPE_HASH = 'd6fa176260b1f37e5a40845305315e150a0f18191241eb64f407442aa29844aa'  # RIHS01
 
 CAMERA = """
@@ -49,14 +56,15 @@ rclpy.spin(node)
 @contextmanager
 def camera(namespace: str, packet: bytes, folder: Path):
     """A process that publishes the serialised packet once, and keeps it for late joiners."""
-    process = subprocess.Popen([sys.executable, '-c', CAMERA, namespace], cwd=folder,
-                               stdin=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, '-c', CAMERA, namespace], cwd=folder, stdin=subprocess.PIPE
+    )
     try:
         process.stdin.write(packet)
         process.stdin.close()
         yield process
     finally:
-        process.kill()      # rclpy.spin does not hear of a signal that comes as it begins
+        process.kill()  # rclpy.spin does not hear of a signal that comes as it begins
         process.wait()
 
 
@@ -64,14 +72,14 @@ def through_dds(rig, packet: bytes) -> EventPacket:
     received = rig.collect(EventPacket, 'events', qos.STATE)
     with camera(rig.namespace, packet, rig.folder) as process:
         rig.wait_for(lambda: received or process.poll() is not None, 'a packet')
-    message, = received
+    (message,) = received
     return message
 
 
 def test_the_type_is_that_of_the_camera_drivers(rig):
     assert list(EventPacket.get_fields_and_field_types().items()) == FIELDS
     rig.collect(EventPacket, 'events')
-    endpoint, = rig.node.get_subscriptions_info_by_topic(f'{rig.namespace}/events')
+    (endpoint,) = rig.node.get_subscriptions_info_by_topic(f'{rig.namespace}/events')
     assert endpoint.topic_type == 'event_camera_msgs/msg/EventPacket'
     assert endpoint.topic_type_hash.value.hex() == TYPE_HASH
 
@@ -79,8 +87,14 @@ def test_the_type_is_that_of_the_camera_drivers(rig):
 def test_a_made_packet_arrives_byte_for_byte(rig):
     sent = EventPacket(
         header=Header(stamp=Time(sec=2**31 - 1, nanosec=999_999_999), frame_id='eye'),
-        height=720, width=1280, seq=2**64 - 1, time_base=2**63, encoding='evt3',
-        is_bigendian=True, events=array.array('B', bytes(range(256)) * 4096))
+        height=720,
+        width=1280,
+        seq=2**64 - 1,
+        time_base=2**63,
+        encoding='evt3',
+        is_bigendian=True,
+        events=array.array('B', bytes(range(256)) * 4096),
+    )
     assert through_dds(rig, serialize_message(sent)) == sent
 
 

@@ -1,20 +1,20 @@
 """The event simulator as a process: frames in, packets out that say where the edges went."""
+
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
-
-from rig import Rig, image, msg  # noqa: F401  skips without ROS
-
-import cv2
 from builtin_interfaces.msg import Time
+from rig import Rig, image, msg  # noqa: F401  skips without ROS
 from sensor_msgs.msg import Image
 
 from topspark_ros.nodes import qos
 from topspark_ros.streams.events import EventCamera, EventDecoder
 
 EventPacket = pytest.importorskip(
-    'event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`').EventPacket
+    'event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`'
+).EventPacket
 
 NODE = 'event_simulator'
 INTERVAL_NS = 20_000_000
@@ -25,7 +25,7 @@ WIDTH, HEIGHT, SIDE = 160, 120, 40
 def square(left: int, top: int = 30, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
     """A bright square on grey, (height, width) uint8."""
     gray = np.full((height, width), 60, np.uint8)
-    gray[top:top + SIDE, left:left + SIDE] = 180
+    gray[top : top + SIDE, left : left + SIDE] = 180
     return gray
 
 
@@ -45,12 +45,14 @@ class Feed:
 
     def meet(self) -> None:
         """Show a square that does not move until a packet has come: the first ones may be lost."""
+
         def seen():
             self.send(frame(square(20)))
             self.rig.spin(0.1)
             return self.packets
+
         self.rig.wait_for(seen, 'a first packet')
-        self.show(frame(square(20)))     # whatever was still under way has come before this
+        self.show(frame(square(20)))  # whatever was still under way has come before this
 
     def send(self, message: Image, later_ns: int = INTERVAL_NS) -> Time:
         self.time_ns += later_ns
@@ -63,8 +65,10 @@ class Feed:
         """Send one frame and wait for its packet."""
         known = len(self.packets)
         stamp = self.send(message, later_ns)
-        return self.rig.wait_for(lambda: next(
-            (p for p in self.packets[known:] if p.header.stamp == stamp), None), 'a packet')
+        return self.rig.wait_for(
+            lambda: next((p for p in self.packets[known:] if p.header.stamp == stamp), None),
+            'a packet',
+        )
 
 
 def decode(packet: EventPacket) -> np.ndarray:
@@ -77,7 +81,8 @@ def test_a_moving_square_is_events_at_its_edges(rig):
     layouts = [dict(encoding='mono8'), dict(encoding='mono8', padding=3), dict(encoding='bgr8')]
     sent = [feed.show(frame(square(left), **layouts[i % 3])) for i, left in enumerate(lefts)]
     assert [packet.seq for packet in feed.packets] == list(
-        range(feed.packets[0].seq, feed.packets[0].seq + len(feed.packets)))
+        range(feed.packets[0].seq, feed.packets[0].seq + len(feed.packets))
+    )
 
     twin = EventCamera(WIDTH, HEIGHT, 0.25, refractory_s=0)
     time_ns = feed.time_ns - len(lefts) * INTERVAL_NS
@@ -88,17 +93,19 @@ def test_a_moving_square_is_events_at_its_edges(rig):
         assert (packet.header.frame_id, packet.time_base) == ('eye', 0)
         time_ns += INTERVAL_NS
         events, _ = decoder.decode(packet.events, packet.time_base, packet.seq)
-        for polarity, columns in ((1, range(left + SIDE - 3, left + SIDE)),
-                                  (0, range(left - 3, left))):
+        for polarity, columns in (
+            (1, range(left + SIDE - 3, left + SIDE)),
+            (0, range(left - 3, left)),
+        ):
             side = events[events['p'] == polarity]
-            assert len(side) == 4 * 3 * SIDE     # ln 3 / 0.25
+            assert len(side) == 4 * 3 * SIDE  # ln 3 / 0.25
             assert set(zip(side['x'].tolist(), side['y'].tolist())) == {
-                (x, y) for x in columns for y in range(30, 30 + SIDE)}
+                (x, y) for x in columns for y in range(30, 30 + SIDE)
+            }
         expected = twin.observe(square(left), time_ns)
         for field in 'xyp':
             np.testing.assert_array_equal(events[field], expected[field])
-        np.testing.assert_array_equal(events['t'] % WRAP_NS,
-                                      expected['t'] // 1000 * 1000 % WRAP_NS)
+        np.testing.assert_array_equal(events['t'] % WRAP_NS, expected['t'] // 1000 * 1000 % WRAP_NS)
     assert decoder.counts.gaps == 0
 
     rig.wait_for(lambda: rig.health(NODE, 'events') == str(len(lefts) * 8 * 3 * SIDE))
@@ -110,7 +117,7 @@ def test_noise_comes_at_its_rate(rig):
     feed = Feed(rig, noise_rate=20.0, refractory_period=0.0)
     packet = feed.show(frame(square(20)))
     expected = 20.0 * WIDTH * HEIGHT * INTERVAL_NS * 1e-9
-    assert abs(len(decode(packet)) - expected) < 5 * expected ** 0.5
+    assert abs(len(decode(packet)) - expected) < 5 * expected**0.5
 
 
 def test_frames_that_make_no_sense_are_counted_and_the_node_goes_on(rig):
@@ -122,11 +129,11 @@ def test_frames_that_make_no_sense_are_counted_and_the_node_goes_on(rig):
     feed.send(short, 1)
     feed.send(unknown, 1)
     feed.send(frame(np.zeros((1, 2049), np.uint8)), 1)
-    feed.send(frame(square(20)), -3)     # at the same time as the last one that was good
+    feed.send(frame(square(20)), -3)  # at the same time as the last one that was good
     packet = feed.show(frame(square(23)))
     assert packet.seq == before + 1 and len(decode(packet)) > 0
     rig.wait_for(lambda: rig.health(NODE, 'frames rejected') == '4')
-    assert rig.refused(NODE, 'image') == 4
+    assert rig.rejected(NODE, 'image') == 4
     assert feed.process.running and 'Traceback' not in feed.process.log
     complaint = 'image: data is 19199 bytes, accepted is exactly 19200 (step 160 x height 120)'
     rig.wait_for(lambda: complaint in feed.process.log)

@@ -1,4 +1,5 @@
 """A transition that fails half-way undoes what it did, wherever it fails, in every node."""
+
 from __future__ import annotations
 
 import sys
@@ -6,9 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from every_node import alive, case  # noqa: F401  (a fixture)
-
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from topspark_ros import nodes
@@ -16,18 +15,26 @@ from topspark_ros.nodes.managed_node import ManagedNode, NodeFault
 from topspark_ros.nodes.snn_learner import SnnLearner
 
 NODES = Path(nodes.__file__).parent
-SUCCESS, FAILURE, ERROR = (TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE,
-                           TransitionCallbackReturn.ERROR)
+SUCCESS, FAILURE, ERROR = (
+    TransitionCallbackReturn.SUCCESS,
+    TransitionCallbackReturn.FAILURE,
+    TransitionCallbackReturn.ERROR,
+)
 BASE = ('managed_node.py', 'undo.py', 'diagnostics.py', 'clock.py', 'parameters.py')
 ENTITIES = ('publishers', 'subscriptions', 'services', 'clients', 'timers')
 
 
 def holdings(node: ManagedNode) -> list:
     """All that a transition can make, by identity; publishers with whether they are enabled."""
-    return [*({id(entity) for entity in getattr(node, kind)} for kind in ENTITIES),
-            {id(publisher) for publisher in node.publishers
-             if getattr(publisher, 'is_activated', False)},
-            set(threading.enumerate())]
+    return [
+        *({id(entity) for entity in getattr(node, kind)} for kind in ENTITIES),
+        {
+            id(publisher)
+            for publisher in node.publishers
+            if getattr(publisher, 'is_activated', False)
+        },
+        set(threading.enumerate()),
+    ]
 
 
 class Steps:
@@ -117,21 +124,23 @@ class Stuck:
     def _wrap(self, monkeypatch, name: str) -> None:
         destroy = getattr(ManagedNode, name)
 
-        def refuse(node, entity):
+        def reject(node, entity):
             if self.armed:
                 self.armed, self.entity = False, entity
                 self._rescue = lambda: destroy(node, entity)
                 raise OSError('this one stays')
             return destroy(node, entity)
-        monkeypatch.setattr(ManagedNode, name, refuse)
+
+        monkeypatch.setattr(ManagedNode, name, reject)
 
     def free(self) -> None:
         self._rescue()
 
 
 @pytest.mark.parametrize('transition', ['deactivate', 'cleanup', 'shutdown', 'failed activate'])
-def test_what_cannot_be_undone_keeps_nothing_else_from_being_so(case, transition, monkeypatch,
-                                                                capfd):
+def test_what_cannot_be_undone_keeps_nothing_else_from_being_so(
+    case, transition, monkeypatch, capfd
+):
     stuck = Stuck(monkeypatch)
     with alive(*case) as node:
         empty = holdings(node)
@@ -149,7 +158,7 @@ def test_what_cannot_be_undone_keeps_nothing_else_from_being_so(case, transition
             result = getattr(node, f'trigger_{transition}')()
         left = stuck.entity
         if transition == 'failed activate' and left is None:
-            return      # its last step is the first to create something
+            return  # its last step is the first to create something
         assert left is not None and 'this one stays' in capfd.readouterr().err
         stuck.free()
         assert holdings(node) == empty

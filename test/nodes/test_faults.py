@@ -2,6 +2,7 @@
 
 How fast the machine is does not count.
 """
+
 from __future__ import annotations
 
 import os
@@ -16,7 +17,15 @@ pytest.importorskip('rclpy', reason='needs ROS 2 and the built package: run `mak
 pytest.importorskip('event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`')
 
 from benchmarks.faults import (
-    Extent, clock, decoders, disk, endurance, garbage, kills, overload, restarts,
+    Extent,
+    clock,
+    decoders,
+    disk,
+    endurance,
+    garbage,
+    kills,
+    overload,
+    restarts,
 )
 
 PATIENCE = 20.0
@@ -57,8 +66,10 @@ def test_a_clock_that_is_set(domain, tmp_path):
 def test_no_thread_and_no_handle_is_left_behind(domain, tmp_path):
     """Memory takes longer to judge than a test may last."""
     findings = endurance.run(Extent(minutes=0.05), tmp_path, lambda line: None)
-    assert all(' +0 threads, ' in finding.lost and finding.lost.endswith(' +0 handles')
-               for finding in findings[1:])
+    assert all(
+        ' +0 threads, ' in finding.lost and finding.lost.endswith(' +0 handles')
+        for finding in findings[1:]
+    )
 
 
 def test_damaged_event_packets(tmp_path):

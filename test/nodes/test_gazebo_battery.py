@@ -1,14 +1,13 @@
 """Gazebo's battery: drained in pulses until it has lost what perception reports."""
+
 from __future__ import annotations
 
 import math
 
 import pytest
-
-from rig import msg
-
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
+from rig import msg
 from sensor_msgs.msg import BatteryState
 from std_msgs.msg import Empty
 
@@ -47,11 +46,16 @@ class Plugin:
     def send(self) -> None:
         """One state, STEP_S after the one before."""
         self._step += 1
-        if self._draining and self.charge_ah > 0.0:     # the last step goes below empty
+        if self._draining and self.charge_ah > 0.0:  # the last step goes below empty
             self.charge_ah -= POWER_LOAD_W * STEP_S / 3600
         seconds, rest = divmod(self._step * round(STEP_S * 1e9), 10**9)
-        state = BatteryState(voltage=1.0, current=-POWER_LOAD_W, charge=self.charge_ah,
-                             capacity=self.full_ah, percentage=100 * self.charge_ah / self.full_ah)
+        state = BatteryState(
+            voltage=1.0,
+            current=-POWER_LOAD_W,
+            charge=self.charge_ah,
+            capacity=self.full_ah,
+            percentage=100 * self.charge_ah / self.full_ah,
+        )
         state.header.stamp = Time(sec=seconds, nanosec=rest)
         self._rig.publish('gazebo/battery_state', state, qos.STATUS)
 
@@ -67,14 +71,18 @@ class Plugin:
 
     def begin(self) -> None:
         """Until both sides have found each other."""
-        self._rig.wait_for(lambda: (self.send(), self._rig.spin(0.05), self._told)[-1]
-                           and self.states)
+        self._rig.wait_for(
+            lambda: (self.send(), self._rig.spin(0.05), self._told)[-1] and self.states
+        )
 
 
 def report(rig, power_w: float, **energy_j) -> None:
     """A learner's status; each one with another power, by which it is seen to have come."""
-    rig.publish('snn_learner/status', msg.LearnerStatus(
-        power_estimated=power_w, power_measured=math.nan, **energy_j), qos.STATUS)
+    rig.publish(
+        'snn_learner/status',
+        msg.LearnerStatus(power_estimated=power_w, power_measured=math.nan, **energy_j),
+        qos.STATUS,
+    )
     rig.wait_for(lambda: float(rig.health('gazebo_battery', 'load [W]') or 0) == power_w)
 
 
@@ -84,9 +92,12 @@ def test_it_loses_what_perception_spends(rig):
     plugin.begin()
     pulse_j = POWER_LOAD_W * STEP_S
     expected_j = 0.0
-    report(rig, 0.001, energy_total_estimated=5.0)     # spent before it was watched
-    for power_w, total_j, new_j in ((0.002, 5.004, 4.0), (0.003, 5.01, 6.0),
-                                    (0.004, 0.003, 3.0)):     # activated again
+    report(rig, 0.001, energy_total_estimated=5.0)  # spent before it was watched
+    for power_w, total_j, new_j in (
+        (0.002, 5.004, 4.0),
+        (0.003, 5.01, 6.0),
+        (0.004, 0.003, 3.0),
+    ):  # activated again
         report(rig, power_w, energy_total_estimated=total_j)
         expected_j += new_j
         for _ in range(30):
@@ -116,8 +127,9 @@ def test_a_base_load_is_drawn_in_pulses(rig):
     lost_j = plugin.lost_j()
     for _ in range(200):
         plugin.step()
-    assert plugin.lost_j() - lost_j == pytest.approx(200 * STEP_S * 4.0,
-                                                     abs=2 * POWER_LOAD_W * STEP_S)
+    assert plugin.lost_j() - lost_j == pytest.approx(
+        200 * STEP_S * 4.0, abs=2 * POWER_LOAD_W * STEP_S
+    )
     assert plugin.pulses > 20
 
 
@@ -171,16 +183,18 @@ def test_a_world_that_is_reset_owes_what_was_spent_before(rig):
     for _ in range(30):
         plugin.step()
     assert lost_j + plugin.lost_j() == pytest.approx(6.0, abs=2 * POWER_LOAD_W * STEP_S)
-    rig.wait_for(lambda: plugin.resting
-                 and plugin.states[-1].charge == pytest.approx(plugin.charge_ah))
+    rig.wait_for(
+        lambda: plugin.resting and plugin.states[-1].charge == pytest.approx(plugin.charge_ah)
+    )
 
 
-def test_what_makes_no_sense_is_refused(rig):
+def test_what_makes_no_sense_is_rejected(rig):
     rig.start('gazebo_battery')
     plugin = Plugin(rig)
     plugin.begin()
-    rig.publish('snn_learner/status', msg.LearnerStatus(energy_total_estimated=math.nan),
-                qos.STATUS)
-    rig.wait_for(lambda: rig.refused('gazebo_battery', 'snn_learner/status') == 1)
+    rig.publish(
+        'snn_learner/status', msg.LearnerStatus(energy_total_estimated=math.nan), qos.STATUS
+    )
+    rig.wait_for(lambda: rig.rejected('gazebo_battery', 'snn_learner/status') == 1)
     rig.publish('gazebo/battery_state', BatteryState(voltage=math.nan, charge=1.0), qos.STATUS)
-    rig.wait_for(lambda: rig.refused('gazebo_battery', 'gazebo/battery_state') == 1)
+    rig.wait_for(lambda: rig.rejected('gazebo_battery', 'gazebo/battery_state') == 1)

@@ -1,4 +1,5 @@
 """The learner as a process: frames in, classifications out, and everything that may go wrong."""
+
 from __future__ import annotations
 
 import array
@@ -6,24 +7,27 @@ import math
 import os
 from types import SimpleNamespace
 
-import pytest
-
-from rig import Camera, Rig, image, msg
-
 import cv2
+import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
+from rig import Camera, Rig, image, msg
 from sensor_msgs.msg import BatteryState, Image
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros.nodes import qos
 
 LEARNER = 'snn_learner'
-FAST = dict(status_period=0.05, queue_depth=20, training_timesteps=16, inference_timesteps=16,
-            label_wait=1.0)      # however late a busy machine lets a label be
+FAST = dict(
+    status_period=0.05,
+    queue_depth=20,
+    training_timesteps=16,
+    inference_timesteps=16,
+    label_wait=1.0,
+)  # however late a busy machine lets a label be
 
 
 def start_learner(rig: Rig, **parameters):
@@ -36,19 +40,42 @@ def any_digit(camera: Camera) -> Image:
     return image(camera.next_digit()[0])
 
 
-def decide(rig: Rig, sequence: int, training: int = 16, inference: int = 16,
-           learning_share: float = 1.0, frame_share: float = 1.0) -> None:
-    rig.publish('timestep_decision', msg.TimestepDecision(
-        sequence=sequence, training_timesteps=training, inference_timesteps=inference,
-        learning_share=learning_share, frame_share=frame_share), qos.STATE)
+def decide(
+    rig: Rig,
+    sequence: int,
+    training: int = 16,
+    inference: int = 16,
+    learning_share: float = 1.0,
+    frame_share: float = 1.0,
+) -> None:
+    rig.publish(
+        'timestep_decision',
+        msg.TimestepDecision(
+            sequence=sequence,
+            training_timesteps=training,
+            inference_timesteps=inference,
+            learning_share=learning_share,
+            frame_share=frame_share,
+        ),
+        qos.STATE,
+    )
 
 
 def concern(rig: Rig) -> tuple[bytes, str] | None:
     """Level and line of the learner's next diagnostics."""
     arrays = rig.collect(DiagnosticArray, '/diagnostics')
     name = f'{rig.namespace}/{LEARNER}'.lstrip('/')
-    return rig.wait_for(lambda: next(((status.level, status.message) for array in arrays
-                                      for status in array.status if status.name == name), None))
+    return rig.wait_for(
+        lambda: next(
+            (
+                (status.level, status.message)
+                for array in arrays
+                for status in array.status
+                if status.name == name
+            ),
+            None,
+        )
+    )
 
 
 @pytest.fixture(scope='module')
@@ -65,8 +92,14 @@ def taught(shared_rig, tmp_path_factory):
     first, last = camera.teach(100), 0
     camera.teach(100)
     last = camera.teach(100)
-    return SimpleNamespace(rig=rig, process=process, camera=camera, statuses=statuses,
-                           checkpoint=checkpoint, hits=(first, last))
+    return SimpleNamespace(
+        rig=rig,
+        process=process,
+        camera=camera,
+        statuses=statuses,
+        checkpoint=checkpoint,
+        hits=(first, last),
+    )
 
 
 @pytest.fixture
@@ -86,14 +119,20 @@ def status_after_now(taught) -> msg.LearnerStatus:
     """A status that was made after this call."""
     rig = taught.rig
     now = rig.node.get_clock().now().to_msg()
+
     def fresh():
         last = taught.statuses[-1] if taught.statuses else None
-        return last and (last.header.stamp.sec, last.header.stamp.nanosec) > (
-            now.sec, now.nanosec) and last
+        return (
+            last
+            and (last.header.stamp.sec, last.header.stamp.nanosec) > (now.sec, now.nanosec)
+            and last
+        )
+
     return rig.wait_for(fresh, 'a fresh status')
 
 
 # Learning.
+
 
 def test_a_result_carries_its_frames_header(taught):
     result = taught.camera.show(any_digit(taught.camera))
@@ -124,11 +163,11 @@ def test_a_name_never_heard_before_becomes_a_class(taught):
     assert 'cross' in camera.show(image(cross)).class_ids
 
 
-def test_an_empty_label_is_refused(taught):
-    before = taught.rig.refused(LEARNER, 'label')
+def test_an_empty_label_is_rejected(taught):
+    before = taught.rig.rejected(LEARNER, 'label')
     result = taught.camera.show(any_digit(taught.camera))
     taught.camera.label(result.header.stamp, '')
-    taught.rig.wait_for(lambda: taught.rig.refused(LEARNER, 'label') == before + 1)
+    taught.rig.wait_for(lambda: taught.rig.rejected(LEARNER, 'label') == before + 1)
     assert 'class_id: empty' in taught.process.log
 
 
@@ -142,9 +181,19 @@ def test_set_learning_off_infers_only(inferring):
 
 # Images.
 
-@pytest.mark.parametrize('encoding, big_endian', [
-    ('mono8', False), ('bgr8', False), ('rgb8', False), ('bgra8', False), ('rgba8', False),
-    ('mono16', False), ('mono16', True)])
+
+@pytest.mark.parametrize(
+    'encoding, big_endian',
+    [
+        ('mono8', False),
+        ('bgr8', False),
+        ('rgb8', False),
+        ('bgra8', False),
+        ('rgba8', False),
+        ('mono16', False),
+        ('mono16', True),
+    ],
+)
 def test_every_encoding_shows_the_same(inferring, encoding, big_endian):
     frame, _ = inferring.camera.next_digit()
     plain = inferring.camera.show(image(frame))
@@ -162,18 +211,21 @@ def broken(frame, **fields) -> Image:
     return message
 
 
-@pytest.mark.parametrize('fields, complaint', [
-    (dict(encoding='32FC1'), "encoding is '32FC1'"),
-    (dict(step=10), 'step is 10 bytes'),
-    (dict(data=array.array('B', b'abc')), 'data is 3 bytes'),
-    (dict(height=0, data=array.array('B')), 'height is 0'),
-    (dict(width=0), 'width is 0'),
-    (dict(data=array.array('B')), 'data is 0 bytes'),
-])
+@pytest.mark.parametrize(
+    'fields, complaint',
+    [
+        (dict(encoding='32FC1'), "encoding is '32FC1'"),
+        (dict(step=10), 'step is 10 bytes'),
+        (dict(data=array.array('B', b'abc')), 'data is 3 bytes'),
+        (dict(height=0, data=array.array('B')), 'height is 0'),
+        (dict(width=0), 'width is 0'),
+        (dict(data=array.array('B')), 'data is 0 bytes'),
+    ],
+)
 def test_a_bad_image_is_counted_and_the_next_one_classified(inferring, fields, complaint):
     before = status_after_now(inferring)
     neurons = before.recruited_neurons
-    refused = int(inferring.rig.refused(LEARNER, 'image'))
+    rejected = int(inferring.rig.rejected(LEARNER, 'image'))
     frame, _ = inferring.camera.next_digit()
     inferring.camera.send(broken(frame, **fields))
     inferring.camera.show(image(frame))
@@ -181,16 +233,20 @@ def test_a_bad_image_is_counted_and_the_next_one_classified(inferring, fields, c
     assert after.frames_rejected == before.frames_rejected + 1
     assert after.frames_received == before.frames_received + 2
     assert after.recruited_neurons == neurons
-    inferring.rig.wait_for(lambda: inferring.rig.refused(LEARNER, 'image') >= max(1, refused))
+    inferring.rig.wait_for(lambda: inferring.rig.rejected(LEARNER, 'image') >= max(1, rejected))
     assert f'{inferring.rig.namespace}/image: ' in inferring.process.log
 
 
-@pytest.mark.parametrize('damage', [
-    lambda serialised: serialised[:-1],
-    lambda serialised: serialised[:9],
-    lambda serialised: serialised[:12] + b'\xff' * 4 + serialised[16:],
-    lambda serialised: b'\x00\x07' + serialised[2:],
-], ids=['one byte short', 'cut off', 'endless string', 'another encoding'])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda serialised: serialised[:-1],
+        lambda serialised: serialised[:9],
+        lambda serialised: serialised[:12] + b'\xff' * 4 + serialised[16:],
+        lambda serialised: b'\x00\x07' + serialised[2:],
+    ],
+    ids=['one byte short', 'cut off', 'endless string', 'another encoding'],
+)
 def test_what_is_no_image_is_counted_and_the_next_one_classified(inferring, damage):
     rig = inferring.rig
     before = status_after_now(inferring)
@@ -220,6 +276,7 @@ def test_the_same_frame_twice_is_classified_once(inferring):
 
 # Decisions.
 
+
 def test_a_decision_is_applied_to_the_next_frame_and_echoed(taught):
     decide(taught.rig, 7, training=8, inference=4)
     taught.rig.wait_for(lambda: status_after_now(taught).decision_sequence == 7)
@@ -235,28 +292,32 @@ def test_a_decision_is_applied_to_the_next_frame_and_echoed(taught):
     taught.rig.wait_for(lambda: status_after_now(taught).decision_sequence == 9)
 
 
-def test_a_decision_of_no_steps_is_refused(taught):
+def test_a_decision_of_no_steps_is_rejected(taught):
     sequence = status_after_now(taught).decision_sequence
-    before = taught.rig.refused(LEARNER, 'timestep_decision')
+    before = taught.rig.rejected(LEARNER, 'timestep_decision')
     decide(taught.rig, 99, training=16, inference=0)
-    taught.rig.wait_for(lambda: taught.rig.refused(LEARNER, 'timestep_decision') == before + 1)
+    taught.rig.wait_for(lambda: taught.rig.rejected(LEARNER, 'timestep_decision') == before + 1)
     assert status_after_now(taught).decision_sequence == sequence
     assert taught.camera.show(any_digit(taught.camera)).timesteps == 16
 
 
 @pytest.mark.parametrize('frame_share', [-0.1, 1.5, math.nan])
-def test_a_share_that_is_none_is_refused(taught, frame_share):
+def test_a_share_that_is_none_is_rejected(taught, frame_share):
     sequence = status_after_now(taught).decision_sequence
-    before = taught.rig.refused(LEARNER, 'timestep_decision')
+    before = taught.rig.rejected(LEARNER, 'timestep_decision')
     decide(taught.rig, 99, frame_share=frame_share)
-    taught.rig.wait_for(lambda: taught.rig.refused(LEARNER, 'timestep_decision') == before + 1)
+    taught.rig.wait_for(lambda: taught.rig.rejected(LEARNER, 'timestep_decision') == before + 1)
     status = status_after_now(taught)
     assert status.decision_sequence == sequence and status.frame_share == 1.0
 
 
 def adds_up(status: msg.LearnerStatus) -> bool:
-    return status.frames_received == (status.frames_classified + status.frames_dropped
-                                      + status.frames_rejected + status.frames_skipped)
+    return status.frames_received == (
+        status.frames_classified
+        + status.frames_dropped
+        + status.frames_rejected
+        + status.frames_skipped
+    )
 
 
 def test_of_a_half_every_second_frame_is_classified(taught):
@@ -266,8 +327,9 @@ def test_of_a_half_every_second_frame_is_classified(taught):
     known = len(camera.results)
     for number in range(1, 21):
         camera.send(any_digit(camera))
-        rig.latest(statuses,
-                   lambda status: status.frames_received == before.frames_received + number)
+        rig.latest(
+            statuses, lambda status: status.frames_received == before.frames_received + number
+        )
     after = rig.latest(statuses, adds_up)
     assert after.frames_classified == before.frames_classified + 10
     assert after.frames_skipped == before.frames_skipped + 10
@@ -280,9 +342,15 @@ def test_of_a_half_every_second_frame_is_classified(taught):
 
 # Early exit.
 
+
 def set_margin(taught, margin: float):
-    return taught.rig.call(SetParameters, 'snn_learner/set_parameters', SetParameters.Request(
-        parameters=[Parameter('inference_margin', value=margin).to_parameter_msg()])).results[0]
+    return taught.rig.call(
+        SetParameters,
+        'snn_learner/set_parameters',
+        SetParameters.Request(
+            parameters=[Parameter('inference_margin', value=margin).to_parameter_msg()]
+        ),
+    ).results[0]
 
 
 def test_a_margin_ends_inferences_early_at_once(inferring):
@@ -294,10 +362,11 @@ def test_a_margin_ends_inferences_early_at_once(inferring):
     early = [camera.show(frame) for frame in frames]
     assert min(result.timesteps for result in early) < 8
     assert sum(result.energy for result in early) < 0.8 * sum(result.energy for result in full)
-    refused = set_margin(inferring, 0.0)
-    assert not refused.successful and 'inference_margin' in refused.reason
+    rejected = set_margin(inferring, 0.0)
+    assert not rejected.successful and 'inference_margin' in rejected.reason
     assert [camera.show(frame).timesteps for frame in frames] == [
-        result.timesteps for result in early]
+        result.timesteps for result in early
+    ]
     assert set_margin(inferring, math.inf).successful
     assert {camera.show(frame).timesteps for frame in frames} == {16}
 
@@ -305,7 +374,7 @@ def test_a_margin_ends_inferences_early_at_once(inferring):
 def test_each_t_of_a_profile_brings_its_margin(rig, shipped_profile, tmp_path):
     profile = yaml.safe_load(shipped_profile.read_text())
     points = {point['timesteps']: point for point in profile['points']}
-    points[16]['inference']['margin'] = 0.02      # any lead ends it
+    points[16]['inference']['margin'] = 0.02  # any lead ends it
     path = tmp_path / 'profile.yaml'
     path.write_text(yaml.safe_dump(profile))
     start_learner(rig, profile_file=str(path))
@@ -320,13 +389,15 @@ def test_each_t_of_a_profile_brings_its_margin(rig, shipped_profile, tmp_path):
 
 # Energy.
 
+
 def test_energy_and_time_of_the_inferences_are_counted(inferring):
     camera = inferring.camera
     before = status_after_now(inferring)
     energies = [camera.show(any_digit(camera)).energy for _ in range(5)]
     after = status_after_now(inferring)
     assert after.energy_total_estimated - before.energy_total_estimated == pytest.approx(
-        sum(energies))
+        sum(energies)
+    )
     assert 0 < after.inference_time < max(result.latency for result in camera.results)
     assert after.meter == ''
     assert math.isnan(after.power_measured) and math.isnan(after.energy_measured)
@@ -334,6 +405,7 @@ def test_energy_and_time_of_the_inferences_are_counted(inferring):
 
 
 # Weights.
+
 
 def test_weights_are_saved_reset_and_loaded(inferring):
     rig, camera = inferring.rig, inferring.camera
@@ -350,21 +422,22 @@ def test_weights_are_saved_reset_and_loaded(inferring):
     assert again.class_ids == expected.class_ids and again.scores == expected.scores
 
 
-def test_a_truncated_checkpoint_is_refused_and_the_weights_stay(inferring):
+def test_a_truncated_checkpoint_is_rejected_and_the_weights_stay(inferring):
     rig, camera = inferring.rig, inferring.camera
     frame, _ = camera.next_digit()
     expected = camera.show(image(frame))
     assert rig.call(Trigger, 'snn_learner/save_weights').success
     content = inferring.checkpoint.read_bytes()
-    inferring.checkpoint.write_bytes(content[:len(content) // 2])
+    inferring.checkpoint.write_bytes(content[: len(content) // 2])
 
     answer = rig.call(Trigger, 'snn_learner/load_weights')
     assert not answer.success and str(inferring.checkpoint) in answer.message
     assert camera.show(image(frame)).scores == expected.scores
-    assert rig.call(Trigger, 'snn_learner/save_weights').success      # whole again
+    assert rig.call(Trigger, 'snn_learner/save_weights').success  # whole again
 
 
 # A fresh process each.
+
 
 def test_compressed_images(rig):
     from sensor_msgs.msg import CompressedImage
@@ -379,15 +452,15 @@ def test_compressed_images(rig):
     camera.meet(jpeg)
     camera.send(jpeg(b'no image'))
     camera.show(jpeg())
-    rig.wait_for(lambda: rig.refused(LEARNER, 'image/compressed') == 1)
+    rig.wait_for(lambda: rig.rejected(LEARNER, 'image/compressed') == 1)
     assert f'{rig.namespace}/image/compressed: ' in process.log
 
 
-def test_a_decision_outside_the_profile_is_refused(rig, shipped_profile):
+def test_a_decision_outside_the_profile_is_rejected(rig, shipped_profile):
     process = start_learner(rig, profile_file=str(shipped_profile))
     statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
     decide(rig, 1, training=16, inference=5)
-    rig.wait_for(lambda: rig.refused(LEARNER, 'timestep_decision') == 1)
+    rig.wait_for(lambda: rig.rejected(LEARNER, 'timestep_decision') == 1)
     assert 'inference_timesteps: 5' in process.log
     decide(rig, 2, training=8, inference=4)
     rig.latest(statuses, lambda status: status.decision_sequence == 2)
@@ -428,7 +501,8 @@ def test_a_meter_of_processor_time(rig):
     assert 0 < measured.power_measured < 1.1 * 8.0 * os.cpu_count()
     camera.teach(10)
     later = rig.latest(
-        statuses, lambda status: status.frames_classified > measured.frames_classified)
+        statuses, lambda status: status.frames_classified > measured.frames_classified
+    )
     assert later.energy_total_measured > measured.energy_total_measured > 0
     rig.wait_for(lambda: rig.health(LEARNER, 'meter') == 'processor')
 
@@ -446,6 +520,7 @@ def test_a_meter_that_cannot_be_read_is_said_once_and_the_estimate_stays(rig):
     def warned():
         camera.show(any_digit(camera))
         return 'meter hwmon: ' in rig.concern(LEARNER)
+
     rig.wait_for(warned)
     camera.show(any_digit(camera))
     level, line = concern(rig)
@@ -466,8 +541,9 @@ def test_a_battery_as_meter(rig):
         camera.show(any_digit(camera))
         rig.publish('battery_state', BatteryState(voltage=4.0, current=-0.5), qos.STATUS)
         return statuses[-1].energy_measured > 0
+
     rig.wait_for(measured)
     assert statuses[-1].meter == 'battery'
     assert statuses[-1].power_measured == pytest.approx(4.0 * 0.5 - 0.5)
     rig.publish('battery_state', BatteryState(voltage=4.0, current=math.nan), qos.STATUS)
-    rig.wait_for(lambda: rig.refused(LEARNER, 'battery_state') == 1)
+    rig.wait_for(lambda: rig.rejected(LEARNER, 'battery_state') == 1)

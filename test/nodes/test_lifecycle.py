@@ -1,16 +1,14 @@
-"""Transitions: what is kept, what is restored, what is refused, and that services answer."""
+"""Transitions: what is kept, what is restored, what is rejected, and that services answer."""
+
 from __future__ import annotations
 
 import threading
 
 import pytest
-
-from rig import Camera, composed, image, msg
-
 from lifecycle_msgs.msg import Transition
-from std_srvs.srv import Trigger
-
 from rclpy.parameter import Parameter
+from rig import Camera, composed, image, msg
+from std_srvs.srv import Trigger
 
 from topspark_ros.nodes.executor import NodeExecutor
 from topspark_ros.nodes.snn_learner import SnnLearner
@@ -29,19 +27,21 @@ def last_status(rig, statuses) -> msg.LearnerStatus:
 
 def wait_until_all_is_learned(rig, statuses) -> None:
     statuses.clear()
-    rig.wait_for(lambda: statuses and statuses[-1].frames_learned == statuses[-1].frames_classified,
-                 'every frame to be learned')
+    rig.wait_for(
+        lambda: statuses and statuses[-1].frames_learned == statuses[-1].frames_classified,
+        'every frame to be learned',
+    )
 
 
 def test_a_lifecycle_cycle_keeps_the_weights_and_a_killed_node_resumes(rig, tmp_path):
-    checkpoint = tmp_path / 'weights' / 'digits.ckpt'      # the folder is made
+    checkpoint = tmp_path / 'weights' / 'digits.ckpt'  # the folder is made
     process = rig.start(LEARNER, **FAST, checkpoint_file=str(checkpoint))
     rig.wait_until_active(LEARNER)
     statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
     camera = Camera(rig)
     camera.meet(lambda: image(camera.next_digit()[0]))
     camera.teach(40)
-    camera.show(image(camera.next_digit()[0]))      # so the last labelled one is learned
+    camera.show(image(camera.next_digit()[0]))  # so the last labelled one is learned
     wait_until_all_is_learned(rig, statuses)
     learned = last_status(rig, statuses)
     assert learned.recruited_neurons > 10 and learned.accuracy_window > 10
@@ -51,12 +51,17 @@ def test_a_lifecycle_cycle_keeps_the_weights_and_a_killed_node_resumes(rig, tmp_
     kept = last_status(rig, statuses)
     assert kept.recruited_neurons == learned.recruited_neurons
     assert (kept.accuracy, kept.accuracy_window) == (learned.accuracy, learned.accuracy_window)
-    assert kept.frames_classified == kept.labels_received == 0      # counts are new
+    assert kept.frames_classified == kept.labels_received == 0  # counts are new
     assert kept.energy_total_estimated == 0.0
     camera.results.clear()
     camera.meet(lambda: image(camera.next_digit()[0]))
-    rig.wait_for(lambda: statuses[-1].frames_classified >= 2 and statuses[-1].frames_received == (
-        statuses[-1].frames_classified + statuses[-1].frames_dropped))
+    rig.wait_for(
+        lambda: (
+            statuses[-1].frames_classified >= 2
+            and statuses[-1].frames_received
+            == (statuses[-1].frames_classified + statuses[-1].frames_dropped)
+        )
+    )
     wait_until_all_is_learned(rig, statuses)
     kept = last_status(rig, statuses)
 
@@ -94,7 +99,7 @@ def test_a_corrupt_checkpoint_leaves_the_node_unconfigured_with_one_line(rig, tm
     lines = [line for line in process.log.splitlines() if str(checkpoint) in line]
     assert len(lines) == 1 and 'configure: ' in lines[0] and 'Traceback' not in process.log
     rig.wait_for(lambda: str(checkpoint) in rig.concern(LEARNER), 'diagnostics say so')
-    assert checkpoint.read_bytes().startswith(b'topspark network')      # left as it was
+    assert checkpoint.read_bytes().startswith(b'topspark network')  # left as it was
 
     checkpoint.unlink()
     assert rig.transit(LEARNER, CONFIGURE) and rig.transit(LEARNER, ACTIVATE)
@@ -114,8 +119,9 @@ class WaitingLearner(SnnLearner):
 
 @pytest.fixture
 def waiting_learner(rig):
-    node = WaitingLearner(namespace=rig.namespace,
-                          parameter_overrides=[Parameter('autostart', value=False)])
+    node = WaitingLearner(
+        namespace=rig.namespace, parameter_overrides=[Parameter('autostart', value=False)]
+    )
     with composed(node, executor=NodeExecutor()):
         yield node
         node.may_go_on.set()
@@ -129,7 +135,7 @@ def test_services_answer_while_the_learner_configures(rig, waiting_learner):
     assert rig.answer(configured).success and rig.state(LEARNER) == 'inactive'
 
 
-def test_a_second_configure_meanwhile_is_refused(rig, waiting_learner):
+def test_a_second_configure_meanwhile_is_rejected(rig, waiting_learner):
     first = rig.transit_async(LEARNER, CONFIGURE)
     rig.wait_for(lambda: rig.state(LEARNER) == 'configuring')
     assert not rig.transit(LEARNER, CONFIGURE)
@@ -145,7 +151,7 @@ def test_a_node_that_waits_says_what_for(rig):
 
 
 @pytest.mark.parametrize('transition_id', [ACTIVATE, DEACTIVATE, CLEANUP, 200])
-def test_a_transition_that_the_state_does_not_have_is_refused(waiting, transition_id):
+def test_a_transition_that_the_state_does_not_have_is_rejected(waiting, transition_id):
     assert not waiting.rig.transit(CONTROLLER, transition_id)
     assert waiting.rig.state(CONTROLLER) == 'unconfigured'
     assert waiting.running

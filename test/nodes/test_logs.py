@@ -1,14 +1,13 @@
 """What the nodes say: each thing once, by the one that knows why; at the debug level all of it."""
+
 from __future__ import annotations
 
 import pytest
-
 from every_node import alive, case  # noqa: F401  (a fixture)
-from rig import Camera, composed, image, msg
-
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import LoggingSeverity, set_logger_level
 from rclpy.parameter import Parameter
+from rig import Camera, composed, image, msg
 
 from topspark_ros.nodes import qos
 from topspark_ros.nodes.snn_learner import SnnLearner
@@ -21,8 +20,9 @@ LEARNER, CONTROLLER = 'snn_learner', 'timestep_controller'
 @pytest.fixture
 def perception(rig):
     """Learner and controller in this process, whose log capfd sees."""
-    learner = SnnLearner(namespace=rig.namespace,
-                         parameter_overrides=[Parameter('neurons', value=20)])
+    learner = SnnLearner(
+        namespace=rig.namespace, parameter_overrides=[Parameter('neurons', value=20)]
+    )
     controller = TimestepController(namespace=rig.namespace)
     with composed(learner, controller):
         rig.wait_until_active(LEARNER)
@@ -41,7 +41,7 @@ def test_a_decision_is_explained_by_the_controller_alone(rig, perception, capfd,
     rig.wait_for(lambda: statuses and statuses[-1].decision_sequence > 0, 'a decision applied')
     rig.wait_for(lambda: decisions, 'the decision')
     shown = camera.show(image(camera.next_digit()[0]))
-    camera.show(image(camera.next_digit()[0]))      # so what is to be said of that one is said
+    camera.show(image(camera.next_digit()[0]))  # so what is to be said of that one is said
     lines = capfd.readouterr().err.splitlines()
     explained = [line for line in lines if decisions[0].detail in line]
     assert len(explained) == 1
@@ -52,8 +52,12 @@ def test_a_decision_is_explained_by_the_controller_alone(rig, perception, capfd,
         assert not debug and not any('decision' in line for line in of_learner)
     else:
         assert any('decision 1 is applied' in line for line in debug)
-        assert any(f'frame {shown.header.stamp.sec}.' in line and f'T {shown.timesteps}' in line
-                   and 'latency' in line for line in debug)
+        assert any(
+            f'frame {shown.header.stamp.sec}.' in line
+            and f'T {shown.timesteps}' in line
+            and 'latency' in line
+            for line in debug
+        )
 
 
 def test_each_step_of_a_transition_and_each_refusal_is_told_at_the_debug_level(case, capfd):

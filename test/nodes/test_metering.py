@@ -1,4 +1,5 @@
 """The learner's meter, on a machine that is made of files."""
+
 from __future__ import annotations
 
 import math
@@ -14,7 +15,7 @@ def test_a_meter_that_fails_for_a_while_is_read_again(rig, tmp_path):
     sensor.parent.mkdir(parents=True)
     stat.parent.mkdir()
     (sensor.parent / 'name').write_text('board\n')
-    sensor.write_text('3000000\n')      # uW
+    sensor.write_text('3000000\n')  # uW
     ticks = 0
 
     def read():
@@ -24,8 +25,9 @@ def test_a_meter_that_fails_for_a_while_is_read_again(rig, tmp_path):
         return metering.read()
 
     stat.write_text('cpu  0 0 0 0 0 0 0 0 0 0\n')
-    metering = Metering(rig.node, 'hwmon', MeterSettings(10.0, 0.0, root=tmp_path), 2.0,
-                        lambda: ticks)
+    metering = Metering(
+        rig.node, 'hwmon', MeterSettings(10.0, 0.0, root=tmp_path), 2.0, lambda: ticks
+    )
     before = read()
     assert before.power_w > 0 and metering.name == 'hwmon'
 

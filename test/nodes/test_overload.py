@@ -1,4 +1,5 @@
 """Input that comes several times as fast as the learner can take it."""
+
 from __future__ import annotations
 
 import array
@@ -9,22 +10,21 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-
-from rig import Camera, Rig, image, msg
-
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
+from rig import Camera, Rig, image, msg
 
 from topspark_ros.nodes import conversions, qos
 from topspark_ros.streams.events import EVENT, Evt3Encoder
 
 EventPacket = pytest.importorskip(
-    'event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`').EventPacket
+    'event_camera_msgs.msg', reason='needs event_camera_msgs: run `make test`'
+).EventPacket
 
 LEARNER = 'snn_learner'
 WIDTH, HEIGHT = 160, 120
-EVENTS = 100_000          # a packet: to decode them takes ten times as long as to send them
-PACKET_NS = 20_000_000    # of sensor time, so that four packets make a window
+EVENTS = 100_000  # a packet: to decode them takes ten times as long as to send them
+PACKET_NS = 20_000_000  # of sensor time, so that four packets make a window
 BEGIN_NS = 1_700_000_000_000_000_000
 
 
@@ -63,35 +63,43 @@ def blob(first_ns: int, count: int = EVENTS) -> np.ndarray:
 def evt3() -> Callable[[int], EventPacket]:
     encoder = Evt3Encoder(WIDTH, HEIGHT)
     # Sensor time is in the payload, and goes on from one to the next.
-    payloads = [array.array('B', encoder.encode(blob(number * PACKET_NS)))
-                for number in range(50)]
+    payloads = [array.array('B', encoder.encode(blob(number * PACKET_NS))) for number in range(50)]
 
     def make(number: int) -> EventPacket:
         return packet('evt3', number, payloads[number % len(payloads)])
+
     return make
 
 
 def mono() -> Callable[[int], EventPacket]:
     events = blob(0)
-    words = (events['t'] | events['x'].astype('i8') << 32 | events['y'].astype('i8') << 48)
+    words = events['t'] | events['x'].astype('i8') << 32 | events['y'].astype('i8') << 48
     payload = array.array('B', words.astype('<i8').tobytes())
 
     def make(number: int) -> EventPacket:
         return packet('mono', number, payload)
+
     return make
 
 
 def packet(encoding: str, number: int, payload: array.array) -> EventPacket:
-    message = EventPacket(width=WIDTH, height=HEIGHT, encoding=encoding, seq=number,
-                          time_base=number * PACKET_NS, events=payload)
+    message = EventPacket(
+        width=WIDTH,
+        height=HEIGHT,
+        encoding=encoding,
+        seq=number,
+        time_base=number * PACKET_NS,
+        events=payload,
+    )
     message.header.stamp = conversions.stamp(BEGIN_NS + (number + 1) * PACKET_NS)
     return message
 
 
 @pytest.mark.parametrize('packets', [evt3, mono])
 def test_windows_are_classified_though_packets_come_faster_than_they_are_decoded(rig, packets):
-    rig.start(LEARNER, input='events', status_period=0.05, training_timesteps=16,
-              inference_timesteps=16)
+    rig.start(
+        LEARNER, input='events', status_period=0.05, training_timesteps=16, inference_timesteps=16
+    )
     rig.wait_until_active(LEARNER)
     results = rig.collect(msg.Classification, 'classification')
     with flood(rig, EventPacket, 'events', qos.EVENTS, packets()):

@@ -1,4 +1,5 @@
 """One reader of parameter files for both: the nodes' own, and ours, which lives without ROS."""
+
 from __future__ import annotations
 
 import random
@@ -14,50 +15,174 @@ from topspark_ros.perception.parameter_files import ParameterError, ParameterFil
 NAMESPACES = ('/', '/r', '/r/s')
 
 NAMES = [
-    'n: {P: {a: 1}}', '/n: {P: {a: 1}}', '/**/n: {P: {a: 1}}', '/*/n: {P: {a: 1}}',
-    '/*/*/n: {P: {a: 1}}', '/r/*: {P: {a: 1}}', '/r/**: {P: {a: 1}}', '/r/**/n: {P: {a: 1}}',
-    '/**: {P: {a: 1}}', '/*: {P: {a: 1}}', '"*": {P: {a: 1}}', '"**": {P: {a: 1}}',
-    '/**/*: {P: {a: 1}}', 'r: {n: {P: {a: 1}}}', '/r: {n: {P: {a: 1}}}', '/**: {n: {P: {a: 1}}}',
-    'r: {s: {n: {P: {a: 1}}, m: {P: {a: 2}}}, n: {P: {a: 3}}}', 'r/s: {n: {P: {a: 1}}}',
-    'r: {/n: {P: {a: 1}}}', '/r/n*: {P: {a: 1}}', '/r/n/: {P: {a: 1}}', '/r/n-m: {P: {a: 1}}',
-    '/r r/n: {P: {a: 1}}', '/3/n: {P: {a: 1}}', '//n: {P: {a: 1}}', '/r/***: {P: {a: 1}}',
-    '"": {P: {a: 1}}', '/: {P: {a: 1}}', '/r/n: {PX: {a: 1}}', 'P: {a: 1}', 'x: 5', '- 1',
-    '/r/n: {other: 5, P: {a: 1}}', '/r/n: {other: {b: 5}}', '/r/n: {P: 5}', '/r/n: {P: }',
-    '/r/n: {P: {}}\n/**: {P: {a: 1}}', '/r/n: {P: {a: &x 1, b: *x}}',
-    '/r/n: {P: {a: 1}}\n/r/m: {<<: {P: {a: 2}}}', '[a]: {P: {a: 1}}',
-    '/r: {P: {a: 1}, n: {P: {b: 2}}}', '/r: {n: {P: {b: 2}}, P: {a: 1}}',
+    'n: {P: {a: 1}}',
+    '/n: {P: {a: 1}}',
+    '/**/n: {P: {a: 1}}',
+    '/*/n: {P: {a: 1}}',
+    '/*/*/n: {P: {a: 1}}',
+    '/r/*: {P: {a: 1}}',
+    '/r/**: {P: {a: 1}}',
+    '/r/**/n: {P: {a: 1}}',
+    '/**: {P: {a: 1}}',
+    '/*: {P: {a: 1}}',
+    '"*": {P: {a: 1}}',
+    '"**": {P: {a: 1}}',
+    '/**/*: {P: {a: 1}}',
+    'r: {n: {P: {a: 1}}}',
+    '/r: {n: {P: {a: 1}}}',
+    '/**: {n: {P: {a: 1}}}',
+    'r: {s: {n: {P: {a: 1}}, m: {P: {a: 2}}}, n: {P: {a: 3}}}',
+    'r/s: {n: {P: {a: 1}}}',
+    'r: {/n: {P: {a: 1}}}',
+    '/r/n*: {P: {a: 1}}',
+    '/r/n/: {P: {a: 1}}',
+    '/r/n-m: {P: {a: 1}}',
+    '/r r/n: {P: {a: 1}}',
+    '/3/n: {P: {a: 1}}',
+    '//n: {P: {a: 1}}',
+    '/r/***: {P: {a: 1}}',
+    '"": {P: {a: 1}}',
+    '/: {P: {a: 1}}',
+    '/r/n: {PX: {a: 1}}',
+    'P: {a: 1}',
+    'x: 5',
+    '- 1',
+    '/r/n: {other: 5, P: {a: 1}}',
+    '/r/n: {other: {b: 5}}',
+    '/r/n: {P: 5}',
+    '/r/n: {P: }',
+    '/r/n: {P: {}}\n/**: {P: {a: 1}}',
+    '/r/n: {P: {a: &x 1, b: *x}}',
+    '/r/n: {P: {a: 1}}\n/r/m: {<<: {P: {a: 2}}}',
+    '[a]: {P: {a: 1}}',
+    '/r: {P: {a: 1}, n: {P: {b: 2}}}',
+    '/r: {n: {P: {b: 2}}, P: {a: 1}}',
     'q: {r/s: {n: {P: {a: 1}}}, n: {P: {a: 2}}}\nr: {n: {P: {a: 3}}}',
 ]
 ORDER = [
     '/**: {P: {a: 1}}\n/r/n: {P: {a: 2}}\n/**/n: {P: {a: 3}}\n/*/n: {P: {a: 4}}',
     '/*/n: {P: {a: 4}}\n/**/n: {P: {a: 3}}\n/r/n: {P: {a: 2}}\n/**: {P: {a: 1}}',
-    '/r/n: {P: {a: 2, b: 3}}\n---\n/r/n: {P: {a: 1}}', '/r/n: {P: {a: 2}}\n/**: {P: {a: 1}}\n'
-    '/r/n: {P: {a: 3}}', 'r/n: {P: {a: 2}}\n/r/n: {P: {a: 1}}\nr/n: {P: {a: 3}}',
+    '/r/n: {P: {a: 2, b: 3}}\n---\n/r/n: {P: {a: 1}}',
+    '/r/n: {P: {a: 2}}\n/**: {P: {a: 1}}\n/r/n: {P: {a: 3}}',
+    'r/n: {P: {a: 2}}\n/r/n: {P: {a: 1}}\nr/n: {P: {a: 3}}',
     '/r/n: {P: {a: 1}}\n---\n/r/n: {P: {a: hello}}',
     '/r/n: {P: {a: hello}}\n---\n/r/n: {P: {a: 1}}',
     '/r/n: {P: {a: [1]}}\n---\n/r/n: {P: {a: 2.0}}',
     '/r/n: {P: {a: [x]}}\n---\n/r/n: {P: {a: [2]}}',
 ]
 VALUES = [
-    '010', '0x10', '08', '0b1', '1e-3', '1e3', 'y', 'Y', 'on', 'oN', 'n', 'nan', 'NaN', '.nan',
-    '.Nan', 'inf', '-inf', '-.inf', '+.INF', '"1"', "'2'", '~', 'null', '1_000', '0o17', '+5', '-0',
-    '99999999999999999999', '1e400', '1e-400', '0e-400', '1e-310', '1.', '.5', '.', '"1:30"',
-    '1:30', '2001-01-01', 'infinity', '-Infinity', '0x1p3', '0X1F', '0x1.8', '0x', 'true', 'TRUE',
-    'tRUE', 'No', '!!str 1', '!!int "1"', '!!float 1', '!!bool "yes"', '!!str yes', '!foo 1',
-    '"yes"', '0xg', '1e', '- 1', 'nan(1)', '1.0f', '٣', '" "', '5 5', '|-\n      7', '>-\n      7',
-    '9223372036854775807', '9223372036854775808', '-9223372036854775808', '-9223372036854775809',
-    '0777', '-0x10', '+.nan', '-.nan', '', '""', '!!str ""', '[1, "2"]', '[true, yes, on]',
-    '[1.5, .nan]', '[a, 1]', '[1, 2.0]', '[ ]', '["", b]', '[!!str 1, 2]', '[[1], [2]]', '[~]',
-    '[1, ]', '{x: {y: {z: 1}, w: 2}, v: 3}', '{x.y: 1, x: {y: 2}}', '{x: 1, x: {y: 2}}',
-    '{x: {y: 1}, x: {z: 2}}', '|\n      text\n      more\n', '- 1\n    - 2',
-    'a b: c', '@x', '%x', '`x`', '${HOME}/x', '~/weights', '$(find-pkg-share x)',
+    '010',
+    '0x10',
+    '08',
+    '0b1',
+    '1e-3',
+    '1e3',
+    'y',
+    'Y',
+    'on',
+    'oN',
+    'n',
+    'nan',
+    'NaN',
+    '.nan',
+    '.Nan',
+    'inf',
+    '-inf',
+    '-.inf',
+    '+.INF',
+    '"1"',
+    "'2'",
+    '~',
+    'null',
+    '1_000',
+    '0o17',
+    '+5',
+    '-0',
+    '99999999999999999999',
+    '1e400',
+    '1e-400',
+    '0e-400',
+    '1e-310',
+    '1.',
+    '.5',
+    '.',
+    '"1:30"',
+    '1:30',
+    '2001-01-01',
+    'infinity',
+    '-Infinity',
+    '0x1p3',
+    '0X1F',
+    '0x1.8',
+    '0x',
+    'true',
+    'TRUE',
+    'tRUE',
+    'No',
+    '!!str 1',
+    '!!int "1"',
+    '!!float 1',
+    '!!bool "yes"',
+    '!!str yes',
+    '!foo 1',
+    '"yes"',
+    '0xg',
+    '1e',
+    '- 1',
+    'nan(1)',
+    '1.0f',
+    '٣',
+    '" "',
+    '5 5',
+    '|-\n      7',
+    '>-\n      7',
+    '9223372036854775807',
+    '9223372036854775808',
+    '-9223372036854775808',
+    '-9223372036854775809',
+    '0777',
+    '-0x10',
+    '+.nan',
+    '-.nan',
+    '',
+    '""',
+    '!!str ""',
+    '[1, "2"]',
+    '[true, yes, on]',
+    '[1.5, .nan]',
+    '[a, 1]',
+    '[1, 2.0]',
+    '[ ]',
+    '["", b]',
+    '[!!str 1, 2]',
+    '[[1], [2]]',
+    '[~]',
+    '[1, ]',
+    '{x: {y: {z: 1}, w: 2}, v: 3}',
+    '{x.y: 1, x: {y: 2}}',
+    '{x: 1, x: {y: 2}}',
+    '{x: {y: 1}, x: {z: 2}}',
+    '|\n      text\n      more\n',
+    '- 1\n    - 2',
+    'a b: c',
+    '@x',
+    '%x',
+    '`x`',
+    '${HOME}/x',
+    '~/weights',
+    '$(find-pkg-share x)',
 ]
-FILES = [text.replace('P:', 'ros__parameters:').replace('PX', 'ros__parametersX')
-         for text in (*NAMES, *ORDER)] + [
-    f'/r/n:\n  ros__parameters:\n    a: {value}\n' for value in VALUES] + ['# nothing\n']
+FILES = (
+    [
+        text.replace('P:', 'ros__parameters:').replace('PX', 'ros__parametersX')
+        for text in (*NAMES, *ORDER)
+    ]
+    + [f'/r/n:\n  ros__parameters:\n    a: {value}\n' for value in VALUES]
+    + ['# nothing\n']
+)
 
 
-def test_an_empty_mapping_is_refused(tmp_path):
+def test_an_empty_mapping_is_rejected(tmp_path):
     """rcl takes it only where nothing follows."""
     path = tmp_path / 'parameters.yaml'
     path.write_text('/r/n: {ros__parameters: {a: {}}}')
@@ -66,19 +191,29 @@ def test_an_empty_mapping_is_refused(tmp_path):
 
 
 def of_nodes(path) -> list:
-    """Parameters of a real node in each namespace; None: the file is refused."""
+    """Parameters of a real node in each namespace; None: the file is rejected."""
     found = []
     for namespace in NAMESPACES:
         try:
             # In the one context: Fast DDS can hang where a process has two on a domain.
-            node = Node('n', namespace=namespace, start_parameter_services=False,
-                        enable_rosout=False, use_global_arguments=False,
-                        cli_args=['--ros-args', '--params-file', str(path)])
+            node = Node(
+                'n',
+                namespace=namespace,
+                start_parameter_services=False,
+                enable_rosout=False,
+                use_global_arguments=False,
+                cli_args=['--ros-args', '--params-file', str(path)],
+            )
         except Exception:
             found.append(None)
         else:
-            found.append({name: each.value for name, each in node._parameter_overrides.items()
-                          if each.value is not None})
+            found.append(
+                {
+                    name: each.value
+                    for name, each in node._parameter_overrides.items()
+                    if each.value is not None
+                }
+            )
             node.destroy_node()
     return found
 

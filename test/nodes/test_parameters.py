@@ -1,4 +1,5 @@
 """Parameters: the YAML files say what the nodes declare, and every one explains itself."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -7,10 +8,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-
-from every_node import alive, case  # noqa: F401  (a fixture)
-
 import yaml
+from every_node import alive, case  # noqa: F401  (a fixture)
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -19,18 +18,32 @@ from std_srvs.srv import Trigger
 
 from topspark_ros.engine import load_checkpoint
 from topspark_ros.nodes.managed_node import ManagedNode
-from topspark_ros.nodes.parameters import accept, descriptor
+from topspark_ros.nodes.parameters import ParameterError, accept, descriptor
+from topspark_ros.nodes.snn_learner import SnnLearner
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 CONFIG = Path(__file__).parents[2] / 'config'
-NODES = ('battery_simulator', 'dataset_camera', 'event_simulator', 'gazebo_battery', 'patrol',
-         'power_budget_schedule', 'snn_learner', 'timestep_controller')
+NODES = (
+    'battery_simulator',
+    'dataset_camera',
+    'event_simulator',
+    'gazebo_battery',
+    'patrol',
+    'power_budget_schedule',
+    'snn_learner',
+    'timestep_controller',
+)
 
 
 def declaration(node: str) -> dict[str, dataclasses.Field]:
     module = import_module(f'topspark_ros.nodes.{node}')
-    node_class = next(value for value in vars(module).values() if isinstance(value, type)
-                      and issubclass(value, ManagedNode) and value.__module__ == module.__name__)
+    node_class = next(
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, ManagedNode)
+        and value.__module__ == module.__name__
+    )
     return {field.name: field for field in dataclasses.fields(node_class.Parameters)}
 
 
@@ -38,8 +51,12 @@ def listed(file: str):
     """(node, parameter, value) of every entry."""
     for pattern, content in yaml.safe_load((CONFIG / file).read_text()).items():
         for name, value in content['ros__parameters'].items():
-            yield pytest.param(pattern.removeprefix('/**/'), name, value,
-                               id=f'{pattern.removeprefix("/**/")}.{name}')
+            yield pytest.param(
+                pattern.removeprefix('/**/'),
+                name,
+                value,
+                id=f'{pattern.removeprefix("/**/")}.{name}',
+            )
 
 
 @pytest.mark.parametrize('node, name, value', list(listed('topspark.yaml')))
@@ -48,8 +65,9 @@ def test_the_robots_file_lists_the_defaults(node, name, value):
     assert (tuple(value) if isinstance(default, tuple) else value) == default
 
 
-@pytest.mark.parametrize('node, name, value', [
-    *listed('demo.yaml'), *listed('demo_events.yaml'), *listed('gazebo.yaml')])
+@pytest.mark.parametrize(
+    'node, name, value', [*listed('demo.yaml'), *listed('demo_events.yaml'), *listed('gazebo.yaml')]
+)
 def test_the_demos_files_list_accepted_values(node, name, value):
     field = declaration(node)[name]
     assert type(value) is (list if isinstance(field.default, tuple) else type(field.default))
@@ -74,7 +92,7 @@ def test_every_number_has_a_range_and_its_default_lies_in_it(node):
 
 
 @pytest.mark.parametrize('node', NODES)
-def test_what_is_outside_is_refused_by_name(node):
+def test_what_is_outside_is_rejected_by_name(node):
     for field in declaration(node).values():
         if field.metadata['high'] is not None:
             low, high = field.metadata['low'], field.metadata['high']
@@ -89,10 +107,16 @@ def test_what_is_outside_is_refused_by_name(node):
                 accept(field, 'none of them')
 
 
-@pytest.mark.parametrize('parameters, complaint', [
-    (dict(neurons=0), 'neurons'), (dict(max_input_rate=math.nan), 'max_input_rate'),
-    (dict(rule='hebb'), 'rule'), (dict(neurons='many'), 'neurons'),
-    (dict(inference_margin=0.0), 'inference_margin')])
+@pytest.mark.parametrize(
+    'parameters, complaint',
+    [
+        (dict(neurons=0), 'neurons'),
+        (dict(max_input_rate=math.nan), 'max_input_rate'),
+        (dict(rule='hebb'), 'rule'),
+        (dict(neurons='many'), 'neurons'),
+        (dict(inference_margin=0.0), 'inference_margin'),
+    ],
+)
 def test_a_node_that_is_given_nonsense_ends_with_one_line(rig, parameters, complaint):
     process = rig.start('snn_learner', **parameters)
     assert process.wait() == 1
@@ -122,8 +146,11 @@ def set_to(node, field: dataclasses.Field, value):
 
 def test_what_configure_takes_can_be_changed_until_then(case):
     node_class, parameters = case
-    fields = [field for field in dataclasses.fields(node_class.Parameters)
-              if field.metadata['fixed'] and field.name not in parameters]
+    fields = [
+        field
+        for field in dataclasses.fields(node_class.Parameters)
+        if field.metadata['fixed'] and field.name not in parameters
+    ]
     with alive(node_class, parameters) as node:
         for field in fields:
             before = node.get_parameter(field.name).value
@@ -140,8 +167,8 @@ def test_what_configure_takes_can_be_changed_until_then(case):
                 assert not result.successful, field.name
                 for word in (field.name, node.state, 'accepted', 'unconfigured'):
                     assert word in result.reason
-                assert repr(node.get_parameter(field.name).value) == repr(before)     # NaN too
-                assert set_to(node, field, before).successful     # it changes nothing
+                assert repr(node.get_parameter(field.name).value) == repr(before)  # NaN too
+                assert set_to(node, field, before).successful  # it changes nothing
         assert node.trigger_deactivate() == node.trigger_cleanup() == SUCCESS
         for field in fields:
             assert set_to(node, field, changed(field)).successful, field.name
@@ -152,19 +179,34 @@ def test_configure_uses_the_values_that_were_set_before(rig):
     rig.wait_until_active('snn_learner')
 
     def set_neurons(number: int):
-        return rig.call(SetParameters, 'snn_learner/set_parameters', SetParameters.Request(
-            parameters=[Parameter('neurons', value=number).to_parameter_msg()])).results[0]
-    refused = set_neurons(30)
-    assert not refused.successful
-    assert refused.reason == ('neurons: cannot be changed while active; accepted: a change while '
-                              'the node is unconfigured')
+        return rig.call(
+            SetParameters,
+            'snn_learner/set_parameters',
+            SetParameters.Request(
+                parameters=[Parameter('neurons', value=number).to_parameter_msg()]
+            ),
+        ).results[0]
+
+    rejected = set_neurons(30)
+    assert not rejected.successful
+    assert rejected.reason == (
+        'neurons: cannot be changed while active; accepted: a change while the node is unconfigured'
+    )
     checkpoint = rig.folder / 'weights.topspark'
     assert rig.transit('snn_learner', Transition.TRANSITION_DEACTIVATE)
     assert rig.transit('snn_learner', Transition.TRANSITION_CLEANUP)
     assert set_neurons(30).successful
-    assert rig.call(SetParameters, 'snn_learner/set_parameters', SetParameters.Request(
-        parameters=[Parameter('checkpoint_file', value=str(checkpoint)).to_parameter_msg()])
-    ).results[0].successful
+    assert (
+        rig.call(
+            SetParameters,
+            'snn_learner/set_parameters',
+            SetParameters.Request(
+                parameters=[Parameter('checkpoint_file', value=str(checkpoint)).to_parameter_msg()]
+            ),
+        )
+        .results[0]
+        .successful
+    )
     assert rig.transit('snn_learner', Transition.TRANSITION_CONFIGURE)
     assert rig.transit('snn_learner', Transition.TRANSITION_ACTIVATE)
     assert rig.call(Trigger, 'snn_learner/save_weights').success
@@ -181,3 +223,17 @@ def test_what_is_taken_at_the_start_alone_is_read_only(case):
             shown = node.describe_parameter(field.name)
             assert shown.read_only == (field.name == 'autostart')
             assert ('unconfigured' in shown.additional_constraints) == field.metadata['fixed']
+
+
+def test_the_name_of_the_version_before_is_still_taken_with_a_warning(domain, capfd):
+    with alive(SnnLearner, {}, event_region=[1, 2, 3, 4]) as node:
+        assert node.parameters.event_roi == (1, 2, 3, 4)
+        assert list(node.get_parameter('event_roi').value) == [1, 2, 3, 4]
+        assert not node.has_parameter('event_region')
+    assert 'event_region is now event_roi' in capfd.readouterr().err
+
+
+def test_a_value_under_the_former_name_is_checked_as_any_other(domain):
+    with pytest.raises(ParameterError, match='^event_least_count: .*0'):
+        with alive(SnnLearner, {}, event_least_count=0):
+            pass

@@ -1,16 +1,15 @@
 """The patrol drives along the path, stops when it is to, and labels what the camera shows."""
+
 from __future__ import annotations
 
 import dataclasses
 import math
 
 import pytest
-
-from rig import msg
-
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, Twist
 from lifecycle_msgs.msg import Transition
+from rig import msg
 from sensor_msgs.msg import CameraInfo
 
 from topspark_ros.nodes import qos
@@ -34,11 +33,12 @@ class Robot:
 
     def __init__(self, rig, panels_file, **parameters):
         self._rig = rig
-        self.process = rig.start('patrol', **{
-            'panels_file': str(panels_file), 'pose_timeout': 60.0, **parameters})
+        self.process = rig.start(
+            'patrol', **{'panels_file': str(panels_file), 'pose_timeout': 60.0, **parameters}
+        )
         self.gallery = load_gallery(panels_file)
         self.pose = Pose(self.gallery.path.radius_m, 0.0, math.pi / 2)
-        self.time = 1000      # of a frame that has no pose
+        self.time = 1000  # of a frame that has no pose
         self.velocities = rig.collect(Twist, 'cmd_vel')
         self.labels = rig.collect(msg.Label, 'label')
         # Publishers are discovered in their order: who hears the poses hears the frames too.
@@ -74,9 +74,21 @@ class Robot:
 
     def look(self) -> None:
         optics = OPTICS
-        info = CameraInfo(width=optics.width, height=optics.height, k=[
-            optics.focal_x, 0.0, optics.centre_x, 0.0, optics.focal_y, optics.centre_y,
-            0.0, 0.0, 1.0])
+        info = CameraInfo(
+            width=optics.width,
+            height=optics.height,
+            k=[
+                optics.focal_x,
+                0.0,
+                optics.centre_x,
+                0.0,
+                optics.focal_y,
+                optics.centre_y,
+                0.0,
+                0.0,
+                1.0,
+            ],
+        )
         info.header.stamp, info.header.frame_id = self.stamp, 'eye'
         self._rig.publish('camera_info', info, qos.STATUS)
 
@@ -86,8 +98,9 @@ class Robot:
         x, y, yaw = self.pose
         way = self.velocities[-1].linear.x * STEP_S
         turn = self.velocities[-1].angular.z * STEP_S
-        self.pose = Pose(x + way * math.cos(yaw + turn / 2), y + way * math.sin(yaw + turn / 2),
-                         yaw + turn)
+        self.pose = Pose(
+            x + way * math.cos(yaw + turn / 2), y + way * math.sin(yaw + turn / 2), yaw + turn
+        )
         count = len(self.velocities)
         self.tell()
         self._rig.wait_for(lambda: len(self.velocities) > count, 'a velocity')
@@ -127,7 +140,7 @@ def test_it_drives_its_laps_and_labels_what_is_seen(rig, panels_file):
 
 def test_it_finds_back_to_the_path(rig, panels_file):
     robot = Robot(rig, panels_file, speed=0.5)
-    robot.pose = Pose(robot.pose.x_m - 0.4, 0.3, -2.0)     # inside, and the wrong way round
+    robot.pose = Pose(robot.pose.x_m - 0.4, 0.3, -2.0)  # inside, and the wrong way round
     for _ in range(100):
         robot.step()
     assert math.hypot(*robot.pose[:2]) == pytest.approx(robot.gallery.path.radius_m, abs=0.02)
@@ -139,8 +152,9 @@ def test_a_share_of_the_frames_is_labelled(rig, panels_file):
     panel = robot.gallery.panels[0]
     heading = math.atan2(panel.y_m, panel.x_m)
     radius_m = robot.gallery.path.radius_m
-    robot.pose = Pose(radius_m * math.cos(heading), radius_m * math.sin(heading),
-                      heading + math.pi / 2)
+    robot.pose = Pose(
+        radius_m * math.cos(heading), radius_m * math.sin(heading), heading + math.pi / 2
+    )
     for _ in range(40):
         robot.step()
         robot.look()
@@ -149,7 +163,7 @@ def test_a_share_of_the_frames_is_labelled(rig, panels_file):
     rig.wait_for(lambda: len(robot.labels) == 10)
     assert {label.class_id for label in robot.labels} == {panel.class_name}
 
-    robot.time += 5        # no pose of the robot is near enough to this frame in time
+    robot.time += 5  # no pose of the robot is near enough to this frame in time
     robot.look()
     robot.time -= 5
     robot.step()
@@ -179,11 +193,11 @@ def test_it_stops_while_no_pose_comes(rig, panels_file):
     rig.wait_for(lambda: moves(robot.step()), 'it goes on')
 
 
-def test_a_pose_that_is_none_is_refused(rig, panels_file):
+def test_a_pose_that_is_none_is_rejected(rig, panels_file):
     robot = Robot(rig, panels_file)
     robot.pose = Pose(math.nan, 0.0, 0.0)
     robot.tell()
-    rig.wait_for(lambda: rig.refused('patrol', 'pose') == 1)
+    rig.wait_for(lambda: rig.rejected('patrol', 'pose') == 1)
     assert all(math.isfinite(velocity.linear.x) for velocity in robot.velocities)
 
 
@@ -199,10 +213,13 @@ def test_it_stops_when_it_is_deactivated_or_ended(rig, panels_file):
     rig.wait_for(lambda: stands(robot.velocities[-1]), 'a stop')
 
 
-@pytest.mark.parametrize('content, complaint', [
-    (None, 'No such file or directory, accepted is a gallery in YAML'),
-    ('path: {radius_m: 1.0}', 'accepted is the fields path, camera, panels'),
-])
+@pytest.mark.parametrize(
+    'content, complaint',
+    [
+        (None, 'No such file or directory, accepted is a gallery in YAML'),
+        ('path: {radius_m: 1.0}', 'accepted is the fields path, camera, panels'),
+    ],
+)
 def test_a_panels_file_that_is_none_is_said_in_one_line(rig, tmp_path, content, complaint):
     path = tmp_path / 'panels.yaml'
     if content is not None:

@@ -1,10 +1,10 @@
 """Learner and controller both killed and started again: nothing that counts is lost."""
+
 from __future__ import annotations
 
 import math
 
 from rig import Camera, image, msg
-
 from std_srvs.srv import Trigger
 
 from topspark_ros.nodes import qos
@@ -28,11 +28,15 @@ class Life:
 
     def wait_until_it_keeps_the_limit(self) -> None:
         def kept() -> bool:
-            self.camera.send(image(self.camera.next_digit()[0]))     # it spends while it sees
-            return (self.camera.results and self.decisions
-                    and self.controller[-1].power_limit == LIMIT_W
-                    and self.decisions[-1].expected_power <= LIMIT_W
-                    and self.statuses[-1].decision_sequence == self.decisions[-1].sequence)
+            self.camera.send(image(self.camera.next_digit()[0]))  # it spends while it sees
+            return (
+                self.camera.results
+                and self.decisions
+                and self.controller[-1].power_limit == LIMIT_W
+                and self.decisions[-1].expected_power <= LIMIT_W
+                and self.statuses[-1].decision_sequence == self.decisions[-1].sequence
+            )
+
         self._rig.wait_for(kept, 'the limit is kept')
 
     def kill(self) -> None:
@@ -45,9 +49,19 @@ def test_killed_together_they_go_on_with_weights_and_budget(rig, tmp_path):
     first = Life(rig, checkpoint)
     first.camera.meet(lambda: image(first.camera.next_digit()[0]))
     first.camera.teach(20)
-    rig.publish('power_budget', msg.PowerBudget(
-        source='operator', power=LIMIT_W, energy=math.nan, duration=math.nan, deadline=math.nan,
-        min_accuracy=math.nan, lifetime=math.nan), qos.STATE)
+    rig.publish(
+        'power_budget',
+        msg.PowerBudget(
+            source='operator',
+            power=LIMIT_W,
+            energy=math.nan,
+            duration=math.nan,
+            deadline=math.nan,
+            min_accuracy=math.nan,
+            lifetime=math.nan,
+        ),
+        qos.STATE,
+    )
     first.wait_until_it_keeps_the_limit()
     neurons = first.statuses[-1].recruited_neurons
     assert rig.call(Trigger, f'{LEARNER}/save_weights').success

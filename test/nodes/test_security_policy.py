@@ -1,15 +1,14 @@
 """The access control policy gives each node what it uses, and nothing else."""
+
 from __future__ import annotations
 
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-
-from rig import rclpy
-
 from ament_index_python.packages import get_package_prefix
 from rclpy.parameter import Parameter
+from rig import rclpy
 
 from topspark_ros.nodes.battery_simulator import BatterySimulator
 from topspark_ros.nodes.dataset_camera import DatasetCamera
@@ -25,15 +24,26 @@ CHECKOUT = Path(__file__).parents[2]
 POLICY = CHECKOUT / 'config' / 'security' / 'policy.xml'
 INCLUDE = '{http://www.w3.org/2001/XInclude}include'
 # What sros2's schema has (0.2.0): an attribute of a group -> the group and its members.
-GROUPS = {'publish': ('topics', 'topic'), 'subscribe': ('topics', 'topic'),
-          'reply': ('services', 'service'), 'request': ('services', 'service')}
+GROUPS = {
+    'publish': ('topics', 'topic'),
+    'subscribe': ('topics', 'topic'),
+    'reply': ('services', 'service'),
+    'request': ('services', 'service'),
+}
 
 # Node -> parameters that between them make it use all that it ever does.
 NODES = {
-    BatterySimulator: [{}], DatasetCamera: [{}], EventSimulator: [{}], GazeboBattery: [{}],
-    Patrol: [{'panels_file': 'panels.yaml'}], PowerBudgetSchedule: [{}],
-    SnnLearner: [{'input': 'image'}, {'input': 'compressed'},
-                 {'input': 'events', 'meter': 'battery'}],
+    BatterySimulator: [{}],
+    DatasetCamera: [{}],
+    EventSimulator: [{}],
+    GazeboBattery: [{}],
+    Patrol: [{'panels_file': 'panels.yaml'}],
+    PowerBudgetSchedule: [{}],
+    SnnLearner: [
+        {'input': 'image'},
+        {'input': 'compressed'},
+        {'input': 'events', 'meter': 'battery'},
+    ],
     TimestepController: [{}],
 }
 
@@ -73,21 +83,33 @@ def rights(profile: ElementTree.Element, namespace: str) -> set[tuple[str, str]]
         for member in group:
             assert member.tag == GROUPS[right][1] and not member.attrib
             name = member.text
-            assert not set(name) & set('*?[ ')      # nobody gets a wildcard
-            found.append((right, name if name.startswith('/') else f'{namespace}/' + (
-                f'{profile.get("node")}{name[1:]}' if name.startswith('~') else name)))
+            assert not set(name) & set('*?[ ')  # nobody gets a wildcard
+            found.append(
+                (
+                    right,
+                    name
+                    if name.startswith('/')
+                    else f'{namespace}/'
+                    + (f'{profile.get("node")}{name[1:]}' if name.startswith('~') else name),
+                )
+            )
     assert len(found) == len(set(found))
     return set(found)
 
 
 def used(node) -> set[tuple[str, str]]:
     """What a node of this process has open."""
-    queries = {'publish': node.get_publisher_names_and_types_by_node,
-               'subscribe': node.get_subscriber_names_and_types_by_node,
-               'reply': node.get_service_names_and_types_by_node,
-               'request': node.get_client_names_and_types_by_node}
-    return {(right, name) for right, query in queries.items()
-            for name, _ in query(node.get_name(), node.get_namespace())}
+    queries = {
+        'publish': node.get_publisher_names_and_types_by_node,
+        'subscribe': node.get_subscriber_names_and_types_by_node,
+        'reply': node.get_service_names_and_types_by_node,
+        'request': node.get_client_names_and_types_by_node,
+    }
+    return {
+        (right, name)
+        for right, query in queries.items()
+        for name, _ in query(node.get_name(), node.get_namespace())
+    }
 
 
 def test_every_executable_has_an_enclave():
@@ -98,14 +120,24 @@ def test_every_executable_has_an_enclave():
 @pytest.mark.parametrize('node_class', NODES, ids=lambda node_class: node_class.__name__)
 def test_the_policy_gives_what_the_node_uses_and_no_more(domain, node_class, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    save_gallery(Gallery(CircularPath(1.0), CameraPose(0.0, 0.0, 0.5, 0.0),
-                         (Panel('cup', 2.0, 0.0, 0.5, 3.0, 0.4),)), tmp_path / 'panels.yaml')
+    save_gallery(
+        Gallery(
+            CircularPath(1.0),
+            CameraPose(0.0, 0.0, 0.5, 0.0),
+            (Panel('cup', 2.0, 0.0, 0.5, 3.0, 0.4),),
+        ),
+        tmp_path / 'panels.yaml',
+    )
     seen, allowed = set(), set()
     for number, parameters in enumerate(NODES[node_class]):
         namespace = f'/policy{number}'
-        node = node_class(namespace=namespace, parameter_overrides=[
-            Parameter(name, value=value) for name, value in
-            ({'autostart': False, 'use_sim_time': True} | parameters).items()])
+        node = node_class(
+            namespace=namespace,
+            parameter_overrides=[
+                Parameter(name, value=value)
+                for name, value in ({'autostart': False, 'use_sim_time': True} | parameters).items()
+            ],
+        )
         try:
             succeeded = rclpy.lifecycle.TransitionCallbackReturn.SUCCESS
             assert node.trigger_configure() == succeeded

@@ -1,16 +1,24 @@
 """Ctrl-C, or SIGTERM, ends a node at once and well, whatever it is about."""
+
 from __future__ import annotations
 
 import signal
 from pathlib import Path
 
 import pytest
-
 from rig import msg  # noqa: F401  skips without ROS
 
 LEARNER = 'snn_learner'
-NODES = ('battery_simulator', 'dataset_camera', 'event_simulator', 'gazebo_battery', 'patrol',
-         'power_budget_schedule', 'snn_learner', 'timestep_controller')
+NODES = (
+    'battery_simulator',
+    'dataset_camera',
+    'event_simulator',
+    'gazebo_battery',
+    'patrol',
+    'power_budget_schedule',
+    'snn_learner',
+    'timestep_controller',
+)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -65,17 +73,17 @@ def test_every_node(rig, node):
 
 
 @pytest.mark.parametrize('number', SIGNALS)
-@pytest.mark.parametrize('node, parameters', [
-    (LEARNER, {}), (LEARNER, {'input': 'events'}), ('event_simulator', {})])
+@pytest.mark.parametrize(
+    'node, parameters', [(LEARNER, {}), (LEARNER, {'input': 'events'}), ('event_simulator', {})]
+)
 def test_while_kernels_are_compiled(rig, tmp_path, monkeypatch, node, parameters, number):
     monkeypatch.setenv('NUMBA_CACHE_DIR', str(tmp_path / 'no kernels yet'))
     process = rig.start(node, **parameters)
-    rig.wait_for(lambda: 'compiling kernels' in process.log
-                 and is_in_graph(rig, node))
+    rig.wait_for(lambda: 'compiling kernels' in process.log and is_in_graph(rig, node))
     ends_well(process, number)
     # It has said so: a process that dies without a word is in the graph for 20 s more.
     rig.wait_for(lambda: not is_in_graph(rig, node), 'it leaves the graph', 15.0)
-    assert 'kernels ready' not in process.log     # it was not waited for
+    assert 'kernels ready' not in process.log  # it was not waited for
 
 
 def test_asked_twice(rig):

@@ -1,4 +1,5 @@
 """Nodes under `use_sim_time`: however fast, slow or often set back the simulation's clock is."""
+
 from __future__ import annotations
 
 import math
@@ -9,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from rig import Camera, Process, Rig, image, msg
-
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
+from rig import Camera, Process, Rig, image, msg
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
 
@@ -23,8 +22,14 @@ from topspark_ros.perception.online import PAUSE_S
 LEARNER, CONTROLLER = 'snn_learner', 'timestep_controller'
 BEGIN_NS = 1_000_000_000_000
 LABEL_WAIT_S = 0.15
-FAST = dict(use_sim_time=True, status_period=0.05, queue_depth=20, training_timesteps=16,
-            inference_timesteps=16, label_wait=LABEL_WAIT_S)
+FAST = dict(
+    use_sim_time=True,
+    status_period=0.05,
+    queue_depth=20,
+    training_timesteps=16,
+    inference_timesteps=16,
+    label_wait=LABEL_WAIT_S,
+)
 
 
 class Simulation:
@@ -43,9 +48,11 @@ class Simulation:
 
     def run_until(self, condition: Callable[[], Any], step_s: float = 0.01) -> Any:
         """Time passes, in small steps, until it is true."""
+
         def holds():
             self.pass_time(step_s)
             return condition()
+
         return self.rig.wait_for(holds)
 
 
@@ -57,7 +64,7 @@ class SimulatedCamera(Camera):
         self.simulation = simulation
 
     def next_stamp(self) -> Time:
-        self.simulation.pass_time(0.001)      # each frame has its own
+        self.simulation.pass_time(0.001)  # each frame has its own
         return conversions.stamp(self.simulation.now_ns)
 
 
@@ -89,7 +96,7 @@ def test_labels_find_their_frames_however_slow_the_simulation_is(simulation):
         simulation.pass_time(LABEL_WAIT_S / 2)
         frame, name = camera.next_digit()
         stamp = camera.show(image(frame)).header.stamp
-        stay(rig, LABEL_WAIT_S + PAUSE_S + 0.1)     # a label that is late by real time
+        stay(rig, LABEL_WAIT_S + PAUSE_S + 0.1)  # a label that is late by real time
         camera.label(stamp, name)
         simulation.run_until(lambda: statuses[-1].labels_received == number)
     simulation.pass_time(LABEL_WAIT_S)
@@ -107,8 +114,7 @@ def test_what_waits_is_learned_however_fast_the_simulation_is(simulation):
     camera.meet(lambda: image(camera.next_digit()[0]))
     simulation.run_until(lambda: statuses)
     simulation.pass_time(1000.0)
-    simulation.run_until(
-        lambda: statuses[-1].frames_learned == statuses[-1].frames_classified >= 2)
+    simulation.run_until(lambda: statuses[-1].frames_learned == statuses[-1].frames_classified >= 2)
     # Rates are of simulated time too: nothing has come for the last 1000 s.
     assert statuses[-1].frame_rate == 0.0
 
@@ -125,7 +131,7 @@ def test_a_clock_that_stands_still_costs_nothing_and_nothing_hangs(simulation):
     camera = SimulatedCamera(simulation)
     camera.meet(lambda: image(camera.next_digit()[0]))
     began_s, used_s = time.monotonic(), processor_s(process)
-    stay(rig, 1.0)      # with a frame that waits for its label
+    stay(rig, 1.0)  # with a frame that waits for its label
     assert processor_s(process) - used_s < 0.5 * (time.monotonic() - began_s)
     camera.show(image(camera.next_digit()[0]))
     assert rig.transit(LEARNER, Transition.TRANSITION_DEACTIVATE)
@@ -133,11 +139,18 @@ def test_a_clock_that_stands_still_costs_nothing_and_nothing_hangs(simulation):
 
 
 def test_a_clock_that_is_set_back_resets_windows_and_keeps_what_was_learned(
-        simulation, shipped_profile):
+    simulation, shipped_profile
+):
     rig = simulation.rig
     start_learner(simulation)
-    rig.start(CONTROLLER, use_sim_time=True, profile_file=str(shipped_profile),
-              control_period=0.1, learner_timeout=1.0, battery_timeout=1.0)
+    rig.start(
+        CONTROLLER,
+        use_sim_time=True,
+        profile_file=str(shipped_profile),
+        control_period=0.1,
+        learner_timeout=1.0,
+        battery_timeout=1.0,
+    )
     rig.wait_until_active(CONTROLLER)
     statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
     controls = rig.collect(msg.ControllerStatus, f'{CONTROLLER}/status')
@@ -149,13 +162,23 @@ def test_a_clock_that_is_set_back_resets_windows_and_keeps_what_was_learned(
             simulation.pass_time(LABEL_WAIT_S / 2)
             frame, name = camera.next_digit()
             camera.label(camera.show(image(frame)).header.stamp, name)
-            rig.publish('battery_state', BatteryState(
-                percentage=0.9, voltage=math.nan, current=math.nan, charge=math.nan,
-                capacity=math.nan, design_capacity=math.nan), qos.BATTERY)
+            rig.publish(
+                'battery_state',
+                BatteryState(
+                    percentage=0.9,
+                    voltage=math.nan,
+                    current=math.nan,
+                    charge=math.nan,
+                    capacity=math.nan,
+                    design_capacity=math.nan,
+                ),
+                qos.BATTERY,
+            )
 
     teach(10)
-    before = simulation.run_until(lambda: statuses and statuses[-1].labelled_neurons > 0
-                                  and statuses[-1])
+    before = simulation.run_until(
+        lambda: statuses and statuses[-1].labelled_neurons > 0 and statuses[-1]
+    )
     simulation.run_until(lambda: controls)
     assert rig.concern(LEARNER) is not None
 
@@ -163,14 +186,20 @@ def test_a_clock_that_is_set_back_resets_windows_and_keeps_what_was_learned(
     statuses.clear(), controls.clear()
     teach(10)
     after = simulation.run_until(
-        lambda: statuses and statuses[-1].frames_classified >= before.frames_classified + 10
-        and statuses[-1].frames_learned >= before.frames_learned + 9 and statuses[-1])
+        lambda: (
+            statuses
+            and statuses[-1].frames_classified >= before.frames_classified + 10
+            and statuses[-1].frames_learned >= before.frames_learned + 9
+            and statuses[-1]
+        )
+    )
     assert conversions.stamp_ns(after.header.stamp) < BEGIN_NS
     assert after.recruited_neurons >= before.recruited_neurons
     assert after.labels_unmatched == before.labels_unmatched and after.frame_rate < 100.0
     # The controller goes on too, and takes neither the learner nor the battery for silent.
-    simulation.run_until(lambda: controls and conversions.stamp_ns(
-        controls[-1].header.stamp) < BEGIN_NS)
+    simulation.run_until(
+        lambda: controls and conversions.stamp_ns(controls[-1].header.stamp) < BEGIN_NS
+    )
     teach(3)
     simulation.run_until(lambda: controls[-1].battery == msg.ControllerStatus.BATTERY_KNOWN)
     simulation.run_until(lambda: 'silent' not in rig.concern(CONTROLLER))
@@ -186,6 +215,7 @@ def test_a_camera_is_missed_by_simulated_time_alone(simulation):
         simulation.pass_time(0.5)
         camera.show(image(camera.next_digit()[0]))
         return rig.concern(LEARNER) == 'learning'
+
     rig.wait_for(shown)
     stay(rig, 2.5)
     rig.wait_for(lambda: (simulation.pass_time(0.001), rig.concern(LEARNER))[1] == 'learning')

@@ -1,12 +1,12 @@
 """What a transition made is undone once, in reverse order, and when nothing uses it any more."""
+
 from __future__ import annotations
 
 import threading
 
-from rig import composed, msg  # noqa: F401  skips without ROS
-
 from lifecycle_msgs.msg import Transition
 from rclpy.parameter import Parameter
+from rig import composed, msg  # noqa: F401  skips without ROS
 
 from topspark_ros.nodes.timestep_controller import TimestepController
 from topspark_ros.nodes.undo import Undo
@@ -19,6 +19,7 @@ def test_steps_run_once_in_reverse_order_whichever_fail():
 
     def stuck() -> None:
         raise OSError('stuck')
+
     for step in ('first', 'second'):
         undo.add(done.append, step)
         undo.add(stuck)
@@ -34,6 +35,7 @@ def test_a_callback_that_comes_too_late_does_nothing():
     def served(request, response):
         calls.append(request)
         return 'answered'
+
     service, timer = undo.guarded(served), undo.guarded(lambda: calls.append('tick'))
     assert service('asked', 'unanswered') == 'answered'
     timer()
@@ -54,8 +56,9 @@ def test_a_callback_may_itself_undo():
 def test_deactivate_waits_for_a_callback_of_another_thread(rig, monkeypatch):
     """Of an executor with several threads: the callback uses what is about to be destroyed."""
     looking, may_go_on, looked = threading.Event(), threading.Event(), threading.Event()
-    node = TimestepController(namespace=rig.namespace, parameter_overrides=[
-        Parameter('control_period', value=0.05)])
+    node = TimestepController(
+        namespace=rig.namespace, parameter_overrides=[Parameter('control_period', value=0.05)]
+    )
     look = node._look
 
     def slow_look() -> None:
@@ -63,6 +66,7 @@ def test_deactivate_waits_for_a_callback_of_another_thread(rig, monkeypatch):
         may_go_on.wait()
         look()
         looked.set()
+
     monkeypatch.setattr(node, '_look', slow_look)
     try:
         with composed(node):

@@ -1,4 +1,5 @@
 """`topspark watch` as a process, over DDS, beside nodes that the test plays."""
+
 from __future__ import annotations
 
 import math
@@ -24,12 +25,15 @@ class Watch:
         self._output = rig.folder / f'watch_{time.monotonic_ns()}.txt'
         with open(self._output, 'wb') as output:
             self.process = subprocess.Popen(
-                ['topspark', 'watch', *arguments], stdout=output, stderr=subprocess.STDOUT,
-                cwd=rig.folder)
+                ['topspark', 'watch', *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=rig.folder,
+            )
 
     @property
     def text(self) -> str:
-        return self._output.read_text(errors='replace')     # a character may be half written
+        return self._output.read_text(errors='replace')  # a character may be half written
 
     def wait(self) -> int:
         """The exit code; the rig spins meanwhile."""
@@ -53,23 +57,44 @@ def watch(rig):
 
 def play(rig) -> None:
     """Publish, twice a second, what nodes in the rig's namespace would."""
-    unwell = DiagnosticStatus(level=DiagnosticStatus.WARN, hardware_id='topspark',
-                              name=f'{rig.namespace}/snn_learner'.lstrip('/'), message='no frame')
-    others = DiagnosticStatus(level=DiagnosticStatus.WARN, hardware_id='topspark',
-                              name='elsewhere/snn_learner', message='not of this robot')
+    unwell = DiagnosticStatus(
+        level=DiagnosticStatus.WARN,
+        hardware_id='topspark',
+        name=f'{rig.namespace}/snn_learner'.lstrip('/'),
+        message='no frame',
+    )
+    others = DiagnosticStatus(
+        level=DiagnosticStatus.WARN,
+        hardware_id='topspark',
+        name='elsewhere/snn_learner',
+        message='not of this robot',
+    )
     messages = {
-        'snn_learner/status': (msg.LearnerStatus(
-            training_timesteps=8, inference_timesteps=4, learning_share=1.0, frame_share=1.0,
-            power_measured=math.nan), qos.STATUS),
-        'timestep_controller/status': (msg.ControllerStatus(
-            power=3e-5, power_limit=6e-5, state_of_charge=0.5), qos.STATUS),
-        'timestep_decision': (msg.TimestepDecision(
-            sequence=7, reason=Reason.POWER.value, detail='allowed are 60 µW'), qos.STATE),
+        'snn_learner/status': (
+            msg.LearnerStatus(
+                training_timesteps=8,
+                inference_timesteps=4,
+                learning_share=1.0,
+                frame_share=1.0,
+                power_measured=math.nan,
+            ),
+            qos.STATUS,
+        ),
+        'timestep_controller/status': (
+            msg.ControllerStatus(power=3e-5, power_limit=6e-5, state_of_charge=0.5),
+            qos.STATUS,
+        ),
+        'timestep_decision': (
+            msg.TimestepDecision(sequence=7, reason=Reason.POWER.value, detail='allowed are 60 µW'),
+            qos.STATE,
+        ),
         'battery_state': (BatteryState(voltage=2.5, current=math.nan), qos.STATUS),
         '/diagnostics': (DiagnosticArray(status=[unwell, others]), qos.STATUS),
     }
-    publishers = [(rig.node.create_publisher(type(message), topic, profile), message)
-                  for topic, (message, profile) in messages.items()]
+    publishers = [
+        (rig.node.create_publisher(type(message), topic, profile), message)
+        for topic, (message, profile) in messages.items()
+    ]
     for publisher, message in publishers:
         rig.node.create_timer(0.5, lambda p=publisher, m=message: p.publish(m))
 
@@ -78,8 +103,13 @@ def test_once_shows_what_is_published_and_ends(rig, watch):
     play(rig)
     watching = watch('--namespace', rig.namespace, '--once', '--duration', str(TIMEOUT_S))
     assert watching.wait() == 0, watching.text
-    for shown in ('T 4 in inference', '30 µW of 60 µW', '50.0%   known   2.5 V',
-                  'allowed are 60 µW', 'snn_learner  no frame'):
+    for shown in (
+        'T 4 in inference',
+        '30 µW of 60 µW',
+        '50.0%   known   2.5 V',
+        'allowed are 60 µW',
+        'snn_learner  no frame',
+    ):
         assert shown in watching.text
     assert 'not of this robot' not in watching.text and 'Not heard' not in watching.text
 
@@ -97,8 +127,12 @@ def test_nothing_heard_names_topics_publishers_and_the_namespace_of_a_learner(ri
     play(rig)
     short, long = watch('--once', '--duration', '0.1'), watch()
     rig.wait_for(lambda: f'There is a learner in {rig.namespace}.' in long.text, 'the namespace')
-    for topic in ('snn_learner/status', 'timestep_controller/status', 'timestep_decision',
-                  'battery_state'):
+    for topic in (
+        'snn_learner/status',
+        'timestep_controller/status',
+        'timestep_decision',
+        'battery_state',
+    ):
         assert f'/{topic} (publishers: 0)' in long.text
     assert short.wait() == 1
     assert 'Nothing heard yet' in short.text

@@ -1,14 +1,13 @@
 """The file of the weights: where it is, and what becomes of one that cannot be written."""
+
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
 import pytest
-
-from rig import Camera, Rig, image, msg
-
 from lifecycle_msgs.msg import Transition
+from rig import Camera, Rig, image, msg
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros.engine import NetworkConfig, create_network, load_checkpoint, save_checkpoint
@@ -40,18 +39,24 @@ def test_what_waits_for_its_label_when_the_learner_stops_is_in_the_file(rig, tmp
     assert checkpoint.network.labelled_neurons > 0 and checkpoint.class_names == (name,)
 
 
-@pytest.mark.parametrize('path, complaint', [
-    ('', 'is a folder, accepted is a file'), ('file/w.topspark', 'file is no folder'),
-    ('/proc/none/w.topspark', 'cannot be written: '),
-    ('$NO_SUCH_FOLDER/w.topspark', '$NO_SUCH_FOLDER is not known here')])
-def test_a_path_that_cannot_be_written_is_refused_before_anything_is_learned(
-        rig, tmp_path, path, complaint):
+@pytest.mark.parametrize(
+    'path, complaint',
+    [
+        ('', 'is a folder, accepted is a file'),
+        ('file/w.topspark', 'file is no folder'),
+        ('/proc/none/w.topspark', 'cannot be written: '),
+        ('$NO_SUCH_FOLDER/w.topspark', '$NO_SUCH_FOLDER is not known here'),
+    ],
+)
+def test_a_path_that_cannot_be_written_is_rejected_before_anything_is_learned(
+    rig, tmp_path, path, complaint
+):
     (tmp_path / 'file').touch()
     process = rig.start(LEARNER, checkpoint_file=f'{tmp_path / path}')
     rig.wait_for(lambda: complaint in process.log)
     (line,) = (line for line in process.log.splitlines() if complaint in line)
     assert 'checkpoint_file: ' in line and 'Traceback' not in process.log
-    if '$' in path:      # as any parameter that makes no sense
+    if '$' in path:  # as any parameter that makes no sense
         assert process.wait() != 0
         return
     assert rig.state(LEARNER) == 'unconfigured'
@@ -59,8 +64,9 @@ def test_a_path_that_cannot_be_written_is_refused_before_anything_is_learned(
 
 
 def test_weights_go_where_the_log_says(rig, tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', os.environ.get('XDG_CACHE_HOME')
-                       or str(Path.home() / '.cache'))     # kernels stay compiled
+    monkeypatch.setenv(
+        'XDG_CACHE_HOME', os.environ.get('XDG_CACHE_HOME') or str(Path.home() / '.cache')
+    )  # kernels stay compiled
     monkeypatch.setenv('HOME', str(tmp_path))
     monkeypatch.setenv('ROBOT', 'left')
     process = rig.start(LEARNER, **FAST, checkpoint_file='~/$ROBOT/w.topspark')
@@ -74,7 +80,8 @@ def test_weights_go_where_the_log_says(rig, tmp_path, monkeypatch):
 
 
 def test_a_save_that_fails_is_an_error_until_one_succeeds_and_the_last_good_file_stays(
-        rig, tmp_path):
+    rig, tmp_path
+):
     folder = tmp_path / 'weights'
     path = folder / 'w.topspark'
     process = rig.start(LEARNER, **FAST, checkpoint_file=str(path), checkpoint_period=1.0)
@@ -91,8 +98,12 @@ def test_a_save_that_fails_is_an_error_until_one_succeeds_and_the_last_good_file
     assert not answer.success and str(path) in answer.message
     assert rig.transit(LEARNER, Transition.TRANSITION_DEACTIVATE)
     # Nobody may think that it is safe to switch off now.
-    rig.wait_for(lambda: rig.health(LEARNER, 'state') == 'inactive'
-                 and rig.concern(LEARNER).startswith('weights are not saved: '))
+    rig.wait_for(
+        lambda: (
+            rig.health(LEARNER, 'state') == 'inactive'
+            and rig.concern(LEARNER).startswith('weights are not saved: ')
+        )
+    )
     assert (tmp_path / 'moved' / 'w.topspark').read_bytes() == saved
 
     folder.unlink()
@@ -103,7 +114,8 @@ def test_a_save_that_fails_is_an_error_until_one_succeeds_and_the_last_good_file
 
 
 def test_what_could_not_be_saved_at_deactivation_is_saved_when_the_node_is_cleaned_up(
-        rig, tmp_path):
+    rig, tmp_path
+):
     path = tmp_path / 'weights' / 'w.topspark'
     rig.start(LEARNER, **FAST, checkpoint_file=str(path), checkpoint_period=60.0)
     rig.wait_until_active(LEARNER)

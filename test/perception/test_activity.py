@@ -1,4 +1,5 @@
 """Activity and meter windows: rates, shares and power over the last seconds, from known input."""
+
 import math
 
 import pytest
@@ -25,9 +26,16 @@ def filled(frames: int, period_s: float = 0.1, start_s: float = 100.0) -> Activi
 def test_nothing_happened():
     activity = ActivityWindow(2.0).summary(5.0)
     assert activity.frame_rate_hz == 0.0 and activity.power_w == 0.0
-    for value in (activity.learned_share, activity.latency_p50_s, activity.latency_p95_s,
-                  activity.inference_s, activity.energy_j, activity.input_spikes,
-                  activity.output_spikes, activity.synaptic_operations):
+    for value in (
+        activity.learned_share,
+        activity.latency_p50_s,
+        activity.latency_p95_s,
+        activity.inference_s,
+        activity.energy_j,
+        activity.input_spikes,
+        activity.output_spikes,
+        activity.synaptic_operations,
+    ):
         assert math.isnan(value)
 
 
@@ -37,7 +45,7 @@ def test_rates_and_means_over_a_full_window():
     assert activity.learned_share == pytest.approx(0.5)
     assert activity.energy_j == pytest.approx(1.0 + 3.0 / 2)
     assert activity.power_w == pytest.approx(activity.energy_j * activity.frame_rate_hz)
-    assert (activity.input_spikes, activity.output_spikes) == (10, 2)      # of inferences alone
+    assert (activity.input_spikes, activity.output_spikes) == (10, 2)  # of inferences alone
     assert activity.synaptic_operations == pytest.approx(100 + 300 / 2)
     assert activity.latency_p50_s == pytest.approx(0.03)
     assert activity.latency_p95_s == pytest.approx(0.05)
@@ -68,6 +76,7 @@ def test_a_clock_that_was_set_back_begins_anew():
 
 # A meter.
 
+
 def nothing(measured: Measured) -> bool:
     return all(math.isnan(value) for value in measured)
 
@@ -81,7 +90,7 @@ def test_one_reading_measures_nothing():
 
 def test_power_and_energy_of_a_frame_are_over_the_window():
     window = MeterWindow(2.0)
-    for tenth in range(51):      # 3 W, and 5 W in the last 2 s; 20 frames a second
+    for tenth in range(51):  # 3 W, and 5 W in the last 2 s; 20 frames a second
         energy_j = 0.3 * min(tenth, 30) + 0.5 * max(tenth - 30, 0)
         window.add(100.0 + tenth / 10, energy_j, 2 * tenth)
     assert window.summary(105.0) == pytest.approx((0.25, 5.0, 19.0))
@@ -90,10 +99,10 @@ def test_power_and_energy_of_a_frame_are_over_the_window():
 def test_readings_that_are_far_apart_are_joined():
     window = MeterWindow(2.0)
     for number in range(4):
-        window.add(100.0 + 5 * number, 10.0 * number ** 2, 0)
+        window.add(100.0 + 5 * number, 10.0 * number**2, 0)
     measured = window.summary(115.0)
     assert (measured.power_w, measured.total_j) == pytest.approx((10.0, 90.0))
-    assert math.isnan(measured.energy_j)      # without a frame
+    assert math.isnan(measured.energy_j)  # without a frame
 
 
 def test_what_was_read_long_ago_says_nothing():

@@ -1,4 +1,5 @@
 """The online learner without ROS: which label teaches which frame, and what is counted."""
+
 from __future__ import annotations
 
 import math
@@ -9,12 +10,26 @@ from itertools import cycle
 import numpy as np
 import pytest
 
-from topspark_ros.engine import (MAX_CLASSES, NORMALISATIONS, NetworkConfig, SpikeTrain,
-                                 create_network, input_rate, load_checkpoint, save_checkpoint)
+from topspark_ros.engine import (
+    MAX_CLASSES,
+    NORMALISATIONS,
+    NetworkConfig,
+    SpikeTrain,
+    create_network,
+    input_rate,
+    load_checkpoint,
+    save_checkpoint,
+)
 from topspark_ros.engine.kernels.stdp import target_spikes
 from topspark_ros.methodology.energy import ENERGY_TABLES
-from topspark_ros.perception.online import (PAUSE_S, Margins, OnlineLearner, OnlineSettings,
-                                            Timesteps, Totals)
+from topspark_ros.perception.online import (
+    PAUSE_S,
+    Margins,
+    OnlineLearner,
+    OnlineSettings,
+    Timesteps,
+    Totals,
+)
 from topspark_ros.perception.teaching import MAX_KEPT
 from topspark_ros.perception.trials import TrialSettings
 from topspark_ros.streams.datasets import load_dataset
@@ -26,14 +41,17 @@ NAMES = [DIGITS.class_names[label] for label in DIGITS.labels]
 WAIT_S = 0.15
 PAUSED_S = WAIT_S + PAUSE_S
 SECOND = 1_000_000_000
-RATE_HZ = 5      # so slow that each frame is learned before the next is classified
+RATE_HZ = 5  # so slow that each frame is learned before the next is classified
 
 
 def new_learner(accuracy_window: int = 200, **timesteps) -> OnlineLearner:
     return OnlineLearner(
-        create_network(CONFIG), (), Timesteps(**{'training': 16, 'inference': 16, **timesteps}),
+        create_network(CONFIG),
+        (),
+        Timesteps(**{'training': 16, 'inference': 16, **timesteps}),
         OnlineSettings(WAIT_S, accuracy_window, trials=TrialSettings({})),
-        ENERGY_TABLES['loihi'])
+        ENERGY_TABLES['loihi'],
+    )
 
 
 @pytest.fixture
@@ -60,6 +78,7 @@ def knows(learner, frame: int) -> bool:
 
 # Labels.
 
+
 def test_a_label_teaches_the_frame_that_waits_for_it(learner):
     learner.classify(SECOND, PIXELS[0], 0.0)
     learner.add_label(SECOND, NAMES[0])
@@ -80,35 +99,41 @@ def test_who_gives_a_label_is_told_which_frames_it_names(learner):
     assert learner.classify(2 * SECOND, PIXELS[1], 0.0).label == NAMES[1]
     assert learner.add_label(0, NAMES[2]) == []
     assert learner.classify(0, PIXELS[2], 0.0).label == NAMES[2]
-    assert learner.add_label(SECOND // 2, NAMES[0], 3 * SECOND) == [2 * SECOND]    # one was learned
+    assert learner.add_label(SECOND // 2, NAMES[0], 3 * SECOND) == [2 * SECOND]  # one was learned
 
 
-WINDOWS = [(SECOND + part * SECOND // 10, SECOND + (part + 1) * SECOND // 10)
-           for part in range(5)]      # (begin, end), one after the other
+WINDOWS = [
+    (SECOND + part * SECOND // 10, SECOND + (part + 1) * SECOND // 10) for part in range(5)
+]  # (begin, end), one after the other
 
 
-@pytest.mark.parametrize('stamp_ns, until_ns, named', [
-    (WINDOWS[1][0], 0, [1]),                               # a moment: the window that it lies in
-    (WINDOWS[1][0] + 1, 0, [1]),
-    (WINDOWS[1][1] - 1, 0, [1]),
-    (WINDOWS[1][0] - 1, 0, [0]),
-    (WINDOWS[1][0], WINDOWS[1][1], [1]),                   # a span: the windows within it
-    (WINDOWS[1][0], WINDOWS[3][1], [1, 2, 3]),
-    (WINDOWS[1][0] + 1, WINDOWS[3][1] - 1, [2]),
-    (WINDOWS[1][0] + 1, WINDOWS[2][1] - 1, []),
-    (SECOND // 2, 9 * SECOND, [0, 1, 2, 3, 4]),
-    (SECOND // 2, WINDOWS[0][0], []),
-])
+@pytest.mark.parametrize(
+    'stamp_ns, until_ns, named',
+    [
+        (WINDOWS[1][0], 0, [1]),  # a moment: the window that it lies in
+        (WINDOWS[1][0] + 1, 0, [1]),
+        (WINDOWS[1][1] - 1, 0, [1]),
+        (WINDOWS[1][0] - 1, 0, [0]),
+        (WINDOWS[1][0], WINDOWS[1][1], [1]),  # a span: the windows within it
+        (WINDOWS[1][0], WINDOWS[3][1], [1, 2, 3]),
+        (WINDOWS[1][0] + 1, WINDOWS[3][1] - 1, [2]),
+        (WINDOWS[1][0] + 1, WINDOWS[2][1] - 1, []),
+        (SECOND // 2, 9 * SECOND, [0, 1, 2, 3, 4]),
+        (SECOND // 2, WINDOWS[0][0], []),
+    ],
+)
 @pytest.mark.parametrize('before', range(len(WINDOWS) + 1))
 def test_a_label_teaches_the_windows_that_lie_in_its_time_whenever_it_comes(
-        learner, stamp_ns, until_ns, named, before):
+    learner, stamp_ns, until_ns, named, before
+):
     labels = {}
     for number, (begin_ns, end_ns) in enumerate(WINDOWS):
         if number == before:
             for frame in learner.add_label(stamp_ns, NAMES[0], until_ns):
                 labels[frame] = NAMES[0]
-        labels[end_ns - 1] = learner.classify(end_ns - 1, PIXELS[number], number / 10, begin_ns,
-                                              end_ns).label
+        labels[end_ns - 1] = learner.classify(
+            end_ns - 1, PIXELS[number], number / 10, begin_ns, end_ns
+        ).label
     if before == len(WINDOWS):
         for frame in learner.add_label(stamp_ns, NAMES[0], until_ns):
             labels[frame] = NAMES[0]
@@ -125,20 +150,21 @@ def test_of_two_spans_with_a_change_in_between_none_teaches_the_window_of_the_ch
     change_ns = sum(WINDOWS[2]) // 2
     learner.add_label(SECOND, NAMES[0], change_ns)
     learner.add_label(change_ns, NAMES[1], 2 * SECOND)
-    labels = [learner.classify(end_ns, PIXELS[0], 0.0, begin_ns, end_ns).label
-              for begin_ns, end_ns in WINDOWS]
+    labels = [
+        learner.classify(end_ns, PIXELS[0], 0.0, begin_ns, end_ns).label
+        for begin_ns, end_ns in WINDOWS
+    ]
     assert labels == [NAMES[0], NAMES[0], None, NAMES[1], NAMES[1]]
 
 
 def test_a_span_teaches_the_images_whose_stamps_lie_in_it(learner):
     learner.add_label(2 * SECOND, NAMES[0], 4 * SECOND)
-    labels = [learner.classify(second * SECOND, PIXELS[0], second).label
-              for second in range(1, 6)]
+    labels = [learner.classify(second * SECOND, PIXELS[0], second).label for second in range(1, 6)]
     assert labels == [None, NAMES[0], NAMES[0], NAMES[0], None]
 
 
 @pytest.mark.parametrize('stamp_ns, until_ns', [(2 * SECOND, SECOND), (0, SECOND)])
-def test_a_span_that_is_none_is_refused(learner, stamp_ns, until_ns):
+def test_a_span_that_is_none_is_rejected(learner, stamp_ns, until_ns):
     with pytest.raises(ValueError, match='until: 1.000 s with header.stamp .* accepted: zero, or'):
         learner.add_label(stamp_ns, NAMES[0], until_ns)
     assert learner.totals.labels == 0
@@ -185,14 +211,14 @@ def test_a_label_waits_for_its_own_frame(learner):
 
 def test_a_label_that_comes_too_late_teaches_nothing_and_counts_for_the_accuracy(learner):
     learner.classify(SECOND, PIXELS[0], 0.0)
-    assert learner.learn_due(PAUSED_S) == 1      # as unlabelled
+    assert learner.learn_due(PAUSED_S) == 1  # as unlabelled
     learner.classify(2 * SECOND, PIXELS[1], PAUSED_S)
     assert learner.add_label(SECOND, NAMES[0]) == [SECOND]
     totals, status = learner.totals, learner.status(PAUSED_S)
     assert (totals.labels_late, totals.labels_unmatched) == (1, 0)
     assert (status.accuracy, status.accuracy_frames) == (0.0, 1)
     assert status.labelled_neurons == 0
-    learner.add_label(SECOND, NAMES[0])      # once more: its frame has been counted
+    learner.add_label(SECOND, NAMES[0])  # once more: its frame has been counted
     assert (learner.totals.labels_late, learner.totals.labels_unmatched) == (1, 1)
     assert learner.status(PAUSED_S).accuracy_frames == 1
 
@@ -231,21 +257,20 @@ def test_a_new_name_becomes_a_class(learner):
     assert learner.classify(0, PIXELS[7], 9.0).class_names[-1] == 'seven of nine'
 
 
-def test_an_endless_name_is_refused(learner):
+def test_an_endless_name_is_rejected(learner):
     with pytest.raises(ValueError, match='class_id: 201 characters; accepted: at most 200'):
         learner.add_label(1, 'x' * 201)
     learner.add_label(1, 'x' * 200)
 
 
-
 @pytest.mark.parametrize('name', ['', '  ', '\n'])
-def test_an_empty_name_is_refused_and_changes_nothing(learner, name):
+def test_an_empty_name_is_rejected_and_changes_nothing(learner, name):
     with pytest.raises(ValueError, match='class_id: empty'):
         learner.add_label(SECOND, name)
     assert learner.totals.labels == 0
 
 
-def test_one_class_too_many_is_refused(learner):
+def test_one_class_too_many_is_rejected(learner):
     for number in range(MAX_CLASSES):
         learner.add_label(SECOND, f'class {number}')
     with pytest.raises(ValueError, match=f'at most {MAX_CLASSES}'):
@@ -254,6 +279,7 @@ def test_one_class_too_many_is_refused(learner):
 
 
 # Accuracy.
+
 
 def test_accuracy_counts_the_prediction_from_before_learning(learner):
     predictions = teach(learner, 150)
@@ -273,7 +299,8 @@ def test_accuracy_is_over_its_window():
     status = learner.status(11.0)
     assert status.accuracy_frames == 20
     assert status.accuracy == pytest.approx(
-        np.mean([one == other for one, other in zip(predictions[30:], NAMES[30:])]))
+        np.mean([one == other for one, other in zip(predictions[30:], NAMES[30:])])
+    )
 
 
 def test_accuracy_is_unknown_before_the_first_label(learner):
@@ -284,8 +311,9 @@ def test_accuracy_is_unknown_before_the_first_label(learner):
 
 # Learning.
 
+
 def test_a_frame_is_learned_before_the_one_that_comes_label_wait_later(learner):
-    for number in range(4):      # 0.05 s apart
+    for number in range(4):  # 0.05 s apart
         learner.classify(SECOND + number * SECOND // 20, PIXELS[number], 0.05 * number)
         learner.add_label(SECOND + number * SECOND // 20, NAMES[number])
         assert learner.totals.learned == number // 3
@@ -296,13 +324,16 @@ def test_a_frame_is_learned_before_the_one_that_comes_label_wait_later(learner):
 @pytest.mark.parametrize('burst', [2, 3, 4])
 def test_what_is_learned_does_not_depend_on_when_frames_and_labels_arrive(burst):
     """Frames of 30 Hz, each with its label; then in bursts, of which the labels come last."""
+
     def run(burst: int) -> OnlineLearner:
         learner, results = new_learner(), []
         for first in range(0, 240, burst):
             frames = range(first, first + burst)
             now_s = frames[-1] / 30
-            results += [learner.classify((frame + 1) * SECOND // 30, PIXELS[frame], now_s)
-                        for frame in frames]
+            results += [
+                learner.classify((frame + 1) * SECOND // 30, PIXELS[frame], now_s)
+                for frame in frames
+            ]
             for frame in frames:
                 if frame % 5:
                     learner.add_label((frame + 1) * SECOND // 30, NAMES[frame])
@@ -318,17 +349,17 @@ def test_what_is_learned_does_not_depend_on_when_frames_and_labels_arrive(burst)
 
 
 def test_after_a_burst_labels_have_time_to_come(learner):
-    for number in range(9):      # 0.9 s of frames at once
+    for number in range(9):  # 0.9 s of frames at once
         learner.classify(SECOND + number * SECOND // 10, PIXELS[number], 5.0)
     assert learner.learn_due(5.0 + 0.4 * WAIT_S) == 0
     learner.add_label(SECOND, NAMES[0])
     assert learner.learn_due(5.0 + 0.4 * WAIT_S) == 1
-    assert learner.learn_due(5.0 + 0.6 * WAIT_S) == 6      # but those that frames may still follow
+    assert learner.learn_due(5.0 + 0.6 * WAIT_S) == 6  # but those that frames may still follow
     assert learner.learn_due(5.0 + PAUSED_S) == 2
 
 
 def test_a_frame_is_learned_when_it_is_due(learner):
-    for frame in range(100):    # whatever the sum of times is rounded to
+    for frame in range(100):  # whatever the sum of times is rounded to
         now_s = 0.97 * frame
         learner.classify(frame + 1, PIXELS[frame], now_s)
         due_s = learner.next_due_s()
@@ -356,6 +387,7 @@ def test_at_the_end_all_that_waits_is_learned(learner):
 
 
 # Frames in which nothing stands out.
+
 
 class NoSpikes:
     def spikes(self, timesteps):
@@ -401,8 +433,7 @@ def test_the_timestep_changes_between_presentations(learner):
         learner.set_timesteps(Timesteps(training, inference, sequence=inference))
         assert learner.classify(0, PIXELS[60], 20.0).timesteps == inference
         learner.learn_due(20.0 + WAIT_S)
-        assert learner.status(21.0).timesteps == Timesteps(training, inference,
-                                                          sequence=inference)
+        assert learner.status(21.0).timesteps == Timesteps(training, inference, sequence=inference)
 
 
 def test_fewer_timesteps_cost_less_energy(learner):
@@ -416,15 +447,19 @@ def test_fewer_timesteps_cost_less_energy(learner):
 
 # Early exit.
 
+
 def test_a_margin_ends_inferences_early_and_saves_energy(learner):
     teach(learner, 150)
     learner.set_timesteps(Timesteps(16, 64, learning_share=0.0))
+
     def show(frames):
         results = [learner.classify(0, PIXELS[frame], 40.0) for frame in frames]
-        return (np.mean([result.timesteps for result in results]),
-                np.mean([result.energy_j for result in results]),
-                np.mean([result.class_name == NAMES[frame]
-                         for result, frame in zip(results, frames)]))
+        return (
+            np.mean([result.timesteps for result in results]),
+            np.mean([result.energy_j for result in results]),
+            np.mean([result.class_name == NAMES[frame] for result, frame in zip(results, frames)]),
+        )
+
     frames = range(200, 400)
     steps, energy_j, accuracy = show(frames)
     assert steps == 64
@@ -443,6 +478,7 @@ def test_a_training_margin_ends_learning_early_alone():
         teach(learner, 300)
         activity = learner.status(299 / RATE_HZ).activity
         return activity.synaptic_operations, learner.classify(0, PIXELS[400], 60.0).timesteps
+
     operations, _ = spent(Margins())
     early_operations, steps = spent(Margins(training=0.5))
     assert steps == 4
@@ -451,20 +487,28 @@ def test_a_training_margin_ends_learning_early_alone():
 
 # The thresholds' gain, under STDP.
 
+
 @pytest.mark.parametrize('rule', ['pairwise', 'adaptive'])
 def test_output_activity_comes_to_its_target_online_and_stays_there_when_t_changes(rule):
     config = replace(CONFIG, rule=rule)
-    learner = OnlineLearner(create_network(config), (), Timesteps(64, 64),
-                            OnlineSettings(WAIT_S, activity_window_s=40.0), ENERGY_TABLES['loihi'])
+    learner = OnlineLearner(
+        create_network(config),
+        (),
+        Timesteps(64, 64),
+        OnlineSettings(WAIT_S, activity_window_s=40.0),
+        ENERGY_TABLES['loihi'],
+    )
 
     def relative_activity(timesteps: int, first: int, last: int) -> float:
         """Output spikes of the last 200 inferences among these frames, target: 1."""
         learner.set_timesteps(Timesteps(timesteps, timesteps))
         teach(learner, last - first, start=first)
-        input_spikes = (input_rate(timesteps, config.max_input_rate) * timesteps
-                        * NORMALISATIONS['l2'].spread)
-        return (learner.status((last - 1) / RATE_HZ).activity.output_spikes
-                / target_spikes(input_spikes, timesteps, config.neurons))
+        input_spikes = (
+            input_rate(timesteps, config.max_input_rate) * timesteps * NORMALISATIONS['l2'].spread
+        )
+        return learner.status((last - 1) / RATE_HZ).activity.output_spikes / target_spikes(
+            input_spikes, timesteps, config.neurons
+        )
 
     # Untrained, it is far from it, and the gain is first corrected after 250 frames.
     assert relative_activity(64, 0, 200) > 1.8
@@ -475,9 +519,10 @@ def test_output_activity_comes_to_its_target_online_and_stays_there_when_t_chang
 
 # Robustness.
 
+
 def test_frames_without_labels_do_not_pile_up(learner):
     for frame, pixels in zip(range(10_000), cycle(PIXELS)):
-        learner.classify(frame + 1, pixels, 0.0)      # time stands still: none is due
+        learner.classify(frame + 1, pixels, 0.0)  # time stands still: none is due
     assert learner.totals.learned == 10_000 - MAX_KEPT
     assert learner.learn_due(PAUSED_S) == MAX_KEPT
 
@@ -496,7 +541,7 @@ def test_a_clock_that_was_set_back_leaves_no_frame_waiting(learner):
 def test_stamps_that_were_set_back_still_find_their_labels(learner):
     teach(learner, 100)
     learner.classify(3, PIXELS[100], 20.0)
-    assert learner.totals.learned == 100      # what waited before was not forgotten
+    assert learner.totals.learned == 100  # what waited before was not forgotten
     learner.add_label(3, 'after the reset')
     learner.learn_due(25.0)
     assert learner.snapshot()[1][-1] == 'after the reset'
@@ -504,6 +549,7 @@ def test_stamps_that_were_set_back_still_find_their_labels(learner):
 
 
 # Weights.
+
 
 def same_weights(one, other) -> bool:
     return all(np.array_equal(array, other.state()[name]) for name, array in one.state().items())
@@ -522,7 +568,7 @@ def test_replaced_weights_answer_at_once_and_counts_stay(learner):
     teach(learner, 100)
     trained = learner.snapshot()
     known = learner.classify(0, PIXELS[5], 20.0)
-    learner.classify(99 * SECOND, PIXELS[6], 20.0)      # waits, for weights that are gone
+    learner.classify(99 * SECOND, PIXELS[6], 20.0)  # waits, for weights that are gone
     learner.replace_network(create_network(CONFIG), ())
     assert learner.classify(0, PIXELS[5], 20.0).class_name is None
     assert learner.status(20.0).accuracy_frames == 0
@@ -548,11 +594,12 @@ def test_equal_runs_are_equal():
     assert same_weights(one.snapshot()[0], other.snapshot()[0])
     first, second = one.status(20.0), other.status(20.0)
     assert replace(first, activity=None) == replace(second, activity=None)
-    times = dict(inference_s=0.0)      # the only thing that is not given
+    times = dict(inference_s=0.0)  # the only thing that is not given
     assert replace(first.activity, **times) == replace(second.activity, **times)
 
 
 # Counts.
+
 
 def test_the_energy_of_all_frames_is_counted(learner):
     energies = []
@@ -582,7 +629,7 @@ def test_counts_begin_anew_and_what_was_learned_stays(learner):
     assert after.totals == Totals() and after.activity.frame_rate_hz == 0.0
     assert after.accuracy == before.accuracy and after.accuracy_frames == 60
     assert after.recruited_neurons == before.recruited_neurons
-    assert learner.learn_due(21.0) == 1      # still waited
+    assert learner.learn_due(21.0) == 1  # still waited
     assert (learner.totals.classified, learner.totals.learned) == (0, 1)
 
 

@@ -1,4 +1,5 @@
 """What sets T: parameters, then decisions, and the messages that the controller hears."""
+
 from __future__ import annotations
 
 import math
@@ -17,25 +18,44 @@ from topspark_ros.perception.controller_parameters import TimestepControllerPara
 from topspark_ros.perception.controlling import NumberedController, report_of
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import (
-    MessageError, budget_age_s, decision_fields, learner_report, status_fields, timesteps_from,
+    MessageError,
+    budget_age_s,
+    decision_fields,
+    learner_report,
+    status_fields,
+    timesteps_from,
 )
 from topspark_ros.perception.online import Margins, OnlineLearner, OnlineSettings, Timesteps
 from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
 
 PROFILE = load_profile(Path(__file__).parents[2] / 'config' / 'profile_digits.yaml')
-PARAMETERS = SnnLearnerParameters(training_timesteps=32, inference_timesteps=16,
-                                  inference_margin=0.5)
+PARAMETERS = SnnLearnerParameters(
+    training_timesteps=32, inference_timesteps=16, inference_margin=0.5
+)
 NAN = math.nan
 
 
 def new_learner() -> OnlineLearner:
-    return OnlineLearner(create_network(NetworkConfig(inputs=4, neurons=2)), (), Timesteps(1, 1),
-                         OnlineSettings(), ENERGY_TABLES['loihi'])
+    return OnlineLearner(
+        create_network(NetworkConfig(inputs=4, neurons=2)),
+        (),
+        Timesteps(1, 1),
+        OnlineSettings(),
+        ENERGY_TABLES['loihi'],
+    )
 
 
 def message(**fields) -> SimpleNamespace:
-    return SimpleNamespace(**{'sequence': 1, 'training_timesteps': 8, 'inference_timesteps': 4,
-                              'learning_share': 1.0, 'frame_share': 1.0, **fields})
+    return SimpleNamespace(
+        **{
+            'sequence': 1,
+            'training_timesteps': 8,
+            'inference_timesteps': 4,
+            'learning_share': 1.0,
+            'frame_share': 1.0,
+            **fields,
+        }
+    )
 
 
 def test_parameters_count_until_a_decision_comes():
@@ -63,10 +83,17 @@ def test_learning_that_is_not_allowed_stays_off():
     assert not learner.timesteps.learning
 
 
-@pytest.mark.parametrize('fields, complaint', [
-    (dict(inference_timesteps=3), "inference_timesteps: 3; accepted: one of the profile's 4, 8"),
-    (dict(frame_share=NAN), 'frame_share: nan; accepted: 0 to 1')])
-def test_a_decision_that_is_refused_changes_nothing(fields, complaint):
+@pytest.mark.parametrize(
+    'fields, complaint',
+    [
+        (
+            dict(inference_timesteps=3),
+            "inference_timesteps: 3; accepted: one of the profile's 4, 8",
+        ),
+        (dict(frame_share=NAN), 'frame_share: nan; accepted: 0 to 1'),
+    ],
+)
+def test_a_decision_that_is_rejected_changes_nothing(fields, complaint):
     learner = new_learner()
     steering = Steering(learner, PARAMETERS, {4: Margins(), 8: Margins()})
     with pytest.raises(ValueError) as error:
@@ -80,15 +107,19 @@ def test_a_profile_tells_margins_and_where_it_does_not_fit():
     assert tuple(margins) == PROFILE.timesteps
     point = PROFILE.points[0]
     assert margins[point.timesteps] == Margins(point.training.margin, point.inference.margin)
-    config = SnnLearnerParameters(neurons=PROFILE.neurons, rule=PROFILE.rule,
-                                  max_input_rate=PROFILE.max_input_rate).network_config()
+    config = SnnLearnerParameters(
+        neurons=PROFILE.neurons, rule=PROFILE.rule, max_input_rate=PROFILE.max_input_rate
+    ).network_config()
     assert profile_mismatches(PROFILE, config) == []
     (mismatch,) = profile_mismatches(PROFILE, SnnLearnerParameters(neurons=7).network_config())
-    assert mismatch == (f'measured with neurons {PROFILE.neurons}, this network has 7: what '
-                        'decisions expect will be off')
+    assert mismatch == (
+        f'measured with neurons {PROFILE.neurons}, this network has 7: what '
+        'decisions expect will be off'
+    )
 
 
 # The controller.
+
 
 def stamped(time_ns: int) -> SimpleNamespace:
     return SimpleNamespace(stamp=SimpleNamespace(sec=time_ns // 10**9, nanosec=time_ns % 10**9))
@@ -97,14 +128,31 @@ def stamped(time_ns: int) -> SimpleNamespace:
 def status(now_s: float, sequence: int = 0) -> SimpleNamespace:
     learner = new_learner()
     learner.set_timesteps(Timesteps(16, 8, sequence=sequence))
-    return SimpleNamespace(header=stamped(round(now_s * 1e9)), **status_fields(
-        learner.status(now_s), active_s=now_s, received=0, dropped=0, rejected=0, skipped=0,
-        energy_model='loihi'))
+    return SimpleNamespace(
+        header=stamped(round(now_s * 1e9)),
+        **status_fields(
+            learner.status(now_s),
+            active_s=now_s,
+            received=0,
+            dropped=0,
+            rejected=0,
+            skipped=0,
+            energy_model='loihi',
+        ),
+    )
 
 
 def budget(power: float, stamp_ns: int = 0) -> SimpleNamespace:
-    return SimpleNamespace(header=stamped(stamp_ns), source='operator', power=power, energy=NAN,
-                           duration=NAN, deadline=NAN, min_accuracy=NAN, lifetime=5.0)
+    return SimpleNamespace(
+        header=stamped(stamp_ns),
+        source='operator',
+        power=power,
+        energy=NAN,
+        duration=NAN,
+        deadline=NAN,
+        min_accuracy=NAN,
+        lifetime=5.0,
+    )
 
 
 @pytest.fixture
@@ -113,7 +161,7 @@ def controller():
 
 
 def test_decisions_are_numbered(controller):
-    assert not controller.decide(0.0) and controller.decision is None    # nothing heard yet
+    assert not controller.decide(0.0) and controller.decision is None  # nothing heard yet
     controller.on_status(0.1, status(0.1))
     assert controller.decide(0.1) and controller.sequence == 1
     assert not controller.decide(0.2)
@@ -139,9 +187,12 @@ def test_a_replay_hands_over_what_messages_say(controller):
     learner.classify(10**9, np.full(4, 200, np.float32), 1.0)
     learner.learn_waiting(1.2)
     known = learner.status(1.5)
-    message = SimpleNamespace(header=stamped(3 * 10**9 // 2), **status_fields(
-        known, active_s=1.25, received=5, dropped=0, rejected=0, skipped=4,
-        energy_model='loihi'))
+    message = SimpleNamespace(
+        header=stamped(3 * 10**9 // 2),
+        **status_fields(
+            known, active_s=1.25, received=5, dropped=0, rejected=0, skipped=4, energy_model='loihi'
+        ),
+    )
     report = report_of(known, 1.5, active_s=1.25, skipped=4)
     assert report == learner_report(message)
     assert report.classified == report.learned == 1 and report.energy_j > 0.0 and report.decided
@@ -155,25 +206,51 @@ def test_trials_reach_the_controller_as_they_were_counted():
         learner.add_label(second * 10**9, 'it')
     known = learner.status(30.0)
     assert known.accuracy > 0.9 and known.trials
-    fields = status_fields(known, active_s=30.0, received=29, dropped=0, rejected=0, skipped=0,
-                           energy_model='loihi')
+    fields = status_fields(
+        known, active_s=30.0, received=29, dropped=0, rejected=0, skipped=0, energy_model='loihi'
+    )
     told = learner_report(SimpleNamespace(header=stamped(30 * 10**9), **fields)).accuracy
     assert told == report_of(known, 30.0, active_s=30.0, skipped=0).accuracy
     assert [tuple(trial) for trial in told.trials] == [tuple(trial) for trial in known.trials]
 
 
-@pytest.mark.parametrize('fields, complaint', [
-    (dict(accuracy=1.5), 'accuracy: 1.5; accepted: 0 to 1, or NaN'),
-    (dict(trial_worse=[1.0]), 'lengths of trial_timesteps 0, trial_in_force 0, trial_frames 0, '
-     'trial_worse 1, trial_better 0; accepted: all equal, at most 100'),
-    (dict.fromkeys(('trial_timesteps', 'trial_in_force', 'trial_frames', 'trial_worse',
-                    'trial_better'), [1] * 101),
-     'lengths of trial_timesteps 101, trial_in_force 101, trial_frames 101, trial_worse 101, '
-     'trial_better 101; accepted: all equal, at most 100'),
-    (dict(trial_timesteps=[1], trial_in_force=[2], trial_frames=[3.0], trial_worse=[NAN],
-          trial_better=[0.0]), 'trial_worse: nan; accepted: finite numbers from 0'),
-])
-def test_an_accuracy_that_is_none_is_refused(controller, fields, complaint):
+@pytest.mark.parametrize(
+    'fields, complaint',
+    [
+        (dict(accuracy=1.5), 'accuracy: 1.5; accepted: 0 to 1, or NaN'),
+        (
+            dict(trial_worse=[1.0]),
+            'lengths of trial_timesteps 0, trial_in_force 0, trial_frames 0, '
+            'trial_worse 1, trial_better 0; accepted: all equal, at most 100',
+        ),
+        (
+            dict.fromkeys(
+                (
+                    'trial_timesteps',
+                    'trial_in_force',
+                    'trial_frames',
+                    'trial_worse',
+                    'trial_better',
+                ),
+                [1] * 101,
+            ),
+            'lengths of trial_timesteps 101, trial_in_force 101, trial_frames 101, '
+            'trial_worse 101, '
+            'trial_better 101; accepted: all equal, at most 100',
+        ),
+        (
+            dict(
+                trial_timesteps=[1],
+                trial_in_force=[2],
+                trial_frames=[3.0],
+                trial_worse=[NAN],
+                trial_better=[0.0],
+            ),
+            'trial_worse: nan; accepted: finite numbers from 0',
+        ),
+    ],
+)
+def test_an_accuracy_that_is_none_is_rejected(controller, fields, complaint):
     broken = status(0.0)
     vars(broken).update(fields)
     with pytest.raises(MessageError) as error:
@@ -189,8 +266,9 @@ def test_numbers_go_on_from_those_that_the_learner_knows(controller):
 
 
 @pytest.mark.parametrize('stamp_ns, published_ns', [(10**9, 3 * 10**9), (0, 10**9)])
-def test_a_budget_lapses_by_its_own_stamp_or_else_since_it_was_published(controller, stamp_ns,
-                                                                         published_ns):
+def test_a_budget_lapses_by_its_own_stamp_or_else_since_it_was_published(
+    controller, stamp_ns, published_ns
+):
     controller.on_status(0.0, status(0.0))
     assert controller.on_budget(0.0, budget(1e-7, stamp_ns), 4 * 10**9, published_ns) == 3.0
     assert controller.status(0.0).limits.strictest_power_w == 1e-7
@@ -200,7 +278,7 @@ def test_a_budget_lapses_by_its_own_stamp_or_else_since_it_was_published(control
 
 
 @pytest.mark.parametrize('energy', [-1.0, NAN, math.inf])
-def test_an_energy_that_is_none_is_refused(controller, energy):
+def test_an_energy_that_is_none_is_rejected(controller, energy):
     broken = status(0.0, sequence=7)
     broken.energy_total_estimated = energy
     with pytest.raises(ValueError, match='energy_total_estimated: .*; accepted: a finite number'):
@@ -211,7 +289,7 @@ def test_an_energy_that_is_none_is_refused(controller, energy):
     assert learner_report(metered).metered and learner_report(metered).energy_j == 2.0
 
 
-def test_a_budget_that_is_none_is_refused(controller):
+def test_a_budget_that_is_none_is_rejected(controller):
     with pytest.raises(ValueError, match='power is -1.0, accepted is a finite number from 0'):
         controller.on_budget(0.0, budget(-1.0), 0, 0)
     long = budget(1.0)
@@ -226,7 +304,7 @@ def test_a_budget_that_is_none_is_refused(controller):
         controller.on_budget(0.0, budget(1.0), 0, 0)
 
 
-def test_a_number_that_no_decision_can_go_on_from_is_refused(controller):
+def test_a_number_that_no_decision_can_go_on_from_is_rejected(controller):
     with pytest.raises(MessageError, match='decision_sequence: 9223372036854775808; accepted: bel'):
         controller.on_status(0.0, status(0.0, sequence=2**63))
     assert controller.sequence == 0

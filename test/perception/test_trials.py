@@ -1,4 +1,5 @@
 """Which T are tried, for how much energy, and what is counted of it."""
+
 import math
 
 import numpy as np
@@ -40,7 +41,7 @@ def test_the_t_in_force_is_not_tried_and_the_least_known_one_comes_first():
     assert trials.due(1) == (4, 0.5) and trials.due(4) == (1, math.inf)
     trials.count(4, 1, 1e-3, False, False)
     assert trials.due(1) == (64, math.inf)
-    assert trials.due(2)[0] == 1     # nothing is known beside T = 2
+    assert trials.due(2)[0] == 1  # nothing is known beside T = 2
 
 
 @pytest.mark.parametrize('settings', [TrialSettings(MARGINS, 0.0), TrialSettings({}, SHARE)])
@@ -75,20 +76,27 @@ def test_a_learner_tries_labelled_frames_and_accounts_for_it():
     """Trials change nothing but the energy: not a weight, not a prediction."""
     random = np.random.default_rng(0)
     kinds = random.random((5, 64)).astype(np.float32)
-    learners = [OnlineLearner(
-        create_network(NetworkConfig(inputs=64, neurons=40)), (), Timesteps(8, 4),
-        OnlineSettings(0.05, trials=TrialSettings(MARGINS, share)), ENERGY_TABLES['loihi'])
-        for share in (0.0, SHARE)]
+    learners = [
+        OnlineLearner(
+            create_network(NetworkConfig(inputs=64, neurons=40)),
+            (),
+            Timesteps(8, 4),
+            OnlineSettings(0.05, trials=TrialSettings(MARGINS, share)),
+            ENERGY_TABLES['loihi'],
+        )
+        for share in (0.0, SHARE)
+    ]
     for frame in range(1, 400):
         kind = int(random.integers(5))
         pixels = kinds[kind] * random.random(64).astype(np.float32)
         stamp_ns = frame * 100_000_000
-        plain, trying = (learner.classify(stamp_ns, pixels, stamp_ns * 1e-9)
-                         for learner in learners)
+        plain, trying = (
+            learner.classify(stamp_ns, pixels, stamp_ns * 1e-9) for learner in learners
+        )
         assert trying.class_name == plain.class_name
         np.testing.assert_array_equal(trying.scores, plain.scores)
         for learner in learners:
-            if kind != 4:     # one kind is never labelled
+            if kind != 4:  # one kind is never labelled
                 learner.add_label(stamp_ns, str(kind))
     plain, trying = (learner.status(40.0) for learner in learners)
     assert plain.trials == () and trying.accuracy == plain.accuracy

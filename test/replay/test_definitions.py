@@ -1,4 +1,5 @@
 """The types in bags are those of the messages: by hash, on the wire, and where only Python is."""
+
 from __future__ import annotations
 
 import json
@@ -12,10 +13,15 @@ import pytest
 from topspark_ros.replay.definitions import typestore
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {'topspark_ros': ROOT / 'msg',
-            'event_camera_msgs': ROOT / 'interfaces' / 'event_camera_msgs' / 'msg'}
-TYPES = [f'{package}/msg/{path.stem}' for package, folder in PACKAGES.items()
-         for path in sorted(folder.glob('*.msg'))]
+PACKAGES = {
+    'topspark_ros': ROOT / 'msg',
+    'event_camera_msgs': ROOT / 'interfaces' / 'event_camera_msgs' / 'msg',
+}
+TYPES = [
+    f'{package}/msg/{path.stem}'
+    for package, folder in PACKAGES.items()
+    for path in sorted(folder.glob('*.msg'))
+]
 
 
 @pytest.mark.parametrize('name', TYPES)
@@ -37,11 +43,22 @@ def test_ros_reads_what_is_written():
 
     store = typestore()
     header = store.types['std_msgs/msg/Header'](
-        stamp=store.types['builtin_interfaces/msg/Time'](sec=3, nanosec=4), frame_id='')
+        stamp=store.types['builtin_interfaces/msg/Time'](sec=3, nanosec=4), frame_id=''
+    )
     kind = store.types['topspark_ros/msg/TimestepDecision']
-    fields = dict(sequence=2**40, training_timesteps=64, inference_timesteps=16, learning_share=1.0,
-                  frame_share=0.25, reason=kind.MISSION, expected_accuracy=0.9,
-                  expected_latency=0.01, expected_energy=1e-6, expected_power=2e-5, detail='why')
+    fields = dict(
+        sequence=2**40,
+        training_timesteps=64,
+        inference_timesteps=16,
+        learning_share=1.0,
+        frame_share=0.25,
+        reason=kind.MISSION,
+        expected_accuracy=0.9,
+        expected_latency=0.01,
+        expected_energy=1e-6,
+        expected_power=2e-5,
+        detail='why',
+    )
     data = store.serialize_cdr(kind(header=header, **fields), kind.__msgtype__)
     read = serialization.deserialize_message(bytes(data), TimestepDecision)
     assert {name: getattr(read, name) for name in fields} == fields
@@ -50,13 +67,35 @@ def test_ros_reads_what_is_written():
 
 
 def test_the_python_installation_has_the_definitions(tmp_path):
-    subprocess.run([sys.executable, 'setup.py', '--quiet', 'build', '--build-base', tmp_path,
-                    '--build-lib', tmp_path / 'lib'], cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            'setup.py',
+            '--quiet',
+            'build',
+            '--build-base',
+            tmp_path,
+            '--build-lib',
+            tmp_path / 'lib',
+        ],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
     found = subprocess.run(
-        [sys.executable, '-c', 'import topspark_ros; print(topspark_ros.__path__[0])\n'
-         'from topspark_ros.replay.definitions import typestore\n'
-         'print(*(name for name in typestore().types if name.startswith("topspark_ros/")))'],
-        cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60,
-        env={**os.environ, 'PYTHONPATH': str(tmp_path / 'lib')}).stdout.splitlines()
+        [
+            sys.executable,
+            '-c',
+            'import topspark_ros; print(topspark_ros.__path__[0])\n'
+            'from topspark_ros.replay.definitions import typestore\n'
+            'print(*(name for name in typestore().types if name.startswith("topspark_ros/")))',
+        ],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, 'PYTHONPATH': str(tmp_path / 'lib')},
+    ).stdout.splitlines()
     assert found[0] == str(tmp_path / 'lib' / 'topspark_ros')
     assert sorted(found[1].split()) == [name for name in TYPES if 'topspark_ros' in name]

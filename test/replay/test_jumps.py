@@ -1,4 +1,5 @@
 """Clocks that jump in a recording, and long quiet gaps: reported, without cost, and as live."""
+
 from __future__ import annotations
 
 import math
@@ -28,8 +29,8 @@ CONTROLLER = TimestepControllerParameters(profile_file=PROFILE)
 CONTROLLED = EvaluationSettings('controller', replace(LEARNER, profile_file=PROFILE), CONTROLLER)
 S = 1_000_000_000
 YEARS_55 = 1_735_689_600
-PAUSE_NS = 5 * S       # of the recording, after which it is changed
-NEVER_S = 1e18         # in the place of QUIET_S: every period is worked off
+PAUSE_NS = 5 * S  # of the recording, after which it is changed
+NEVER_S = 1e18  # in the place of QUIET_S: every period is worked off
 
 
 def moved(message, step_ns: int):
@@ -37,8 +38,7 @@ def moved(message, step_ns: int):
     stamp = message.header.stamp
     seconds, nanoseconds = divmod(stamp.sec * S + stamp.nanosec + step_ns, S)
     time_type = type(stamp)
-    return replace(message, header=replace(
-        message.header, stamp=time_type(seconds, nanoseconds)))
+    return replace(message, header=replace(message.header, stamp=time_type(seconds, nanoseconds)))
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ def after_pause(digits_bag, rewritten):
 
     begin_s: what all of it is moved by.
     """
+
     def change(recorded_s: float, stamps_s: float, drop=(), begin_s: int = 0):
         begin_ns = []
 
@@ -54,29 +55,44 @@ def after_pause(digits_bag, rewritten):
             begin_ns[:] = begin_ns or [time_ns]
             late = time_ns - begin_ns[0] >= PAUSE_NS
             if topic not in drop or not late:
-                yield (time_ns + begin_s * S + late * round(recorded_s * S), topic,
-                       message.__msgtype__,
-                       moved(message, begin_s * S + late * round(stamps_s * S)))
+                yield (
+                    time_ns + begin_s * S + late * round(recorded_s * S),
+                    topic,
+                    message.__msgtype__,
+                    moved(message, begin_s * S + late * round(stamps_s * S)),
+                )
+
         return rewritten(digits_bag, move)
+
     return change
 
 
 def decided(run) -> list[tuple]:
-    return [(each.time_s, each.training_timesteps, each.inference_timesteps, each.learning_share,
-             each.frame_share, each.reason) for each in run.decisions]
+    return [
+        (
+            each.time_s,
+            each.training_timesteps,
+            each.inference_timesteps,
+            each.learning_share,
+            each.frame_share,
+            each.reason,
+        )
+        for each in run.decisions
+    ]
 
 
 @pytest.mark.parametrize('settings', [FIXED, CONTROLLED], ids=lambda settings: settings.name)
 def test_a_jump_of_55_years_costs_nothing_and_is_told(after_pause, digits_bag, settings, tmp_path):
-    bag = after_pause(YEARS_55, YEARS_55, begin_s=10 - YEARS_55)    # 1970, then 2025
+    bag = after_pause(YEARS_55, YEARS_55, begin_s=10 - YEARS_55)  # 1970, then 2025
     reports = []
     run = evaluate(bag, settings, lambda count, bag_s: reports.append(bag_s))
     whole = evaluate(digits_bag, settings)
     assert len(run.frames) == len(whole.frames) == 150
     if settings is FIXED:
         np.testing.assert_array_equal(run.frames['label'], whole.frames['label'])
-    assert run.jumps[0] == TimeJump('recorded time', pytest.approx(4.9, abs=0.1),
-                                    pytest.approx(YEARS_55 + 0.1, abs=0.1))
+    assert run.jumps[0] == TimeJump(
+        'recorded time', pytest.approx(4.9, abs=0.1), pytest.approx(YEARS_55 + 0.1, abs=0.1)
+    )
     (line,) = described(run.jumps)
     assert line.startswith('recorded time: ahead by 17356896') and '(55.0 years)' in line
     # As long as without the jump, and a few rows more.
@@ -99,7 +115,7 @@ def every_period(monkeypatch, bag, settings):
 
 
 def agrees(sparse, dense) -> None:
-    """What was left out makes no difference to what is there."""
+    """What was skipped makes no difference to what is there."""
     assert decided(sparse) == decided(dense)
     assert len(sparse.status) < len(dense.status)
     by_time = {row['time_s']: row for row in dense.status}
@@ -107,18 +123,24 @@ def agrees(sparse, dense) -> None:
         for name in STATUS.names:
             # A plan of a mission may be a minute old, which is much at its end.
             rtol = math.inf if name in ('power_limit_w', 'mission_power_w') else 1e-6
-            np.testing.assert_allclose(row[name], by_time[row['time_s']][name], rtol=rtol,
-                                       err_msg=name)
+            np.testing.assert_allclose(
+                row[name], by_time[row['time_s']][name], rtol=rtol, err_msg=name
+            )
     assert sparse.frames.tobytes() == dense.frames.tobytes()
 
 
 @pytest.mark.parametrize('drop', [(), (BATTERY.name,)])
 def test_in_a_quiet_stretch_the_controller_decides_as_if_every_period_were_worked_off(
-        after_pause, monkeypatch, drop):
+    after_pause, monkeypatch, drop
+):
     """Battery, stale after 30 s, and learner, budgets and a mission that ends within it."""
     bag = after_pause(700.25, 700.25, drop)
-    settings = replace(CONTROLLED, controller=replace(
-        CONTROLLER, budget_timeout=250.0, mission_duration=400.0, battery_timeout=33.0))
+    settings = replace(
+        CONTROLLED,
+        controller=replace(
+            CONTROLLER, budget_timeout=250.0, mission_duration=400.0, battery_timeout=33.0
+        ),
+    )
     sparse, dense = evaluate(bag, settings), every_period(monkeypatch, bag, settings)
     agrees(sparse, dense)
     quiet = [each for each in sparse.decisions if 10 < each.time_s < 700]
@@ -126,7 +148,8 @@ def test_in_a_quiet_stretch_the_controller_decides_as_if_every_period_were_worke
 
 
 def test_a_budget_that_lapses_in_a_quiet_stretch_does_so_in_time(
-        digits_bag, rewritten, monkeypatch):
+    digits_bag, rewritten, monkeypatch
+):
     begin_ns = []
 
     def lapsing(time_ns, topic, message):
@@ -167,6 +190,7 @@ def test_header_stamps_that_jump_are_told(after_pause, step_s):
 
 def test_what_was_lost_stands_in_the_report(events_bag, rewritten, tmp_path):
     """Whatever is counted and is not of what came and was done, also what is counted anew."""
+
     def broken(time_ns, topic, message):
         if topic == EVENTS.name and 100 <= message.seq < 159:
             message = replace(message, events=message.events[:-1])
@@ -175,7 +199,7 @@ def test_what_was_lost_stands_in_the_report(events_bag, rewritten, tmp_path):
             message.until.sec = max(0, message.until.sec - 3600)
         yield time_ns, topic, message.__msgtype__, message
 
-    learner = replace(LEARNER, event_window=0.16, event_least_count=20, label_wait=1.0)
+    learner = replace(LEARNER, event_window=0.16, event_min_count=20, label_wait=1.0)
     run = evaluate(rewritten(events_bag, broken), replace(FIXED, learner=learner))
     assert run.losses['events: truncated'] == 59 and run.losses['labels of no frame'] == 15
     text = write_report(tmp_path / 'report', [run]).read_text()
@@ -189,19 +213,28 @@ def test_what_was_lost_stands_in_the_report(events_bag, rewritten, tmp_path):
 
 
 def test_many_jumps_are_few_lines():
-    jumps = [TimeJump('header stamps of /image', float(number), -2.0 - number)
-             for number in range(100)]
+    jumps = [
+        TimeJump('header stamps of /image', float(number), -2.0 - number) for number in range(100)
+    ]
     lines = described(jumps)
     assert len(lines) == 4
     assert lines[-1] == 'header stamps of /image: 97 more jumps, by 101.000 s at most'
 
 
-@pytest.mark.parametrize('steps_s, jumps', [
-    ([(1.0, 1.0)] * 3, []),                                  # (stamps, recorded time)
-    ([(3.0, 3.0)], []), ([(-0.5, 0.1)], []), ([(0.5, 0.1)], []),      # lost, in another order, late
-    ([(0.5, 1.0)] * 3, []),                                  # a simulation that is slow
-    ([(2.0, 0.1)], [1.9]), ([(-2.0, 0.1)], [-2.1]),
-    ([(-60.0, -60.0)], []), ([(0.1, -60.0)], [])])
+@pytest.mark.parametrize(
+    'steps_s, jumps',
+    [
+        ([(1.0, 1.0)] * 3, []),  # (stamps, recorded time)
+        ([(3.0, 3.0)], []),
+        ([(-0.5, 0.1)], []),
+        ([(0.5, 0.1)], []),  # lost, in another order, late
+        ([(0.5, 1.0)] * 3, []),  # a simulation that is slow
+        ([(2.0, 0.1)], [1.9]),
+        ([(-2.0, 0.1)], [-2.1]),
+        ([(-60.0, -60.0)], []),
+        ([(0.1, -60.0)], []),
+    ],
+)
 def test_what_is_a_jump_of_stamps(steps_s, jumps):
     clock = StampClock('/image')
     stamp_ns = 10**18
@@ -211,7 +244,8 @@ def test_what_is_a_jump_of_stamps(steps_s, jumps):
         stamp_ns += round(stamp_s * S)
         recorded = recorded._replace(
             recorded_ns=recorded.recorded_ns + round(recorded_s * S),
-            time_ns=recorded.time_ns + round(max(0.0, recorded_s) * S))
+            time_ns=recorded.time_ns + round(max(0.0, recorded_s) * S),
+        )
         found.append(clock.jump(stamp_ns, recorded, 0.0))
     assert [jump.step_s for jump in found if jump] == pytest.approx(jumps)
     assert clock.jump(0, recorded, 0.0) is None

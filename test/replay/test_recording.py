@@ -1,4 +1,5 @@
 """Bags of datasets: what is read back is what was shown, and ROS can play it."""
+
 from __future__ import annotations
 
 import importlib
@@ -15,8 +16,16 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from topspark_ros.replay.recording import (
-    BATTERY, BUDGET, COMPRESSED, EVENTS, IMAGE, LABEL, START_NS, RecordingError,
-    RecordingSettings, record,
+    BATTERY,
+    BUDGET,
+    COMPRESSED,
+    EVENTS,
+    IMAGE,
+    LABEL,
+    START_NS,
+    RecordingError,
+    RecordingSettings,
+    record,
 )
 from topspark_ros.streams.datasets import DatasetError, load_dataset
 from topspark_ros.streams.event_bags import read_packets
@@ -41,7 +50,8 @@ def read(bag):
             assert recorded_ns >= last_ns
             last_ns = recorded_ns
             messages[connection.topic].append(
-                (recorded_ns, store.deserialize_cdr(data, connection.msgtype)))
+                (recorded_ns, store.deserialize_cdr(data, connection.msgtype))
+            )
     return messages
 
 
@@ -52,8 +62,14 @@ def stamp_ns(message):
 def views(settings):
     """The frames that are to be seen."""
     dataset = load_dataset(settings.dataset)
-    shown = show_images(dataset.images, settings.height, settings.width,
-                        settings.frames_per_image, settings.label_share, settings.seed)
+    shown = show_images(
+        dataset.images,
+        settings.height,
+        settings.width,
+        settings.frames_per_image,
+        settings.label_share,
+        settings.seed,
+    )
     return dataset, list(islice(shown, settings.frames))
 
 
@@ -85,7 +101,8 @@ def test_images_and_labels_are_those_of_the_dataset(tmp_path, storage, compressi
     messages = read(tmp_path / 'bag')
     assert len(calls) == settings.frames
     assert {topic.name: topic.messages for topic in topics} == {
-        name: len(items) for name, items in messages.items()}
+        name: len(items) for name, items in messages.items()
+    }
 
     dataset, expected = views(settings)
     images = messages[IMAGE.name]
@@ -95,8 +112,11 @@ def test_images_and_labels_are_those_of_the_dataset(tmp_path, storage, compressi
         assert (image.height, image.width, image.encoding, image.step) == (36, 48, 'bgr8', 144)
         assert image.header.frame_id == 'camera'
         np.testing.assert_array_equal(image.data.reshape(36, 48, 3), view.frame)
-    labelled = [(START_NS + number * 10**8, dataset.class_names[dataset.labels[view.index]])
-                for number, view in enumerate(expected) if view.labelled]
+    labelled = [
+        (START_NS + number * 10**8, dataset.class_names[dataset.labels[view.index]])
+        for number, view in enumerate(expected)
+        if view.labelled
+    ]
     assert 0 < len(labelled) < settings.frames
     assert [(stamp_ns(label), label.class_id) for _, label in messages[LABEL.name]] == labelled
     for recorded_ns, label in messages[LABEL.name]:
@@ -112,8 +132,9 @@ def test_the_same_settings_give_the_same_bytes(tmp_path):
         record(bag, RecordingSettings(**SMALL, **settings))
         return {file.name: file.read_bytes() for file in bag.iterdir()}
 
-    for number, settings in enumerate((
-            dict(budget=STEPS, events=True, compression='zstd'), dict(storage='sqlite3'))):
+    for number, settings in enumerate(
+        (dict(budget=STEPS, events=True, compression='zstd'), dict(storage='sqlite3'))
+    ):
         assert files(f'{number}', **settings) == files(f'{number} again', **settings)
     assert files('first', seed=1)['bag.mcap'] != files('second', seed=2)['bag.mcap']
 
@@ -182,8 +203,13 @@ def test_battery_and_budget(tmp_path):
 
 def test_topics_are_offered_as_the_nodes_do(tmp_path):
     qos = pytest.importorskip('topspark_ros.nodes.qos')
-    nodes = {IMAGE: qos.sensor(10), EVENTS: qos.EVENTS, LABEL: qos.LABEL, BATTERY: qos.STATUS,
-             BUDGET: qos.STATE}
+    nodes = {
+        IMAGE: qos.sensor(10),
+        EVENTS: qos.EVENTS,
+        LABEL: qos.LABEL,
+        BATTERY: qos.STATUS,
+        BUDGET: qos.STATE,
+    }
     record(tmp_path / 'bag', RecordingSettings(**SMALL, events=True, budget=STEPS))
     with Reader(tmp_path / 'bag') as reader:
         connections = list(reader.connections)
@@ -197,16 +223,22 @@ def test_topics_are_offered_as_the_nodes_do(tmp_path):
 
 
 def test_only_the_budget_is_latched():
-    latched = [topic for topic in (IMAGE, COMPRESSED, EVENTS, LABEL, BATTERY, BUDGET)
-               if topic.qos.durability == QosDurability.TRANSIENT_LOCAL]
+    latched = [
+        topic
+        for topic in (IMAGE, COMPRESSED, EVENTS, LABEL, BATTERY, BUDGET)
+        if topic.qos.durability == QosDurability.TRANSIENT_LOCAL
+    ]
     assert latched == [BUDGET]
     assert IMAGE.qos.reliability == EVENTS.qos.reliability == QosReliability.BEST_EFFORT
 
 
-@pytest.mark.parametrize('storage, compression, file, fields', [
-    ('mcap', 'zstd', 'bag.mcap', ('', '')),
-    ('sqlite3', 'zstd', 'bag.db3', ('zstd', 'message')),
-])
+@pytest.mark.parametrize(
+    'storage, compression, file, fields',
+    [
+        ('mcap', 'zstd', 'bag.mcap', ('', '')),
+        ('sqlite3', 'zstd', 'bag.db3', ('zstd', 'message')),
+    ],
+)
 def test_metadata_as_rosbag2_of_jazzy_reads_it(tmp_path, storage, compression, file, fields):
     settings = RecordingSettings(**SMALL, storage=storage, compression=compression, seed=5)
     topics = record(tmp_path / 'bag', settings)
@@ -217,7 +249,8 @@ def test_metadata_as_rosbag2_of_jazzy_reads_it(tmp_path, storage, compression, f
     assert (bag['compression_format'], bag['compression_mode']) == fields
     assert bag['starting_time'] == {'nanoseconds_since_epoch': START_NS}
     assert bag['duration']['nanoseconds'] == 2_300_000_000 + (
-        100_000 if views(settings)[1][-1].labelled else 0)
+        100_000 if views(settings)[1][-1].labelled else 0
+    )
     assert bag['message_count'] == sum(topic.messages for topic in topics)
     for entry in bag['topics_with_message_count']:
         told = entry['topic_metadata']
@@ -256,36 +289,55 @@ def test_a_path_that_exists_stays_as_it_is(tmp_path):
 
 
 def test_what_cannot_be_recorded_leaves_nothing(tmp_path):
-    for fields, error in ((dict(dataset='letters'), DatasetError),
-                          (dict(events=True, width=4096), EventError)):
+    for fields, error in (
+        (dict(dataset='letters'), DatasetError),
+        (dict(events=True, width=4096), EventError),
+    ):
         with pytest.raises(error):
             record(tmp_path / 'bag', RecordingSettings(**{**SMALL, **fields}))
         assert not (tmp_path / 'bag').exists()
 
 
-@pytest.mark.parametrize('fields, complaint', [
-    (dict(frames=0), 'frames is 0, accepted is 1 to 2147483647'),
-    (dict(frames=2**31 - 1, rate_hz=1.0), 'frames / rate_hz is 2.14748e+09 s, accepted is up to '
-     '411794046 s, until which stamps can count'),
-    (dict(rate_hz=math.nan), 'rate_hz is nan, accepted is 0.1 to 240'),
-    (dict(width=31), 'width is 31, accepted is 32 to 4096'),
-    (dict(label_share=1.1), 'label_share is 1.1, accepted is 0 to 1'),
-    (dict(battery_start=0.5, battery_end=0.7), 'battery_end is 0.7, accepted is 0 to 0.5'),
-    (dict(images='png'), "images is 'png', accepted is one of raw, compressed, none"),
-    (dict(storage='rosbag1'), "storage is 'rosbag1', accepted is one of mcap, sqlite3"),
-    (dict(compression='lz4'), "compression is 'lz4', accepted is one of none, zstd"),
-    (dict(images='none'), "images is 'none' and events is False, accepted is one of them, or both"),
-    (dict(events=True, rate_hz=0.5), 'rate_hz is 0.5, accepted is 1 or more with events'),
-    (dict(budget=((0, 1.0), (50, 2.0))), 'budget has steps at 0, 50 s, accepted is 0 to below '
-     'the end at 50 s, rising'),
-    (dict(budget=((1, 1.0), (1, 2.0))), 'budget has steps at 1, 1 s, accepted is 0 to below '
-     'the end at 50 s, rising'),
-    (dict(budget=((math.nan, 1.0),)), 'budget has steps at nan s, accepted is 0 to below '
-     'the end at 50 s, rising'),
-    (dict(budget=((0, -1.0),)), 'budget: power_w is -1.0, accepted is a finite number from 0, or '
-     'NaN for no limit'),
-])
-def test_settings_that_are_refused(fields, complaint):
+@pytest.mark.parametrize(
+    'fields, complaint',
+    [
+        (dict(frames=0), 'frames is 0, accepted is 1 to 2147483647'),
+        (
+            dict(frames=2**31 - 1, rate_hz=1.0),
+            'frames / rate_hz is 2.14748e+09 s, accepted is up to '
+            '411794046 s, until which stamps can count',
+        ),
+        (dict(rate_hz=math.nan), 'rate_hz is nan, accepted is 0.1 to 240'),
+        (dict(width=31), 'width is 31, accepted is 32 to 4096'),
+        (dict(label_share=1.1), 'label_share is 1.1, accepted is 0 to 1'),
+        (dict(battery_start=0.5, battery_end=0.7), 'battery_end is 0.7, accepted is 0 to 0.5'),
+        (dict(images='png'), "images is 'png', accepted is one of raw, compressed, none"),
+        (dict(storage='rosbag1'), "storage is 'rosbag1', accepted is one of mcap, sqlite3"),
+        (dict(compression='lz4'), "compression is 'lz4', accepted is one of none, zstd"),
+        (
+            dict(images='none'),
+            "images is 'none' and events is False, accepted is one of them, or both",
+        ),
+        (dict(events=True, rate_hz=0.5), 'rate_hz is 0.5, accepted is 1 or more with events'),
+        (
+            dict(budget=((0, 1.0), (50, 2.0))),
+            'budget has steps at 0, 50 s, accepted is 0 to below the end at 50 s, rising',
+        ),
+        (
+            dict(budget=((1, 1.0), (1, 2.0))),
+            'budget has steps at 1, 1 s, accepted is 0 to below the end at 50 s, rising',
+        ),
+        (
+            dict(budget=((math.nan, 1.0),)),
+            'budget has steps at nan s, accepted is 0 to below the end at 50 s, rising',
+        ),
+        (
+            dict(budget=((0, -1.0),)),
+            'budget: power_w is -1.0, accepted is a finite number from 0, or NaN for no limit',
+        ),
+    ],
+)
+def test_settings_that_are_rejected(fields, complaint):
     with pytest.raises(RecordingError) as error:
         RecordingSettings(**fields)
     assert str(error.value) == complaint

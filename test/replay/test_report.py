@@ -1,4 +1,5 @@
 """Reports: figures against independent counts, pages without gaps, comparisons frame by frame."""
+
 from __future__ import annotations
 
 import csv
@@ -12,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings as hypotheses, strategies as st
+from hypothesis import given
+from hypothesis import settings as hypotheses
+from hypothesis import strategies as st
 
-from topspark_ros.cli.report import draw_course
+from topspark_ros.cli.report import draw_history
 from topspark_ros.control.battery import BatteryReading
 from topspark_ros.control.budgets import Budget
 from topspark_ros.control.closed_loop import LearnerReport
@@ -26,7 +29,13 @@ from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timest
 from topspark_ros.replay import pictures
 from topspark_ros.replay.archive import ReportError, read_runs, write_runs
 from topspark_ros.replay.figures import (
-    POWER_WINDOW_S, confusion, figures, mcnemar, paired, running_mean, worst_window,
+    POWER_WINDOW_S,
+    confusion,
+    figures,
+    mcnemar,
+    paired,
+    running_mean,
+    worst_window,
 )
 from topspark_ros.replay.report import compare_reports, write_report
 from topspark_ros.replay.results import FRAMES, NONE, STATUS, Decided, Evaluation
@@ -53,9 +62,14 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
     controller = Controller(profile, ControlSettings()) if timesteps is None else None
     setting = (timesteps or 64, timesteps or 64, True, 1.0)
     learner = OnlineLearner(
-        create_network(NetworkConfig(inputs=pixels.shape[1], neurons=150, max_input_rate=2.0,
-                                     seed=seed)),
-        (), Timesteps(*setting[:3]), OnlineSettings(label_wait_s=0.05), ENERGY_TABLES['loihi'])
+        create_network(
+            NetworkConfig(inputs=pixels.shape[1], neurons=150, max_input_rate=2.0, seed=seed)
+        ),
+        (),
+        Timesteps(*setting[:3]),
+        OnlineSettings(label_wait_s=0.05),
+        ENERGY_TABLES['loihi'],
+    )
     share, budgets, skipped = FrameShare(), list(budgets), 0
     heard, frames, status, decisions = [], [], [], []
     for number in range(FRAMES_N):
@@ -70,21 +84,42 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
             if decision is not None and decision.setting != setting:
                 setting = decision.setting
                 learner.set_timesteps(Timesteps(*setting[:3], frame_share=setting[3]))
-                decisions.append(Decided(now_s, len(decisions) + 1, *setting,
-                                         decision.reason.name, decision.detail))
+                decisions.append(
+                    Decided(
+                        now_s, len(decisions) + 1, *setting, decision.reason.name, decision.detail
+                    )
+                )
         if number % STATUS_FRAMES == 0:
             seen = learner.status(now_s)
             limits = controller.status(now_s).limits if controller is not None else None
-            status.append((
-                now_s, *setting, seen.activity.frame_rate_hz, seen.activity.power_w,
-                seen.totals.energy_j, seen.accuracy, seen.recruited_neurons,
-                limits.strictest_power_w if limits else math.nan,
-                limits.mission_power_w if limits else math.nan,
-                charge if controller is not None else math.nan))
+            status.append(
+                (
+                    now_s,
+                    *setting,
+                    seen.activity.frame_rate_hz,
+                    seen.activity.power_w,
+                    seen.totals.energy_j,
+                    seen.accuracy,
+                    seen.recruited_neurons,
+                    limits.strictest_power_w if limits else math.nan,
+                    limits.mission_power_w if limits else math.nan,
+                    charge if controller is not None else math.nan,
+                )
+            )
             if controller is not None:
-                controller.on_report(now_s, LearnerReport(
-                    now_s, *setting, seen.totals.classified, skipped, seen.totals.learned,
-                    seen.totals.energy_j, latency_s=1e-3, inference_s=1e-4))
+                controller.on_report(
+                    now_s,
+                    LearnerReport(
+                        now_s,
+                        *setting,
+                        seen.totals.classified,
+                        skipped,
+                        seen.totals.learned,
+                        seen.totals.energy_j,
+                        latency_s=1e-3,
+                        inference_s=1e-4,
+                    ),
+                )
         if not share.takes(setting[3]):
             skipped += 1
             frames.append((now_s, stamp_ns, 0.0, NONE, NONE, 0, 0, False, 0))
@@ -98,14 +133,40 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
             label = heard.index(names[index])
         result = learner.classify(stamp_ns, pixels[index], now_s)
         predicted = NONE if result.class_name is None else heard.index(result.class_name)
-        frames.append((now_s, stamp_ns, 1.0, label, predicted, result.score, result.timesteps,
-                       result.learning, result.energy_j))
+        frames.append(
+            (
+                now_s,
+                stamp_ns,
+                1.0,
+                label,
+                predicted,
+                result.score,
+                result.timesteps,
+                result.learning,
+                result.energy_j,
+            )
+        )
     totals = learner.totals
     return Evaluation(
-        name, {'energy_model': 'loihi', 'neurons': 150, 'seed': seed, 'margin': math.inf,
-               'timesteps': timesteps}, tuple(heard), np.array(frames, FRAMES),
-        np.array(status, STATUS), tuple(decisions), learner.snapshot()[0].receptive_fields(),
-        (), (), {'frames': FRAMES_N, 'learned': totals.learned}, FRAMES_N / RATE_HZ, 0.25)
+        name,
+        {
+            'energy_model': 'loihi',
+            'neurons': 150,
+            'seed': seed,
+            'margin': math.inf,
+            'timesteps': timesteps,
+        },
+        tuple(heard),
+        np.array(frames, FRAMES),
+        np.array(status, STATUS),
+        tuple(decisions),
+        learner.snapshot()[0].receptive_fields(),
+        (),
+        (),
+        {'frames': FRAMES_N, 'learned': totals.learned},
+        FRAMES_N / RATE_HZ,
+        0.25,
+    )
 
 
 @pytest.fixture(scope='module')
@@ -115,9 +176,15 @@ def sweep():
 
 @pytest.fixture(scope='module')
 def controlled():
-    return evaluate('controller', budgets=[
-        (0.0, Budget(power_w=2e-4)), (3.0, Budget(power_w=4e-6)), (38.0, Budget(power_w=3e-7)),
-        (42.0, Budget(energy_j=1e-3, duration_s=60.0))])
+    return evaluate(
+        'controller',
+        budgets=[
+            (0.0, Budget(power_w=2e-4)),
+            (3.0, Budget(power_w=4e-6)),
+            (38.0, Budget(power_w=3e-7)),
+            (42.0, Budget(energy_j=1e-3, duration_s=60.0)),
+        ],
+    )
 
 
 @pytest.fixture(scope='module')
@@ -150,13 +217,14 @@ def line(page: Path, name: str) -> list[str]:
 
 # Figures.
 
+
 def test_accuracy_is_what_a_count_of_the_rows_gives(written, controlled):
     _, folder = written
     taken = [row for row in rows(folder / 'frames.csv') if row['taken'] == '1']
     labelled = [row for row in taken if row['label']]
     right = [row['label'] == row['predicted'] for row in labelled]
-    result, = [run['figures'] for run in report(folder)['runs']]
-    assert 0 < len(taken) < FRAMES_N == result['frames']    # the controller left some out
+    (result,) = [run['figures'] for run in report(folder)['runs']]
+    assert 0 < len(taken) < FRAMES_N == result['frames']  # the controller left some out
     assert (result['classified'], result['labelled']) == (len(taken), len(labelled))
     assert result['accuracy'] == sum(right) / len(right)
     assert result['late_accuracy'] == sum(right[-200:]) / 200 > 0.5
@@ -166,8 +234,12 @@ def test_accuracy_is_what_a_count_of_the_rows_gives(written, controlled):
     pairs = Counter((row['label'], row['predicted'] or None) for row in labelled)
     told = report(folder)['runs'][0]
     table = told['confusion']
-    assert {(label, predicted): count for label, counts in zip(table['labels'], table['counts'])
-            for predicted, count in zip(table['predictions'], counts) if count} == pairs
+    assert {
+        (label, predicted): count
+        for label, counts in zip(table['labels'], table['counts'])
+        for predicted, count in zip(table['predictions'], counts)
+        if count
+    } == pairs
     assert table['labels'] == sorted(set(NAMES))
     for name, recall in told['recall'].items():
         of_class = [row['predicted'] == name for row in labelled if row['label'] == name]
@@ -182,11 +254,12 @@ def test_energy_and_timesteps_are_those_of_the_rows(sweep, controlled):
         last = run.status[-1]
         seen = sum(time_s <= last['time_s'] for time_s in run.frames['time_s'].tolist())
         assert result.frame_j == last['energy_j'] / seen > result.inference_j
-        assert result.power_w == pytest.approx(last['energy_j'] / last['time_s'])    # from 0 s on
+        assert result.power_w == pytest.approx(last['energy_j'] / last['time_s'])  # from 0 s on
     result = figures(controlled)
     assert len(result.inference_timesteps) > 2 and result.changes >= 2
     assert result.mean_steps == pytest.approx(
-        np.mean(controlled.frames['timesteps'][controlled.frames['taken']]))
+        np.mean(controlled.frames['timesteps'][controlled.frames['taken']])
+    )
 
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(1, 50))
@@ -194,7 +267,8 @@ def test_energy_and_timesteps_are_those_of_the_rows(sweep, controlled):
 def test_the_running_mean_is_that_of_the_latest(right, window):
     means = running_mean(np.array(right, bool), window)
     assert means.tolist() == pytest.approx(
-        [np.mean(right[max(0, end - window):end]) for end in range(1, len(right) + 1)])
+        [np.mean(right[max(0, end - window) : end]) for end in range(1, len(right) + 1)]
+    )
 
 
 def course(times_s, power_w, limit_w) -> np.ndarray:
@@ -231,7 +305,7 @@ def test_windows_without_a_limit_do_not_count():
     limit_w = np.full(100, 1.0)
     assert worst_window(course(times_s[:30], np.ones(30), limit_w[:30])) is None
     assert worst_window(course(times_s, np.ones(100), np.full(100, np.nan))) is None
-    limit_w[[25, 50, 75]] = np.nan    # never 30 s without one of them
+    limit_w[[25, 50, 75]] = np.nan  # never 30 s without one of them
     assert worst_window(course(times_s, np.ones(100), limit_w)) is None
     assert worst_window(course(times_s, np.ones(100), np.zeros(100))).excess == math.inf
     assert worst_window(course(times_s, np.zeros(100), np.zeros(100))).excess == 0.0
@@ -240,6 +314,7 @@ def test_windows_without_a_limit_do_not_count():
 
 
 # Two runs.
+
 
 @given(st.integers(0, 80), st.integers(0, 80))
 @hypotheses(max_examples=60, deadline=None)
@@ -262,24 +337,36 @@ def test_runs_are_paired_by_stamp_and_name(sweep, controlled):
     for column in ('label', 'predicted'):
         known = frames[column] != NONE
         frames[column][known] = np.argsort(order)[frames[column][known]]
-    second = replace(second, class_names=tuple(second.class_names[i] for i in order),
-                     frames=frames[np.random.default_rng(2).permutation(len(frames))[20:]])
+    second = replace(
+        second,
+        class_names=tuple(second.class_names[i] for i in order),
+        frames=frames[np.random.default_rng(2).permutation(len(frames))[20:]],
+    )
 
     def named(run):
         names = (*run.class_names, None)
-        return {row['stamp_ns']: (names[row['label']], names[row['predicted']])
-                for row in run.frames if row['taken']}
+        return {
+            row['stamp_ns']: (names[row['label']], names[row['predicted']])
+            for row in run.frames
+            if row['taken']
+        }
 
     a, b = named(first), named(second)
     shared = a.keys() & b.keys()
-    counted = Counter((a[stamp][1] == a[stamp][0], b[stamp][1] == b[stamp][0])
-                      for stamp in shared if a[stamp][0] is not None)
+    counted = Counter(
+        (a[stamp][1] == a[stamp][0], b[stamp][1] == b[stamp][0])
+        for stamp in shared
+        if a[stamp][0] is not None
+    )
     both = paired(first, second)
     assert 0 < both.frames == len(shared) < FRAMES_N - 20
     assert both.same == sum(a[stamp][1] == b[stamp][1] for stamp in shared)
     assert both.labelled == counted.total()
     assert (both.both_right, both.only_first, both.only_second) == (
-        counted[True, True], counted[True, False], counted[False, True])
+        counted[True, True],
+        counted[True, False],
+        counted[False, True],
+    )
     assert both.p_value == mcnemar(both.only_first, both.only_second)
 
 
@@ -293,10 +380,15 @@ def test_stamps_that_name_no_frame_are_not_paired(sweep):
 
 # Pages.
 
+
 def test_a_page_shows_its_pictures_and_units(written):
     page = written[1] / 'README.md'
     assert {path.name for path in links(page)} == {
-        'accuracy.png', 'confusion.png', 'course.png', 'receptive_fields.png'}
+        'accuracy.png',
+        'confusion.png',
+        'history.png',
+        'receptive_fields.png',
+    }
     assert all(path.read_bytes().startswith(b'\x89PNG') for path in links(page))
     text = page.read_text()
     assert 'nan' not in text and 'inf ' not in text
@@ -305,20 +397,27 @@ def test_a_page_shows_its_pictures_and_units(written):
     assert line(page, '**energy of a frame**')[0].endswith(('nJ', 'µJ'))
     assert '180 x real time' in line(page, 'time it took')[0]
     assert line(page, '`margin`') == ['–'] and line(page, '`neurons`') == ['150']
-    assert 'Nothing was lost or refused.' in text
+    assert 'Nothing was lost or rejected.' in text
 
 
 def test_a_sweep_has_a_page_of_all_and_one_each(written, sweep):
     folder, _ = written
     page = folder / 'README.md'
     assert {str(path.relative_to(folder)) for path in links(page)} == {
-        'pareto.png', 'accuracy.png', 'course.png', 'T_2/README.md', 'T_8/README.md',
-        'T_32/README.md'}
-    assert all(path.exists() for each in (page, folder / 'T_8' / 'README.md')
-               for path in links(each))
+        'pareto.png',
+        'accuracy.png',
+        'history.png',
+        'T_2/README.md',
+        'T_8/README.md',
+        'T_32/README.md',
+    }
+    assert all(
+        path.exists() for each in (page, folder / 'T_8' / 'README.md') for path in links(each)
+    )
     assert line(page, '**T** of inference') == ['2', '8', '32']
     assert [run['figures']['accuracy'] for run in report(folder)['runs']] == [
-        figures(run).accuracy for run in sweep]
+        figures(run).accuracy for run in sweep
+    ]
     assert report(folder)['runs'][1]['figures'] == report(folder / 'T_8')['runs'][0]['figures']
 
 
@@ -327,9 +426,9 @@ def test_a_report_is_read_back_to_the_last_bit(written, sweep, controlled):
         for read, run in zip(read_runs(folder), runs, strict=True):
             assert read.frames.tobytes() == run.frames.tobytes()
             assert read.status.tobytes() == run.status.tobytes()
-            assert replace(read, frames=None, status=None, receptive_fields=None,
-                           settings=None) == replace(run, frames=None, status=None,
-                                                     receptive_fields=None, settings=None)
+            assert replace(
+                read, frames=None, status=None, receptive_fields=None, settings=None
+            ) == replace(run, frames=None, status=None, receptive_fields=None, settings=None)
 
 
 def test_equal_runs_give_equal_reports_but_for_their_times(tmp_path, written, sweep):
@@ -343,27 +442,32 @@ def test_equal_runs_give_equal_reports_but_for_their_times(tmp_path, written, sw
 
 def test_losses_and_counts_are_told(tmp_path, sweep):
     lost = 'image: 3 messages of encoding 32FC1, accepted are mono8, rgb8 | bgr8'
-    page = write_report(tmp_path, [replace(sweep[0], lost=(lost,), counts={'refused': 3})])
+    page = write_report(
+        tmp_path, [replace(sweep[0], lost=(lost,), counts={'rejected messages': 3})]
+    )
     assert '- ' + lost.replace('|', r'\|') in page.read_text()
-    assert line(page, 'refused') == ['3']
+    assert line(page, 'rejected messages') == ['3']
 
 
 # Comparison.
+
 
 def test_a_comparison_has_both_and_the_difference(tmp_path, written, sweep, controlled):
     page = compare_reports(tmp_path, written[0] / 'T_32', written[1])
     text = page.read_text()
     a, b = figures(sweep[2]), figures(controlled)
     assert line(page, '**accuracy**') == [
-        f'{100 * a.accuracy:.1f} %', f'{100 * b.accuracy:.1f} %',
-        f'{100 * (b.accuracy - a.accuracy):+.1f} points']
+        f'{100 * a.accuracy:.1f} %',
+        f'{100 * b.accuracy:.1f} %',
+        f'{100 * (b.accuracy - a.accuracy):+.1f} points',
+    ]
     assert line(page, '`timesteps`') == ['32', '–'] and '| `seed`' not in text
     both = paired(sweep[2], controlled)
     assert f'{both.frames:,} frames were classified by both' in text
     assert f'p = {both.p_value:.2g}' in text
     (told,) = json.loads((tmp_path / 'comparison.json').read_text())['pairs']
     assert told['frames']['only_first'] == both.only_first
-    assert {path.name for path in links(page)} == {'accuracy.png', 'course.png'}
+    assert {path.name for path in links(page)} == {'accuracy.png', 'history.png'}
     assert all(path.exists() for path in links(page))
 
 
@@ -383,7 +487,8 @@ def test_a_report_equals_itself(tmp_path, written):
     assert '(100.0 %)' in page.read_text()
 
 
-# What is missing, and what is refused.
+# What is missing, and what is rejected.
+
 
 def few(run: Evaluation, frames) -> Evaluation:
     return replace(run, frames=run.frames[frames])
@@ -397,25 +502,39 @@ def changed(run: Evaluation, part: str, **columns) -> Evaluation:
 
 
 def renamed(run: Evaluation, *names: str) -> Evaluation:
-    return replace(run, class_names=(*names, *run.class_names[len(names):]))
+    return replace(run, class_names=(*names, *run.class_names[len(names) :]))
 
 
 EDGES = {
     'nothing labelled': lambda run: changed(run, 'frames', label=NONE),
     'no frame': lambda run: replace(few(run, slice(0)), receptive_fields=np.empty((0, 64), 'f4')),
     'nothing at all': lambda run: replace(
-        few(run, slice(0)), status=np.empty(0, STATUS), decisions=(), class_names=(), settings={
-            'energy_model': 'cmos45'}, counts={}, bag_s=0.0, took_s=0.0,
-        receptive_fields=np.empty((0, 784), np.float32)),
+        few(run, slice(0)),
+        status=np.empty(0, STATUS),
+        decisions=(),
+        class_names=(),
+        settings={'energy_model': 'cmos45'},
+        counts={},
+        bag_s=0.0,
+        took_s=0.0,
+        receptive_fields=np.empty((0, 784), np.float32),
+    ),
     'one frame': lambda run: replace(few(run, slice(1, 2)), status=run.status[:1]),
-    'everything left out': lambda run: changed(
+    'everything skipped': lambda run: changed(
         changed(run, 'frames', taken=False, label=NONE, predicted=NONE, timesteps=0, energy_j=0),
-        'status', frame_share=0, energy_j=0, power_w=0, accuracy=np.nan),
-    'no limits': lambda run: changed(run, 'status', power_limit_w=np.nan,
-                                     mission_power_w=np.nan, state_of_charge=np.nan),
+        'status',
+        frame_share=0,
+        energy_j=0,
+        power_w=0,
+        accuracy=np.nan,
+    ),
+    'no limits': lambda run: changed(
+        run, 'status', power_limit_w=np.nan, mission_power_w=np.nan, state_of_charge=np.nan
+    ),
     'power unknown': lambda run: changed(run, 'status', power_w=np.nan, power_limit_w=np.nan),
-    'odd names': lambda run: renamed(replace(run, name='a|b $x_$\n,"'), '$_$', 'a,"b"\n|c',
-                                     'x' * 500, ' '),
+    'odd names': lambda run: renamed(
+        replace(run, name='a|b $x_$\n,"'), '$_$', 'a,"b"\n|c', 'x' * 500, ' '
+    ),
 }
 
 
@@ -431,20 +550,24 @@ def test_what_is_missing_leaves_a_whole_page(tmp_path, controlled, edge):
     table = confusion(run)
     assert ('confusion.png' in shown) == bool(table.labels)
     assert ('accuracy.png' in shown) == (table.counts.sum() > 1)
-    assert ('course.png' in shown) == (len(run.status) > 1)
+    assert ('history.png' in shown) == (len(run.status) > 1)
     assert ('receptive_fields.png' in shown) == bool(len(run.receptive_fields))
     page = compare_reports(tmp_path / 'both', tmp_path / 'one', tmp_path / 'one')
     assert all(path.exists() for path in links(page))
 
 
-@pytest.mark.parametrize('classes, columns', [
-    (dict(label=0, predicted=0), 1),
-    (dict(predicted=NONE), 11),
-    (dict(taken=True, label=np.arange(FRAMES_N) % 70, predicted=np.arange(FRAMES_N) % 69), 70),
-])
+@pytest.mark.parametrize(
+    'classes, columns',
+    [
+        (dict(label=0, predicted=0), 1),
+        (dict(predicted=NONE), 11),
+        (dict(taken=True, label=np.arange(FRAMES_N) % 70, predicted=np.arange(FRAMES_N) % 69), 70),
+    ],
+)
 def test_confusions_of_one_none_and_many_classes(tmp_path, controlled, classes, columns):
-    run = changed(replace(controlled, class_names=tuple(f'thing {i}' for i in range(70))),
-                  'frames', **classes)
+    run = changed(
+        replace(controlled, class_names=tuple(f'thing {i}' for i in range(70))), 'frames', **classes
+    )
     assert confusion(run).counts.shape[1] == columns
     assert pictures.draw_confusion(tmp_path / 'confusion.png', run)
 
@@ -455,11 +578,18 @@ def test_the_course_of_the_demo_has_the_same_panels(tmp_path, controlled, empty)
     course = dict(
         decisions=[asdict(each) for each in controlled.decisions],
         accuracy=status[['time_s', 'accuracy']].tolist(),
-        power_w=status[['time_s', 'power_w']].tolist(), budget_w=[(3.0, 4e-6), (38.0, 3e-7)],
+        power_w=status[['time_s', 'power_w']].tolist(),
+        budget_w=[(3.0, 4e-6), (38.0, 3e-7)],
         state_of_charge=status[['time_s', 'state_of_charge']].tolist(),
-        frames=controlled.frames[['time_s', 'predicted']].tolist())
-    draw_course(tmp_path / 'demo.png', dict.fromkeys(course, []) if empty else course,
-                sample='frame', accuracy_window=200, accuracy_bound=0.9)
+        frames=controlled.frames[['time_s', 'predicted']].tolist(),
+    )
+    draw_history(
+        tmp_path / 'demo.png',
+        dict.fromkeys(course, []) if empty else course,
+        sample='frame',
+        accuracy_window=200,
+        accuracy_bound=0.9,
+    )
     assert (tmp_path / 'demo.png').read_bytes().startswith(b'\x89PNG')
 
 
@@ -485,7 +615,7 @@ def test_inputs_that_are_no_square_are_not_drawn(tmp_path):
 @pytest.mark.parametrize('limit_w', [0.0, 5.0, np.arange(90) % 2 * 5.0])
 def test_limits_of_nothing_and_far_above_are_drawn(tmp_path, controlled, limit_w):
     run = changed(controlled, 'status', power_limit_w=limit_w)
-    assert pictures.draw_course(tmp_path / 'course.png', [run, replace(controlled, name='b')])
+    assert pictures.draw_history(tmp_path / 'history.png', [run, replace(controlled, name='b')])
 
 
 def test_a_front_needs_two_runs_with_known_figures(tmp_path, sweep):
@@ -502,51 +632,59 @@ def test_a_sweep_of_nothing_has_no_empty_picture(tmp_path, sweep):
     assert not [path for path in links(page) if path.suffix == '.png']
 
 
-def refused(function, *arguments) -> str:
+def rejected(function, *arguments) -> str:
     with pytest.raises(ReportError) as error:
         function(*arguments)
     assert '\n' not in str(error.value) and 'accepted' in str(error.value)
     return str(error.value)
 
 
-def test_a_folder_that_is_no_report_is_refused(tmp_path, written):
+def test_a_folder_that_is_no_report_is_rejected(tmp_path, written):
     def with_report(text: str) -> Path:
         (tmp_path / 'report.json').write_text(text)
         return tmp_path
 
     good = written[1]
     out = tmp_path / 'out'
-    assert 'No such file' in refused(compare_reports, out, tmp_path / 'none', good)
+    assert 'No such file' in rejected(compare_reports, out, tmp_path / 'none', good)
     for text in ('', '[]', '{"format": "other", "version": 1}', '\xff'):
-        assert 'no report' in refused(compare_reports, out, good, with_report(text))
+        assert 'no report' in rejected(compare_reports, out, good, with_report(text))
     told = report(good)
-    assert "version 3 of the format, accepted is 2" in refused(
-        compare_reports, out, good, with_report(json.dumps(told | {'version': 3})))
+    assert 'version 3 of the format, accepted is 2' in rejected(
+        compare_reports, out, good, with_report(json.dumps(told | {'version': 3}))
+    )
     for broken in ({'runs': [{}]}, {'runs': 7}, {'timing': [None]}):
-        assert 'damaged' in refused(
-            compare_reports, out, good, with_report(json.dumps(told | broken)))
+        assert 'damaged' in rejected(
+            compare_reports, out, good, with_report(json.dumps(told | broken))
+        )
     with_report(json.dumps(told))
-    assert 'frames.csv: No such file' in refused(compare_reports, out, good, tmp_path)
+    assert 'frames.csv: No such file' in rejected(compare_reports, out, good, tmp_path)
     assert not out.exists()
 
 
-@pytest.mark.parametrize('text, message', [
-    ('', 'no table'),
-    ('time,what\n', 'columns time,what, accepted are time_s,stamp_ns,'),
-    (','.join(FRAMES.names) + '\n1,2\n', 'row 2'),
-    (','.join(FRAMES.names) + '\n0,1,1,,,0,8,1,0\n0,1,1,giraffe,,0,8,1,0\n', "row 3: 'giraffe'"),
-])
-def test_rows_that_are_broken_are_refused(tmp_path, controlled, text, message):
+@pytest.mark.parametrize(
+    'text, message',
+    [
+        ('', 'no table'),
+        ('time,what\n', 'columns time,what, accepted are time_s,stamp_ns,'),
+        (','.join(FRAMES.names) + '\n1,2\n', 'row 2'),
+        (
+            ','.join(FRAMES.names) + '\n0,1,1,,,0,8,1,0\n0,1,1,giraffe,,0,8,1,0\n',
+            "row 3: 'giraffe'",
+        ),
+    ],
+)
+def test_rows_that_are_broken_are_rejected(tmp_path, controlled, text, message):
     write_runs(tmp_path, [few(controlled, slice(0))])
     (tmp_path / 'frames.csv').write_text(text)
-    assert message in refused(read_runs, tmp_path)
+    assert message in rejected(read_runs, tmp_path)
 
 
-def test_what_would_overwrite_or_collide_is_refused(tmp_path, written, sweep):
+def test_what_would_overwrite_or_collide_is_rejected(tmp_path, written, sweep):
     before = (written[1] / 'README.md').read_bytes()
-    assert 'another folder' in refused(compare_reports, written[1], written[0], written[1])
+    assert 'another folder' in rejected(compare_reports, written[1], written[0], written[1])
     assert (written[1] / 'README.md').read_bytes() == before
     same = [sweep[0], replace(sweep[1], name='T_2')]
-    assert "'T = 2', 'T_2'" in refused(write_report, tmp_path / 'new', same)
-    assert '1 or more' in refused(write_report, tmp_path / 'new', [])
+    assert "'T = 2', 'T_2'" in rejected(write_report, tmp_path / 'new', same)
+    assert '1 or more' in rejected(write_report, tmp_path / 'new', [])
     assert not (tmp_path / 'new').exists()

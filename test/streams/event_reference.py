@@ -4,7 +4,9 @@ import struct
 
 
 def words_of(payload, code, size):
-    return [word for word, in struct.iter_unpack('<' + code, payload[:len(payload) // size * size])]
+    return [
+        word for (word,) in struct.iter_unpack('<' + code, payload[: len(payload) // size * size])
+    ]
 
 
 class Evt3:
@@ -103,7 +105,7 @@ class Evt21(Evt2):
             if above == below:
                 return []
             self.order = 1 if above > below else -1
-        return [pair[::self.order] for pair in halves]
+        return [pair[:: self.order] for pair in halves]
 
 
 class LibcaerCmp:
@@ -146,7 +148,7 @@ class Libcaer:
     def decode(self, payload, time_base):
         events = []
         wraps = 0
-        previous = -2**31
+        previous = -(2**31)
         for word in words_of(payload, 'q', 8):
             data, time = word & 0xFFFFFFFF, word >> 32
             wraps += time < previous
@@ -170,5 +172,11 @@ class Mono:
         return events, []
 
 
-REFERENCES = {'evt2': Evt2, 'evt21': Evt21, 'evt3': Evt3, 'libcaer_cmp': LibcaerCmp,
-              'libcaer': Libcaer, 'mono': Mono}
+REFERENCES = {
+    'evt2': Evt2,
+    'evt21': Evt21,
+    'evt3': Evt3,
+    'libcaer_cmp': LibcaerCmp,
+    'libcaer': Libcaer,
+    'mono': Mono,
+}

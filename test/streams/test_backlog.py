@@ -1,4 +1,5 @@
 """A queue in front of a consumer that is too slow."""
+
 from __future__ import annotations
 
 import pytest
@@ -20,13 +21,13 @@ def test_a_consumer_that_is_behind_goes_on_with_the_newest_once_it_had_a_result(
     backlog = Backlog(SECOND, capacity=100)
     for number in range(10):
         backlog.put(number, 1, now_s=0.0)
-    assert [backlog.take(5.0) for _ in range(3)] == [0, 1, 2]      # late, but without a result
+    assert [backlog.take(5.0) for _ in range(3)] == [0, 1, 2]  # late, but without a result
     backlog.succeed()
     assert backlog.take(5.0) == 9
     assert backlog.discarded == 6 and len(backlog) == 0
     backlog.put(10, 1, now_s=5.0)
     backlog.put(11, 1, now_s=5.0)
-    assert [backlog.take(9.0), backlog.take(9.0)] == [10, 11]      # a new run, again without one
+    assert [backlog.take(9.0), backlog.take(9.0)] == [10, 11]  # a new run, again without one
 
 
 @pytest.mark.parametrize('times_too_slow', [2, 10, 100])

@@ -1,4 +1,5 @@
 """Bags: what was written is read, in order; of what is damaged all that is whole, and one line."""
+
 from __future__ import annotations
 
 import sqlite3
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore, get_types_from_msg
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from topspark_ros.streams.bags import Bag, BagError, Topic
 
@@ -26,23 +27,28 @@ KINDS = [
 ]
 
 
-def write_bag(path, numbers, storage=StoragePlugin.MCAP, compression=CompressionMode.NONE,
-              size=0):
+def write_bag(path, numbers, storage=StoragePlugin.MCAP, compression=CompressionMode.NONE, size=0):
     """Numbers, each at its number of steps, with so many random bytes, and a text after each."""
     random = np.random.default_rng(0)
     writer = Writer(path, version=9, storage_plugin=storage)
     if compression != CompressionMode.NONE:
         writer.set_compression(compression, CompressionFormat.ZSTD)
     with writer:
-        connections = {topic: writer.add_connection(topic.name, topic.type, typestore=STORE)
-                       for topic in (NUMBER, TEXT)}
+        connections = {
+            topic: writer.add_connection(topic.name, topic.type, typestore=STORE)
+            for topic in (NUMBER, TEXT)
+        }
         for number in numbers:
             for topic, offset, fields in (
-                    (NUMBER, 0, (number, random.integers(0, 256, size, np.uint8))),
-                    (TEXT, 1, (f'text {number}',))):
+                (NUMBER, 0, (number, random.integers(0, 256, size, np.uint8))),
+                (TEXT, 1, (f'text {number}',)),
+            ):
                 message = STORE.types[topic.type](*fields)
-                writer.write(connections[topic], number * STEP_NS + offset,
-                             STORE.serialize_cdr(message, topic.type))
+                writer.write(
+                    connections[topic],
+                    number * STEP_NS + offset,
+                    STORE.serialize_cdr(message, topic.type),
+                )
     return path
 
 
@@ -54,15 +60,19 @@ def storage_file(bag):
 def read(path, topics=(NUMBER,), **limits):
     """What is told, the numbers or texts, and what is lost."""
     with Bag(path, get_typestore(Stores.ROS2_JAZZY)) as bag:
-        messages = [(recorded.recorded_ns, bag.deserialize(recorded))
-                    for recorded in bag.messages(topics, **limits)]
-        values = [message.number if hasattr(message, 'number') else message.data
-                  for _, message in messages]
+        messages = [
+            (recorded.recorded_ns, bag.deserialize(recorded))
+            for recorded in bag.messages(topics, **limits)
+        ]
+        values = [
+            message.number if hasattr(message, 'number') else message.data
+            for _, message in messages
+        ]
         assert [time_ns for time_ns, _ in messages] == sorted(time_ns for time_ns, _ in messages)
         return values, bag.lost
 
 
-def refusal(path):
+def rejection(path):
     with pytest.raises(BagError) as error:
         read(path)
     assert '\n' not in str(error.value)
@@ -104,22 +114,31 @@ def split_bag(path, parts, storage):
         file.rename(path / f'{path.name}_{number}{file.suffix}')
     metadata = path.with_name('part_0') / 'metadata.yaml'
     metadata.rename(path / 'metadata.yaml')
-    edit_metadata(path, message_count=2 * sum(map(len, parts)), relative_file_paths=sorted(
-        file.name for file in path.iterdir() if file.name != 'metadata.yaml'))
+    edit_metadata(
+        path,
+        message_count=2 * sum(map(len, parts)),
+        relative_file_paths=sorted(
+            file.name for file in path.iterdir() if file.name != 'metadata.yaml'
+        ),
+    )
     return path
 
 
 @pytest.mark.parametrize('storage', StoragePlugin)
 def test_files_of_a_split_bag_are_one(tmp_path, storage):
-    parts = [range(start, start + 3) for start in range(0, 36, 3)]    # 12: _10 sorts before _2
+    parts = [range(start, start + 3) for start in range(0, 36, 3)]  # 12: _10 sorts before _2
     bag = split_bag(tmp_path / 'bag', parts, storage)
     assert read(bag) == (list(range(36)), [])
 
     missing = next(bag.glob('bag_4.*'))
     missing.unlink()
-    assert read(bag) == ([number for number in range(36) if number not in parts[4]], [
-        f'{missing.name}: missing, metadata.yaml tells of it',
-        'metadata.yaml tells of 72 messages, the files hold 66'])
+    assert read(bag) == (
+        [number for number in range(36) if number not in parts[4]],
+        [
+            f'{missing.name}: missing, metadata.yaml tells of it',
+            'metadata.yaml tells of 72 messages, the files hold 66',
+        ],
+    )
     cut = next(bag.glob('bag_5.*'))
     cut.write_bytes(b'')
     values, lost = read(bag)
@@ -145,37 +164,39 @@ def test_metadata_that_does_not_fit_is_told(tmp_path):
     assert read(bag) == (list(range(5)), ['metadata.yaml tells of 12 messages, the files hold 10'])
 
 
-def test_a_compression_that_nobody_knows_is_refused(tmp_path):
+def test_a_compression_that_nobody_knows_is_rejected(tmp_path):
     bag = write_bag(tmp_path / 'bag', range(5), compression=CompressionMode.FILE)
     edit_metadata(bag, compression_format='fake')
-    assert refusal(bag) == f"{bag}: compression_format is 'fake', accepted is zstd, or none"
+    assert rejection(bag) == f"{bag}: compression_format is 'fake', accepted is zstd, or none"
 
     bag = write_bag(tmp_path / 'chunks', range(5), compression=CompressionMode.STORAGE)
     file = storage_file(bag)
     file.write_bytes(file.read_bytes().replace(b'zstd', b'zst9'))
-    message = refusal(bag)
+    message = rejection(bag)
     assert message.startswith(f'{file}: damaged (chunk at byte ') and 'zst9' in message
 
 
 # Cut off.
 
-@pytest.mark.parametrize('size', [40, 3_000])    # of messages: in one page or chunk, or in many
+
+@pytest.mark.parametrize('size', [40, 3_000])  # of messages: in one page or chunk, or in many
 @pytest.mark.parametrize('storage, compression', KINDS)
 def test_of_a_file_that_was_cut_off_the_whole_messages_are_read(
-        tmp_path, storage, compression, size):
+    tmp_path, storage, compression, size
+):
     bag = write_bag(tmp_path / 'bag', range(1000), storage, compression, size)
     file = storage_file(bag)
     whole = file.read_bytes()
     most = 0
     for share in (0.2, 0.5, 0.9, 0.999):
-        file.write_bytes(whole[:int(share * len(whole))])
+        file.write_bytes(whole[: int(share * len(whole))])
         try:
             values, lost = read(bag)
         except BagError as error:
             assert str(error).startswith(f'{file}: ') and str(error).endswith(ACCEPTED)
             continue
         assert values == sorted(set(values)) and set(values) <= set(range(1000))
-        if storage == StoragePlugin.MCAP:    # others keep their pages in any order
+        if storage == StoragePlugin.MCAP:  # others keep their pages in any order
             assert values == list(range(len(values)))
         assert len(values) >= most
         assert any(line.startswith(f'{file.name}: ') for line in lost)
@@ -187,7 +208,7 @@ def test_of_a_file_that_was_cut_off_the_whole_messages_are_read(
 def test_uncompressed_messages_of_a_cut_chunk_are_read(tmp_path):
     bag = write_bag(tmp_path / 'bag', range(50), size=10_000)
     file = storage_file(bag)
-    file.write_bytes(file.read_bytes()[:200_000])    # within the first chunk of 1 MB
+    file.write_bytes(file.read_bytes()[:200_000])  # within the first chunk of 1 MB
     values, lost = read(bag)
     assert values == list(range(len(values))) and 15 < len(values) < 20
     assert lost[0].startswith(f'{file.name}: damaged (')
@@ -217,7 +238,7 @@ def test_what_is_behind_a_damaged_page_is_read(tmp_path):
     file = storage_file(bag)
     whole = bytearray(file.read_bytes())
     middle = len(whole) // 2 // 4096 * 4096
-    whole[middle:middle + 4096 * 8] = b'\xff' * 4096 * 8
+    whole[middle : middle + 4096 * 8] = b'\xff' * 4096 * 8
     file.write_bytes(whole)
     values, lost = read(bag)
     assert lost and set(values) <= set(range(200)) and 180 < len(values) < 200
@@ -228,26 +249,36 @@ def test_what_sqlite_has_not_taken_in_is_told(tmp_path):
     bag = write_bag(tmp_path / 'bag', range(3), StoragePlugin.SQLITE3)
     file = storage_file(bag)
     file.with_name(f'{file.name}-wal').write_bytes(b'pages')
-    assert read(bag) == ([0, 1, 2], [
-        f'{file.name}: {file.name}-wal: nothing of its 5 bytes can be taken in'])
+    assert read(bag) == (
+        [0, 1, 2],
+        [f'{file.name}: {file.name}-wal: nothing of its 5 bytes can be taken in'],
+    )
 
 
-@pytest.mark.parametrize('name, content', [
-    ('bag.mcap', b''), ('bag.mcap', b'nothing of the kind'), ('bag.db3', b''),
-    ('bag.db3', b'SQLite format 3\x00' + bytes(200)), ('bag.db3.zstd', b'x' * 100),
-    ('bag.txt', b'text')])
-def test_what_is_no_bag_is_refused(tmp_path, name, content):
+@pytest.mark.parametrize(
+    'name, content',
+    [
+        ('bag.mcap', b''),
+        ('bag.mcap', b'nothing of the kind'),
+        ('bag.db3', b''),
+        ('bag.db3', b'SQLite format 3\x00' + bytes(200)),
+        ('bag.db3.zstd', b'x' * 100),
+        ('bag.txt', b'text'),
+    ],
+)
+def test_what_is_no_bag_is_rejected(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    message = refusal(tmp_path / name)
+    message = rejection(tmp_path / name)
     assert message.startswith(f'{tmp_path / name}: ') and message.endswith(ACCEPTED)
 
 
-def test_a_path_without_a_bag_is_refused(tmp_path):
-    assert refusal(tmp_path) == f'{tmp_path}: no storage file in it{ACCEPTED}'
-    assert refusal(tmp_path / 'none') == f'{tmp_path / "none"}: File does not exist{ACCEPTED}'
+def test_a_path_without_a_bag_is_rejected(tmp_path):
+    assert rejection(tmp_path) == f'{tmp_path}: no storage file in it{ACCEPTED}'
+    assert rejection(tmp_path / 'none') == f'{tmp_path / "none"}: File does not exist{ACCEPTED}'
 
 
 # Types.
+
 
 def test_old_bags_have_the_types_of_ros(tmp_path):
     bag = write_bag(tmp_path / 'bag', range(3), StoragePlugin.SQLITE3)
@@ -258,7 +289,7 @@ def test_old_bags_have_the_types_of_ros(tmp_path):
         read(bag)
 
 
-def test_bytes_that_are_no_message_are_refused(tmp_path):
+def test_bytes_that_are_no_message_are_rejected(tmp_path):
     bag = write_bag(tmp_path / 'bag', range(1))
     with Bag(bag, STORE) as opened:
         (recorded,) = opened.messages([NUMBER])
@@ -266,4 +297,5 @@ def test_bytes_that_are_no_message_are_refused(tmp_path):
             with pytest.raises(BagError) as error:
                 opened.deserialize(recorded._replace(data=data))
             assert str(error.value).startswith(
-                f'data is {len(data)} bytes that are no ours/msg/Number: ')
+                f'data is {len(data)} bytes that are no ours/msg/Number: '
+            )

@@ -1,4 +1,5 @@
 """Damaged recordings: wherever a file is cut off, what is whole is read, and the loss told."""
+
 from __future__ import annotations
 
 import os
@@ -14,7 +15,13 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionMode, StoragePlugin, Writer
 from test_bags import (
-    ACCEPTED, NUMBER, STORE, read, refusal, storage_file, write_bag,
+    ACCEPTED,
+    NUMBER,
+    STORE,
+    read,
+    rejection,
+    storage_file,
+    write_bag,
 )
 
 from topspark_ros.streams.bags import Bag, BagError
@@ -29,7 +36,7 @@ def records(content: bytes):
     at = 8
     while at < len(content) - 8:
         operation, length = struct.unpack_from('<BQ', content, at)
-        yield operation, content[at + 9:at + 9 + length]
+        yield operation, content[at + 9 : at + 9 + length]
         at += 9 + length
 
 
@@ -43,11 +50,11 @@ def with_lz4_chunks(content: bytes) -> bytes:
     for operation, inside in records(content):
         if operation == 6:
             head, (length,) = inside[:28], struct.unpack_from('<I', inside, 28)
-            compression = inside[32:32 + length].decode()
-            packed = lz4.frame.compress(decompressed(inside[40 + length:], compression))
+            compression = inside[32 : 32 + length].decode()
+            packed = lz4.frame.compress(decompressed(inside[40 + length :], compression))
             inside = head + struct.pack('<I', 3) + b'lz4' + struct.pack('<Q', len(packed)) + packed
         parts.append(record(operation, inside))
-        if operation == 0x0f:
+        if operation == 0x0F:
             break
     return b''.join((*parts, record(2, bytes(20)), content[:8]))
 
@@ -55,9 +62,12 @@ def with_lz4_chunks(content: bytes) -> bytes:
 def write(path: Path, kind: str, size: int = 40, count: int = COUNT) -> Path:
     """The storage file of a bag of numbers."""
     storage = StoragePlugin.SQLITE3 if kind in ('sqlite3', 'zstd messages') else StoragePlugin.MCAP
-    compression = {'zstd chunks': CompressionMode.STORAGE, 'lz4 chunks': CompressionMode.STORAGE,
-                   'zstd file': CompressionMode.FILE, 'zstd messages': CompressionMode.MESSAGE
-                   }.get(kind, CompressionMode.NONE)
+    compression = {
+        'zstd chunks': CompressionMode.STORAGE,
+        'lz4 chunks': CompressionMode.STORAGE,
+        'zstd file': CompressionMode.FILE,
+        'zstd messages': CompressionMode.MESSAGE,
+    }.get(kind, CompressionMode.NONE)
     file = storage_file(write_bag(path, range(count), storage, compression, size))
     if kind == 'lz4 chunks':
         file.write_bytes(with_lz4_chunks(file.read_bytes()))
@@ -67,10 +77,10 @@ def write(path: Path, kind: str, size: int = 40, count: int = COUNT) -> Path:
 @pytest.mark.parametrize('kind', KINDS)
 def test_wherever_it_is_cut_off_there_is_a_rest_or_one_line(tmp_path, kind):
     file = write(tmp_path / 'bag', kind)
-    (tmp_path / 'bag' / 'metadata.yaml').unlink()    # a recorder that was killed writes none
+    (tmp_path / 'bag' / 'metadata.yaml').unlink()  # a recorder that was killed writes none
     assert read(file) == (list(range(COUNT)), [])
     whole = file.read_bytes()
-    most = refused = 0
+    most = rejected = 0
     for length in {*range(0, len(whole), max(1, len(whole) // 150)), len(whole) - 1}:
         file.write_bytes(whole[:length])
         for path in (file, file.parent):
@@ -79,12 +89,12 @@ def test_wherever_it_is_cut_off_there_is_a_rest_or_one_line(tmp_path, kind):
             except BagError as error:
                 assert str(error).startswith(f'{file}: ') and str(error).endswith(ACCEPTED)
                 assert '\n' not in str(error)
-                refused += 1
+                rejected += 1
                 continue
             assert values == sorted(set(values)) and set(values) <= set(range(COUNT))
             assert lost and all(line.startswith(f'{file.name}: ') for line in lost)
             most = max(most, len(values))
-    assert refused and most >= (0 if kind == 'zstd file' else COUNT - 1)    # that is one block
+    assert rejected and most >= (0 if kind == 'zstd file' else COUNT - 1)  # that is one block
 
 
 @pytest.mark.parametrize('kind', ['zstd chunks', 'lz4 chunks'])
@@ -124,17 +134,20 @@ def with_checksums(file: Path) -> None:
     """Of the chunks, as rosbag2 writes them and rosbags does not."""
     whole = file.read_bytes()
     for begin in chunks(whole):
-        length, = struct.unpack_from('<I', whole, begin + 9 + 28)
-        packed, = struct.unpack_from('<Q', whole, begin + 9 + 32 + length)
-        inside = whole[begin + 9 + 40 + length:][:packed]
+        (length,) = struct.unpack_from('<I', whole, begin + 9 + 28)
+        (packed,) = struct.unpack_from('<Q', whole, begin + 9 + 32 + length)
+        inside = whole[begin + 9 + 40 + length :][:packed]
         spoil(file, begin + 9 + 24, struct.pack('<I', crc32(decompressed(inside, 'zstd'))))
 
 
-@pytest.mark.parametrize('at, content', [
-    (500, b'spoiled'),            # its data
-    (0, b'\x00'),                 # what it is
-    (1, b'\xff' * 8),             # its length, which what it holds tells too
-])
+@pytest.mark.parametrize(
+    'at, content',
+    [
+        (500, b'spoiled'),  # its data
+        (0, b'\x00'),  # what it is
+        (1, b'\xff' * 8),  # its length, which what it holds tells too
+    ],
+)
 def test_a_damaged_chunk_is_left_out_and_what_is_behind_it_read(tmp_path, at, content):
     file = write(tmp_path / 'bag', 'zstd chunks', size=10_000, count=350)
     begins = chunks(file.read_bytes())
@@ -153,11 +166,11 @@ def test_a_chunk_that_becomes_more_than_it_says_is_lost(tmp_path):
     """And takes no memory for it."""
     file = write(tmp_path / 'bag', 'zstd chunks', size=10_000, count=20)
     (begin, *_) = chunks(file.read_bytes())
-    spoil(file, begin + 9 + 16, struct.pack('<Q', 5_000))    # the size that it becomes
-    message = refusal(file)
+    spoil(file, begin + 9 + 16, struct.pack('<Q', 5_000))  # the size that it becomes
+    message = rejection(file)
     assert 'more than 5000 bytes in zstd' in message
     spoil(file, begin + 9 + 16, struct.pack('<Q', 1 << 50))
-    assert 'damaged (' in refusal(file)
+    assert 'damaged (' in rejection(file)
 
 
 RECORDER = """
@@ -189,8 +202,18 @@ while True:
 
 def killed_recorder(path: Path, storage: str, messages: int) -> None:
     """A process that records, and is killed after so many messages, a multiple of ten."""
-    recorder = subprocess.run([sys.executable, '-c', RECORDER.format(
-        folder=str(Path(__file__).parent), path=str(path), storage=storage, messages=messages)])
+    recorder = subprocess.run(
+        [
+            sys.executable,
+            '-c',
+            RECORDER.format(
+                folder=str(Path(__file__).parent),
+                path=str(path),
+                storage=storage,
+                messages=messages,
+            ),
+        ]
+    )
     assert recorder.returncode == -signal.SIGKILL and not (path / 'metadata.yaml').exists()
 
 
@@ -207,14 +230,14 @@ def test_what_a_killed_recorder_left_in_its_log_is_read(tmp_path):
 
     # The log cut off: its whole changes are read.
     log = bag / 'bag.db3-wal'
-    log.write_bytes(before['bag.db3-wal'][:len(before['bag.db3-wal']) // 2])
+    log.write_bytes(before['bag.db3-wal'][: len(before['bag.db3-wal']) // 2])
     fewer, lost = read(bag)
     assert 0 < len(fewer) < len(values) and fewer == list(range(len(fewer)))
     assert any('bag.db3-wal: a change that was not finished is lost' in line for line in lost)
 
     # The log lost: nothing is left but a line that says where it would be.
     log.unlink()
-    assert '-wal behind it' in refusal(bag) or 'not closed' in refusal(bag)
+    assert '-wal behind it' in rejection(bag) or 'not closed' in rejection(bag)
 
 
 def test_what_a_killed_recorder_has_written_of_mcap_is_read(tmp_path):
@@ -227,11 +250,13 @@ def test_what_a_killed_recorder_has_written_of_mcap_is_read(tmp_path):
 def test_a_change_that_was_rolled_back_is_none(tmp_path):
     """A -journal holds pages as they were: sqlite puts them back, in a copy."""
     file = write(tmp_path / 'bag', 'sqlite3')
-    script = (f"import os, sqlite3; d = sqlite3.connect({str(file)!r}); "
-              "d.execute('PRAGMA cache_size=1'); d.execute('PRAGMA synchronous=FULL'); "
-              "d.execute('DELETE FROM messages'); d.execute('PRAGMA cache_spill=1'); "
-              "d.executemany('INSERT INTO messages(topic_id, timestamp, data) VALUES (1, ?, ?)', "
-              "((n, bytes(5_000)) for n in range(100))); os.kill(os.getpid(), 9)")
+    script = (
+        f'import os, sqlite3; d = sqlite3.connect({str(file)!r}); '
+        "d.execute('PRAGMA cache_size=1'); d.execute('PRAGMA synchronous=FULL'); "
+        "d.execute('DELETE FROM messages'); d.execute('PRAGMA cache_spill=1'); "
+        "d.executemany('INSERT INTO messages(topic_id, timestamp, data) VALUES (1, ?, ?)', "
+        '((n, bytes(5_000)) for n in range(100))); os.kill(os.getpid(), 9)'
+    )
     subprocess.run([sys.executable, '-c', script])
     assert file.with_name(file.name + '-journal').stat().st_size
     assert read(file) == (list(range(COUNT)), [])
@@ -239,19 +264,23 @@ def test_a_change_that_was_rolled_back_is_none(tmp_path):
 
 def test_files_that_hold_nothing_are_one_line(tmp_path):
     (tmp_path / 'none.db3').write_bytes(b'')
-    assert refusal(tmp_path / 'none.db3') == f'{tmp_path / "none.db3"}: 0 bytes{ACCEPTED}'
-    assert refusal(tmp_path) == f'{tmp_path / "none.db3"}: 0 bytes{ACCEPTED}'
+    assert rejection(tmp_path / 'none.db3') == f'{tmp_path / "none.db3"}: 0 bytes{ACCEPTED}'
+    assert rejection(tmp_path) == f'{tmp_path / "none.db3"}: 0 bytes{ACCEPTED}'
 
 
 def test_what_is_no_file_is_one_line(tmp_path):
     os.mkfifo(tmp_path / 'pipe.mcap')
-    assert refusal(tmp_path / 'pipe.mcap') == (
-        f'{tmp_path / "pipe.mcap"}: a pipe or a device{ACCEPTED}')
+    assert rejection(tmp_path / 'pipe.mcap') == (
+        f'{tmp_path / "pipe.mcap"}: a pipe or a device{ACCEPTED}'
+    )
     (tmp_path / 'folder' / 'bag.db3').mkdir(parents=True)
-    assert refusal(tmp_path / 'folder') == f'{tmp_path / "folder"}: no storage file in it{ACCEPTED}'
+    assert (
+        rejection(tmp_path / 'folder') == f'{tmp_path / "folder"}: no storage file in it{ACCEPTED}'
+    )
 
 
 # Clocks.
+
 
 def write_times(path, *topics, storage=StoragePlugin.MCAP):
     """Numbers of each topic in turn, at their times in s, in this order in the file."""
@@ -260,17 +289,22 @@ def write_times(path, *topics, storage=StoragePlugin.MCAP):
             connection = writer.add_connection(name, NUMBER.type, typestore=STORE)
             for number, time_s in enumerate(times_s):
                 message = STORE.types[NUMBER.type](number, np.empty(0, np.uint8))
-                writer.write(connection, round(time_s * 1e9),
-                             STORE.serialize_cdr(message, NUMBER.type))
+                writer.write(
+                    connection, round(time_s * 1e9), STORE.serialize_cdr(message, NUMBER.type)
+                )
     return path
 
 
 def jumps_and_times(path):
     """(where, how far) in s of each jump; and (number, recorded, time of the bag) in s."""
     with Bag(path, STORE) as bag:
-        return ([(at_ns / 1e9, step_ns / 1e9) for at_ns, step_ns in bag.jumps],
-                [(bag.deserialize(each).number, each.recorded_ns / 1e9, each.time_ns / 1e9)
-                 for each in bag.messages(bag.topics)])
+        return (
+            [(at_ns / 1e9, step_ns / 1e9) for at_ns, step_ns in bag.jumps],
+            [
+                (bag.deserialize(each).number, each.recorded_ns / 1e9, each.time_ns / 1e9)
+                for each in bag.messages(bag.topics)
+            ],
+        )
 
 
 @pytest.mark.parametrize('storage', StoragePlugin)
@@ -278,8 +312,14 @@ def test_a_clock_that_was_set_back_goes_on(tmp_path, storage):
     bag = write_times(tmp_path / 'bag', ('/a', [100, 101, 102, 40, 41, 101]), storage=storage)
     jumps, times = jumps_and_times(bag)
     assert jumps == [(102, -62)]
-    assert times == [(0, 100, 100), (1, 101, 101), (2, 102, 102), (3, 40, 102), (4, 41, 103),
-                     (5, 101, 163)]
+    assert times == [
+        (0, 100, 100),
+        (1, 101, 101),
+        (2, 102, 102),
+        (3, 40, 102),
+        (4, 41, 103),
+        (5, 101, 163),
+    ]
     with Bag(bag, STORE) as opened:
         assert (opened.begin_ns, opened.end_ns) == (100 * 10**9, 163 * 10**9)
         part = opened.messages(opened.topics, 102 * 10**9 + 1, 104 * 10**9)
@@ -293,8 +333,9 @@ def test_topics_that_are_written_one_after_the_other_are_one_time(tmp_path):
 
 
 def test_a_clock_that_jumps_ahead_is_told(tmp_path):
-    jumps, times = jumps_and_times(write_times(
-        tmp_path / 'bag', ('/a', [0, 1_735_689_600, 1_735_689_601, 1_735_689_661.5])))
+    jumps, times = jumps_and_times(
+        write_times(tmp_path / 'bag', ('/a', [0, 1_735_689_600, 1_735_689_601, 1_735_689_661.5]))
+    )
     assert jumps == [(0, 1_735_689_600), (1_735_689_601, 60.5)] and len(times) == 4
 
 

@@ -37,7 +37,7 @@ def write(path, dimensions, shape, values):
     path.write_bytes(gzip.compress(header + bytes(values)))
 
 
-def refusal(*arguments):
+def rejection(*arguments):
     with pytest.raises(DatasetError) as error:
         load_dataset(*arguments)
     message = str(error.value)
@@ -77,25 +77,29 @@ def test_idx_values(folder):
 
 
 def test_unknown_name_and_split():
-    assert refusal('imagenet') == \
-        (f"dataset is 'imagenet', accepted is one of {', '.join(DATASET_NAMES)}, or a folder with "
-         'a sub-folder of images or event bags for each class')
-    assert refusal('digits', 'half') == "split is 'half', accepted is one of train, test, all"
+    assert rejection('imagenet') == (
+        f"dataset is 'imagenet', accepted is one of {', '.join(DATASET_NAMES)}, or a folder with "
+        'a sub-folder of images or event bags for each class'
+    )
+    assert rejection('digits', 'half') == "split is 'half', accepted is one of train, test, all"
 
 
 def test_variable_not_set(monkeypatch):
     monkeypatch.delenv('TOPSPARK_DATA', raising=False)
-    assert refusal('mnist') == ('TOPSPARK_DATA is not set, accepted is a folder that holds mnist/ '
-                                'with the four gzipped IDX files of that dataset')
+    assert rejection('mnist') == (
+        'TOPSPARK_DATA is not set, accepted is a folder that holds mnist/ '
+        'with the four gzipped IDX files of that dataset'
+    )
 
 
 def test_missing_file(folder):
     path = folder / 't10k-labels-idx1-ubyte.gz'
     path.unlink()
     load_dataset('mnist', 'train')
-    assert refusal('mnist', 'test') == (
+    assert rejection('mnist', 'test') == (
         f'{path}: No such file or directory, accepted is the gzipped IDX file of mnist; '
-        'TOPSPARK_DATA is the folder that holds mnist/')
+        'TOPSPARK_DATA is the folder that holds mnist/'
+    )
 
 
 def test_broken_files(folder):
@@ -103,24 +107,29 @@ def test_broken_files(folder):
     whole = images.read_bytes()
     for content in (b'not gzip', whole[:-12], whole[:-8] + b'\xff' * 8):
         images.write_bytes(content)
-        message = refusal('mnist')
+        message = rejection('mnist')
         assert message.startswith(f'{images}: ')
         assert message.endswith(', accepted is a whole gzipped IDX file')
 
     write(images, 1, (24,), range(24))
-    assert refusal('mnist') == (f'{images}: starts with 0x00000801, accepted is 0x00000803 '
-                                '(IDX of uint8, 3 dimensions)')
+    assert rejection('mnist') == (
+        f'{images}: starts with 0x00000801, accepted is 0x00000803 (IDX of uint8, 3 dimensions)'
+    )
     write(images, 3, (2, 4, 3), range(23))
-    assert refusal('mnist') == (f'{images}: data is 23 bytes, accepted is 24 for the shape '
-                                '(2, 4, 3) in its header')
+    assert rejection('mnist') == (
+        f'{images}: data is 23 bytes, accepted is 24 for the shape (2, 4, 3) in its header'
+    )
     write(images, 3, (2, 4, 3), range(25))
-    assert refusal('mnist') == (f'{images}: data is more than 24 bytes, accepted is 24 for the '
-                                'shape (2, 4, 3) in its header')
+    assert rejection('mnist') == (
+        f'{images}: data is more than 24 bytes, accepted is 24 for the '
+        'shape (2, 4, 3) in its header'
+    )
     write(images, 3, (2**31, 2**31, 2**31), range(24))
-    assert refusal('mnist').startswith(f'{images}: {2**93} bytes by the shape ')
+    assert rejection('mnist').startswith(f'{images}: {2**93} bytes by the shape ')
     write(images, 3, (3, 4, 2), range(24))
-    assert refusal('mnist') == (f'{folder}: train is 3 images and 2 labels, '
-                                'accepted is one label for each image')
+    assert rejection('mnist') == (
+        f'{folder}: train is 3 images and 2 labels, accepted is one label for each image'
+    )
     write(images, 3, (2, 4, 3), range(24))
     write(labels, 1, (2,), (7, 10))
-    assert refusal('mnist') == f'{folder}: train label is 10, accepted is 0 to 9'
+    assert rejection('mnist') == f'{folder}: train label is 10, accepted is 0 to 9'

@@ -24,8 +24,15 @@ EXPECTED = {}
 if (RECORDINGS / 'expected.json').is_file():
     EXPECTED = json.loads((RECORDINGS / 'expected.json').read_text())['bags']
 
-real_bags = pytest.mark.parametrize('name', sorted(EXPECTED) or [pytest.param(
-    None, marks=pytest.mark.skip(reason=f'no recordings in {RECORDINGS}: set TOPSPARK_DATA'))])
+real_bags = pytest.mark.parametrize(
+    'name',
+    sorted(EXPECTED)
+    or [
+        pytest.param(
+            None, marks=pytest.mark.skip(reason=f'no recordings in {RECORDINGS}: set TOPSPARK_DATA')
+        )
+    ],
+)
 every_encoding = pytest.mark.parametrize('encoding', EVENT_ENCODINGS)
 
 
@@ -58,15 +65,16 @@ def test_real_bag(name):
     assert len(events) == cd['count'] and np.count_nonzero(events['p']) == cd['on']
     assert (events['x'].sum(), events['y'].sum()) == (cd['sum_x'], cd['sum_y'])
     assert events['t'].astype(np.uint64).sum() == cd['sum_t_ns_mod_2_64']
-    assert digest(events, {'t': '<u8', 'x': '<u2', 'y': '<u2', 'p': 'u1'}) \
-        == cd['cd_event_13']['md5']
+    assert (
+        digest(events, {'t': '<u8', 'x': '<u2', 'y': '<u2', 'p': 'u1'}) == cd['cd_event_13']['md5']
+    )
     assert len(triggers) == trigger['count']
-    assert digest(triggers, {'t': '<u8', 'edge': 'u1', 'id': 'u1'}) \
-        == trigger['trigger_10']['md5']
+    assert digest(triggers, {'t': '<u8', 'edge': 'u1', 'id': 'u1'}) == trigger['trigger_10']['md5']
     counts = decoder.counts._asdict()
     assert counts.pop('words') > len(events) / 12
     assert [value for value in counts.values() if value] == [
-        value for value in (len(packets), len(events), len(triggers)) if value]
+        value for value in (len(packets), len(events), len(triggers)) if value
+    ]
 
 
 def packed(*words):
@@ -87,26 +95,34 @@ EVENT_AT_3_2 = packed(high(0), low(5), 0x0002, 0x2803)  # x = 3, y = 2, brighter
 EVT3_WORDS = st.one_of(
     st.integers(0, 0xFFFF).map(lambda word: [word]),
     st.tuples(st.integers(0, 0xFFF), st.integers(0, 40), st.integers(0, 40)).map(
-        lambda fields: [low(fields[0]), fields[1], 0x2000 | fields[2]]),
+        lambda fields: [low(fields[0]), fields[1], 0x2000 | fields[2]]
+    ),
     st.sampled_from([0, 1, 5, 16, 4095]).flatmap(
-        lambda value: st.integers(1, 5).map(lambda repeats: [high(value)] * repeats)),
+        lambda value: st.integers(1, 5).map(lambda repeats: [high(value)] * repeats)
+    ),
     st.lists(st.sampled_from([0xE123, 0xF001, 0x7ABC]), min_size=1, max_size=5),
     st.tuples(st.integers(0, 40), st.integers(0, 0xFFF), st.integers(0, 0xFFF)).map(
-        lambda fields: [0x3800 | fields[0], 0x4000 | fields[1], 0x5000 | fields[2]]),
+        lambda fields: [0x3800 | fields[0], 0x4000 | fields[1], 0x5000 | fields[2]]
+    ),
     st.integers(0, 0xFFF).map(lambda value: [0xA000 | value]),
 )
 CMP_WORDS = st.one_of(
     st.integers(0, 0xFFFF).map(lambda word: [word]),
     st.tuples(st.integers(0, 0xFFF), st.integers(0, 40), st.integers(0, 40)).map(
-        lambda fields: [0x1000 | fields[0], 0x2800 | fields[1], 0x3800 | fields[2]]),
+        lambda fields: [0x1000 | fields[0], 0x2800 | fields[1], 0x3800 | fields[2]]
+    ),
     st.tuples(st.integers(0, 40), st.integers(0, 40)).map(
-        lambda fields: [0x2000 | fields[0], 0x3000 | fields[1]]),
+        lambda fields: [0x2000 | fields[0], 0x3000 | fields[1]]
+    ),
     st.tuples(st.integers(0, 40), st.integers(0, 0xFFF)).map(
-        lambda fields: [0x4000 | fields[0], 0x5000 | fields[1]]),
+        lambda fields: [0x4000 | fields[0], 0x5000 | fields[1]]
+    ),
 )
 LIBCAER_EVENT = st.tuples(
-    st.integers(0, 33), st.integers(0, 33), st.integers(0, 3),
-    st.one_of(st.integers(0, 20), st.integers(-2**31, 2**31 - 1)),
+    st.integers(0, 33),
+    st.integers(0, 33),
+    st.integers(0, 3),
+    st.one_of(st.integers(0, 20), st.integers(-(2**31), 2**31 - 1)),
 ).map(lambda f: f[0] << 17 | f[1] << 2 | f[2] | (f[3] & 0xFFFFFFFF) << 32)
 
 
@@ -114,7 +130,8 @@ LIBCAER_EVENT = st.tuples(
 HEADS = st.one_of(
     st.integers(0, 2**32 - 1),
     st.tuples(st.integers(0, 1), st.integers(0, 63), st.integers(0, 40), st.integers(0, 40)).map(
-        lambda f: f[0] << 28 | f[1] << 22 | f[2] << 11 | f[3]),
+        lambda f: f[0] << 28 | f[1] << 22 | f[2] << 11 | f[3]
+    ),
     st.sampled_from([0, 1, 5, 2**27, 2**28 - 1]).map(lambda value: 8 << 28 | value),
     st.integers(0, 2**28 - 1).map(lambda value: 10 << 28 | value),
 )
@@ -185,7 +202,7 @@ def test_damaged_real_packets_as_the_plain_decoder(name):
         payload = bytearray(packet.payload.tobytes())
         for place in random.integers(0, len(payload), random.integers(0, 4)):
             payload[place] = random.integers(256)
-        payload = bytes(payload[random.integers(50):random.integers(len(payload))])
+        payload = bytes(payload[random.integers(50) : random.integers(len(payload))])
         events, triggers = decoder.decode(payload, packet.time_base)
         assert tuples(events, triggers) == plain.decode(payload, packet.time_base)
         kept += len(events)
@@ -197,8 +214,9 @@ def test_damaged_real_packets_as_the_plain_decoder(name):
 @pytest.mark.parametrize('encoding, width', [('evt3', 2048), ('libcaer_cmp', 2048)])
 def test_a_split_between_any_two_words_changes_nothing(encoding, width):
     if encoding == 'evt3':
-        payload = packed(high(1), low(2), 5, 0x2007, 0x3803, 0x4FFF, 0x50FF, high(2), 0xA101,
-                         0x2001)
+        payload = packed(
+            high(1), low(2), 5, 0x2007, 0x3803, 0x4FFF, 0x50FF, high(2), 0xA101, 0x2001
+        )
     else:
         payload = packed(0x2007, 0x3805, 0x4003, 0x50FF, 0x50AA, 0x3009)
     expected, triggers = EventDecoder(encoding, width, 9).decode(payload)
@@ -222,8 +240,10 @@ def test_a_tail_that_is_no_word_is_dropped_and_counted(encoding):
 
 def test_outside_and_invalid_are_counted():
     decoder = EventDecoder('evt3', 4, 4)
-    events, _ = decoder.decode(EVENT_AT_3_2 + packed(0x2004, 0x0004, 0x2000, 0x3000, 0x4FFF,
-                                                     0x0001, 0x3002, 0x4FFF, 0x9000, 0x2000))
+    events, _ = decoder.decode(
+        EVENT_AT_3_2
+        + packed(0x2004, 0x0004, 0x2000, 0x3000, 0x4FFF, 0x0001, 0x3002, 0x4FFF, 0x9000, 0x2000)
+    )
     assert events[['x', 'y', 'p']].tolist() == [(3, 2, 1), (2, 1, 0), (3, 1, 0), (0, 1, 0)]
     assert decoder.counts.outside == 1 + 1 + 12 + 10 and decoder.counts.invalid == 1
 
@@ -249,9 +269,15 @@ TIMED_EVENTS = {
 }
 
 
-@pytest.mark.parametrize('encoding, code', [
-    (encoding, code) for encoding, (_, _, known, vendor) in CODES.items()
-    for code in range(16) if code not in known - vendor])
+@pytest.mark.parametrize(
+    'encoding, code',
+    [
+        (encoding, code)
+        for encoding, (_, _, known, vendor) in CODES.items()
+        for code in range(16)
+        if code not in known - vendor
+    ],
+)
 def test_a_word_that_is_no_event_costs_nothing_but_itself(encoding, code):
     dtype, shift, known, _ = CODES[encoding]
     words = TIMED_EVENTS[encoding]
@@ -283,8 +309,9 @@ def test_a_real_bag_with_padding_keeps_its_events(code):
         parts.append(decoder.decode(padded.tobytes(), packet.time_base, packet.seq)[0])
     cd = EXPECTED['test_data_evt3_trigger']['cd']
     events = np.concatenate(parts)
-    assert digest(events, {'t': '<u8', 'x': '<u2', 'y': '<u2', 'p': 'u1'}) \
-        == cd['cd_event_13']['md5']
+    assert (
+        digest(events, {'t': '<u8', 'x': '<u2', 'y': '<u2', 'p': 'u1'}) == cd['cd_event_13']['md5']
+    )
     assert decoder.counts.invalid == (0 if code in known else padding)
 
 
@@ -294,11 +321,11 @@ def test_words_before_the_time_is_known_are_counted():
         decoder = EventDecoder(encoding, 640, 480)
         unknown = 13 << shift
         events, _ = decoder.decode(np.array(words[2:] + [unknown], dtype).tobytes())
-        if encoding == 'libcaer_cmp':    # its time_base is enough
+        if encoding == 'libcaer_cmp':  # its time_base is enough
             continue
         assert not len(events)
         counts = decoder.counts
-        if encoding == 'evt21':    # without a TIME_HIGH even the codes are not known
+        if encoding == 'evt21':  # without a TIME_HIGH even the codes are not known
             assert (counts.untimed, counts.invalid) == (len(words) - 1, 0)
         else:
             assert (counts.untimed, counts.invalid) == (len(words) - 2, 1)
@@ -310,13 +337,22 @@ def evt2_word(code, low_bits, x, y):
 
 def test_events_and_triggers_of_evt2():
     decoder = EventDecoder('evt2', 1280, 720)
-    words = np.array([8 << 28 | 0xABCDEF0, evt2_word(1, 63, 1279, 719), evt2_word(0, 0, 0, 0),
-                      10 << 28 | 5 << 22 | 31 << 8 | 1, evt2_word(1, 0, 1280, 0)], np.uint32)
+    words = np.array(
+        [
+            8 << 28 | 0xABCDEF0,
+            evt2_word(1, 63, 1279, 719),
+            evt2_word(0, 0, 0, 0),
+            10 << 28 | 5 << 22 | 31 << 8 | 1,
+            evt2_word(1, 0, 1280, 0),
+        ],
+        np.uint32,
+    )
     events, triggers = decoder.decode(words.tobytes(), time_base=12345)
     base = 0xABCDEF0 << 6
     assert tuples(events, triggers) == (
         [((base + 63) * 1000, 1279, 719, 1), (base * 1000, 0, 0, 0)],
-        [((base + 5) * 1000, 1, 31)])
+        [((base + 5) * 1000, 1, 31)],
+    )
     assert decoder.counts.outside == 1
 
 
@@ -324,16 +360,23 @@ def test_events_and_triggers_of_evt2():
 def test_events_and_triggers_of_evt21_in_either_order_of_halves(head_comes):
     """GenX320 sends 64-bit words, little-endian; IMX636 and Gen 4.1 the upper half first."""
     decoder = EventDecoder('evt21', 1280, 720)
-    halves = [(8 << 28 | 7, 0), (evt2_word(1, 3, 1248, 9), 0x80000001),
-              (evt2_word(0, 4, 1270, 719), 0xFFFFFFFF), (evt2_word(0, 4, 0, 720), 1),
-              (10 << 28 | 6 << 22 | 30 << 8, 0), (evt2_word(1, 5, 64, 5), 0)]
+    halves = [
+        (8 << 28 | 7, 0),
+        (evt2_word(1, 3, 1248, 9), 0x80000001),
+        (evt2_word(0, 4, 1270, 719), 0xFFFFFFFF),
+        (evt2_word(0, 4, 0, 720), 1),
+        (10 << 28 | 6 << 22 | 30 << 8, 0),
+        (evt2_word(1, 5, 64, 5), 0),
+    ]
     pairs = np.array(halves, np.uint32)
     payload = (pairs if head_comes == 'first' else pairs[:, ::-1]).tobytes()
     events, triggers = decoder.decode(payload)
     first, second = (7 * 64 + 3) * 1000, (7 * 64 + 4) * 1000
     assert tuples(events, triggers) == (
         [(first, 1248, 9, 1), (first, 1279, 9, 1)]
-        + [(second, x, 719, 0) for x in range(1270, 1280)], [((7 * 64 + 6) * 1000, 0, 30)])
+        + [(second, x, 719, 0) for x in range(1270, 1280)],
+        [((7 * 64 + 6) * 1000, 0, 30)],
+    )
     assert decoder.counts.outside == 22 + 1 and decoder.counts.invalid == 0
 
 
@@ -357,14 +400,21 @@ def test_time_of_evt2_and_evt21_wraps_and_steps_back(encoding):
 def test_memory_for_one_packet_is_bounded(encoding):
     """Of words with as many events as there can be, more than are kept."""
     most = kernels.MAX_PACKET_EVENTS
-    words = {'evt2': evt2_word(1, 0, 1, 2), 'evt21': evt2_word(1, 0, 1, 2) << 32 | 0xFFFFFFFF,
-             'evt3': 0x4FFF, 'libcaer_cmp': 0x5FFF, 'libcaer': 1, 'mono': 0}
+    words = {
+        'evt2': evt2_word(1, 0, 1, 2),
+        'evt21': evt2_word(1, 0, 1, 2) << 32 | 0xFFFFFFFF,
+        'evt3': 0x4FFF,
+        'libcaer_cmp': 0x5FFF,
+        'libcaer': 1,
+        'mono': 0,
+    }
     dtype = CODES.get(encoding, (np.uint64,))[0]
     per_word = {'evt21': 32, 'evt3': 12, 'libcaer_cmp': 8}.get(encoding, 1)
     size = most // per_word + 1000
     payload = np.full(size + 4, words[encoding], dtype)
     payload[:4] = {'evt2': 8 << 28, 'evt21': 8 << 60, 'evt3': high(0)}.get(
-        encoding, words[encoding])
+        encoding, words[encoding]
+    )
     if encoding == 'evt3':
         payload[1] = low(0)
     # Vectors of 12 and 8 go on from base to base and leave the sensor, but for a new base each.
@@ -410,7 +460,7 @@ def test_time_base_of_64_bits():
 def test_lost_packets_and_restarts_begin_anew():
     decoder = EventDecoder('evt3', 640, 480)
     decoder.decode(packed(high(4095), low(0)), seq=7)
-    decoder.decode(packed(high(0), low(0)), seq=8)       # the sensor's clock has wrapped
+    decoder.decode(packed(high(0), low(0)), seq=8)  # the sensor's clock has wrapped
     assert len(decoder.decode(packed(0x2000), seq=10)[0]) == 0  # the time is not known any more
     after_loss, _ = decoder.decode(EVENT_AT_3_2, seq=11)
     assert after_loss['t'].tolist() == [(2**24 + 5) * 1000]
@@ -440,8 +490,15 @@ def test_any_buffer_and_one_compilation(encoding):
     shifted[1:] = np.frombuffer(data, np.uint8)
     strided = np.repeat(np.frombuffer(data, np.uint8), 2)[::2]
     results = []
-    for buffer in (data, bytearray(data), memoryview(data), array.array('B', data),
-                   np.frombuffer(data, np.uint8), shifted[1:], strided):
+    for buffer in (
+        data,
+        bytearray(data),
+        memoryview(data),
+        array.array('B', data),
+        np.frombuffer(data, np.uint8),
+        shifted[1:],
+        strided,
+    ):
         results.append(tuples(*EventDecoder(encoding, 640, 480).decode(buffer)))
     assert all(result == results[0] for result in results)
     assert len(getattr(kernels, f'decode_{encoding}').signatures) == 1
@@ -463,9 +520,9 @@ def test_a_packet_with_few_events_keeps_little_memory(encoding):
     dtype, _, _, _ = CODES.get(encoding, (np.uint64, 0, 0, 0))
     words = np.full(100_000, np.iinfo(dtype).max if encoding == 'mono' else 0, dtype)
     few = TIMED_EVENTS.get(encoding, [1] if encoding == 'libcaer' else [0])
-    words[:len(few)] = few
+    words[: len(few)] = few
     if encoding in ('evt2', 'evt21', 'evt3'):
-        words[len(few):] = 13 << CODES[encoding][1]
+        words[len(few) :] = 13 << CODES[encoding][1]
     events, _ = EventDecoder(encoding, 640, 480).decode(words.tobytes())
     base = events
     while isinstance(base.base, np.ndarray):
@@ -473,28 +530,45 @@ def test_a_packet_with_few_events_keeps_little_memory(encoding):
     assert 0 < len(events) < 10 and base.nbytes <= 16 * len(events)
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (('evt4', 640, 480), "encoding is 'evt4', accepted is one of evt2, evt21, evt3, libcaer_cmp, "
-                         'libcaer, mono'),
-    (('evt3', 0, 480), 'width is 0, accepted is 1 to 65535 pixels'),
-    (('evt3', 640, 65536), 'height is 65536, accepted is 1 to 65535 pixels'),
-    (('evt3', 65535, 65535), 'width x height is 65535 x 65535, accepted is up to 16777216 pixels'),
-])
-def test_refused(arguments, message):
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (
+            ('evt4', 640, 480),
+            "encoding is 'evt4', accepted is one of evt2, evt21, evt3, libcaer_cmp, libcaer, mono",
+        ),
+        (('evt3', 0, 480), 'width is 0, accepted is 1 to 65535 pixels'),
+        (('evt3', 640, 65536), 'height is 65536, accepted is 1 to 65535 pixels'),
+        (
+            ('evt3', 65535, 65535),
+            'width x height is 65535 x 65535, accepted is up to 16777216 pixels',
+        ),
+    ],
+)
+def test_rejected(arguments, message):
     with pytest.raises(EventError) as error:
         EventDecoder(*arguments)
     assert str(error.value) == message
 
 
 def test_second_start_compiles_nothing_and_a_changed_file_does(tmp_path):
-    script = ('from topspark_ros.engine import compilations\n'
-              'from topspark_ros.streams.events import EventDecoder\n'
-              'EventDecoder("mono", 640, 480)\nprint(compilations())')
+    script = (
+        'from topspark_ros.engine import compilations\n'
+        'from topspark_ros.streams.events import EventDecoder\n'
+        'EventDecoder("mono", 640, 480)\nprint(compilations())'
+    )
 
     def compiled():
         environment = {**os.environ, 'NUMBA_CACHE_DIR': str(tmp_path / 'cache')}
-        return int(subprocess.run([sys.executable, '-c', script], env=environment, check=True,
-                                  capture_output=True, text=True).stdout)
+        return int(
+            subprocess.run(
+                [sys.executable, '-c', script],
+                env=environment,
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
 
     assert compiled() > 0
     assert compiled() == 0

@@ -41,8 +41,11 @@ def recording(name):
         pytest.skip(f'no recordings in {RECORDINGS}: set TOPSPARK_DATA')
     packets = list(read_packets(RECORDINGS / name))
     decoder = EventDecoder(*packets[0][:3])
-    return [decoder.decode(packet.payload, packet.time_base, packet.seq)[0]
-            for packet in packets], packets[0].width, packets[0].height
+    return (
+        [decoder.decode(packet.payload, packet.time_base, packet.seq)[0] for packet in packets],
+        packets[0].width,
+        packets[0].height,
+    )
 
 
 def stands_out(image, least):
@@ -50,7 +53,7 @@ def stands_out(image, least):
     height, width = image.shape
     hot = np.zeros(image.shape, bool)
     for y, x in zip(*np.nonzero(image >= least)):
-        block = image[max(y - 2, 0):y + 3, max(x - 2, 0):x + 3]
+        block = image[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
         hot[y, x] = image[y, x] * (block.size - 1) > 8 * (block.sum() - image[y, x])
     return hot
 
@@ -77,13 +80,13 @@ def plain_hot_filter(events, width, height, max_rate_hz, period_ns):
 
 def test_a_stuck_pixel_is_masked_while_it_is_stuck():
     stage = HotPixelFilter(20, 10, max_rate_hz=100, period_ns=1_000_000)
-    stuck = at(range(0, 5_000_000, 1000), x=7, y=3)        # 1 MHz for five periods
+    stuck = at(range(0, 5_000_000, 1000), x=7, y=3)  # 1 MHz for five periods
     others = at(range(0, 9_000_000, 100_000), x=np.arange(90) % 20, y=9)
     events = np.concatenate((stuck, others))
     events = events[np.argsort(events['t'], kind='stable')]
     kept = filtered(stage, events)
     of_stuck = kept[kept['y'] == 3]['t']
-    assert of_stuck.max() < 1_000_000 and len(of_stuck) == 1000    # the first period passes
+    assert of_stuck.max() < 1_000_000 and len(of_stuck) == 1000  # the first period passes
     assert len(kept[kept['y'] == 9]) == 90
     assert stage.discarded == 4000 and stage.masked == 0
     # It came back by itself: after one silent period its events pass again.
@@ -101,16 +104,16 @@ def test_the_rate_and_the_surroundings_decide():
 
     image = np.zeros((9, 12), int)
     image[4, 5] = 10
-    assert masked(image) == 0                # 100 Hz are not more than 100 Hz
+    assert masked(image) == 0  # 100 Hz are not more than 100 Hz
     image[4, 5] = 11
     assert masked(image) == 1 and masked(image, 110) == 0
-    image[0, 0], image[8, 11] = 30, 30       # corners and edges too
+    image[0, 0], image[8, 11] = 30, 30  # corners and edges too
     assert masked(image) == 3
-    image[4, 6] = image[3, 4] = 11           # a cluster of three
+    image[4, 6] = image[3, 4] = 11  # a cluster of three
     assert masked(image) == 5
-    assert masked(np.full((9, 12), 50)) == 0    # a lamp that flickers
+    assert masked(np.full((9, 12), 50)) == 0  # a lamp that flickers
     line = np.zeros((60, 12), int)
-    line[10:50, 6] = 50                      # only the ends of a line stand out
+    line[10:50, 6] = 50  # only the ends of a line stand out
     assert masked(line) == 2
 
 
@@ -120,9 +123,9 @@ def test_time_that_goes_back_unmasks():
 
     stage = HotPixelFilter(8, 8, max_rate_hz=2e7, period_ns=100)
     assert len(stage.filter(stuck(10_000))) == 100 and stage.masked == 1
-    assert len(stage.filter(at([10_199], x=1, y=1))) == 0       # late, not back
-    assert len(stage.filter(stuck(500))) == 100                 # a first period again
-    assert len(stage.filter(at([1_000_000], x=1, y=1))) == 1    # long after
+    assert len(stage.filter(at([10_199], x=1, y=1))) == 0  # late, not back
+    assert len(stage.filter(stuck(500))) == 100  # a first period again
+    assert len(stage.filter(at([1_000_000], x=1, y=1))) == 1  # long after
 
 
 @settings(deadline=None)
@@ -162,18 +165,20 @@ def test_hot_pixels_of_real_sensors(name):
 
     stage, split = HotPixelFilter(width, height), HotPixelFilter(width, height)
     np.testing.assert_array_equal(filtered(stage, events), events[kept])
-    np.testing.assert_array_equal(np.concatenate([split.filter(part) for part in parts]),
-                                  events[kept])
+    np.testing.assert_array_equal(
+        np.concatenate([split.filter(part) for part in parts]), events[kept]
+    )
     assert stage.discarded == split.discarded == np.count_nonzero(~kept)
-    if name == 'libcaer_first_half':    # a sensor without a bias file
+    if name == 'libcaer_first_half':  # a sensor without a bias file
         assert stage.discarded > 0.1 * len(events) and stage.masked < 100
 
 
 def test_hot_pixels_of_a_recording():
     parts, width, height = recording('libcaer_first_half')
     events = np.concatenate(parts)
-    image = np.bincount(events['y'].astype(int) * width + events['x'],
-                        minlength=width * height).reshape(height, width)
+    image = np.bincount(
+        events['y'].astype(int) * width + events['x'], minlength=width * height
+    ).reshape(height, width)
     duration_ns = int(events['t'][-1] - events['t'][0])
     found = hot_pixels(image, duration_ns)
     assert found[0].tolist() == [639, 478]
@@ -181,8 +186,9 @@ def test_hot_pixels_of_a_recording():
     assert (np.diff(counts) <= 0).all() and counts[-1] > 100 * duration_ns / 1e9
     expected = stands_out(image, 100 * duration_ns / 1e9)
     assert {(x, y) for x, y in found.tolist()} == {
-        (x, y) for y, x in zip(*(places.tolist() for places in np.nonzero(expected)))}
-    assert len(hot_pixels(image // 100, 1)) < len(found)    # in no time nothing is often
+        (x, y) for y, x in zip(*(places.tolist() for places in np.nonzero(expected)))
+    }
+    assert len(hot_pixels(image // 100, 1)) < len(found)  # in no time nothing is often
 
 
 # Floods ----------------------------------------------------------------------------------------
@@ -216,7 +222,7 @@ def test_the_limit_holds_in_any_stretch_of_time(data):
     seconds = data.draw(st.integers(1, 300)) / rate
     times = np.sort(random.integers(0, int(seconds * 1e9) + 1, data.draw(st.integers(0, 600))))
     if data.draw(st.booleans()):
-        times = times // 10**7 * 10**7    # a frame every 10 ms
+        times = times // 10**7 * 10**7  # a frame every 10 ms
     events = at(times, x=range(len(times)))
     stage = RateLimiter(rate)
     passed = filtered(stage, events, data.draw(st.lists(st.integers(0, 90), max_size=6)))
@@ -232,12 +238,12 @@ def test_nothing_is_discarded_below_the_limit():
     stage = RateLimiter(1e6)
     slow = at(range(0, 10**9, 1001))
     assert stage.filter(slow) is slow and stage.discarded == 0
-    assert len(stage.filter(at([2 * 10**9] * 50_000))) == 50_000    # 50 ms' worth at once
+    assert len(stage.filter(at([2 * 10**9] * 50_000))) == 50_000  # 50 ms' worth at once
     assert len(stage.filter(at([2 * 10**9] * 50_000))) < 50_000
 
 
 def test_a_lasting_flood_is_thinned_out_evenly():
-    times = np.arange(0, 11 * 10**8, 200)    # five times too many
+    times = np.arange(0, 11 * 10**8, 200)  # five times too many
     # Read out row by row, a width that five divides: every fifth would be the same columns.
     events = at(times, x=np.arange(len(times)) % 640)
     stage = RateLimiter(1e6)
@@ -251,7 +257,7 @@ def test_a_lasting_flood_is_thinned_out_evenly():
 
 
 def test_slow_and_late_and_restarted():
-    stage = RateLimiter(2)                       # a bucket of two events
+    stage = RateLimiter(2)  # a bucket of two events
     assert len(stage.filter(at([0, 0, 0]))) == 2
     assert len(stage.filter(at([400_000_000]))) == 0
     assert len(stage.filter(at([600_000_000]))) == 1
@@ -266,7 +272,7 @@ def test_slow_and_late_and_restarted():
 def test_a_limit_for_real_recordings(name):
     parts, width, height = recording(name)
     events = np.concatenate(parts)
-    rate = len(events) // 4    # some quarter of their second
+    rate = len(events) // 4  # some quarter of their second
     whole, split = RateLimiter(rate), RateLimiter(rate)
     passed = whole.filter(events)
     np.testing.assert_array_equal(np.concatenate([split.filter(part) for part in parts]), passed)
@@ -275,8 +281,10 @@ def test_a_limit_for_real_recordings(name):
 
     # Shapes stay: where the rate is steady, each part of the sensor keeps the same share.
     begin, end = (810, 850) if name == 'test_events_2' else (500, 900)
-    steady = [np.searchsorted(each['t'], events['t'][0] + np.array([begin, end]) * 1_000_000)
-              for each in (passed, events)]
+    steady = [
+        np.searchsorted(each['t'], events['t'][0] + np.array([begin, end]) * 1_000_000)
+        for each in (passed, events)
+    ]
     after, before = passed[slice(*steady[0])], events[slice(*steady[1])]
     for axis, side in (('x', width), ('y', height)):
         shares = [np.bincount(each[axis] * 8 // side, minlength=8) for each in (after, before)]
@@ -289,16 +297,18 @@ def test_a_limit_for_real_recordings(name):
 
 
 @settings(deadline=None, max_examples=50)
-@given(times=st.lists(st.integers(-2**63, 2**63 - 1), max_size=40),
-       places=st.lists(st.integers(0, 65535), min_size=40, max_size=40),
-       sizes=st.lists(st.integers(0, 9), max_size=6))
+@given(
+    times=st.lists(st.integers(-(2**63), 2**63 - 1), max_size=40),
+    places=st.lists(st.integers(0, 65535), min_size=40, max_size=40),
+    sizes=st.lists(st.integers(0, 9), max_size=6),
+)
 def test_any_events_do_no_harm(times, places, sizes):
-    events = at(times, x=places[:len(times)], y=places[::-1][:len(times)])
+    events = at(times, x=places[: len(times)], y=places[::-1][: len(times)])
     for stage in (HotPixelFilter(9, 7, 1e9, 10), RateLimiter(50)):
         kept = filtered(stage, events, sizes)
         assert len(kept) + stage.discarded == len(events)
         remaining = iter(events.tolist())
-        assert all(event in remaining for event in kept.tolist())    # in the same order
+        assert all(event in remaining for event in kept.tolist())  # in the same order
 
 
 @pytest.mark.parametrize('stage', [HotPixelFilter(8, 8, 1, 10), RateLimiter(1)])
@@ -314,19 +324,26 @@ def test_the_callers_array_stays_and_what_is_returned_too(stage):
     assert len(stage.filter(at([]))) == 0
 
 
-@pytest.mark.parametrize('make, message', [
-    (lambda: HotPixelFilter(0, 480), 'width is 0, accepted is 1 to 65535 pixels'),
-    (lambda: HotPixelFilter(640, 65536), 'height is 65536, accepted is 1 to 65535 pixels'),
-    (lambda: HotPixelFilter(65535, 65535),
-     'width x height is 65535 x 65535, accepted is up to 16777216 pixels'),
-    (lambda: HotPixelFilter(640, 480, 0), 'max_rate_hz is 0, accepted is above 0 up to 1e+10'),
-    (lambda: HotPixelFilter(640, 480, float('nan')),
-     'max_rate_hz is nan, accepted is above 0 up to 1e+10'),
-    (lambda: HotPixelFilter(640, 480, 100, 0), 'period_ns is 0, accepted is 1 or more'),
-    (lambda: RateLimiter(0.5), 'max_rate_hz is 0.5, accepted is 1 to 1e+10'),
-    (lambda: RateLimiter(float('inf')), 'max_rate_hz is inf, accepted is 1 to 1e+10'),
-])
-def test_refused(make, message):
+@pytest.mark.parametrize(
+    'make, message',
+    [
+        (lambda: HotPixelFilter(0, 480), 'width is 0, accepted is 1 to 65535 pixels'),
+        (lambda: HotPixelFilter(640, 65536), 'height is 65536, accepted is 1 to 65535 pixels'),
+        (
+            lambda: HotPixelFilter(65535, 65535),
+            'width x height is 65535 x 65535, accepted is up to 16777216 pixels',
+        ),
+        (lambda: HotPixelFilter(640, 480, 0), 'max_rate_hz is 0, accepted is above 0 up to 1e+10'),
+        (
+            lambda: HotPixelFilter(640, 480, float('nan')),
+            'max_rate_hz is nan, accepted is above 0 up to 1e+10',
+        ),
+        (lambda: HotPixelFilter(640, 480, 100, 0), 'period_ns is 0, accepted is 1 or more'),
+        (lambda: RateLimiter(0.5), 'max_rate_hz is 0.5, accepted is 1 to 1e+10'),
+        (lambda: RateLimiter(float('inf')), 'max_rate_hz is inf, accepted is 1 to 1e+10'),
+    ],
+)
+def test_rejected(make, message):
     with pytest.raises(EventError) as error:
         make()
     assert str(error.value) == message

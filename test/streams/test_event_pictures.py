@@ -58,8 +58,9 @@ def test_the_majority_or_else_the_latest_gives_the_colour():
 def test_a_picture_as_computed_pixel_by_pixel(data):
     width, height = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 6))
     # A few lie outside the sensor: nothing may break.
-    events = data.draw(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7),
-                                          st.integers(0, 1)), max_size=80))
+    events = data.draw(
+        st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7), st.integers(0, 1)), max_size=80)
+    )
     picture = window_picture(window(*events), width, height)
     for y in range(height):
         for x in range(width):
@@ -78,8 +79,11 @@ def test_real_windows(name):
         pytest.skip(f'no recordings in {RECORDINGS}: set TOPSPARK_DATA')
     packets = list(read_packets(RECORDINGS / name))
     decoder, windows = EventDecoder(*packets[0][:3]), TimeWindows(50_000_000)
-    finished = [one for packet in packets for one in windows.push(
-        decoder.decode(packet.payload, packet.time_base, packet.seq)[0])]
+    finished = [
+        one
+        for packet in packets
+        for one in windows.push(decoder.decode(packet.payload, packet.time_base, packet.seq)[0])
+    ]
     for one in finished[::6]:
         picture = window_picture(one, packets[0].width, packets[0].height)
         coloured = {(x, y) for y, x in zip(*np.nonzero((picture != 255).any(axis=2)))}

@@ -21,15 +21,18 @@ def observed(camera, frames, interval_ns=SECOND_NS // 10, start_ns=7):
     return [camera.observe(frame, start_ns + i * interval_ns) for i, frame in enumerate(frames)]
 
 
-@pytest.mark.parametrize('dark, bright, threshold', [
-    (50, 200, 0.2), (50, 200, 0.05), (20, 255, 0.2), (100, 101, 0.2), (100, 125, 0.2)])
+@pytest.mark.parametrize(
+    'dark, bright, threshold',
+    [(50, 200, 0.2), (50, 200, 0.05), (20, 255, 0.2), (100, 101, 0.2), (100, 125, 0.2)],
+)
 def test_a_step_makes_as_many_events_as_its_contrast(dark, bright, threshold):
     count = int(math.log(bright / dark) / threshold)
     shape = 100, 120
     for frames, polarity in (((dark, bright), 1), ((bright, dark), 0)):
         camera = EventCamera(120, 100, threshold, refractory_s=0)
-        first, events, still = observed(camera, [flat(grey, shape=shape) for grey in frames]
-                                        + [flat(frames[1], shape=shape)])
+        first, events, still = observed(
+            camera, [flat(grey, shape=shape) for grey in frames] + [flat(frames[1], shape=shape)]
+        )
         assert events.dtype == EVENT and len(first) == len(still) == 0
         assert (events['p'] == polarity).all()
         counts = np.zeros(shape, int)
@@ -46,8 +49,14 @@ def test_times_on_a_ramp_are_exact(dtype):
         events = observed(camera, frames, SECOND_NS)[1]
         # The third pixel gets there, and the fourth one does not.
         assert [((t - 7) / SECOND_NS, x, p) for x, p, t in events[['x', 'p', 't']].tolist()] == [
-            (0.25, 0, polarity), (0.5, 0, polarity), (0.5, 1, polarity), (0.75, 0, polarity),
-            (1.0, 0, polarity), (1.0, 1, polarity), (1.0, 2, polarity)]
+            (0.25, 0, polarity),
+            (0.5, 0, polarity),
+            (0.5, 1, polarity),
+            (0.75, 0, polarity),
+            (1.0, 0, polarity),
+            (1.0, 1, polarity),
+            (1.0, 2, polarity),
+        ]
 
 
 def test_black_is_no_explosion():
@@ -58,8 +67,12 @@ def test_black_is_no_explosion():
 
 def test_the_refractory_time_suppresses():
     # A crossing each 1/16 s; the level goes on, so there are none to be made up for later.
-    frames = [np.zeros((1, 1), np.float32), flat(10, np.float32, (1, 1)),
-              flat(20, np.float32, (1, 1)), flat(20, np.float32, (1, 1))]
+    frames = [
+        np.zeros((1, 1), np.float32),
+        flat(10, np.float32, (1, 1)),
+        flat(20, np.float32, (1, 1)),
+        flat(20, np.float32, (1, 1)),
+    ]
     camera = EventCamera(1, 1, 1 / 16, refractory_s=0.15)
     parts = observed(camera, frames, SECOND_NS // 2)
     times = np.concatenate(parts)['t']
@@ -69,8 +82,11 @@ def test_the_refractory_time_suppresses():
     assert len(np.concatenate(observed(camera, frames, SECOND_NS // 2))) == 16
 
 
-FRAMES = st.integers(2, 6).flatmap(lambda count: st.lists(
-    st.lists(st.integers(0, 255), min_size=12, max_size=12), min_size=count, max_size=count))
+FRAMES = st.integers(2, 6).flatmap(
+    lambda count: st.lists(
+        st.lists(st.integers(0, 255), min_size=12, max_size=12), min_size=count, max_size=count
+    )
+)
 
 
 @settings(deadline=None)
@@ -102,8 +118,13 @@ def test_types_and_layouts_agree():
     wide.setflags(write=False)
     whole, *others = (
         observed(EventCamera(40, 30, noise_rate_hz=10), sequence)
-        for sequence in (frames, frames.astype(np.float32), wide[:, :, 1::2],
-                         frames.astype(np.uint16) * 256))
+        for sequence in (
+            frames,
+            frames.astype(np.float32),
+            wide[:, :, 1::2],
+            frames.astype(np.uint16) * 256,
+        )
+    )
     assert sum(map(len, whole)) > 30 * 40
     for other in others:
         for events in zip(whole, other):
@@ -159,7 +180,8 @@ def test_a_moving_edge_has_a_polarity_on_each_side():
     for polarity, columns in ((1, range(16, 19)), (0, range(8, 11))):
         side = events[events['p'] == polarity]
         assert set(zip(side['x'].tolist(), side['y'].tolist())) == {
-            (x, y) for x in columns for y in range(10, 20)}
+            (x, y) for x in columns for y in range(10, 20)
+        }
 
 
 @pytest.mark.parametrize('later_ns', [-5, 0, SECOND_NS + 1])
@@ -173,32 +195,40 @@ def test_time_that_does_not_go_on_begins_anew(later_ns):
     assert camera.restarts == 1
 
 
-@pytest.mark.parametrize('arguments, message', [
-    (dict(width=0), 'width is 0, accepted is 1 to 65535 pixels'),
-    (dict(height=65536), 'height is 65536, accepted is 1 to 65535 pixels'),
-    (dict(contrast_threshold=0), 'contrast_threshold is 0, accepted is 0.01 to inf'),
-    (dict(contrast_threshold=math.nan), 'contrast_threshold is nan, accepted is 0.01 to inf'),
-    (dict(refractory_s=-1), 'refractory_s is -1, accepted is 0 to 1.0'),
-    (dict(noise_rate_hz=101), 'noise_rate_hz is 101, accepted is 0 to 100.0'),
-])
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(width=0), 'width is 0, accepted is 1 to 65535 pixels'),
+        (dict(height=65536), 'height is 65536, accepted is 1 to 65535 pixels'),
+        (dict(contrast_threshold=0), 'contrast_threshold is 0, accepted is 0.01 to inf'),
+        (dict(contrast_threshold=math.nan), 'contrast_threshold is nan, accepted is 0.01 to inf'),
+        (dict(refractory_s=-1), 'refractory_s is -1, accepted is 0 to 1.0'),
+        (dict(noise_rate_hz=101), 'noise_rate_hz is 101, accepted is 0 to 100.0'),
+    ],
+)
 def test_a_camera_that_cannot_be(arguments, message):
     with pytest.raises(EventError) as error:
         EventCamera(**{'width': 5, 'height': 4, **arguments})
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize('gray, message', [
-    (flat(1, shape=(5, 4)),
-     'gray is uint8 of shape (5, 4), accepted is uint8, uint16 or float32 '
-     'of shape (4, 5)'),
-    (flat(1, np.int32),
-     'gray is int32 of shape (4, 5), accepted is uint8, uint16 or float32 '
-     'of shape (4, 5)'),
-    (flat(-1, np.float32), 'gray is -1.0 to -1.0, accepted is 0 or more'),
-    (flat(np.nan, np.float32), 'gray is nan to nan, accepted is 0 or more'),
-    (flat(np.inf, np.float32), 'gray is inf to inf, accepted is 0 or more'),
-])
-def test_a_frame_that_is_refused_changes_nothing(gray, message):
+@pytest.mark.parametrize(
+    'gray, message',
+    [
+        (
+            flat(1, shape=(5, 4)),
+            'gray is uint8 of shape (5, 4), accepted is uint8, uint16 or float32 of shape (4, 5)',
+        ),
+        (
+            flat(1, np.int32),
+            'gray is int32 of shape (4, 5), accepted is uint8, uint16 or float32 of shape (4, 5)',
+        ),
+        (flat(-1, np.float32), 'gray is -1.0 to -1.0, accepted is 0 or more'),
+        (flat(np.nan, np.float32), 'gray is nan to nan, accepted is 0 or more'),
+        (flat(np.inf, np.float32), 'gray is inf to inf, accepted is 0 or more'),
+    ],
+)
+def test_a_frame_that_is_rejected_changes_nothing(gray, message):
     camera = EventCamera(5, 4)
     camera.observe(flat(50), 0)
     with pytest.raises(EventError) as error:

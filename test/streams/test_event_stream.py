@@ -49,12 +49,15 @@ def packets(frames, x=60, y=50, noise_rate_hz=0.0):
 
 
 def seen(stream, stream_packets):
-    return [window for seq, stamp_ns, payload in stream_packets
-            for window in stream.push('evt3', WIDTH, HEIGHT, seq, 0, stamp_ns, payload)]
+    return [
+        window
+        for seq, stamp_ns, payload in stream_packets
+        for window in stream.push('evt3', WIDTH, HEIGHT, seq, 0, stamp_ns, payload)
+    ]
 
 
 def settings(**changes):
-    return EventSettings(**{'window_ns': WINDOW_NS, 'least_events': 100} | changes)
+    return EventSettings(**{'window_ns': WINDOW_NS, 'min_events': 100} | changes)
 
 
 def test_windows_follow_each_other_in_host_time():
@@ -69,7 +72,7 @@ def test_windows_follow_each_other_in_host_time():
     assert stream.counts.packets == 25 and stream.counts.lost_packets == 0
 
 
-@pytest.mark.parametrize('count', [50, 700])      # of events; 50 are fewer than least_events
+@pytest.mark.parametrize('count', [50, 700])  # of events; 50 are fewer than min_events
 def test_windows_of_equally_many_events_follow_each_other_in_host_time(count):
     stream = EventStream(settings(window_events=count))
     windows = seen(stream, packets(26))
@@ -128,12 +131,12 @@ def test_polarities_have_inputs_of_their_own():
 
 
 def test_a_region_is_looked_at_as_it_is():
-    inside = settings(region=(40, 30, 56, 56), centring=False)
+    inside = settings(roi=(40, 30, 56, 56), centring=False)
     neurons = seen(EventStream(inside), packets(8))[0].view().spikes(1).neurons
     rows, columns = np.divmod(neurons, 28)
     assert rows.mean() == pytest.approx((50 - 30) / 2, abs=1)
     assert columns.mean() == pytest.approx((60 - 40) / 2, abs=1)
-    outside = settings(region=(130, 90, 28, 28))
+    outside = settings(roi=(130, 90, 28, 28))
     assert len(seen(EventStream(outside), packets(8))[0].view().spikes(4).steps) == 0
 
 
@@ -161,13 +164,19 @@ YEAR_NS = 365 * 86_400 * 10**9
 @pytest.mark.parametrize('jump_ns', [55 * YEAR_NS, 250 * YEAR_NS, 86_400 * 10**9])
 @pytest.mark.parametrize('window_events', [0, 3])
 def test_sensor_time_that_jumps_ahead_leaves_each_window_its_host_time(jump_ns, window_events):
-    stream = EventStream(settings(window_ns=10_000_000, window_events=window_events,
-                                  least_events=1))
+    stream = EventStream(settings(window_ns=10_000_000, window_events=window_events, min_events=1))
     windows = []
     for seq in range(12):
         time_ns = seq * 4_000_000
-        windows += stream.push('mono', WIDTH, HEIGHT, seq, time_ns + (jump_ns if seq > 5 else 0),
-                               HOST_NS + time_ns, bytes(8))
+        windows += stream.push(
+            'mono',
+            WIDTH,
+            HEIGHT,
+            seq,
+            time_ns + (jump_ns if seq > 5 else 0),
+            HOST_NS + time_ns,
+            bytes(8),
+        )
     assert len(windows) >= 3 and stream.counts.restarts == 0
     for window in windows:
         assert HOST_NS <= window.stamp_ns <= HOST_NS + 48_000_000
@@ -175,11 +184,17 @@ def test_sensor_time_that_jumps_ahead_leaves_each_window_its_host_time(jump_ns, 
 
 
 @hypothesis_settings(deadline=None, max_examples=100)
-@given(packets=st.lists(st.tuples(
-    st.integers(0, 2**64 - 1), st.one_of(st.integers(-2**61, 2**61), st.just(HOST_NS))),
-    max_size=12), window_events=st.sampled_from([0, 2]))
+@given(
+    packets=st.lists(
+        st.tuples(
+            st.integers(0, 2**64 - 1), st.one_of(st.integers(-(2**61), 2**61), st.just(HOST_NS))
+        ),
+        max_size=12,
+    ),
+    window_events=st.sampled_from([0, 2]),
+)
 def test_any_times_give_windows_that_can_be_shown_and_stamped(packets, window_events):
-    stream = EventStream(settings(window_events=window_events, least_events=1))
+    stream = EventStream(settings(window_events=window_events, min_events=1))
     events = np.array([0, 1 | 1 << 32 | 1 << 48, 10**9 | 2 << 32], np.uint64).tobytes()
     for seq, (time_base, stamp_ns) in enumerate(packets):
         for window in stream.push('mono', WIDTH, HEIGHT, seq, time_base, stamp_ns, events):
@@ -199,16 +214,20 @@ def test_another_camera_starts_anew_and_counts_go_on():
     assert stream.counts.restarts == before.restarts + 1
 
 
-@pytest.mark.parametrize('width, height, message', [
-    (0, 0, 'width is 0, accepted is 1 to 65535 pixels'),
-    (0, 480, 'width is 0, accepted is 1 to 65535 pixels'),
-    (640, 0, 'height is 0, accepted is 1 to 65535 pixels'),
-    (2**32 - 1, 1, 'width is 4294967295, accepted is 1 to 65535 pixels'),
-    (65535, 65535, 'width x height is 65535 x 65535, accepted is up to 16777216 pixels'),
-])
-@pytest.mark.parametrize('changes', [{}, {'region': (0, 0, 28, 28)}, {'centring': False},
-                                     {'window_events': 50}])
-def test_a_size_that_is_none_is_refused_in_one_line(width, height, message, changes):
+@pytest.mark.parametrize(
+    'width, height, message',
+    [
+        (0, 0, 'width is 0, accepted is 1 to 65535 pixels'),
+        (0, 480, 'width is 0, accepted is 1 to 65535 pixels'),
+        (640, 0, 'height is 0, accepted is 1 to 65535 pixels'),
+        (2**32 - 1, 1, 'width is 4294967295, accepted is 1 to 65535 pixels'),
+        (65535, 65535, 'width x height is 65535 x 65535, accepted is up to 16777216 pixels'),
+    ],
+)
+@pytest.mark.parametrize(
+    'changes', [{}, {'roi': (0, 0, 28, 28)}, {'centring': False}, {'window_events': 50}]
+)
+def test_a_size_that_is_none_is_rejected_in_one_line(width, height, message, changes):
     stream = EventStream(settings(**changes))
     for _ in range(2):
         with pytest.raises(EventError) as error:
@@ -217,16 +236,18 @@ def test_a_size_that_is_none_is_refused_in_one_line(width, height, message, chan
     assert stream.counts == StreamCounts()
 
 
-@pytest.mark.parametrize('region', [
-    (0, 0, 0, 0), (-1, 0, 28, 28), (150, 0, 28, 28), (0, 0, 28, 200), (0, 0, -5, -5)])
+@pytest.mark.parametrize(
+    'roi', [(0, 0, 0, 0), (-1, 0, 28, 28), (150, 0, 28, 28), (0, 0, 28, 200), (0, 0, -5, -5)]
+)
 @pytest.mark.parametrize('centring', [False, True])
-def test_a_region_outside_the_sensor_is_refused_in_one_line(region, centring):
-    stream = EventStream(settings(region=region, centring=centring))
+def test_a_region_outside_the_sensor_is_rejected_in_one_line(roi, centring):
+    stream = EventStream(settings(roi=roi, centring=centring))
     with pytest.raises(EventError) as error:
         stream.push('evt3', WIDTH, HEIGHT, 0, 0, HOST_NS, b'')
     assert str(error.value) == (
-        f'region is {region}, accepted is left, top, width and height of a part of the sensor of '
-        f'{WIDTH} x {HEIGHT} pixels')
+        f'roi is {roi}, accepted is left, top, width and height of a part of the sensor of '
+        f'{WIDTH} x {HEIGHT} pixels'
+    )
 
 
 def test_a_camera_in_order_has_no_faults():
@@ -243,16 +264,24 @@ def test_what_is_wrong_with_a_stream_is_said():
         padded = np.concatenate((words, np.full(30, 0xB000, np.uint16)))
         stream.push('evt3', WIDTH, HEIGHT, seq, 0, stamp_ns, padded.tobytes())
     before = stream.counts
-    line, = before.faults()
+    (line,) = before.faults()
     assert line == f'150 of {before.words:,} words of events are unknown'
     stream.push('evt3', WIDTH, HEIGHT, 5, 0, HOST_NS, sent[5][2] + bytes(1))
-    stream.push('evt3', WIDTH, HEIGHT, 8, 0, HOST_NS, np.array(
-        [0x0001, 0x8000, 0x6000, 0x0001, 0x2400, 0x2001], np.uint16).tobytes())
+    stream.push(
+        'evt3',
+        WIDTH,
+        HEIGHT,
+        8,
+        0,
+        HOST_NS,
+        np.array([0x0001, 0x8000, 0x6000, 0x0001, 0x2400, 0x2001], np.uint16).tobytes(),
+    )
     recent = StreamCounts(*np.subtract(stream.counts, before).tolist())
     assert recent.faults() == (
         '2 packets of events are missing by their seq',
         '1 of 2 packets of events end within a word',
-        f'1 of {recent.events + 1:,} events lie outside the sensor')
+        f'1 of {recent.events + 1:,} events lie outside the sensor',
+    )
     assert StreamCounts().faults() == ()
 
 
@@ -265,11 +294,11 @@ def test_garbage_is_never_in_order(encoding):
     assert stream.counts.faults()
 
 
-def test_what_is_refused_changes_nothing():
-    stream = EventStream(settings(region=(0, 0, 100, 100)))
+def test_what_is_rejected_changes_nothing():
+    stream = EventStream(settings(roi=(0, 0, 100, 100)))
     with pytest.raises(EventError, match="encoding is 'evt9', accepted is one of"):
         stream.push('evt9', WIDTH, HEIGHT, 0, 0, HOST_NS, b'')
-    with pytest.raises(EventError, match='region is'):
+    with pytest.raises(EventError, match='roi is'):
         stream.push('evt3', 64, 64, 0, 0, HOST_NS, b'')
     assert len(seen(stream, packets(8))) == 1
     assert stream.counts.packets == 7
@@ -302,8 +331,9 @@ for encoding in EVENT_ENCODINGS:
     EventStream(settings).push(encoding, 160, 120, 0, 0, 1, np.zeros(64, np.uint8))
 print(before, sum(len(point.signatures) for point in ENTRY_POINTS))
 """
-    before, after = subprocess.run([sys.executable, '-c', script], check=True, capture_output=True,
-                                   text=True).stdout.split()
+    before, after = subprocess.run(
+        [sys.executable, '-c', script], check=True, capture_output=True, text=True
+    ).stdout.split()
     assert before == after
 
 

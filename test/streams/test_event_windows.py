@@ -69,8 +69,10 @@ def test_time_windows_do_not_depend_on_packets(times, sizes, maximum):
 
 
 @settings(deadline=None)
-@given(times=st.lists(st.integers(-2**63, 2**63 - 1), max_size=30),
-       sizes=st.lists(st.integers(0, 9), max_size=6))
+@given(
+    times=st.lists(st.integers(-(2**63), 2**63 - 1), max_size=30),
+    sizes=st.lists(st.integers(0, 9), max_size=6),
+)
 def test_any_times_lose_no_event_uncounted(times, sizes):
     for windows in (TimeWindows(50_000_000), CountWindows(3)):
         finished = pushed(windows, at(times), sizes)
@@ -85,8 +87,10 @@ def assert_steps_ascend(finished):
         assert (np.diff(steps) >= 0).all() and 0 <= steps[0] and steps[-1] <= 9
 
 
-@pytest.mark.parametrize('first, last', [
-    (2**63 - 3, -2**63 + 6), (-2**63, -2**63 + 9), (2**63 - 10, 2**63 - 1), (-5, 4)])
+@pytest.mark.parametrize(
+    'first, last',
+    [(2**63 - 3, -(2**63) + 6), (-(2**63), -(2**63) + 9), (2**63 - 10, 2**63 - 1), (-5, 4)],
+)
 def test_windows_go_on_where_64_bits_of_time_end(first, last):
     """Nothing is a restart there, and no event starts a window of its own."""
     times = [(first + k + 2**63) % 2**64 - 2**63 for k in range(10)]
@@ -107,8 +111,9 @@ def test_a_window_over_years_is_cut_into_parts_of_its_time():
 def test_count_windows_start_again_where_time_goes_back():
     windows = CountWindows(4)
     late = 200_000_001 - LATE_NS
-    assert [one.start for one in windows.push(at([200_000_000, 200_000_001, late, 200_000_002]))] \
-        == [late]
+    assert [
+        one.start for one in windows.push(at([200_000_000, 200_000_001, late, 200_000_002]))
+    ] == [late]
     assert windows.push(at([200_000_003, 200_000_004])) == [] and windows.resets == 0
     (only,) = windows.push(at([5, 6, 7, 8, 9]))
     assert (only.start, only.end) == (5, 9)
@@ -142,33 +147,46 @@ def test_reset_drops_what_is_open():
 
 
 @settings(deadline=None)
-@given(count=st.integers(1, 9), total=st.integers(0, 40),
-       sizes=st.lists(st.integers(0, 15), max_size=6))
+@given(
+    count=st.integers(1, 9),
+    total=st.integers(0, 40),
+    sizes=st.lists(st.integers(0, 15), max_size=6),
+)
 def test_count_windows_do_not_depend_on_packets(count, total, sizes):
     events = at(range(total))
     finished = pushed(CountWindows(count), events, sizes)
     assert [len(one.events) for one in finished] == [count] * (total // count)
     seen = [t for one in finished for t in one.events['t'].tolist()]
     assert seen == list(range(total // count * count))
-    assert all((one.start, one.end) == (one.events['t'][0], one.events['t'][-1] + 1)
-               for one in finished)
+    assert all(
+        (one.start, one.end) == (one.events['t'][0], one.events['t'][-1] + 1) for one in finished
+    )
 
 
-@pytest.mark.parametrize('make, message', [
-    (lambda: TimeWindows(0), 'duration_ns is 0, accepted is 1 or more'),
-    (lambda: TimeWindows(1, 0), 'max_events is 0, accepted is 1 or more'),
-    (lambda: CountWindows(0), 'count is 0, accepted is 1 or more'),
-    (lambda: EventGrid(0, 480), 'width is 0, accepted is 1 to 65535 pixels'),
-    (lambda: EventGrid(8192, 8192),
-     'width x height is 8192 x 8192, accepted is up to 16777216 pixels'),
-    (lambda: EventGrid(640, 480, rows=0), 'rows is 0, accepted is 1 to 65535'),
-    (lambda: EventGrid(640, 480, region=(600, 0, 41, 480)),
-     'region is (600, 0, 41, 480), accepted is left, top, width and height of a part of the '
-     'sensor of 640 x 480 pixels'),
-    (lambda: spike_train(window(at([1])), EventGrid(4, 4), 0),
-     'timesteps is 0, accepted is 1 or more'),
-])
-def test_refused(make, message):
+@pytest.mark.parametrize(
+    'make, message',
+    [
+        (lambda: TimeWindows(0), 'duration_ns is 0, accepted is 1 or more'),
+        (lambda: TimeWindows(1, 0), 'max_events is 0, accepted is 1 or more'),
+        (lambda: CountWindows(0), 'count is 0, accepted is 1 or more'),
+        (lambda: EventGrid(0, 480), 'width is 0, accepted is 1 to 65535 pixels'),
+        (
+            lambda: EventGrid(8192, 8192),
+            'width x height is 8192 x 8192, accepted is up to 16777216 pixels',
+        ),
+        (lambda: EventGrid(640, 480, rows=0), 'rows is 0, accepted is 1 to 65535'),
+        (
+            lambda: EventGrid(640, 480, roi=(600, 0, 41, 480)),
+            'roi is (600, 0, 41, 480), accepted is left, top, width and height of a part of the '
+            'sensor of 640 x 480 pixels',
+        ),
+        (
+            lambda: spike_train(window(at([1])), EventGrid(4, 4), 0),
+            'timesteps is 0, accepted is 1 or more',
+        ),
+    ],
+)
+def test_rejected(make, message):
     with pytest.raises(EventError) as error:
         make()
     assert str(error.value) == message
@@ -179,22 +197,30 @@ def test_refused(make, message):
 def test_image_and_spikes_as_computed_one_by_one(data):
     width, height, rows, columns = (data.draw(st.integers(1, 50)) for _ in range(4))
     left, top = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
-    region = (left, top, data.draw(st.integers(1, width - left)),
-              data.draw(st.integers(1, height - top)))
+    roi = (
+        left,
+        top,
+        data.draw(st.integers(1, width - left)),
+        data.draw(st.integers(1, height - top)),
+    )
     by_polarity = data.draw(st.booleans())
     steps_count = data.draw(st.integers(1, 20))
-    grid = EventGrid(width, height, region, rows, columns, by_polarity)
+    grid = EventGrid(width, height, roi, rows, columns, by_polarity)
     random = np.random.default_rng(data.draw(st.integers(0, 99)))
     size = data.draw(st.integers(0, 40))
     # A few lie outside the sensor or the window: nothing may break.
-    events = at(np.sort(random.integers(0, 104, size)), random.integers(0, width + 2, size),
-                random.integers(0, height + 2, size), random.integers(0, 2, size))
+    events = at(
+        np.sort(random.integers(0, 104, size)),
+        random.integers(0, width + 2, size),
+        random.integers(0, height + 2, size),
+        random.integers(0, 2, size),
+    )
 
     image = np.zeros((2, rows, columns))
     spikes = []
     for x, y, p, t in events[['x', 'y', 'p', 't']].tolist():
-        column = (x - left) * columns // region[2]
-        row = (y - top) * rows // region[3]
+        column = (x - left) * columns // roi[2]
+        row = (y - top) * rows // roi[3]
         if 0 <= column < columns and 0 <= row < rows:
             image[p * by_polarity, row, column] += 1
             cell = (p * by_polarity * rows + row) * columns + column
@@ -208,20 +234,23 @@ def test_image_and_spikes_as_computed_one_by_one(data):
 
 
 def test_region_is_the_largest_square_in_the_middle():
-    assert EventGrid(1280, 720).region == (280, 0, 720, 720)
+    assert EventGrid(1280, 720).roi == (280, 0, 720, 720)
     assert EventGrid(346, 260, by_polarity=True).shape == (2, 28, 28)
 
 
 def test_steps_ascend_whatever_the_times():
-    events = at([50, 20, 99, -5, 2**62, -2**62, 60], range(7))
+    events = at([50, 20, 99, -5, 2**62, -(2**62), 60], range(7))
     steps, _ = spike_train(window(events), EventGrid(7, 7), 10)
     assert len(steps) == 7 and (np.diff(steps) >= 0).all() and 0 <= steps[0] and steps[-1] <= 9
 
 
 def test_the_network_takes_the_spikes():
     random = np.random.default_rng(0)
-    events = at(np.sort(random.integers(0, 100, 500)), random.integers(0, 40, 500),
-                random.integers(0, 40, 500))
+    events = at(
+        np.sort(random.integers(0, 100, 500)),
+        random.integers(0, 40, 500),
+        random.integers(0, 40, 500),
+    )
     train = spike_train(window(events), EventGrid(40, 40), 16)
     network = create_network(NetworkConfig(inputs=784, neurons=4))
     assert network.learn(train, 16, 1).counts.input_spikes == len(train.steps) > 400

@@ -21,7 +21,7 @@ def write_images(folder, values, side=28):
     folder.mkdir(parents=True)
     for value in values:
         image = np.zeros((side, side), np.uint8)
-        image[side // 3:side // 2, side // 3:side // 2] = 200
+        image[side // 3 : side // 2, side // 3 : side // 2] = 200
         image[0, 0] = value
         assert cv2.imwrite(str(folder / f'{value:03}.png'), image)
 
@@ -32,12 +32,16 @@ def evt3_payload(first_window, windows, per_window=20):
     for index in range(first_window, first_window + windows):
         for event in range(per_window):
             microseconds = index * 50_000 + event
-            words += [0x8000 | microseconds >> 12, 0x6000 | microseconds & 0xFFF, 200,
-                      0x2800 | 100 + index]
+            words += [
+                0x8000 | microseconds >> 12,
+                0x6000 | microseconds & 0xFFF,
+                200,
+                0x2800 | 100 + index,
+            ]
     return np.array(words, np.uint16).tobytes()
 
 
-def refusal(*arguments):
+def rejection(*arguments):
     with pytest.raises(DatasetError) as error:
         load_dataset(*arguments)
     assert '\n' not in str(error.value)
@@ -105,8 +109,11 @@ def test_windows_of_a_bag_are_split_by_time(tmp_path):
 def test_a_gap_starts_a_new_window(tmp_path):
     counts = []
     for seqs in ((0, 1, 2, 3), (0, 1, 9, 10)):
-        bag = write_bag(tmp_path / str(seqs) / 'a' / 'bag', seqs=seqs,
-                        payloads=[evt3_payload(window, 1) for window in range(4)])
+        bag = write_bag(
+            tmp_path / str(seqs) / 'a' / 'bag',
+            seqs=seqs,
+            payloads=[evt3_payload(window, 1) for window in range(4)],
+        )
         counts.append(len(load_dataset(str(bag.parents[1])).labels))
     assert counts == [3, 2]  # the open ones are dropped: the last, and the one before the gap
 
@@ -126,30 +133,37 @@ def test_real_bags(tmp_path):
     assert (both.images.max(axis=(1, 2)) == 255).all()
 
 
-def test_refused(tmp_path):
+def test_rejected(tmp_path):
     names = ', '.join(DATASET_NAMES)
     missing = str(tmp_path / 'missing')
-    assert refusal(missing) == (f'dataset is {missing!r}, accepted is one of {names}, or a folder '
-                                'with a sub-folder of images or event bags for each class')
-    assert refusal(str(tmp_path)) == (f'{tmp_path}: no sub-folder, accepted is one for each class '
-                                      'with its images or event bags')
+    assert rejection(missing) == (
+        f'dataset is {missing!r}, accepted is one of {names}, or a folder '
+        'with a sub-folder of images or event bags for each class'
+    )
+    assert rejection(str(tmp_path)) == (
+        f'{tmp_path}: no sub-folder, accepted is one for each class with its images or event bags'
+    )
     empty = tmp_path / 'empty'
     empty.mkdir()
-    assert refusal(str(tmp_path)) == (f'{empty}: 0 samples, accepted is 2 or more: put images '
-                                      'there, or event bags longer than 50 ms')
+    assert rejection(str(tmp_path)) == (
+        f'{empty}: 0 samples, accepted is 2 or more: put images '
+        'there, or event bags longer than 50 ms'
+    )
     broken = empty / 'broken.png'
     broken.write_bytes(b'\x89PNG')
-    assert refusal(str(tmp_path)) == (
+    assert rejection(str(tmp_path)) == (
         f"{broken}: data is 4 bytes of format '.png' that cannot be decoded, accepted is a whole "
-        'JPEG or PNG file; in the folder of a class put images and event bags alone')
+        'JPEG or PNG file; in the folder of a class put images and event bags alone'
+    )
     broken.unlink()
     (empty / 'folder').mkdir()
-    assert refusal(str(tmp_path)).startswith(f'{empty / "folder"}: ')
+    assert rejection(str(tmp_path)).startswith(f'{empty / "folder"}: ')
     (empty / 'folder').rmdir()
     bag = empty / 'broken.mcap'
     bag.write_bytes(b'nothing')
-    assert refusal(str(tmp_path)).startswith(f'{bag}: no MCAP file, which begins with other '
-                                              'bytes, accepted is a whole')
+    assert rejection(str(tmp_path)).startswith(
+        f'{bag}: no MCAP file, which begins with other bytes, accepted is a whole'
+    )
     bag.unlink()
     write_bag(empty / 'bag', [b''], encoding='evt4')
-    assert refusal(str(tmp_path)).startswith(f"{empty / 'bag'}: encoding is 'evt4', accepted is ")
+    assert rejection(str(tmp_path)).startswith(f"{empty / 'bag'}: encoding is 'evt4', accepted is ")

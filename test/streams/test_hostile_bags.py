@@ -1,4 +1,5 @@
 """Recordings of strangers execute nothing, end, and take no memory beyond what is said."""
+
 from __future__ import annotations
 
 import os
@@ -16,15 +17,19 @@ from topspark_ros.streams.bags import Bag, BagError
 
 STORE = get_typestore(Stores.ROS2_JAZZY)
 KIND = 'std_msgs/msg/String'
-MOST_MEMORY = 2**25
+MAX_MEMORY = 2**25
 
 
 def write_bag(path, definition=None, language=None, storage=StoragePlugin.MCAP):
     """One text."""
     with Writer(path, version=9, storage_plugin=storage) as writer:
         connection = (
-            writer.add_connection('/text', KIND, typestore=STORE) if definition is None else
-            writer.add_connection('/text', KIND, msgdef=definition, rihs01='RIHS01_' + '0' * 64))
+            writer.add_connection('/text', KIND, typestore=STORE)
+            if definition is None
+            else writer.add_connection(
+                '/text', KIND, msgdef=definition, rihs01='RIHS01_' + '0' * 64
+            )
+        )
         writer.write(connection, 1, STORE.serialize_cdr(STORE.types[KIND]('hello'), KIND))
     return path
 
@@ -35,7 +40,7 @@ def read(path) -> list[str]:
     try:
         with Bag(path, STORE) as bag:
             texts = [bag.deserialize(recorded).data for recorded in bag.messages(bag.topics)]
-        assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
+        assert tracemalloc.get_traced_memory()[1] < MAX_MEMORY
     finally:
         tracemalloc.stop()
     return texts
@@ -47,8 +52,9 @@ DEFINITIONS = {
     'code in a type': "string data\n__import__('os').mkdir('executed') x\n",
     'code in a default': "string data \"'+str(__import__('os').mkdir('executed'))+'\"\n",
     'an array of a billion texts': 'string data\nstring[1000000000] more\n',
-    'arrays of arrays': 'string data\nA[100000] a\n' + '=' * 80 +
-                        '\nMSG: std_msgs/A\nstring[100000] b\n',
+    'arrays of arrays': 'string data\nA[100000] a\n'
+    + '=' * 80
+    + '\nMSG: std_msgs/A\nstring[100000] b\n',
     'itself': 'string data\nString[2] more\n',
     'endless': 'string data\n' + 'uint8 x\n' * 200_000,
 }
@@ -59,18 +65,21 @@ def test_what_a_definition_says_is_not_executed_and_ends(tmp_path, monkeypatch, 
     monkeypatch.chdir(tmp_path)
     bag = write_bag(tmp_path / 'bag', DEFINITIONS[case])
     try:
-        assert read(bag) == ['hello']     # as our own definition has it
+        assert read(bag) == ['hello']  # as our own definition has it
     except BagError as error:
         assert '\n' not in str(error)
     assert not (tmp_path / 'executed').exists()
 
 
-@pytest.mark.parametrize('metadata', [
-    'rosbag2_bagfile_information: &a {relative_file_paths: [*a]}',
-    '[' * 100_000,
-    'rosbag2_bagfile_information: !!python/object/apply:os.mkdir [executed]',
-    'rosbag2_bagfile_information: {message_count: 0x' + 'f' * 100_000 + '}',
-])
+@pytest.mark.parametrize(
+    'metadata',
+    [
+        'rosbag2_bagfile_information: &a {relative_file_paths: [*a]}',
+        '[' * 100_000,
+        'rosbag2_bagfile_information: !!python/object/apply:os.mkdir [executed]',
+        'rosbag2_bagfile_information: {message_count: 0x' + 'f' * 100_000 + '}',
+    ],
+)
 def test_metadata_is_not_needed(tmp_path, monkeypatch, metadata):
     monkeypatch.chdir(tmp_path)
     bag = write_bag(tmp_path / 'bag')
@@ -89,14 +98,17 @@ def test_pipes_are_not_waited_for(tmp_path):
         Bag(bag / 'pipe.mcap', STORE)
 
 
-@pytest.mark.parametrize('statements', [
-    # For ever, if it were asked for its rows.
-    "DROP TABLE messages; CREATE VIEW messages AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL "
-    "SELECT id + 1 FROM n) SELECT id, 1 AS topic_id, id AS timestamp, x'00' AS data FROM n",
-    'DROP TABLE messages; CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, '
-    'timestamp INTEGER, data BLOB GENERATED ALWAYS AS (zeroblob(900000000)) VIRTUAL); '
-    'INSERT INTO messages(id, topic_id, timestamp) VALUES (1, 1, 1)',
-])
+@pytest.mark.parametrize(
+    'statements',
+    [
+        # For ever, if it were asked for its rows.
+        'DROP TABLE messages; CREATE VIEW messages AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL '
+        "SELECT id + 1 FROM n) SELECT id, 1 AS topic_id, id AS timestamp, x'00' AS data FROM n",
+        'DROP TABLE messages; CREATE TABLE messages(id INTEGER PRIMARY KEY, topic_id INTEGER, '
+        'timestamp INTEGER, data BLOB GENERATED ALWAYS AS (zeroblob(900000000)) VIRTUAL); '
+        'INSERT INTO messages(id, topic_id, timestamp) VALUES (1, 1, 1)',
+    ],
+)
 def test_a_database_computes_nothing(tmp_path, statements):
     bag = write_bag(tmp_path / 'bag', storage=StoragePlugin.SQLITE3)
     (file,) = bag.glob('*.db3')
@@ -129,7 +141,7 @@ def test_lengths_that_lie_take_no_memory(tmp_path):
     (file,) = bag.glob('*.mcap')
     whole = file.read_bytes()
     for at in np.random.default_rng(0).choice(len(whole) - 8, 200, replace=False).tolist():
-        file.write_bytes(whole[:at] + b'\xff' * 8 + whole[at + 8:])
+        file.write_bytes(whole[:at] + b'\xff' * 8 + whole[at + 8 :])
         try:
             read(bag)
         except BagError as error:

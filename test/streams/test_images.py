@@ -7,19 +7,30 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.images import ENCODINGS, ImageError, decode_compressed, to_gray
 from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.scenes import SceneRenderer
 
-CHANNELS = {'mono8': 'y', '8UC1': 'y', 'mono16': 'y', '8UC3': 'bgr', '8UC4': 'bgra',
-            '16UC3': 'bgr', '16UC4': 'bgra',
-            **{f'{channels}{bits}': channels for channels in ('bgr', 'rgb', 'bgra', 'rgba')
-               for bits in (8, 16)}}
-YUV = {'yuyv': 0, 'yuv422_yuy2': 0, 'uyvy': 1, 'yuv422': 1}   # where brightness stands
-PLANAR = {'nv12': 1, 'nv21': 1, 'nv24': 4}      # rows of colour after every two of brightness
+CHANNELS = {
+    'mono8': 'y',
+    '8UC1': 'y',
+    'mono16': 'y',
+    '8UC3': 'bgr',
+    '8UC4': 'bgra',
+    '16UC3': 'bgr',
+    '16UC4': 'bgra',
+    **{
+        f'{channels}{bits}': channels
+        for channels in ('bgr', 'rgb', 'bgra', 'rgba')
+        for bits in (8, 16)
+    },
+}
+YUV = {'yuyv': 0, 'yuv422_yuy2': 0, 'uyvy': 1, 'yuv422': 1}  # where brightness stands
+PLANAR = {'nv12': 1, 'nv21': 1, 'nv24': 4}  # rows of colour after every two of brightness
 BAYER = [encoding for encoding in ENCODINGS if encoding.startswith('bayer')]
 BUFFERS = {
     'bytes': bytes,
@@ -39,8 +50,11 @@ def images(draw):
     encoding = draw(st.sampled_from(sorted(CHANNELS)))
     height, width = draw(st.integers(1, 6)), draw(st.integers(1, 6))
     samples = height * width * len(CHANNELS[encoding])
-    values = draw(st.lists(st.integers(0, 65535 if is_wide(encoding) else 255),
-                           min_size=samples, max_size=samples))
+    values = draw(
+        st.lists(
+            st.integers(0, 65535 if is_wide(encoding) else 255), min_size=samples, max_size=samples
+        )
+    )
     return encoding, height, width, values, draw(st.integers(0, 5)), draw(st.integers(0, 255))
 
 
@@ -48,14 +62,18 @@ def pack(encoding, height, width, values, padding, is_bigendian):
     """The bytes of an image, one value at a time."""
     code = ('>' if is_bigendian else '<') + ('H' if is_wide(encoding) else 'B')
     per_row = len(values) // height
-    rows = [b''.join(struct.pack(code, value) for value in values[row * per_row:][:per_row])
-            + b'\xa5' * padding for row in range(height)]
+    rows = [
+        b''.join(struct.pack(code, value) for value in values[row * per_row :][:per_row])
+        + b'\xa5' * padding
+        for row in range(height)
+    ]
     return len(rows[0]), b''.join(rows)
 
 
 def expected_gray(encoding, height, width, values):
-    planes = dict(zip(CHANNELS[encoding],
-                      np.array(values).reshape(height, width, -1).transpose(2, 0, 1)))
+    planes = dict(
+        zip(CHANNELS[encoding], np.array(values).reshape(height, width, -1).transpose(2, 0, 1))
+    )
     if 'y' in planes:
         return planes['y']
     return 0.299 * planes['r'] + 0.587 * planes['g'] + 0.114 * planes['b']
@@ -91,11 +109,14 @@ def encoded(bgr, encoding, padding=0, is_bigendian=False):
     elif encoding in BAYER:
         rows = np.empty((height, width), np.uint8)
         for place, colour in enumerate(encoding[6:10]):
-            corner = np.s_[place // 2::2, place % 2::2]
+            corner = np.s_[place // 2 :: 2, place % 2 :: 2]
             rows[corner] = bgr[(*corner, 'bgr'.index(colour))]
     else:
-        planes = dict(zip('bgr', cv2.split(bgr)), a=np.full((height, width), 77, np.uint8),
-                      y=cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY))
+        planes = dict(
+            zip('bgr', cv2.split(bgr)),
+            a=np.full((height, width), 77, np.uint8),
+            y=cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY),
+        )
         rows = np.stack([planes[channel] for channel in CHANNELS[encoding]], axis=-1)
     if is_wide(encoding):
         rows = (rows.astype(np.uint16) * 257).astype('>u2' if is_bigendian else '<u2')
@@ -119,7 +140,7 @@ def test_every_encoding_shows_the_same_scene(scene, encoding, padding):
         gray = to_gray(encoding, height, width, step, is_bigendian, data)
         seen = gray / 257 if is_wide(encoding) else gray.astype(float)
         difference = np.abs(seen - plain)
-        if encoding in BAYER:     # two of three colours of a pixel are guessed, and all have noise
+        if encoding in BAYER:  # two of three colours of a pixel are guessed, and all have noise
             assert difference.mean() < 8
         else:
             assert difference.max() <= 1
@@ -142,8 +163,10 @@ def test_limited_range_makes_the_same_object(scene):
     step, data = encoded(scene, 'yuyv')
     limited = np.frombuffer(data, np.uint8).copy()
     limited[::2] = np.rint(16 + limited[::2] * (219 / 255))
-    one, other = (centre_object(to_gray('yuyv', height, width, step, False, brightness))
-                  for brightness in (data, limited))
+    one, other = (
+        centre_object(to_gray('yuyv', height, width, step, False, brightness))
+        for brightness in (data, limited)
+    )
     assert one @ other > 0.99 * np.linalg.norm(one) * np.linalg.norm(other)
 
 
@@ -152,8 +175,10 @@ def test_ten_of_sixteen_bits_make_the_same_object(scene, encoding):
     height, width = scene.shape[:2]
     step, data = encoded(scene, encoding)
     dark = (np.frombuffer(data, np.uint16) // 64).astype('<u2')
-    one, other = (centre_object(to_gray(encoding, height, width, step, False, values))
-                  for values in (data, dark.tobytes()))
+    one, other = (
+        centre_object(to_gray(encoding, height, width, step, False, values))
+        for values in (data, dark.tobytes())
+    )
     assert one @ other > 0.99 * np.linalg.norm(one) * np.linalg.norm(other)
 
 
@@ -163,45 +188,83 @@ def test_what_is_grey_already_is_not_copied(encoding, data_bytes):
     assert np.shares_memory(to_gray(encoding, 4, 4, 6, False, data), data)
 
 
-@pytest.mark.parametrize('change, message', [
-    ({'encoding': 'YUYV'}, f"encoding is 'YUYV', accepted is one of {', '.join(ENCODINGS)}"),
-    ({'encoding': '16UC1'}, "encoding is '16UC1' (depth by REP 118, no brightness), "
-                            f"accepted is one of {', '.join(ENCODINGS)}"),
-    ({'encoding': '32FC1'}, "encoding is '32FC1' (depth by REP 118, no brightness), "
-                            f"accepted is one of {', '.join(ENCODINGS)}"),
-    ({'encoding': '32FC3'}, "encoding is '32FC3' (numbers that need not be brightness), "
-                            f"accepted is one of {', '.join(ENCODINGS)}"),
-    ({'height': 0}, 'height is 0, accepted is 1 pixel or more'),
-    ({'width': 0}, 'width is 0, accepted is 1 pixel or more'),
-    ({'height': 0, 'width': 0, 'step': 0, 'data': b''}, 'height is 0, accepted is 1 pixel or more'),
-    ({'height': 2**32 - 1, 'width': 2**32 - 1, 'step': 2**32 - 1},
-     'step is 4294967295 bytes, accepted is 12884901885 or more for 4294967295 pixels of bgr8'),
-    ({'height': 2**32 - 1, 'step': 2**32 - 1},
-     'data is 20 bytes, accepted is exactly 18446744065119617025 '
-     '(step 4294967295 x height 4294967295)'),
-    ({'encoding': 'uyvy'}, 'width is 3, accepted is an even number for uyvy'),
-    ({'encoding': 'yuv422_yuy2', 'width': 4, 'step': 7},
-     'step is 7 bytes, accepted is 8 or more for 4 pixels of yuv422_yuy2'),
-    ({'encoding': 'nv12', 'width': 4, 'height': 3},
-     'height is 3, accepted is an even number for nv12'),
-    ({'encoding': 'nv21'}, 'width is 3, accepted is an even number for nv21'),
-    ({'encoding': 'nv12', 'width': 4},
-     'data is 20 bytes, accepted is exactly 30 (step 10 x height 2 x 1.5)'),
-    ({'encoding': 'nv24'}, 'data is 20 bytes, accepted is exactly 60 (step 10 x height 2 x 3)'),
-    ({'encoding': 'bayer_rggb8'}, 'height is 2, accepted is 3 pixels or more'),
-    ({'encoding': 'bgr16'}, 'step is 10 bytes, accepted is 18 or more for 3 pixels of bgr16'),
-    ({'data': bytes(21)}, 'data is 21 bytes, accepted is exactly 20 (step 10 x height 2)'),
-    ({'step': 8}, 'step is 8 bytes, accepted is 9 or more for 3 pixels of bgr8'),
-    ({'data': bytes(19)}, 'data is 19 bytes, accepted is exactly 20 (step 10 x height 2)'),
-    ({'data': b''}, 'data is 0 bytes, accepted is exactly 20 (step 10 x height 2)'),
-    ({'data': 'text'}, 'data is str, accepted is contiguous bytes, '
-                       "array.array('B'), memoryview or uint8 ndarray"),
-    ({'data': np.zeros(40, np.uint8)[::2]}, 'data is ndarray, accepted is contiguous bytes, '
-                                            "array.array('B'), memoryview or uint8 ndarray"),
-])
-def test_refused_image(change, message):
-    fields = {'encoding': 'bgr8', 'height': 2, 'width': 3, 'step': 10, 'is_bigendian': 0,
-              'data': bytes(20)}
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        ({'encoding': 'YUYV'}, f"encoding is 'YUYV', accepted is one of {', '.join(ENCODINGS)}"),
+        (
+            {'encoding': '16UC1'},
+            "encoding is '16UC1' (depth by REP 118, no brightness), "
+            f'accepted is one of {", ".join(ENCODINGS)}',
+        ),
+        (
+            {'encoding': '32FC1'},
+            "encoding is '32FC1' (depth by REP 118, no brightness), "
+            f'accepted is one of {", ".join(ENCODINGS)}',
+        ),
+        (
+            {'encoding': '32FC3'},
+            "encoding is '32FC3' (numbers that need not be brightness), "
+            f'accepted is one of {", ".join(ENCODINGS)}',
+        ),
+        ({'height': 0}, 'height is 0, accepted is 1 pixel or more'),
+        ({'width': 0}, 'width is 0, accepted is 1 pixel or more'),
+        (
+            {'height': 0, 'width': 0, 'step': 0, 'data': b''},
+            'height is 0, accepted is 1 pixel or more',
+        ),
+        (
+            {'height': 2**32 - 1, 'width': 2**32 - 1, 'step': 2**32 - 1},
+            'step is 4294967295 bytes, accepted is 12884901885 or more for 4294967295 '
+            'pixels of bgr8',
+        ),
+        (
+            {'height': 2**32 - 1, 'step': 2**32 - 1},
+            'data is 20 bytes, accepted is exactly 18446744065119617025 '
+            '(step 4294967295 x height 4294967295)',
+        ),
+        ({'encoding': 'uyvy'}, 'width is 3, accepted is an even number for uyvy'),
+        (
+            {'encoding': 'yuv422_yuy2', 'width': 4, 'step': 7},
+            'step is 7 bytes, accepted is 8 or more for 4 pixels of yuv422_yuy2',
+        ),
+        (
+            {'encoding': 'nv12', 'width': 4, 'height': 3},
+            'height is 3, accepted is an even number for nv12',
+        ),
+        ({'encoding': 'nv21'}, 'width is 3, accepted is an even number for nv21'),
+        (
+            {'encoding': 'nv12', 'width': 4},
+            'data is 20 bytes, accepted is exactly 30 (step 10 x height 2 x 1.5)',
+        ),
+        ({'encoding': 'nv24'}, 'data is 20 bytes, accepted is exactly 60 (step 10 x height 2 x 3)'),
+        ({'encoding': 'bayer_rggb8'}, 'height is 2, accepted is 3 pixels or more'),
+        ({'encoding': 'bgr16'}, 'step is 10 bytes, accepted is 18 or more for 3 pixels of bgr16'),
+        ({'data': bytes(21)}, 'data is 21 bytes, accepted is exactly 20 (step 10 x height 2)'),
+        ({'step': 8}, 'step is 8 bytes, accepted is 9 or more for 3 pixels of bgr8'),
+        ({'data': bytes(19)}, 'data is 19 bytes, accepted is exactly 20 (step 10 x height 2)'),
+        ({'data': b''}, 'data is 0 bytes, accepted is exactly 20 (step 10 x height 2)'),
+        (
+            {'data': 'text'},
+            'data is str, accepted is contiguous bytes, '
+            "array.array('B'), memoryview or uint8 ndarray",
+        ),
+        (
+            {'data': np.zeros(40, np.uint8)[::2]},
+            'data is ndarray, accepted is contiguous bytes, '
+            "array.array('B'), memoryview or uint8 ndarray",
+        ),
+    ],
+)
+def test_rejected_image(change, message):
+    fields = {
+        'encoding': 'bgr8',
+        'height': 2,
+        'width': 3,
+        'step': 10,
+        'is_bigendian': 0,
+        'data': bytes(20),
+    }
     with pytest.raises(ImageError) as error:
         to_gray(**{**fields, **change})
     assert str(error.value) == message
@@ -216,12 +279,18 @@ def test_compressed(extension, tolerance):
     assert np.abs(gray.astype(int) - gradient).max() <= tolerance
 
 
-@pytest.mark.parametrize('data, message', [
-    (b'', 'data is 0 bytes, accepted is a whole JPEG or PNG file'),
-    (b'nothing', "data is 7 bytes of format 'jpeg' that cannot be decoded, "
-                 'accepted is a whole JPEG or PNG file'),
-])
-def test_refused_compressed(data, message):
+@pytest.mark.parametrize(
+    'data, message',
+    [
+        (b'', 'data is 0 bytes, accepted is a whole JPEG or PNG file'),
+        (
+            b'nothing',
+            "data is 7 bytes of format 'jpeg' that cannot be decoded, "
+            'accepted is a whole JPEG or PNG file',
+        ),
+    ],
+)
+def test_rejected_compressed(data, message):
     with pytest.raises(ImageError) as error:
         decode_compressed('jpeg', data)
     assert str(error.value) == message
@@ -233,24 +302,34 @@ def test_compressed_images_of_sixteen_bits_keep_them():
     np.testing.assert_array_equal(gray, levels)
 
 
-@pytest.mark.parametrize('format, reason', [
-    ('16UC1; compressedDepth png', 'depth, no brightness'),
-    ('32FC1; compressedDepth rvl', 'depth, no brightness'),
-    ('16UC1; png compressed ', 'depth by REP 118, no brightness'),
-    ('32FC1; tiff compressed', 'depth by REP 118, no brightness'),
-])
-def test_compressed_depth_is_refused_by_name(format, reason):
+@pytest.mark.parametrize(
+    'format, reason',
+    [
+        ('16UC1; compressedDepth png', 'depth, no brightness'),
+        ('32FC1; compressedDepth rvl', 'depth, no brightness'),
+        ('16UC1; png compressed ', 'depth by REP 118, no brightness'),
+        ('32FC1; tiff compressed', 'depth by REP 118, no brightness'),
+    ],
+)
+def test_compressed_depth_is_rejected_by_name(format, reason):
     data = cv2.imencode('.png', np.arange(48, dtype=np.uint16).reshape(6, 8))[1]
     with pytest.raises(ImageError) as error:
         decode_compressed(format, data)
-    assert str(error.value) == (f'format is {format!r} ({reason}), accepted is a JPEG or PNG file '
-                                'of brightness or colour')
+    assert str(error.value) == (
+        f'format is {format!r} ({reason}), accepted is a JPEG or PNG file of brightness or colour'
+    )
 
 
-@pytest.mark.parametrize('damage', [
-    lambda data: data[:70] + bytes([data[70] ^ 1]) + data[71:], lambda data: data[:70] + data[90:],
-    lambda data: data[:-20]], ids=['altered', 'shorter', 'cut'])
-def test_a_damaged_png_is_refused(scene, damage):
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda data: data[:70] + bytes([data[70] ^ 1]) + data[71:],
+        lambda data: data[:70] + data[90:],
+        lambda data: data[:-20],
+    ],
+    ids=['altered', 'shorter', 'cut'],
+)
+def test_a_damaged_png_is_rejected(scene, damage):
     with pytest.raises(ImageError, match='cannot be decoded'):
         decode_compressed('png', damage(cv2.imencode('.png', scene)[1].tobytes()))
 
@@ -261,5 +340,6 @@ def test_a_png_that_promises_too_much():
     data[29:33] = struct.pack('>I', zlib.crc32(data[12:29]))
     with pytest.raises(ImageError) as error:
         decode_compressed('png', bytes(data))
-    assert str(error.value) == ('width x height is 16384 x 16384 in a PNG, accepted is up to '
-                                '67108864 pixels')
+    assert str(error.value) == (
+        'width x height is 16384 x 16384 in a PNG, accepted is up to 67108864 pixels'
+    )

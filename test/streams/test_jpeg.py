@@ -19,8 +19,11 @@ KINDS = {
     'progressive': [cv2.IMWRITE_JPEG_PROGRESSIVE, 1],
     'restarts': [cv2.IMWRITE_JPEG_RST_INTERVAL, 3],
     'progressive restarts': [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_RST_INTERVAL, 3],
-    **{f'sampled {name[-3:]}': [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, getattr(cv2, name)]
-       for name in dir(cv2) if name.startswith('IMWRITE_JPEG_SAMPLING_FACTOR_')},
+    **{
+        f'sampled {name[-3:]}': [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, getattr(cv2, name)]
+        for name in dir(cv2)
+        if name.startswith('IMWRITE_JPEG_SAMPLING_FACTOR_')
+    },
 }
 every_kind = pytest.mark.parametrize('kind', KINDS)
 
@@ -41,12 +44,12 @@ def damage(data):
 def scan_of(data):
     """Where the codes of the first scan begin."""
     start = data.index(b'\xff\xda')
-    return start + 2 + int.from_bytes(data[start + 2:start + 4], 'big')
+    return start + 2 + int.from_bytes(data[start + 2 : start + 4], 'big')
 
 
 def without_huffman_tables(data):
     while (start := data.find(b'\xff\xc4')) >= 0:
-        end = start + 2 + int.from_bytes(data[start + 2:start + 4], 'big')
+        end = start + 2 + int.from_bytes(data[start + 2 : start + 4], 'big')
         data = data[:start] + data[end:]
     return data
 
@@ -54,7 +57,7 @@ def without_huffman_tables(data):
 @every_kind
 @pytest.mark.parametrize('shape', [(1, 1), (8, 8), (17, 33), (64, 7), (240, 320)])
 def test_whole(photograph, kind, shape):
-    part = photograph[100:100 + shape[0], 200:200 + shape[1]]
+    part = photograph[100 : 100 + shape[0], 200 : 200 + shape[1]]
     for image in part, cv2.cvtColor(part, cv2.COLOR_BGR2GRAY):
         assert damage(encoded(image, kind)) is None
 
@@ -66,14 +69,16 @@ def test_a_photograph_as_it_was_published():
 def test_what_webcams_and_drivers_do(photograph):
     data = encoded(photograph[:240, :320], 'baseline')
     for variant in (
-            data + bytes(3000),                                      # a buffer that is not full
-            data + data[:500],                                       # nor empty before
-            data[:-2] + b'\xff\xff\xff' + data[-2:],                 # fill before the end
-            without_huffman_tables(data),                            # MJPEG
-            data[:2] + b'\xff\xe0\x00\x10AVI1' + bytes(10) + data[2:]):
+        data + bytes(3000),  # a buffer that is not full
+        data + data[:500],  # nor empty before
+        data[:-2] + b'\xff\xff\xff' + data[-2:],  # fill before the end
+        without_huffman_tables(data),  # MJPEG
+        data[:2] + b'\xff\xe0\x00\x10AVI1' + bytes(10) + data[2:],
+    ):
         assert damage(variant) is None
-        np.testing.assert_array_equal(decode_compressed('jpeg', variant),
-                                      decode_compressed('jpeg', data))
+        np.testing.assert_array_equal(
+            decode_compressed('jpeg', variant), decode_compressed('jpeg', data)
+        )
     # Of Logitech, that libjpeg warns of: bytes that no code needs, before a restart marker.
     restarting = encoded(photograph[:240, :320], 'restarts')
     at = restarting.index(b'\xff\xd4', scan_of(restarting))
@@ -101,26 +106,34 @@ def test_every_damage_that_the_decoder_sees(photograph, kind, capfd):
 
 
 @every_kind
-def test_a_part_that_is_missing_or_blank_is_refused(photograph, kind):
+def test_a_part_that_is_missing_or_blank_is_rejected(photograph, kind):
     data = encoded(photograph[:240, :320], kind)
     first, last = scan_of(data) + 10, len(data) - 10
     for share in (0.1, 0.35, 0.6):
         start = first + int(share * (last - first))
         end = start + max(64, (last - first) // 4)
-        for broken in (data[:start] + data[end:], data[:start] + bytes(end - start) + data[end:],
-                       data[:start], data[:-2]):
-            with pytest.raises(ImageError, match=(
+        for broken in (
+            data[:start] + data[end:],
+            data[:start] + bytes(end - start) + data[end:],
+            data[:start],
+            data[:-2],
+        ):
+            with pytest.raises(
+                ImageError,
+                match=(
                     rf'^data is a damaged JPEG of {len(broken)} bytes \(.+\), accepted is a whole '
-                    'JPEG or PNG file$')):
+                    'JPEG or PNG file$'
+                ),
+            ):
                 decode_compressed('jpeg', broken)
 
 
 def test_a_header_that_promises_too_much():
     data = bytearray(encoded(np.zeros((16, 16, 3), np.uint8), 'baseline'))
     at = data.index(b'\xff\xc0') + 5
-    data[at:at + 4] = b'\xff\xff\xff\xff'
+    data[at : at + 4] = b'\xff\xff\xff\xff'
     assert damage(bytes(data)) == f'{len(data)} bytes cannot hold 65535 x 65535 pixels'
-    data[at:at + 4] = bytes(4)
+    data[at : at + 4] = bytes(4)
     assert damage(bytes(data)) is not None
 
 

@@ -13,14 +13,17 @@ def digits():
     return load_dataset('digits').images
 
 
-def camera_frame(image, *, side=110, top=60, left=120, contrast=-120.0, ground=None, slope=0.0,
-                 noise=0.0):
+def camera_frame(
+    image, *, side=110, top=60, left=120, contrast=-120.0, ground=None, slope=0.0, noise=0.0
+):
     """A digit of `side` pixels in a 240 x 320 frame; contrast below 0: dark on light."""
     ground = 128 - contrast / 3 if ground is None else ground
     ink = np.zeros((240, 320))
-    ink[top:top + side, left:left + side] = np.clip(
+    ink[top : top + side, left : left + side] = np.clip(
         cv2.resize(image.astype(np.float32) / 255, (side, side), interpolation=cv2.INTER_CUBIC),
-        0, 1)
+        0,
+        1,
+    )
     across = np.linspace(-0.5, 0.5, 320)
     random = np.random.default_rng(0)
     frame = ground + contrast * ink + slope * across
@@ -38,11 +41,22 @@ def test_output(digits):
     assert centre_object(camera_frame(digits[0]), size=14).shape == (196,)
 
 
-@pytest.mark.parametrize('view', [
-    {}, {'contrast': 120.0}, {'contrast': -40.0}, {'top': 0, 'left': 0},
-    {'top': 130, 'left': 210}, {'side': 60}, {'side': 180, 'top': 20}, {'slope': 80.0},
-    {'noise': 15.0}, {'contrast': 60.0, 'slope': -60.0, 'noise': 8.0, 'side': 90},
-], ids=str)
+@pytest.mark.parametrize(
+    'view',
+    [
+        {},
+        {'contrast': 120.0},
+        {'contrast': -40.0},
+        {'top': 0, 'left': 0},
+        {'top': 130, 'left': 210},
+        {'side': 60},
+        {'side': 180, 'top': 20},
+        {'slope': 80.0},
+        {'noise': 15.0},
+        {'contrast': 60.0, 'slope': -60.0, 'noise': 8.0, 'side': 90},
+    ],
+    ids=str,
+)
 def test_same_as_the_clean_crop(digits, view):
     for image in digits[:20]:
         assert likeness(centre_object(camera_frame(image, **view)), centre_object(image)) > 0.94
@@ -82,12 +96,19 @@ def exposed(frame, share, bits):
     electrons = random.poisson(frame * (share * 10_000 / 255)) + random.normal(0, 5, frame.shape)
     highest = 2**bits - 1
     return np.clip(np.rint(electrons * (highest / 10_000)), 0, highest).astype(
-        np.uint8 if bits == 8 else np.uint16)
+        np.uint8 if bits == 8 else np.uint16
+    )
 
 
-@pytest.mark.parametrize('share, bits', [
-    (1, 8), (1 / 4, 8), (1 / 16, 8), *((share, bits) for share in (1, 1 / 4, 1 / 16, 1 / 64)
-                                       for bits in (10, 12, 16))])
+@pytest.mark.parametrize(
+    'share, bits',
+    [
+        (1, 8),
+        (1 / 4, 8),
+        (1 / 16, 8),
+        *((share, bits) for share in (1, 1 / 4, 1 / 16, 1 / 64) for bits in (10, 12, 16)),
+    ],
+)
 def test_exposure_and_depth_make_no_difference(digits, share, bits):
     for image in digits[:10]:
         frame = camera_frame(image)
@@ -104,8 +125,9 @@ def test_a_night_scene(digits, ground, contrast):
 
 
 @pytest.mark.parametrize('shape', [(120, 160), (240, 320)])
-@pytest.mark.parametrize('level, noise', [(0.3, 0.5), (0.3, 5), (2, 0.2), (2, 5), (5.5, 0.1),
-                                          (20, 1), (0, 30)])
+@pytest.mark.parametrize(
+    'level, noise', [(0.3, 0.5), (0.3, 5), (2, 0.2), (2, 5), (5.5, 0.1), (20, 1), (0, 30)]
+)
 @pytest.mark.parametrize('scale', [1, 16, 64], ids='levels {} apart'.format)
 def test_nothing_in_the_noise_of_the_dark(shape, level, noise, scale):
     """The dark clips noise; 16, 64: as of 12 and 10 bits in the upper part of 16."""
@@ -119,7 +141,7 @@ def test_nothing_in_the_noise_of_the_dark(shape, level, noise, scale):
 @pytest.mark.parametrize('top', [8, 20, 250])
 def test_nothing_in_light_that_falls_off(top):
     x, y = np.meshgrid(np.linspace(-1, 1, 320), np.linspace(-1, 1, 240))
-    light = top / (1 + 0.35 * (x * x + y * y))**2
+    light = top / (1 + 0.35 * (x * x + y * y)) ** 2
     for noise in (0, 0.3, 2):
         frame = light + np.random.default_rng(5).normal(0, noise, light.shape)
         assert not centre_object(np.clip(np.rint(frame), 0, 255).astype(np.uint8)).any()

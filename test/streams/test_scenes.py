@@ -48,7 +48,7 @@ def ink_centre(frame):
     plane = np.stack([down, across, np.ones_like(gray)], axis=-1)
     paper = np.zeros(gray.shape, bool)
     paper[::8, ::8] = True
-    for _ in range(3):       # the light's slope, more and more of paper alone
+    for _ in range(3):  # the light's slope, more and more of paper alone
         slope, *_ = np.linalg.lstsq(plane[paper], gray[paper], rcond=None)
         light = plane @ slope
         paper &= gray > 0.8 * light
@@ -93,18 +93,26 @@ def test_nearest_neighbour_loses_less_than_a_point(digits):
     order = np.random.default_rng(0).permutation(len(digits.labels))[:1200]
     renderer = SceneRenderer(digits.images, seed=0)
     clean = digits.images[order].reshape(1200, -1).astype(np.float32)
-    seen = np.array([
-        centre_object(to_gray('bgr8', 240, 320, 960, 0, renderer.render(index).data))
-        for index in order
-    ])
+    seen = np.array(
+        [
+            centre_object(to_gray('bgr8', 240, 320, 960, 0, renderer.render(index).data))
+            for index in order
+        ]
+    )
     assert seen.any(axis=1).all()
-    assert (prequential_accuracy(seen, digits.labels[order])
-            > prequential_accuracy(clean, digits.labels[order]) - 0.01)
+    assert (
+        prequential_accuracy(seen, digits.labels[order])
+        > prequential_accuracy(clean, digits.labels[order]) - 0.01
+    )
 
 
 def prequential_accuracy(samples, labels, start=200):
     """1-nearest neighbour by cosine among all earlier samples, from sample `start` on."""
     samples = samples / np.linalg.norm(samples, axis=1, keepdims=True)
     likeness = samples @ samples.T
-    return np.mean([labels[likeness[index, :index].argmax()] == labels[index]
-                    for index in range(start, len(labels))])
+    return np.mean(
+        [
+            labels[likeness[index, :index].argmax()] == labels[index]
+            for index in range(start, len(labels))
+        ]
+    )

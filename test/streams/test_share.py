@@ -42,8 +42,11 @@ def test_they_are_evenly_spread(share):
 
 
 @settings(deadline=None)
-@given(share=st.floats(0, 1, exclude_min=True), pause=st.integers(1, 20),
-       before=st.lists(st.floats(0, 1)))
+@given(
+    share=st.floats(0, 1, exclude_min=True),
+    pause=st.integers(1, 20),
+    before=st.lists(st.floats(0, 1)),
+)
 def test_after_a_pause_the_next_frame_is_taken(share, pause, before):
     frames = FrameShare()
     for other in before:

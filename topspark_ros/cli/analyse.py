@@ -1,4 +1,5 @@
 """`topspark analyse`: what a smaller timestep T costs, and which neuron parameters matter then."""
+
 from __future__ import annotations
 
 import argparse
@@ -13,15 +14,22 @@ from topspark_ros.cli import pictures
 from topspark_ros.cli.arguments import UsageError, comma_separated, writing
 from topspark_ros.engine import CODINGS, RULES, NetworkConfig
 from topspark_ros.methodology.analysis import (
-    Grid, Summary, reductions, sensitivities, summarise, table,
+    Grid,
+    Summary,
+    reductions,
+    sensitivities,
+    summarise,
+    table,
 )
 from topspark_ros.methodology.energy import ENERGY_TABLES, EnergyTable
 from topspark_ros.methodology.experiments import Data, Pass, Setting
 from topspark_ros.methodology.sweep import sweep
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
 
-SUMMARY = ('Train and test networks at each timestep T, without and with parameter enhancement, '
-           'and with each neuron parameter varied; draw, tabulate and recommend.')
+SUMMARY = (
+    'Train and test networks at each timestep T, without and with parameter enhancement, '
+    'and with each neuron parameter varied; draw, tabulate and recommend.'
+)
 TOLERANCE = 0.01  # accuracy that the recommended T may lose
 NAMED_PARAMETERS = 4  # in the recommendation, those that matter most
 
@@ -29,39 +37,77 @@ NAMED_PARAMETERS = 4  # in the recommendation, those that matter most
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Without a default of their own, the help does not say that it is None.
     parser.set_defaults(samples=None, scheduler=None)
-    parser.add_argument('--dataset', default='digits', metavar='NAME_OR_FOLDER',
-                        help=f'one of {", ".join(DATASET_NAMES)}, or a folder with a sub-folder '
-                        'of images for each class; with the default arguments, digits take some '
-                        '3 minutes of one core, 5,200 images of mnist 10')
-    parser.add_argument('--neurons', default='100,400',
-                        help='sizes; the parameters are varied at the first')
-    parser.add_argument('--timesteps', default='350,175,100,64,32,16,8,4',
-                        help='T of training and inference, steps')
-    parser.add_argument('--rules', default='pairwise,adaptive,recruiting',
-                        help=f'learning rules of {", ".join(RULES)}')
-    parser.add_argument('--encoders', default='stratified,bernoulli',
-                        help=f'spike codings of {", ".join(CODINGS)}; the parameters are varied '
-                        'at the first')
+    parser.add_argument(
+        '--dataset',
+        default='digits',
+        metavar='NAME_OR_FOLDER',
+        help=f'one of {", ".join(DATASET_NAMES)}, or a folder with a sub-folder '
+        'of images for each class; with the default arguments, digits take some '
+        '3 minutes of one core, 5,200 images of mnist 10',
+    )
+    parser.add_argument(
+        '--neurons', default='100,400', help='sizes; the parameters are varied at the first'
+    )
+    parser.add_argument(
+        '--timesteps', default='350,175,100,64,32,16,8,4', help='T of training and inference, steps'
+    )
+    parser.add_argument(
+        '--rules',
+        default='pairwise,adaptive,recruiting',
+        help=f'learning rules of {", ".join(RULES)}',
+    )
+    parser.add_argument(
+        '--encoders',
+        default='rate_regular,rate_bernoulli',
+        help=f'spike codings of {", ".join(CODINGS)}; the parameters are varied at the first',
+    )
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to SEEDS - 1')
-    parser.add_argument('--max-input-rate', type=float, default=NetworkConfig.max_input_rate,
-                        help='rate limit, spikes a step of a sample of unit norm; inf: the '
-                        'spikes of 350 steps whatever T is')
-    parser.add_argument('--samples', type=int, default=argparse.SUPPRESS,
-                        help='so many of the training samples (default: all)')
-    parser.add_argument('--part', choices=('validation', 'test'), default='validation',
-                        help='samples that give the accuracy: a fifth of the training samples, '
-                        'held back, or the test samples')
-    parser.add_argument('--energy-model', choices=tuple(ENERGY_TABLES), default='loihi',
-                        help='energies per operation')
-    parser.add_argument('--jobs', type=int, default=1,
-                        help='processes, -1: one a core; processor times are only right where '
-                        'each has an unloaded core to itself')
-    parser.add_argument('--scheduler', metavar='ADDRESS', default=argparse.SUPPRESS,
-                        help='run on the workers of this Dask scheduler, such as '
-                        'tcp://host:8786, instead of JOBS processes')
-    parser.add_argument('--output', type=Path, default=Path('results/analysis'),
-                        help='folder for table, pictures and cells; finished cells in it are '
-                        'not computed again')
+    parser.add_argument(
+        '--max-input-rate',
+        type=float,
+        default=NetworkConfig.max_input_rate,
+        help='rate limit, spikes a step of a sample of unit norm; inf: the '
+        'spikes of 350 steps whatever T is',
+    )
+    parser.add_argument(
+        '--samples',
+        type=int,
+        default=argparse.SUPPRESS,
+        help='so many of the training samples (default: all)',
+    )
+    parser.add_argument(
+        '--part',
+        choices=('validation', 'test'),
+        default='validation',
+        help='samples that give the accuracy: a fifth of the training samples, '
+        'held back, or the test samples',
+    )
+    parser.add_argument(
+        '--energy-model',
+        choices=tuple(ENERGY_TABLES),
+        default='loihi',
+        help='energies per operation',
+    )
+    parser.add_argument(
+        '--jobs',
+        type=int,
+        default=1,
+        help='processes, -1: one a core; processor times are only right where '
+        'each has an unloaded core to itself',
+    )
+    parser.add_argument(
+        '--scheduler',
+        metavar='ADDRESS',
+        default=argparse.SUPPRESS,
+        help='run on the workers of this Dask scheduler, such as '
+        'tcp://host:8786, instead of JOBS processes',
+    )
+    parser.add_argument(
+        '--output',
+        type=Path,
+        default=Path('results/analysis'),
+        help='folder for table, pictures and cells; finished cells in it are not computed again',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -72,18 +118,26 @@ def run(arguments: argparse.Namespace) -> int:
     rules = _names('--rules', arguments.rules, RULES)
     encoders = _names('--encoders', arguments.encoders, CODINGS)
     data = load_data(arguments.dataset, arguments.part, arguments.samples)
-    grid = Grid(data.training_pixels.shape[1], rules, neurons, encoders, timesteps,
-                arguments.max_input_rate)
+    grid = Grid(
+        data.training_pixels.shape[1], rules, neurons, encoders, timesteps, arguments.max_input_rate
+    )
     energy = ENERGY_TABLES[arguments.energy_model]
-    with writing('--output', arguments.output, 'folder'):    # before there is any work
+    with writing('--output', arguments.output, 'folder'):  # before there is any work
         arguments.output.mkdir(parents=True, exist_ok=True)
-    with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
-                  TimeRemainingColumn()) as progress:
+    with Progress(
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    ) as progress:
         networks = progress.add_task('networks', total=None)
-        summaries = summarise(sweep(
-            grid.cells(range(arguments.seeds)), data, arguments.output / 'cells',
-            lambda finished, total: progress.update(networks, completed=finished, total=total),
-            jobs=arguments.jobs, scheduler=arguments.scheduler))
+        summaries = summarise(
+            sweep(
+                grid.cells(range(arguments.seeds)),
+                data,
+                arguments.output / 'cells',
+                lambda finished, total: progress.update(networks, completed=finished, total=total),
+                jobs=arguments.jobs,
+                scheduler=arguments.scheduler,
+            )
+        )
     with writing('--output', arguments.output, 'folder'):
         _write_table(arguments.output / 'table.csv', table(summaries, data, energy))
         pictures.draw_analysis(arguments.output, grid, summaries, data, energy)
@@ -104,16 +158,22 @@ def load_data(name: str, part: str, samples: int | None = None) -> Data:
     training, test = (load_dataset(name, split) for split in ('train', 'test'))
     data = Data(
         Path(name).name,
-        training.images.reshape(len(training.labels), -1), training.labels,
-        test.images.reshape(len(test.labels), -1), test.labels)
+        training.images.reshape(len(training.labels), -1),
+        training.labels,
+        test.images.reshape(len(test.labels), -1),
+        test.labels,
+    )
     if part == 'validation':
         data = data.validation()
     if samples is None:
         return data
     if not 1 <= samples <= len(data.training_labels):
         raise UsageError(f'--samples is {samples}, accepted is 1 to {len(data.training_labels)}')
-    return replace(data, training_pixels=data.training_pixels[:samples],
-                   training_labels=data.training_labels[:samples])
+    return replace(
+        data,
+        training_pixels=data.training_pixels[:samples],
+        training_labels=data.training_labels[:samples],
+    )
 
 
 def _integers(option: str, text: str) -> tuple[int, ...]:
@@ -125,8 +185,9 @@ def _names(option: str, text: str, accepted: Sequence[str]) -> tuple[str, ...]:
     """Comma-separated names, each once."""
     names = tuple(dict.fromkeys(text.split(',')))
     if not set(names) <= set(accepted):
-        raise UsageError(f'{option} is {text!r}, accepted are {", ".join(accepted)}, '
-                         'comma-separated')
+        raise UsageError(
+            f'{option} is {text!r}, accepted are {", ".join(accepted)}, comma-separated'
+        )
     return names
 
 
@@ -148,18 +209,27 @@ def _recommendation(
         lines.append(
             f'  {full.config.rule}, N = {full.config.neurons}: T = {reduced.inference_timesteps} '
             f'({reduced.config.coding}{how}), {after.accuracy:.1%} instead of '
-            f'{before.accuracy:.1%}')
+            f'{before.accuracy:.1%}'
+        )
         for phase in ('inference', 'training'):
-            lines.append(f'    {phase}: '
-                         + _savings(getattr(before, phase), getattr(after, phase), energy))
+            lines.append(
+                f'    {phase}: ' + _savings(getattr(before, phase), getattr(after, phase), energy)
+            )
     for rule in grid.varied_rules:
-        lines.append(f'Neuron parameters that accuracy depends on most, {rule}, '
-                     f'N = {grid.neurons[0]}, {grid.codings[0]}:')
+        lines.append(
+            f'Neuron parameters that accuracy depends on most, {rule}, '
+            f'N = {grid.neurons[0]}, {grid.codings[0]}:'
+        )
         for timesteps in dict.fromkeys((most, least)):
             named = sensitivities(grid, summaries, rule, timesteps)[:NAMED_PARAMETERS]
-            lines.append(f'  T = {timesteps}: ' + ', '.join(
-                f'{each.parameter} {100 * each.spread:.1f} points (best {each.best:g}, '
-                f'{100 * each.gain:+.1f})' for each in named))
+            lines.append(
+                f'  T = {timesteps}: '
+                + ', '.join(
+                    f'{each.parameter} {100 * each.spread:.1f} points (best {each.best:g}, '
+                    f'{100 * each.gain:+.1f})'
+                    for each in named
+                )
+            )
     return lines
 
 
@@ -169,5 +239,6 @@ def _savings(before: Pass, after: Pass, energy: EnergyTable) -> str:
         (before.energy_j(energy) * 1e6, after.energy_j(energy) * 1e6, 'uJ'),
         (before.processor_time_s * 1e6, after.processor_time_s * 1e6, 'us'),
     )
-    return ', '.join(f'{now:.3g} instead of {was:.3g} {unit} ({was / now:.1f}x)'
-                     for was, now, unit in figures)
+    return ', '.join(
+        f'{now:.3g} instead of {was:.3g} {unit} ({was / now:.1f}x)' for was, now, unit in figures
+    )

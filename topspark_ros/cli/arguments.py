@@ -1,4 +1,5 @@
 """Arguments of the commands: values that argparse does not know, and files that are written."""
+
 from __future__ import annotations
 
 import os
@@ -14,7 +15,7 @@ Number = TypeVar('Number', int, float)
 
 
 class UsageError(TopsparkError):
-    """An argument, or what it names, was refused: one line that says what is accepted."""
+    """An argument, or what it names, was rejected: one line that says what is accepted."""
 
 
 def comma_separated(option: str, text: str, number: Callable[[str], Number] = int) -> list[Number]:
@@ -31,11 +32,16 @@ def check_output(option: str, path: Path, suffixes: Sequence[str] = ()) -> None:
 
     suffixes: accepted ones, if any do not do.
     """
-    if (not os.access(path.absolute().parent, os.W_OK | os.X_OK) or path.is_dir()
-            or suffixes and path.suffix not in suffixes):
+    if (
+        not os.access(path.absolute().parent, os.W_OK | os.X_OK)
+        or path.is_dir()
+        or suffixes
+        and path.suffix not in suffixes
+    ):
         kind = f'{", ".join(suffixes)} file' if suffixes else 'file'
-        raise UsageError(f'{option} is {path}, accepted is a {kind} in a folder that can be '
-                         'written')
+        raise UsageError(
+            f'{option} is {path}, accepted is a {kind} in a folder that can be written'
+        )
 
 
 @contextmanager
@@ -47,5 +53,7 @@ def writing(option: str, path: Path, kind: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f'{option} is {path}, accepted is a {kind} that can be written: '
-                         f'{error.strerror or error}') from None
+        raise UsageError(
+            f'{option} is {path}, accepted is a {kind} that can be written: '
+            f'{error.strerror or error}'
+        ) from None

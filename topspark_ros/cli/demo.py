@@ -1,4 +1,5 @@
 """`topspark demo`: the whole system on one machine, one process a node, in a minute or two."""
+
 from __future__ import annotations
 
 import argparse
@@ -21,11 +22,13 @@ from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import read_parameters
 from topspark_ros.replay.archive import write_json
 
-SUMMARY = ('Run camera, learner, controller, battery and operator as ROS 2 nodes for a minute and '
-           'report what they did.')
-LEAST_RESELECTIONS = 3
-START_TIMEOUT_S = 120.0   # kernels are compiled at the first start
-LAST_TIMEOUT_S = 20.0     # of what is still under way when the camera has finished
+SUMMARY = (
+    'Run camera, learner, controller, battery and operator as ROS 2 nodes for a minute and '
+    'report what they did.'
+)
+MIN_RESELECTIONS = 3
+START_TIMEOUT_S = 120.0  # kernels are compiled at the first start
+LAST_TIMEOUT_S = 20.0  # of what is still under way when the camera has finished
 REFRESH_S = 0.1
 HINT = 'The learner compiles its kernels, which may take a minute at the first start.'
 
@@ -53,15 +56,27 @@ EVENTS = Variant('demo_events', 'window', ('event_simulator',), 0.8)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Without a default of their own, the help does not say that it is None.
     parser.set_defaults(events=False, parameters=None, results=None)
-    parser.add_argument('--events', action='store_true', default=argparse.SUPPRESS,
-                        help='two minutes with an event camera in the place of the camera: digits '
-                        'that move, and windows of events instead of frames')
-    parser.add_argument('--parameters', type=Path, default=argparse.SUPPRESS,
-                        help=f'ROS parameters of the nodes (default: config/{IMAGES.name}.yaml of '
-                        f'the package, {EVENTS.name}.yaml with --events)')
-    parser.add_argument('--results', type=Path, default=argparse.SUPPRESS,
-                        help='folder for picture, JSON and logs (default: '
-                        f'results/{IMAGES.name}, or {EVENTS.name})')
+    parser.add_argument(
+        '--events',
+        action='store_true',
+        default=argparse.SUPPRESS,
+        help='two minutes with an event camera in the place of the camera: digits '
+        'that move, and windows of events instead of frames',
+    )
+    parser.add_argument(
+        '--parameters',
+        type=Path,
+        default=argparse.SUPPRESS,
+        help=f'ROS parameters of the nodes (default: config/{IMAGES.name}.yaml of '
+        f'the package, {EVENTS.name}.yaml with --events)',
+    )
+    parser.add_argument(
+        '--results',
+        type=Path,
+        default=argparse.SUPPRESS,
+        help='folder for picture, JSON and logs (default: '
+        f'results/{IMAGES.name}, or {EVENTS.name})',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -76,11 +91,14 @@ def prepared(kind: type[Demo], variant: Variant, parameters: Path, results: Path
     """A demo of this kind, with its parameters read and the folder of its results made."""
     from topspark_ros.nodes.dataset_camera import DatasetCameraParameters
 
-    namespace = f'/demo_{os.getpid()}'     # keeps it apart from other runs
+    namespace = f'/demo_{os.getpid()}'  # keeps it apart from other runs
     camera, learner = (
         declaration(**read_parameters(parameters, node, declaration, namespace).values)
-        for node, declaration in (('dataset_camera', DatasetCameraParameters),
-                                  ('snn_learner', SnnLearnerParameters)))
+        for node, declaration in (
+            ('dataset_camera', DatasetCameraParameters),
+            ('snn_learner', SnnLearnerParameters),
+        )
+    )
     if not camera.frames:
         raise DemoFault(f'{parameters}: frames of dataset_camera is 0, accepted is 1 or more')
     with writing('--results', results, 'folder'):
@@ -88,9 +106,15 @@ def prepared(kind: type[Demo], variant: Variant, parameters: Path, results: Path
 
     duration_s = camera.frames / camera.frame_rate
     window_s = learner.event_window if variant is EVENTS else 0.0
-    return kind(variant, parameters, results, namespace=namespace, duration_s=duration_s,
-                expected=round(duration_s / window_s) if window_s else camera.frames,
-                accuracy_window=learner.accuracy_window)
+    return kind(
+        variant,
+        parameters,
+        results,
+        namespace=namespace,
+        duration_s=duration_s,
+        expected=round(duration_s / window_s) if window_s else camera.frames,
+        accuracy_window=learner.accuracy_window,
+    )
 
 
 class DemoFault(TopsparkError):
@@ -100,14 +124,23 @@ class DemoFault(TopsparkError):
 class Demo:
     """Starts the nodes, watches them through their topics, stops them, and judges the run."""
 
-    def __init__(self, variant: Variant, parameters: Path, results: Path, *, namespace: str,
-                 duration_s: float, expected: int, accuracy_window: int):
+    def __init__(
+        self,
+        variant: Variant,
+        parameters: Path,
+        results: Path,
+        *,
+        namespace: str,
+        duration_s: float,
+        expected: int,
+        accuracy_window: int,
+    ):
         self._variant = variant
         self._parameters = parameters
         self._results = results
         self._namespace = namespace
         self._duration_s = duration_s
-        self._expected = expected     # samples, if the camera keeps its rate
+        self._expected = expected  # samples, if the camera keeps its rate
         self._accuracy_window = accuracy_window
         self._processes: dict[str, subprocess.Popen] = {}
         self._console = Console()
@@ -126,44 +159,74 @@ class Demo:
 
     def _follow(self, recorder, display: live_view.Display) -> None:
         snapshot, history = recorder.snapshot(), recorder.history
-        for node in ('snn_learner', 'timestep_controller', 'battery_simulator',
-                     *self._variant.nodes):
+        for node in (
+            'snn_learner',
+            'timestep_controller',
+            'battery_simulator',
+            *self._variant.nodes,
+        ):
             self._start(node)
-        self._wait(lambda: snapshot.learner is not None and history.decisions,
-                   'the learner to be ready', START_TIMEOUT_S, recorder, display)
+        self._wait(
+            lambda: snapshot.learner is not None and history.decisions,
+            'the learner to be ready',
+            START_TIMEOUT_S,
+            recorder,
+            display,
+        )
         for node in ('dataset_camera', 'power_budget_schedule'):
             self._start(node)
-        self._wait(lambda: 'dataset_camera' in snapshot.health
-                   and snapshot.health['dataset_camera'].message == 'finished',
-                   'the camera to finish', self._duration_s + START_TIMEOUT_S, recorder, display)
+        self._wait(
+            lambda: (
+                'dataset_camera' in snapshot.health
+                and snapshot.health['dataset_camera'].message == 'finished'
+            ),
+            'the camera to finish',
+            self._duration_s + START_TIMEOUT_S,
+            recorder,
+            display,
+        )
         statuses = len(history.power_w)
         try:
             # The second status from now on counts what was still under way.
-            self._wait(lambda: len(history.power_w) >= statuses + 2 and
-                       len(history.results) == snapshot.learner.frames_classified
-                       == self._due(snapshot),
-                       'the last classifications', LAST_TIMEOUT_S, recorder, display)
+            self._wait(
+                lambda: (
+                    len(history.power_w) >= statuses + 2
+                    and len(history.results)
+                    == snapshot.learner.frames_classified
+                    == self._due(snapshot)
+                ),
+                'the last classifications',
+                LAST_TIMEOUT_S,
+                recorder,
+                display,
+            )
         except DemoFault:
-            pass       # some were lost: the verdict says how many
+            pass  # some were lost: the verdict says how many
 
     def _due(self, snapshot) -> int:
-        """How many samples were there to be classified, without those that decisions left out."""
-        received = (snapshot.learner.frames_received if self._variant is EVENTS
-                    else self._published(snapshot))
+        """How many samples were there to be classified, without those that decisions skipped."""
+        received = (
+            snapshot.learner.frames_received
+            if self._variant is EVENTS
+            else self._published(snapshot)
+        )
         return received - snapshot.learner.frames_skipped
 
     def _published(self, snapshot) -> int:
         """Frames of the camera."""
         return int(snapshot.health['dataset_camera'].values['frames published'])
 
-    def _wait(self, done, what: str, timeout_s: float, recorder,
-              display: live_view.Display) -> None:
+    def _wait(
+        self, done, what: str, timeout_s: float, recorder, display: live_view.Display
+    ) -> None:
         deadline_s = time.monotonic() + timeout_s
         while not done():
             for name, process in self._processes.items():
                 if process.poll() is not None:
-                    raise DemoFault(f'{name} ended with code {process.returncode}:\n'
-                                    + self._log(name).read_text(encoding='utf-8')[-2000:])
+                    raise DemoFault(
+                        f'{name} ended with code {process.returncode}:\n'
+                        + self._log(name).read_text(encoding='utf-8')[-2000:]
+                    )
             if time.monotonic() > deadline_s:
                 raise DemoFault(f'waited {timeout_s:g} s for {what}; logs: {self._results}')
             display.show()
@@ -175,9 +238,14 @@ class Demo:
 
         def view() -> Group:
             progress = live_view.bar(len(recorder.history.results) / self._expected, 'magenta')
-            return Group(progress.append(f'   {done()}', 'bold'), live_view.view(
-                recorder.snapshot(), hint=HINT,
-                title='topspark: a robot that sees, learns and saves energy'))
+            return Group(
+                progress.append(f'   {done()}', 'bold'),
+                live_view.view(
+                    recorder.snapshot(),
+                    hint=HINT,
+                    title='topspark: a robot that sees, learns and saves energy',
+                ),
+            )
 
         def line() -> str:
             return f'{done()} | {live_view.line(recorder.snapshot(), HINT)}'
@@ -189,8 +257,11 @@ class Demo:
     def _start(self, node: str) -> None:
         with open(self._log(node), 'wb') as log:
             self._processes[node] = subprocess.Popen(
-                [ros.executable(node), '--ros-args', *self._arguments(node)], stdout=log,
-                stderr=log, start_new_session=True)
+                [ros.executable(node), '--ros-args', *self._arguments(node)],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def _arguments(self, node: str) -> list[str]:
         return ['-r', f'__ns:={self._namespace}', '--params-file', str(self._parameters)]
@@ -214,80 +285,98 @@ class Demo:
     def _conclude(self, snapshot, history) -> int:
         figures = self._figures(snapshot, history)
         write_json(self._results / 'demo.json', figures)
-        report.draw_course(self._results / 'demo.png', figures['series'],
-                           sample=self._variant.sample, accuracy_window=self._accuracy_window,
-                           accuracy_bound=self._variant.accuracy_bound)
+        report.draw_history(
+            self._results / 'demo.png',
+            figures['series'],
+            sample=self._variant.sample,
+            accuracy_window=self._accuracy_window,
+            accuracy_bound=self._variant.accuracy_bound,
+        )
 
         summary = figures['summary']
         table = Table(title='What the robot did', show_header=False)
         for name, value in summary.items():
             if isinstance(value, float):
-                unit = name[name.rfind('[') + 1:-1] if name.endswith(']') else ''
+                unit = name[name.rfind('[') + 1 : -1] if name.endswith(']') else ''
                 text = live_view.quantity(value, unit) if unit else live_view.share(value)
                 table.add_row(name.split(' [')[0], text)
             else:
                 table.add_row(name, str(value))
         self._console.print(table)
         for name, holds in figures['verdict'].items():
-            self._console.print(f'[{"green" if holds else "bold red"}]'
-                                f'{"yes" if holds else "NO "}[/] {name}', highlight=False)
+            self._console.print(
+                f'[{"green" if holds else "bold red"}]{"yes" if holds else "NO "}[/] {name}',
+                highlight=False,
+            )
         self._console.print(f'Picture, figures and logs: {self._results}', highlight=False)
         return 0 if all(figures['verdict'].values()) else 1
 
     def _figures(self, snapshot, history) -> dict:
-        status, published, due = (snapshot.learner, self._published(snapshot),
-                                  self._due(snapshot))
+        status, published, due = (snapshot.learner, self._published(snapshot), self._due(snapshot))
         sample, bound = self._variant.sample, self._variant.accuracy_bound
         accuracy = _latest(history.accuracy)
-        settings = [(d.training_timesteps, d.inference_timesteps, d.learning_share)
-                    for d in history.decisions]
+        settings = [
+            (d.training_timesteps, d.inference_timesteps, d.learning_share)
+            for d in history.decisions
+        ]
         reselections = sum(before != after for before, after in zip(settings, settings[1:]))
         lost = due - len(history.results)
         energy = [result.energy_j for result in history.results]
         latency = sorted(result.latency_s for result in history.results)
-        began_s, ended_s = ((history.results[0].time_s, history.results[-1].time_s)
-                            if history.results else (0.0, 0.0))
+        began_s, ended_s = (
+            (history.results[0].time_s, history.results[-1].time_s)
+            if history.results
+            else (0.0, 0.0)
+        )
         applied = {sequence for _, sequence in history.applied}
         summary = {
             'frames published': published,
             f'{sample}s classified': len(history.results),
-            f'{sample}s left out': int(status.frames_skipped),
+            f'{sample}s skipped': int(status.frames_skipped),
             f'{sample}s lost': lost,
             f'{sample}s dropped by the learner': int(status.frames_dropped),
             f'{sample}s learned': int(status.frames_learned),
             f'{sample}s labelled': history.labelled,
             f'accuracy, last labelled {sample}s': accuracy,
-            'accuracy, whole run': history.correct / history.labelled if history.labelled
+            'accuracy, whole run': history.correct / history.labelled
+            if history.labelled
             else math.nan,
             'neurons in use': int(status.recruited_neurons),
             'T re-selected': reselections,
             'latency, median [s]': latency[len(latency) // 2] if latency else math.nan,
             'latency, 95 % [s]': latency[int(0.95 * len(latency))] if latency else math.nan,
-            'energy of an inference, estimated [J]': sum(energy) / len(energy) if energy
+            'energy of an inference, estimated [J]': sum(energy) / len(energy)
+            if energy
             else math.nan,
             'power at the end, estimated [W]': _latest(
-                [point for point in history.power_w if point[0] <= ended_s]),
+                [point for point in history.power_w if point[0] <= ended_s]
+            ),
             'state of charge at the end': _latest(history.state_of_charge),
             'energy model': status.energy_model,
         }
         verdict = {
             f'{sample}s were learned': status.frames_learned > 0,
-            f'the controller re-selected T at least {LEAST_RESELECTIONS} times, each with a '
-            'reason, and the learner applied its last decision':
-                reselections >= LEAST_RESELECTIONS and all(d.detail for d in history.decisions)
-                and history.decisions[-1].sequence in applied,
-            f'no {sample} was lost': lost == 0 and status.frames_dropped == 0
-                and status.frames_classified == due,
+            f'the controller re-selected T at least {MIN_RESELECTIONS} times, each with a '
+            'reason, and the learner applied its last decision': reselections >= MIN_RESELECTIONS
+            and all(d.detail for d in history.decisions)
+            and history.decisions[-1].sequence in applied,
+            f'no {sample} was lost': lost == 0
+            and status.frames_dropped == 0
+            and status.frames_classified == due,
             f'accuracy reached {bound:.0%}': accuracy >= bound,
         }
+
         # The history begins with the first result; what was decided before holds from then on.
         def since(points):
             return [(time_s - began_s, *rest) for time_s, *rest in points]
 
         series = {
-            'decisions': [dataclasses.asdict(decision) | {'time_s': decision.time_s - began_s}
-                          for decision in history.decisions],
-            'accuracy': since(history.accuracy), 'power_w': since(history.power_w),
+            'decisions': [
+                dataclasses.asdict(decision) | {'time_s': decision.time_s - began_s}
+                for decision in history.decisions
+            ],
+            'accuracy': since(history.accuracy),
+            'power_w': since(history.power_w),
             'budget_w': since(history.limit_w),
             'state_of_charge': since(history.state_of_charge),
             f'{sample}s': since(map(dataclasses.astuple, history.results)),

@@ -1,4 +1,5 @@
 """`topspark evaluate`: what learner and controller would have done over a recording."""
+
 from __future__ import annotations
 
 import argparse
@@ -31,58 +32,116 @@ from topspark_ros.replay.settings import EvaluationSettings
 from topspark_ros.replay.topics import TopicNames, find_topics
 from topspark_ros.streams.bags import Bag
 
-SUMMARY = ('Run learner and controller over a recording as they would have run on the robot, '
-           'repeatably, and write a report; or compare two reports.')
+SUMMARY = (
+    'Run learner and controller over a recording as they would have run on the robot, '
+    'repeatably, and write a report; or compare two reports.'
+)
 RESULTS = Path('results')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Without a default of their own, the help does not say that it is None.
     parser.set_defaults(
-        compare=None, output=None, config=None, namespace=None, profile='', timesteps='', seed=None,
-        controller=False, topic='', label_topic='', battery_topic='', budget_topic='', labels=None,
-        no_learning=False, weights=None, save_weights=None, duration=float('inf'))
+        compare=None,
+        output=None,
+        config=None,
+        namespace=None,
+        profile='',
+        timesteps='',
+        seed=None,
+        controller=False,
+        topic='',
+        label_topic='',
+        battery_topic='',
+        budget_topic='',
+        labels=None,
+        no_learning=False,
+        weights=None,
+        save_weights=None,
+        duration=float('inf'),
+    )
 
     def option(name: str, **details) -> None:
         parser.add_argument(name, default=argparse.SUPPRESS, **details)
 
-    parser.add_argument('bag', type=Path, nargs='?', metavar='BAG',    # its default is not shown
-                        help='folder of a rosbag2 recording, or its .mcap or .db3 file'
-                        '%(default).0s')
-    option('--compare', type=Path, nargs=2, metavar=('A', 'B'),
-           help='put the reports in two folders side by side, without a BAG')
-    option('--output', type=Path, metavar='DIR',
-           help=f'folder of the report (default: {RESULTS}/evaluation, or comparison)')
-    option('--config', type=Path, metavar='YAML',
-           help="ROS parameters of the nodes, as config/topspark.yaml (default: the nodes' own)")
-    option('--namespace', metavar='NAME',
-           help='of the nodes in the file of --config (default: the only one that it has)')
-    option('--timesteps', metavar='T,...',
-           help='fixed T, one run each, comma-separated, or training/inference such as 64/8 '
-           '(default: as parameters say)')
-    option('--controller', action='store_true',
-           help='a run with the controller in the loop, with the battery and budgets of the bag')
-    option('--profile', metavar='YAML',
-           help='file of `topspark profile`: what the controller reads, and the margins at each T '
-           '(default: as parameters say; for the controller the shipped one)')
-    for name, what in (('topic', 'to classify'), ('label-topic', 'of labels, topspark_ros/Label, '
-                        'or std_msgs/String for the next frame'),
-                       ('battery-topic', 'of sensor_msgs/BatteryState'),
-                       ('budget-topic', 'of topspark_ros/PowerBudget')):
+    parser.add_argument(
+        'bag',
+        type=Path,
+        nargs='?',
+        metavar='BAG',  # its default is not shown
+        help='folder of a rosbag2 recording, or its .mcap or .db3 file%(default).0s',
+    )
+    option(
+        '--compare',
+        type=Path,
+        nargs=2,
+        metavar=('A', 'B'),
+        help='put the reports in two folders side by side, without a BAG',
+    )
+    option(
+        '--output',
+        type=Path,
+        metavar='DIR',
+        help=f'folder of the report (default: {RESULTS}/evaluation, or comparison)',
+    )
+    option(
+        '--config',
+        type=Path,
+        metavar='YAML',
+        help="ROS parameters of the nodes, as config/topspark.yaml (default: the nodes' own)",
+    )
+    option(
+        '--namespace',
+        metavar='NAME',
+        help='of the nodes in the file of --config (default: the only one that it has)',
+    )
+    option(
+        '--timesteps',
+        metavar='T,...',
+        help='fixed T, one run each, comma-separated, or training/inference such as 64/8 '
+        '(default: as parameters say)',
+    )
+    option(
+        '--controller',
+        action='store_true',
+        help='a run with the controller in the loop, with the battery and budgets of the bag',
+    )
+    option(
+        '--profile',
+        metavar='YAML',
+        help='file of `topspark profile`: what the controller reads, and the margins at each T '
+        '(default: as parameters say; for the controller the shipped one)',
+    )
+    for name, what in (
+        ('topic', 'to classify'),
+        ('label-topic', 'of labels, topspark_ros/Label, or std_msgs/String for the next frame'),
+        ('battery-topic', 'of sensor_msgs/BatteryState'),
+        ('budget-topic', 'of topspark_ros/PowerBudget'),
+    ):
         option(f'--{name}', metavar='NAME', help=f'{what} (default: the only one)')
-    option('--labels', type=Path, metavar='CSV',
-           help='labels with the columns stamp,class_id, or stamp,class_id,until of spans of time, '
-           'instead of a topic; times in s with a decimal point, or in ns')
+    option(
+        '--labels',
+        type=Path,
+        metavar='CSV',
+        help='labels with the columns stamp,class_id, or stamp,class_id,until of spans of time, '
+        'instead of a topic; times in s with a decimal point, or in ns',
+    )
     option('--no-learning', action='store_true', help='classify only')
-    option('--weights', type=Path, metavar='FILE',
-           help='to begin with (default: the checkpoint_file of the parameters if it is there)')
+    option(
+        '--weights',
+        type=Path,
+        metavar='FILE',
+        help='to begin with (default: the checkpoint_file of the parameters if it is there)',
+    )
     option('--save-weights', type=Path, metavar='FILE', help='what has been learned, of one run')
     option('--seed', type=int, help='of weights and spikes (default: as parameters say)')
-    parser.add_argument('--start', type=float, default=0.0, metavar='S',
-                        help='time of the bag to begin at')
+    parser.add_argument(
+        '--start', type=float, default=0.0, metavar='S', help='time of the bag to begin at'
+    )
     option('--duration', type=float, metavar='S', help='of the bag (default: to its end)')
-    parser.add_argument('--jobs', type=int, default=1,
-                        help='runs at the same time, in processes; -1: one a core')
+    parser.add_argument(
+        '--jobs', type=int, default=1, help='runs at the same time, in processes; -1: one a core'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -97,12 +156,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.save_weights is not None:
         check_output('--save-weights', arguments.save_weights)
         if len(runs) > 1:
-            raise UsageError(f'--save-weights is {arguments.save_weights}, accepted is, for one '
-                             f'run, a file: there are {len(runs)} runs')
+            raise UsageError(
+                f'--save-weights is {arguments.save_weights}, accepted is, for one '
+                f'run, a file: there are {len(runs)} runs'
+            )
     with Bag(arguments.bag, typestore()) as bag:
         messages = find_topics(bag, runs[0].topics, runs[0].kind).input.messages
     folder = arguments.output or RESULTS / 'evaluation'
-    with writing('--output', folder, 'folder'):    # before there is any work
+    with writing('--output', folder, 'folder'):  # before there is any work
         folder.mkdir(parents=True, exist_ok=True)
     for mismatch in dict.fromkeys(_mismatches(runs)):
         print(f'topspark evaluate: {mismatch}', file=sys.stderr)
@@ -111,8 +172,11 @@ def run(arguments: argparse.Namespace) -> int:
     with writing('--output', folder, 'folder'):
         page = write_report(folder, evaluations)
     console.print(_table(arguments.bag.name, evaluations))
-    for line in dict.fromkeys(line for each in evaluations for line in (
-            *each.lost, *(f'{name}: {count}' for name, count in each.losses.items()))):
+    for line in dict.fromkeys(
+        line
+        for each in evaluations
+        for line in (*each.lost, *(f'{name}: {count}' for name, count in each.losses.items()))
+    ):
         print(f'lost: {line}')
     for line in dict.fromkeys(line for each in evaluations for line in described(each.jumps)):
         print(f'clock: {line}')
@@ -125,9 +189,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _why_nothing(run: Evaluation) -> str:
     """Of a run that has classified no frame."""
-    reasons = run.lost or tuple(f'{name}: {count}' for name, count in run.losses.items()) or (
-        'too little moves for a window of events' if run.settings['input'] == 'events'
-        else 'the share of the frames to be processed left out all',)
+    reasons = (
+        run.lost
+        or tuple(f'{name}: {count}' for name, count in run.losses.items())
+        or (
+            'too little moves for a window of events'
+            if run.settings['input'] == 'events'
+            else 'the share of the frames to be processed skipped all',
+        )
+    )
     return f'no frame was evaluated, of {run.counts["messages"]} messages: {reasons[0]}'
 
 
@@ -135,10 +205,9 @@ def _given(arguments: argparse.Namespace, node: str, declaration: type) -> dict[
     """The parameters of a node that --config sets."""
     if arguments.config is None:
         return {}
-    values, unknown = read_parameters(arguments.config, node, declaration, arguments.namespace)
-    for name in unknown:
-        print(f'topspark evaluate: {arguments.config}: {name} is no parameter of {node} and passed '
-              'over', file=sys.stderr)
+    values, warnings = read_parameters(arguments.config, node, declaration, arguments.namespace)
+    for warning in warnings:
+        print(f'topspark evaluate: {arguments.config}: {warning}', file=sys.stderr)
     return values
 
 
@@ -146,8 +215,11 @@ def _runs(arguments: argparse.Namespace) -> list[EvaluationSettings]:
     """Those that were asked for."""
     learner, controller = (
         _given(arguments, node, declaration)
-        for node, declaration in (('snn_learner', SnnLearnerParameters),
-                                  ('timestep_controller', TimestepControllerParameters)))
+        for node, declaration in (
+            ('snn_learner', SnnLearnerParameters),
+            ('timestep_controller', TimestepControllerParameters),
+        )
+    )
     kind = '' if arguments.topic else learner.get('input', '')
     if arguments.seed is not None:
         learner |= checked(SnnLearnerParameters, {'seed': arguments.seed})
@@ -158,27 +230,46 @@ def _runs(arguments: argparse.Namespace) -> list[EvaluationSettings]:
     parameters = SnnLearnerParameters(**learner)
     checkpoint = Path(parameters.checkpoint_file)
     common = EvaluationSettings(
-        '', kind=kind, labels=arguments.labels,
-        topics=TopicNames(arguments.topic, arguments.label_topic, arguments.battery_topic,
-                          arguments.budget_topic),
+        '',
+        kind=kind,
+        labels=arguments.labels,
+        topics=TopicNames(
+            arguments.topic, arguments.label_topic, arguments.battery_topic, arguments.budget_topic
+        ),
         weights=arguments.weights or (checkpoint if checkpoint.is_file() else None),
-        save_weights=arguments.save_weights, start_s=arguments.start,
-        duration_s=arguments.duration)
+        save_weights=arguments.save_weights,
+        start_s=arguments.start,
+        duration_s=arguments.duration,
+    )
     own = parameters.training_timesteps, parameters.inference_timesteps
     pairs = _pairs(arguments.timesteps) or ([] if arguments.controller else [own])
     runs = [
-        replace(common, name=f'T = {pair[0]}' if pair[0] == pair[1] else f'T = {pair[0]}/{pair[1]}',
-                learner=replace(parameters, **checked(SnnLearnerParameters, dict(zip(
-                    ('training_timesteps', 'inference_timesteps'), pair)))))
-        for pair in dict.fromkeys(pairs)]
+        replace(
+            common,
+            name=f'T = {pair[0]}' if pair[0] == pair[1] else f'T = {pair[0]}/{pair[1]}',
+            learner=replace(
+                parameters,
+                **checked(
+                    SnnLearnerParameters,
+                    dict(zip(('training_timesteps', 'inference_timesteps'), pair)),
+                ),
+            ),
+        )
+        for pair in dict.fromkeys(pairs)
+    ]
     if arguments.controller:
         controller.setdefault('profile_file', '')
         controller['profile_file'] = controller['profile_file'] or _shipped_profile()
-        runs.append(replace(
-            common, name='controller',
-            learner=replace(parameters, profile_file=(parameters.profile_file
-                                                      or controller['profile_file'])),
-            controller=TimestepControllerParameters(**controller)))
+        runs.append(
+            replace(
+                common,
+                name='controller',
+                learner=replace(
+                    parameters, profile_file=(parameters.profile_file or controller['profile_file'])
+                ),
+                controller=TimestepControllerParameters(**controller),
+            )
+        )
     return runs
 
 
@@ -188,8 +279,10 @@ def _pairs(text: str) -> list[tuple[int, int]]:
     for part in text.split(',') if text else ():
         values = part.split('/')
         if len(values) > 2 or not all(value.strip().isdecimal() for value in values):
-            raise UsageError(f'--timesteps is {text!r}, accepted are whole numbers or '
-                             'training/inference, comma-separated, such as 4,16,64/16')
+            raise UsageError(
+                f'--timesteps is {text!r}, accepted are whole numbers or '
+                'training/inference, comma-separated, such as 4,16,64/16'
+            )
         pairs.append((int(values[0]), int(values[-1])))
     return pairs
 
@@ -198,8 +291,10 @@ def _shipped_profile() -> str:
     try:
         return str(ros.configuration('profile_digits.yaml'))
     except UsageError:
-        raise UsageError('--profile is not given, accepted is a file of `topspark profile` where '
-                         'the package is not installed with ROS 2') from None
+        raise UsageError(
+            '--profile is not given, accepted is a file of `topspark profile` where '
+            'the package is not installed with ROS 2'
+        ) from None
 
 
 def _mismatches(runs: Sequence[EvaluationSettings]) -> Iterator[str]:
@@ -207,17 +302,26 @@ def _mismatches(runs: Sequence[EvaluationSettings]) -> Iterator[str]:
     for settings in runs:
         path = settings.learner.profile_file
         if path:
-            for mismatch in profile_mismatches(load_profile(path),
-                                               settings.learner.network_config()):
+            for mismatch in profile_mismatches(
+                load_profile(path), settings.learner.network_config()
+            ):
                 yield f'{path}: {mismatch}'
 
 
-def _evaluate(path: Path, runs: Sequence[EvaluationSettings], jobs: int, messages: int,
-              console: Console) -> list[Evaluation]:
+def _evaluate(
+    path: Path, runs: Sequence[EvaluationSettings], jobs: int, messages: int, console: Console
+) -> list[Evaluation]:
     """messages: of the input topic."""
-    with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(),
-                  TextColumn('{task.fields[speed]}'), TimeRemainingColumn(), console=console,
-                  transient=True, disable=not console.is_terminal) as progress:
+    with Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn('{task.fields[speed]}'),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
         task = progress.add_task('messages', total=messages * len(runs), speed='')
         began_s = time.perf_counter()
         done: dict[int, tuple[int, float]] = {}
@@ -226,8 +330,11 @@ def _evaluate(path: Path, runs: Sequence[EvaluationSettings], jobs: int, message
             done[number] = count, bag_s
             count, bag_s = map(sum, zip(*done.values()))
             passed_s = time.perf_counter() - began_s
-            progress.update(task, completed=count, speed=(
-                f'{count / passed_s:.0f}/s, {bag_s / passed_s:.1f} x real time'))
+            progress.update(
+                task,
+                completed=count,
+                speed=(f'{count / passed_s:.0f}/s, {bag_s / passed_s:.1f} x real time'),
+            )
 
         return evaluate_all(path, runs, jobs, report)
 
@@ -240,7 +347,12 @@ def _table(title: str, evaluations: Sequence[Evaluation]) -> Table:
     for run in evaluations:
         of = figures(run)
         table.add_row(
-            Text(run.name), f'{of.frames:,}', live_view.share(of.accuracy),
-            live_view.share(of.late_accuracy), live_view.quantity(of.frame_j, 'J'),
-            live_view.quantity(of.power_w, 'W'), f'{real_time_factor(run):.1f} x')
+            Text(run.name),
+            f'{of.frames:,}',
+            live_view.share(of.accuracy),
+            live_view.share(of.late_accuracy),
+            live_view.quantity(of.frame_j, 'J'),
+            live_view.quantity(of.power_w, 'W'),
+            f'{real_time_factor(run):.1f} x',
+        )
     return table

@@ -1,4 +1,5 @@
 """`topspark events`: what a recording of event cameras holds, in a table and a picture."""
+
 from __future__ import annotations
 
 import argparse
@@ -19,78 +20,116 @@ from topspark_ros.cli.arguments import PICTURES, UsageError, check_output, writi
 from topspark_ros.streams.bags import BACK_NS, QUIET_NS
 from topspark_ros.streams.event_bags import EventPacket, event_topics, read_packets
 from topspark_ros.streams.events import (
-    DecoderCounts, EventDecoder, EventError, Window, hot_pixels, window_picture,
+    DecoderCounts,
+    EventDecoder,
+    EventError,
+    Window,
+    hot_pixels,
+    window_picture,
 )
 from topspark_ros.streams.events.decoders import pixel_count
 from topspark_ros.streams.events.windows import MAX_EVENTS, joined
 
-SUMMARY = ('Show what a recording of event cameras holds: rates, gaps, discards and hot pixels in '
-           'a table, a few windows and the rate over time in a picture.')
+SUMMARY = (
+    'Show what a recording of event cameras holds: rates, gaps, discards and hot pixels in '
+    'a table, a few windows and the rate over time in a picture.'
+)
 LONGEST_WINDOW_S = 60.0
-SHOTS = 4                    # windows in the picture, of each camera
-SHOT_PIXELS = 340            # their width there
-SLICE_NS = 10_000_000        # of sensor time: one point of the event rate
-RECORDING_SLICE_NS = 100_000_000    # of the recording's clock, for the peaks of packets and bytes
-HISTORY_POINTS = 1000         # of the rate in the picture, at most
-NAMED_PIXELS = 5             # in the table, the hottest ones
-PROGRESS_STEP = 64           # packets
-LONGEST_PAUSE_NS = 3_600_000_000_000    # of sensor time; more is a jump of the clock
+SHOTS = 4  # windows in the picture, of each camera
+SHOT_PIXELS = 340  # their width there
+SLICE_NS = 10_000_000  # of sensor time: one point of the event rate
+RECORDING_SLICE_NS = 100_000_000  # of the recording's clock, for the peaks of packets and bytes
+HISTORY_POINTS = 1000  # of the rate in the picture, at most
+NAMED_PIXELS = 5  # in the table, the hottest ones
+PROGRESS_STEP = 64  # packets
+LONGEST_PAUSE_NS = 3_600_000_000_000  # of sensor time; more is a jump of the clock
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(topic=None)    # without a default of its own, help does not say None
-    parser.add_argument('bag', type=Path, metavar='BAG',
-                        help='folder of a rosbag2 recording, or its .mcap or .db3 file')
-    parser.add_argument('--topic', default=argparse.SUPPRESS,
-                        help='this one (default: all with event packets)')
-    parser.add_argument('--window', type=float, default=0.05, metavar='S',
-                        help='sensor time that a window in the picture takes')
-    parser.add_argument('--output', type=Path, default=Path('events.png'),
-                        help='picture to write')
+    parser.set_defaults(topic=None)  # without a default of its own, help does not say None
+    parser.add_argument(
+        'bag',
+        type=Path,
+        metavar='BAG',
+        help='folder of a rosbag2 recording, or its .mcap or .db3 file',
+    )
+    parser.add_argument(
+        '--topic', default=argparse.SUPPRESS, help='this one (default: all with event packets)'
+    )
+    parser.add_argument(
+        '--window',
+        type=float,
+        default=0.05,
+        metavar='S',
+        help='sensor time that a window in the picture takes',
+    )
+    parser.add_argument('--output', type=Path, default=Path('events.png'), help='picture to write')
 
 
 def run(arguments: argparse.Namespace) -> int:
     if not 0 < arguments.window <= LONGEST_WINDOW_S:
-        raise UsageError(f'--window is {arguments.window}, accepted is above 0 up to '
-                         f'{LONGEST_WINDOW_S:g} s')
+        raise UsageError(
+            f'--window is {arguments.window}, accepted is above 0 up to {LONGEST_WINDOW_S:g} s'
+        )
     check_output('--output', arguments.output, PICTURES)
     window_ns = max(1, round(arguments.window * 1e9))
-    cameras, refused, lost = [], Counter(), Counter()
+    cameras, rejected, lost = [], Counter(), Counter()
     topics = event_topics(arguments.bag, arguments.topic, lost)
     console = Console(highlight=False)
-    with Progress(TextColumn('{task.description}', markup=False), BarColumn(), MofNCompleteColumn(),
-                  TimeRemainingColumn(), console=console, transient=True,
-                  disable=not console.is_terminal) as progress:
+    with Progress(
+        TextColumn('{task.description}', markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
         for topic, total in topics.items():
             packets = progress.add_task(topic, total=total)
             cameras += read_cameras(
-                arguments.bag, topic, total, window_ns, refused, lost,
-                lambda count, task=packets: progress.update(task, completed=count))
-    if not cameras and (refused or lost):
-        raise UsageError(f'{arguments.bag}: {next(iter((*refused, *lost)))}')
+                arguments.bag,
+                topic,
+                total,
+                window_ns,
+                rejected,
+                lost,
+                lambda count, task=packets: progress.update(task, completed=count),
+            )
+    if not cameras and (rejected or lost):
+        raise UsageError(f'{arguments.bag}: {next(iter((*rejected, *lost)))}')
     if not cameras:
-        raise UsageError(f'{arguments.bag}: 0 packets in {", ".join(topics)}, accepted is 1 or '
-                         'more')
+        raise UsageError(
+            f'{arguments.bag}: 0 packets in {", ".join(topics)}, accepted is 1 or more'
+        )
     console.print(_table(arguments.bag.name, cameras))
-    for line, packets in refused.items():
-        print(f'{line} (packets refused: {packets:,})')
+    for line, packets in rejected.items():
+        print(f'{line} (packets rejected: {packets:,})')
     for line, times in lost.items():
         print(f'lost: {line}' + (f' ({times} times)' if times > 1 else ''))
     for topic in sorted(topics.keys() - {camera.name for camera in cameras}):
         print(f'{topic}: no packets')
     with writing('--output', arguments.output, 'file'):
-        pictures.draw_events(arguments.output, [camera.history() for camera in cameras],
-                             SHOTS, arguments.window)
+        pictures.draw_events(
+            arguments.output, [camera.history() for camera in cameras], SHOTS, arguments.window
+        )
     print(f'{arguments.output} written')
     return 0
 
 
-def read_cameras(path: Path, topic: str, packets: int, window_ns: int, refused: Counter[str],
-                 lost: Counter[str], report: Callable[[int], object]) -> list[Camera]:
+def read_cameras(
+    path: Path,
+    topic: str,
+    packets: int,
+    window_ns: int,
+    rejected: Counter[str],
+    lost: Counter[str],
+    report: Callable[[int], object],
+) -> list[Camera]:
     """What the cameras on a topic have sent: one for each encoding and size, mostly one.
 
     packets: on the topic; windows for the picture begin at evenly spread ones.
-    refused: takes what is wrong with packets of no camera that can be, and how many they are.
+    rejected: takes what is wrong with packets of no camera that can be, and how many they are.
     lost: as of `streams.event_bags.read_packets`.
     report: called with the number of packets so far, now and then.
     """
@@ -102,7 +141,7 @@ def read_cameras(path: Path, topic: str, packets: int, window_ns: int, refused: 
             if kind not in cameras:
                 cameras[kind] = Camera(topic, *kind, window_ns, places)
         except EventError as error:
-            refused[f'{topic}: {error}'] += 1
+            rejected[f'{topic}: {error}'] += 1
             continue
         cameras[kind].add(place, packet)
         if place % PROGRESS_STEP == 0:
@@ -123,8 +162,15 @@ class Camera:
     shots: windows that begin with the packets at `places` of the topic.
     """
 
-    def __init__(self, name: str, encoding: str, width: int, height: int, window_ns: int,
-                 places: Sequence[int]):
+    def __init__(
+        self,
+        name: str,
+        encoding: str,
+        width: int,
+        height: int,
+        window_ns: int,
+        places: Sequence[int],
+    ):
         self.name = name
         self.encoding, self.width, self.height = encoding, width, height
         self.bytes = self.brighter = self.recorded_ns = 0
@@ -133,9 +179,9 @@ class Camera:
         self._decoder = EventDecoder(encoding, width, height)
         self._pixels = np.zeros(pixel_count(width, height), np.int64)
         self.recorded_jumps = self.largest_recorded_jump_ns = 0
-        self._recorded = None    # when the last packet was
-        self._packets, self._bytes = Counter(), Counter()    # by slice of the recording's clock
-        self._events, self._brighter = Counter(), Counter()    # by slice of sensor time
+        self._recorded = None  # when the last packet was
+        self._packets, self._bytes = Counter(), Counter()  # by slice of the recording's clock
+        self._events, self._brighter = Counter(), Counter()  # by slice of sensor time
 
     @property
     def counts(self) -> DecoderCounts:
@@ -171,8 +217,10 @@ class Camera:
     def event_rates(self) -> tuple[float, float]:
         """Events a second of sensor time, all in all and in the fullest slice; NaN where that is
         more than there is."""
-        return (_rate(self.counts.events, self.clock.duration_ns),
-                _peak(self._events, SLICE_NS, self.clock.duration_ns))
+        return (
+            _rate(self.counts.events, self.clock.duration_ns),
+            _peak(self._events, SLICE_NS, self.clock.duration_ns),
+        )
 
     def packet_rates(self) -> tuple[float, float]:
         """Packets a second of the recording's clock, as `event_rates`."""
@@ -183,8 +231,7 @@ class Camera:
         return self._recorded_rates(self.bytes, self._bytes)
 
     def hot_pixels(self) -> tuple[list[tuple[int, int, float]], float]:
-        """Column, row and events a second of those that stand out, and their share of all events.
-        """
+        """Column, row and events a second of hot pixels, and their share of all events."""
         image = self._pixels.reshape(self.height, self.width)
         columns, rows = hot_pixels(image, self.clock.duration_ns).T
         counts = image[rows, columns]
@@ -193,26 +240,33 @@ class Camera:
 
     def history(self) -> pictures.EventHistory:
         """For the picture: the rate slice by slice, or more of them together."""
-        whole = self.clock.duration_ns // SLICE_NS    # the rest would look like a fall
+        whole = self.clock.duration_ns // SLICE_NS  # the rest would look like a fall
         if whole:
             edges = np.arange(0, whole + 1, -(-whole // HISTORY_POINTS))
-            counts = [np.histogram(list(slices), edges - 0.5, weights=list(slices.values()))[0]
-                      for slices in (self._events, self._brighter)]
+            counts = [
+                np.histogram(list(slices), edges - 0.5, weights=list(slices.values()))[0]
+                for slices in (self._events, self._brighter)
+            ]
             edges_s = edges * SLICE_NS * 1e-9
         else:
             counts = np.array([[self.counts.events], [self.brighter]])
             edges_s = np.array([0, max(1, self.clock.duration_ns)]) * 1e-9
         rate_hz, brighter_hz = (count / np.diff(edges_s) for count in counts)
-        title = (f'{self.name}: {self.encoding}, {self.width} x {self.height} pixels, '
-                 f'{self.counts.events:,} events')
-        return pictures.EventHistory(title, self.width, self.height, self.shots.finished(),
-                                     edges_s, rate_hz, brighter_hz)
+        title = (
+            f'{self.name}: {self.encoding}, {self.width} x {self.height} pixels, '
+            f'{self.counts.events:,} events'
+        )
+        return pictures.EventHistory(
+            title, self.width, self.height, self.shots.finished(), edges_s, rate_hz, brighter_hz
+        )
 
     def _recorded_rates(self, total: int, slices: Counter) -> tuple[float, float]:
         # Between so many packets there is one interval less.
         intervals = (self.counts.packets - 1) / self.counts.packets
-        return (_rate(total * intervals, self.recorded_ns),
-                _peak(slices, RECORDING_SLICE_NS, self.recorded_ns))
+        return (
+            _rate(total * intervals, self.recorded_ns),
+            _peak(slices, RECORDING_SLICE_NS, self.recorded_ns),
+        )
 
 
 class SensorClock:
@@ -254,14 +308,14 @@ class SensorClock:
 class Shots:
     """Pictures of windows that begin with the packets at `places`, or the next ones with events.
 
-    A window that would begin in another one is left out.
+    A window that would begin in another one is skipped.
     """
 
     def __init__(self, width: int, height: int, window_ns: int, places: Sequence[int]):
         self._width, self._height = width, height
         self._window_ns = window_ns
         self._due = list(places)
-        self._parts, self._size = [], 0    # of the window that is open
+        self._parts, self._size = [], 0  # of the window that is open
         self._begin = None
         self._shots = []
 
@@ -274,8 +328,8 @@ class Shots:
             self._begin = elapsed[0]
         outside = abs(elapsed - self._begin) >= self._window_ns
         is_over = outside.any()
-        events = events[:outside.argmax()] if is_over else events
-        self._parts.append(events[:MAX_EVENTS - self._size])
+        events = events[: outside.argmax()] if is_over else events
+        self._parts.append(events[: MAX_EVENTS - self._size])
         self._size += len(self._parts[-1])
         if is_over:
             self._close()
@@ -331,17 +385,22 @@ def _rows(camera: Camera) -> list[tuple[str, str]]:
         ('sensor', f'{camera.width} x {camera.height} pixels'),
         ('packets', f'{counts.packets:,}'),
         ('events', f'{counts.events:,}'),
-        ('brighter ones', live_view.share(camera.brighter / counts.events
-                                          if counts.events else math.nan)),
+        (
+            'brighter ones',
+            live_view.share(camera.brighter / counts.events if counts.events else math.nan),
+        ),
         ('triggers', f'{counts.triggers:,}'),
         ('duration, sensor time', _duration(camera.clock.duration_ns)),
         ('duration, recording', _duration(camera.recorded_ns)),
         *_rates('events/s', SLICE_NS, camera.event_rates(), '{:,.0f}'.format),
         *_rates('packets/s', RECORDING_SLICE_NS, camera.packet_rates(), '{:,.1f}'.format),
-        *_rates('payload/s', RECORDING_SLICE_NS, camera.byte_rates(),
-                lambda rate: decimal(round(rate))),
-        ('payload of an event', f'{camera.bytes / counts.events:.2f} bytes'
-         if counts.events else '–'),
+        *_rates(
+            'payload/s', RECORDING_SLICE_NS, camera.byte_rates(), lambda rate: decimal(round(rate))
+        ),
+        (
+            'payload of an event',
+            f'{camera.bytes / counts.events:.2f} bytes' if counts.events else '–',
+        ),
         ('gaps in seq', f'{counts.gaps:,}, {counts.lost_packets:,} packets lost'),
         ('steps back in time', back),
         ('jumps ahead in time', ahead),
@@ -351,13 +410,16 @@ def _rows(camera: Camera) -> list[tuple[str, str]]:
         ('words before a time', f'{counts.untimed:,}'),
         ('events too many for a packet', f'{counts.excess:,}'),
         ('truncated packets', f'{counts.truncated:,}'),
-        ('hot pixels', '\n'.join([f'{len(hot):,}, {share:.1%} of the events', *named])
-         if hot else 'none'),
+        (
+            'hot pixels',
+            '\n'.join([f'{len(hot):,}, {share:.1%} of the events', *named]) if hot else 'none',
+        ),
     ]
 
 
-def _rates(name: str, slice_ns: int, rates: tuple[float, float],
-           text: Callable[[float], str]) -> list[tuple[str, str]]:
+def _rates(
+    name: str, slice_ns: int, rates: tuple[float, float], text: Callable[[float], str]
+) -> list[tuple[str, str]]:
     cells = ['–' if math.isnan(rate) else text(rate) for rate in rates]
     return [(name, cells[0]), (f'  in the fullest {slice_ns // 1_000_000} ms', cells[1])]
 

@@ -1,4 +1,5 @@
 """The terminal view of a running system."""
+
 from __future__ import annotations
 
 import math
@@ -17,7 +18,7 @@ from topspark_ros.control.decision import Reason
 UNITS = ((1.0, ''), (1e-3, 'm'), (1e-6, 'µ'), (1e-9, 'n'))
 BAR_CELLS = 24
 LINE_PERIOD_S = 2.0
-SILENT_S = 5.0    # a topic that comes again and again, or a node, is missed after this time
+SILENT_S = 5.0  # a topic that comes again and again, or a node, is missed after this time
 GOOD, BAD, HEED, MAIN = 'green', 'bold red', 'yellow', 'bold cyan'
 BATTERY = {validity.value: validity.name.lower() for validity in BatteryValidity}
 REASONS = {reason.value: reason.name for reason in Reason}
@@ -56,8 +57,9 @@ def bar(fraction: float, style: str) -> Text:
 class Display:
     """Shows `view()` in place in a terminal, and elsewhere `line()` now and then."""
 
-    def __init__(self, console: Console, view: Callable[[], RenderableType],
-                 line: Callable[[], str]):
+    def __init__(
+        self, console: Console, view: Callable[[], RenderableType], line: Callable[[], str]
+    ):
         self._console = console
         self._view = view
         self._line = line
@@ -87,21 +89,29 @@ def line(snapshot, hint: str) -> str:
     learner, controller = snapshot.learner, snapshot.controller
     warned = [f'{name}: {text}' for name, text in _warnings(snapshot)]
     if not snapshot.received:
-        return ' | '.join([f'nothing heard yet: {", ".join(_missing(snapshot))}', *warned,
-                           _help(snapshot, hint)])
+        return ' | '.join(
+            [f'nothing heard yet: {", ".join(_missing(snapshot))}', *warned, _help(snapshot, hint)]
+        )
     setting = learner or controller
-    parts = [f'T {setting.inference_timesteps:3d} infer {setting.training_timesteps:3d} train',
-             f'learning {_learned(setting)}, {_part(setting)}']
+    parts = [
+        f'T {setting.inference_timesteps:3d} infer {setting.training_timesteps:3d} train',
+        f'learning {_learned(setting)}, {_part(setting)}',
+    ]
     if learner is not None:
         parts.append(f'accuracy {share(learner.accuracy)}')
-        parts.append(f'{quantity(learner.frame_rate, "Hz")}, '
-                     f'latency {quantity(learner.latency_p95, "s")}')
+        parts.append(
+            f'{quantity(learner.frame_rate, "Hz")}, latency {quantity(learner.latency_p95, "s")}'
+        )
     limit_w = math.nan if controller is None else controller.power_limit
-    parts.append(f'{quantity(snapshot.power_w, "W")} of '
-                 f'{"unlimited" if math.isnan(limit_w) else quantity(limit_w, "W")}')
+    parts.append(
+        f'{quantity(snapshot.power_w, "W")} of '
+        f'{"unlimited" if math.isnan(limit_w) else quantity(limit_w, "W")}'
+    )
     if controller is not None:
-        parts.append(f'charge {share(controller.state_of_charge)} '
-                     f'{BATTERY.get(controller.battery, controller.battery)}')
+        parts.append(
+            f'charge {share(controller.state_of_charge)} '
+            f'{BATTERY.get(controller.battery, controller.battery)}'
+        )
     if snapshot.decisions:
         reason = snapshot.decisions[-1].reason
         parts.append(REASONS.get(reason, str(reason)))
@@ -144,41 +154,66 @@ def _figures(snapshot) -> Table:
     table.add_row('Battery', _battery(controller, snapshot.battery))
     if learner is not None:
         table.add_row('Latency', _latency(learner, controller))
-        table.add_row('Frames', f'{quantity(learner.frame_rate, "Hz")}   '
-                      f'{learner.frames_classified} classified   {learner.frames_learned} learned'
-                      f'   {learner.frames_skipped} skipped   {learner.frames_dropped} dropped   '
-                      f'{learner.frames_rejected} rejected')
+        table.add_row(
+            'Frames',
+            f'{quantity(learner.frame_rate, "Hz")}   '
+            f'{learner.frames_classified} classified   {learner.frames_learned} learned'
+            f'   {learner.frames_skipped} skipped   {learner.frames_dropped} dropped   '
+            f'{learner.frames_rejected} rejected',
+        )
     if controller is not None:
-        table.add_row('Corrected', f'energy of the profile x {controller.energy_correction:.2f}   '
-                      f'its inference time x {controller.latency_correction:.2f}   '
-                      f'{quantity(controller.latency_overhead, "s")} overhead')
-        table.add_row('Budgets', Text(', '.join(source or 'unnamed' for source
-                                                in controller.budget_sources) or 'none'))
+        table.add_row(
+            'Corrected',
+            f'energy of the profile x {controller.energy_correction:.2f}   '
+            f'its inference time x {controller.latency_correction:.2f}   '
+            f'{quantity(controller.latency_overhead, "s")} overhead',
+        )
+        table.add_row(
+            'Budgets',
+            Text(', '.join(source or 'unnamed' for source in controller.budget_sources) or 'none'),
+        )
     return table
 
 
 def _timesteps(setting) -> Text:
     return Text.assemble(
-        'T ', (f'{setting.inference_timesteps}', MAIN), ' in inference   T ',
-        (f'{setting.training_timesteps}', MAIN), ' in training   learning ',
-        (_learned(setting), MAIN if setting.learning_share else HEED), '   ',
-        (_part(setting), MAIN if setting.frame_share == 1.0 else HEED))
+        'T ',
+        (f'{setting.inference_timesteps}', MAIN),
+        ' in inference   T ',
+        (f'{setting.training_timesteps}', MAIN),
+        ' in training   learning ',
+        (_learned(setting), MAIN if setting.learning_share else HEED),
+        '   ',
+        (_part(setting), MAIN if setting.frame_share == 1.0 else HEED),
+    )
 
 
 def _learned(setting) -> str:
-    return ('on' if setting.learning_share == 1.0 else
-            'off' if setting.learning_share == 0.0 else f'{share(setting.learning_share)} of them')
+    return (
+        'on'
+        if setting.learning_share == 1.0
+        else 'off'
+        if setting.learning_share == 0.0
+        else f'{share(setting.learning_share)} of them'
+    )
 
 
 def _part(setting) -> str:
-    return ('all frames' if setting.frame_share == 1.0 else
-            'paused' if setting.frame_share == 0.0 else f'{share(setting.frame_share)} of frames')
+    return (
+        'all frames'
+        if setting.frame_share == 1.0
+        else 'paused'
+        if setting.frame_share == 0.0
+        else f'{share(setting.frame_share)} of frames'
+    )
 
 
 def _accuracy(learner, controller) -> Text:
     text = Text.assemble(
-        (share(learner.accuracy), MAIN), f' of the last {learner.accuracy_window} labelled frames'
-        f'   {learner.recruited_neurons} neurons')
+        (share(learner.accuracy), MAIN),
+        f' of the last {learner.accuracy_window} labelled frames'
+        f'   {learner.recruited_neurons} neurons',
+    )
     if controller is not None:
         text.append(f'   expected {share(controller.expected_accuracy)}')
         if not math.isnan(controller.min_accuracy):
@@ -194,11 +229,21 @@ def _power(snapshot) -> Group:
         first = Text.assemble((quantity(power_w, 'W'), style), '   no limit')
     else:
         used = power_w / limit_w if limit_w > 0.0 else math.inf if power_w > 0.0 else 0.0
-        first = Text.assemble(bar(used, style), '   ', (quantity(power_w, 'W'), style),
-                              f' of {quantity(limit_w, "W")}', (f'   {share(used)}', style))
+        first = Text.assemble(
+            bar(used, style),
+            '   ',
+            (quantity(power_w, 'W'), style),
+            f' of {quantity(limit_w, "W")}',
+            (f'   {share(used)}', style),
+        )
     meter = (learner or controller).meter
-    notes = [f'measured by {meter}' if meter else
-             'estimated' if learner is None else f'estimated for {learner.energy_model}']
+    notes = [
+        f'measured by {meter}'
+        if meter
+        else 'estimated'
+        if learner is None
+        else f'estimated for {learner.energy_model}'
+    ]
     if controller is not None:
         notes.append(f'expected {quantity(controller.expected_power, "W")}')
         if controller.power_allowed < limit_w:
@@ -209,8 +254,10 @@ def _power(snapshot) -> Group:
 def _mission(controller) -> str:
     text = f'{quantity(controller.energy_left, "J")} left'
     if not math.isnan(controller.time_left):
-        text += (f' for {period(controller.time_left)}   '
-                 f'{quantity(controller.mission_power, "W")} lasts to the end')
+        text += (
+            f' for {period(controller.time_left)}   '
+            f'{quantity(controller.mission_power, "W")} lasts to the end'
+        )
     return text
 
 
@@ -233,9 +280,11 @@ def _latency(learner, controller) -> Text:
     late = learner.latency_p95 > deadline_s
     return Text.assemble(
         f'{quantity(learner.latency_p50, "s")} median   95% within ',
-        (quantity(learner.latency_p95, 's'), BAD if late else GOOD), '   ',
+        (quantity(learner.latency_p95, 's'), BAD if late else GOOD),
+        '   ',
         'no deadline' if math.isnan(deadline_s) else f'deadline {quantity(deadline_s, "s")}',
-        f'   inference {quantity(learner.inference_time, "s")}')
+        f'   inference {quantity(learner.inference_time, "s")}',
+    )
 
 
 def _decisions(snapshot) -> list[tuple]:
@@ -244,8 +293,14 @@ def _decisions(snapshot) -> list[tuple]:
         clock = time.strftime('%H:%M:%S', time.localtime(made.header.stamp.sec))
         reason = REASONS.get(made.reason, str(made.reason))
         training = made.training_timesteps if made.learning_share else '–'
-        rows.append((f'{clock}  #{made.sequence}', Text(reason, 'bold'),
-                     f'T {made.inference_timesteps}/{training}', Text(made.detail)))
+        rows.append(
+            (
+                f'{clock}  #{made.sequence}',
+                Text(reason, 'bold'),
+                f'T {made.inference_timesteps}/{training}',
+                Text(made.detail),
+            )
+        )
     return rows
 
 
@@ -254,13 +309,16 @@ def _warnings(snapshot) -> list[tuple[str, str]]:
     warned = []
     for name, health in sorted(snapshot.health.items()):
         age_s = snapshot.now_s - health.received_s
-        message = ' '.join(health.message.split())    # a traceback has lines
-        refused = [f'{value} {key}' for key, value in health.values.items()
-                   if key.startswith('refused on')]
+        message = ' '.join(health.message.split())  # a traceback has lines
+        rejected = [
+            f'{value} {key}'
+            for key, value in health.values.items()
+            if key.startswith('rejected on')
+        ]
         if age_s > SILENT_S:
             warned.append((name, f'silent for {period(age_s)}; it said: {message}'))
         elif health.level > 0:
-            warned.append((name, ', '.join([message, *refused])))
+            warned.append((name, ', '.join([message, *rejected])))
         elif health.values.get('state', 'active') != 'active':
             warned.append((name, message))
     return warned

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """The `topspark` command."""
+
 from __future__ import annotations
 
 import argparse
@@ -10,14 +11,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from topspark_ros.engine import told_of_compilation
+from topspark_ros.engine import report_compilation
 from topspark_ros.errors import TopsparkError
 
-VERBS = ('demo', 'watch', 'profile', 'analyse', 'tradeoff', 'events', 'make-bag', 'evaluate',
-         'make-world')
-FIRST = ('To begin with: `topspark demo`, a minute of the whole system, where ROS 2 is sourced;\n'
-         'without ROS `topspark make-bag day`, then `topspark evaluate day`.')
-REFUSED, INTERRUPTED = 2, 130    # exit codes
+VERBS = (
+    'demo',
+    'watch',
+    'profile',
+    'analyse',
+    'tradeoff',
+    'events',
+    'make-bag',
+    'evaluate',
+    'make-world',
+)
+FIRST = (
+    'To begin with: `topspark demo`, a minute of the whole system, where ROS 2 is sourced;\n'
+    'without ROS `topspark make-bag day`, then `topspark evaluate day`.'
+)
+REJECTED, INTERRUPTED = 2, 130  # exit codes
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -31,30 +43,38 @@ def main(words: Sequence[str] | None = None) -> int:
         arguments = command_line().parse_args(words)
         if arguments.verb is None:
             command_line().print_help(sys.stderr)
-            return REFUSED
-        with told_of_compilation(
-                lambda line: print(f'topspark {arguments.verb}: {line}', file=sys.stderr)):
+            return REJECTED
+        with report_compilation(
+            lambda line: print(f'topspark {arguments.verb}: {line}', file=sys.stderr)
+        ):
             return verb_module(arguments.verb).run(arguments)
     except TopsparkError as error:
-        return _told(arguments.verb, str(error), REFUSED)
+        return _fail(arguments.verb, str(error), REJECTED)
     except OSError as error:
         if not _is_named(error, arguments):
             raise
-        return _told(arguments.verb, f'{error.filename}: {error.strerror}', REFUSED)
+        return _fail(arguments.verb, f'{error.filename}: {error.strerror}', REJECTED)
     except KeyboardInterrupt:
-        return _told(None, 'interrupted', INTERRUPTED)
+        return _fail(None, 'interrupted', INTERRUPTED)
 
 
 def command_line() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog='topspark', description='Spiking perception that learns on the job and fits its '
-        'timestep to the battery.', epilog=FIRST,
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog='topspark',
+        description='Spiking perception that learns on the job and fits its '
+        'timestep to the battery.',
+        epilog=FIRST,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     verbs = parser.add_subparsers(dest='verb', metavar='VERB')
     for name in VERBS:
         module = verb_module(name)
-        verb = verbs.add_parser(name, help=module.SUMMARY, description=module.SUMMARY,
-                                formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        verb = verbs.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.SUMMARY,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
         module.add_arguments(verb)
     return parser
 
@@ -68,10 +88,11 @@ def _is_named(error: OSError, arguments: argparse.Namespace) -> bool:
     """Whether a file that failed is one that the arguments name, or in a folder that they name."""
     named = [value for value in vars(arguments).values() if isinstance(value, Path)]
     return isinstance(error.filename, (str, os.PathLike)) and any(
-        Path(error.filename).absolute().is_relative_to(path.absolute()) for path in named)
+        Path(error.filename).absolute().is_relative_to(path.absolute()) for path in named
+    )
 
 
-def _told(verb: str | None, line: str, code: int) -> int:
+def _fail(verb: str | None, line: str, code: int) -> int:
     print(f'topspark {verb}: {line}' if verb else f'topspark: {line}', file=sys.stderr)
     return code
 

@@ -1,4 +1,5 @@
 """Pictures of an analysis over the timestep T, and of recordings of event cameras."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,13 @@ from topspark_ros.methodology.analysis import PARAMETER_VALUES, Grid, Summary, e
 from topspark_ros.methodology.energy import EnergyTable
 from topspark_ros.methodology.experiments import Data, Setting
 from topspark_ros.plotting import (
-    COLOURS, accuracy_axis, drawing, legend_below, line, log_axis, prefixed_axis,
+    COLOURS,
+    accuracy_axis,
+    drawing,
+    legend_below,
+    line,
+    log_axis,
+    prefixed_axis,
     steps_axis,
 )
 from topspark_ros.streams.events.pictures import BRIGHTER, DARKER
@@ -26,7 +33,7 @@ STYLES = {True: '-', False: '--'}
 LABELS = {True: 'with enhancement', False: 'without'}
 PANEL = (3.6, 2.9)  # inches
 SHOT_WIDTH, RATE_HEIGHT = 3.2, 2.4  # inches
-RATE_STYLES = {    # one line can lie on another
+RATE_STYLES = {  # one line can lie on another
     'all events': dict(color='black'),
     'brighter': dict(color=np.divide(BRIGHTER, 255)),
     'darker': dict(color=np.divide(DARKER, 255), linestyle=(0, (3, 1.5))),
@@ -35,14 +42,19 @@ TIME_UNITS = ((1.0, 's'), (1e-3, 'ms'), (1e-6, 'µs'))
 
 
 def draw_analysis(
-    folder: Path, grid: Grid, summaries: Mapping[Setting, Summary], data: Data,
+    folder: Path,
+    grid: Grid,
+    summaries: Mapping[Setting, Summary],
+    data: Data,
     energy: EnergyTable,
 ) -> None:
     """accuracy.png, energy.png and, for each rule whose parameters were varied,
     sensitivity_<rule>.png."""
     seeds = len(next(iter(summaries.values())).accuracies)
-    origin = (f'{data.name}: {len(data.training_labels)} samples learned once, '
-              f'{len(data.test_labels)} classified, {seeds} seed{"s" if seeds > 1 else ""}')
+    origin = (
+        f'{data.name}: {len(data.training_labels)} samples learned once, '
+        f'{len(data.test_labels)} classified, {seeds} seed{"s" if seeds > 1 else ""}'
+    )
     draw_accuracy(folder / 'accuracy.png', grid, summaries, origin)
     draw_energy(folder / 'energy.png', grid, summaries, energy, origin)
     for rule in grid.varied_rules:
@@ -55,18 +67,29 @@ def draw_accuracy(
     """Accuracy against T: a panel a rule and size, a colour a coding, without and with
     enhancement; a band from the worst seed to the best."""
     handles = [line(coding, color=colour) for coding, colour in zip(grid.codings, COLOURS)]
-    handles += [line(LABELS[each], color='0.3', linestyle=STYLES[each])
-                for each in dict.fromkeys(
-                    each for rule in grid.rules for each in enhancements(rule))]
-    with _panels(path, len(grid.rules), len(grid.neurons), 'Accuracy against the timestep T',
-                 f'{origin}; band: all seeds', handles) as panels:
+    handles += [
+        line(LABELS[each], color='0.3', linestyle=STYLES[each])
+        for each in dict.fromkeys(each for rule in grid.rules for each in enhancements(rule))
+    ]
+    with _panels(
+        path,
+        len(grid.rules),
+        len(grid.neurons),
+        'Accuracy against the timestep T',
+        f'{origin}; band: all seeds',
+        handles,
+    ) as panels:
         for axis, (rule, neurons) in zip(panels, product(grid.rules, grid.neurons)):
             axis.set_title(f'{rule}, N = {neurons}')
-            for (coding, colour), enhancement in product(zip(grid.codings, COLOURS),
-                                                         enhancements(rule)):
-                points = [summaries[grid.setting(rule, neurons, coding, timesteps,
-                                                 enhancement=enhancement)]
-                          for timesteps in sorted(grid.timesteps)]
+            for (coding, colour), enhancement in product(
+                zip(grid.codings, COLOURS), enhancements(rule)
+            ):
+                points = [
+                    summaries[
+                        grid.setting(rule, neurons, coding, timesteps, enhancement=enhancement)
+                    ]
+                    for timesteps in sorted(grid.timesteps)
+                ]
                 _curve(axis, grid, points, color=colour, linestyle=STYLES[enhancement])
         _over_timesteps(panels, grid)
 
@@ -76,23 +99,42 @@ def draw_sensitivity(
 ) -> None:
     """Accuracy against T: a panel a neuron parameter, a line a value of it, the default black."""
     columns = 3
-    title = (f'Accuracy when one neuron parameter is varied: {rule}, N = {grid.neurons[0]}, '
-             f'{grid.codings[0]}')
-    with _panels(path, -(-len(PARAMETER_VALUES) // columns), columns, title,
-                 f'{origin}; black: the default, band: all seeds') as panels:
+    title = (
+        f'Accuracy when one neuron parameter is varied: {rule}, N = {grid.neurons[0]}, '
+        f'{grid.codings[0]}'
+    )
+    with _panels(
+        path,
+        -(-len(PARAMETER_VALUES) // columns),
+        columns,
+        title,
+        f'{origin}; black: the default, band: all seeds',
+    ) as panels:
         for axis, (parameter, values) in zip(panels, PARAMETER_VALUES.items()):
             default = getattr(NeuronConfig(), parameter)
             values = sorted((default, *values))
             colours = matplotlib.colormaps['plasma'](np.linspace(0, 0.88, len(values)))
             for value, colour in zip(values, colours):
-                points = [summaries[grid.variant(rule, timesteps, parameter, value)]
-                          for timesteps in sorted(grid.timesteps)]
-                style = (dict(color='black', linewidth=2.4, zorder=3) if value == default
-                         else dict(color=colour))
+                points = [
+                    summaries[grid.variant(rule, timesteps, parameter, value)]
+                    for timesteps in sorted(grid.timesteps)
+                ]
+                style = (
+                    dict(color='black', linewidth=2.4, zorder=3)
+                    if value == default
+                    else dict(color=colour)
+                )
                 _curve(axis, grid, points, label=f'{value:g}', **style)
             axis.set_title(parameter.replace('_', ' '), pad=18)
-            axis.legend(loc='lower center', bbox_to_anchor=(0.5, 0.98), ncols=len(values),
-                        fontsize=8, handlelength=1.2, handletextpad=0.4, columnspacing=1.0)
+            axis.legend(
+                loc='lower center',
+                bbox_to_anchor=(0.5, 0.98),
+                ncols=len(values),
+                fontsize=8,
+                handlelength=1.2,
+                handletextpad=0.4,
+                columnspacing=1.0,
+            )
         _over_timesteps(panels, grid)
 
 
@@ -103,9 +145,14 @@ def draw_energy(
     a point a T; upper left is better."""
     handles = [line(rule, color=colour) for rule, colour in zip(grid.rules, COLOURS)]
     handles += [line(LABELS[each], color='0.3', linestyle=STYLES[each]) for each in STYLES]
-    with _panels(path, len(grid.codings), len(grid.neurons),
-                 f'Accuracy against estimated energy ({energy.name}); numbers: T', origin,
-                 handles) as panels:
+    with _panels(
+        path,
+        len(grid.codings),
+        len(grid.neurons),
+        f'Accuracy against estimated energy ({energy.name}); numbers: T',
+        origin,
+        handles,
+    ) as panels:
         for axis, (coding, neurons) in zip(panels, product(grid.codings, grid.neurons)):
             axis.set_title(f'{coding}, N = {neurons}')
             for rule, colour in zip(grid.rules, COLOURS):
@@ -113,18 +160,28 @@ def draw_energy(
                     points = [
                         (summary.inference.energy_j(energy) * 1e6, 100 * summary.accuracy)
                         for summary in (
-                            summaries[grid.setting(rule, neurons, coding, timesteps,
-                                                   enhancement=enhancement)]
-                            for timesteps in sorted(grid.timesteps))]
-                    axis.plot(*zip(*points), color=colour, linestyle=STYLES[enhancement],
-                              marker='o', markersize=3)
+                            summaries[
+                                grid.setting(
+                                    rule, neurons, coding, timesteps, enhancement=enhancement
+                                )
+                            ]
+                            for timesteps in sorted(grid.timesteps)
+                        )
+                    ]
+                    axis.plot(
+                        *zip(*points),
+                        color=colour,
+                        linestyle=STYLES[enhancement],
+                        marker='o',
+                        markersize=3,
+                    )
                     # Once: a T takes much the same with each rule.
                     if enhancement and rule == grid.rules[-1]:
                         _number(axis, sorted(grid.timesteps), points, colour)
             log_axis(axis, 'x', (1,))
         _label_edges(panels, 'energy of an inference  [µJ]')
         for axis in panels:
-            axis.set_ylim(0, 110)    # room for numbers above a curve
+            axis.set_ylim(0, 110)  # room for numbers above a curve
 
 
 class EventShot(NamedTuple):
@@ -159,11 +216,13 @@ class EventHistory(NamedTuple):
     brighter_hz: np.ndarray
 
 
-def draw_events(path: Path, histories: Sequence[EventHistory], columns: int,
-                window_s: float) -> None:
+def draw_events(
+    path: Path, histories: Sequence[EventHistory], columns: int, window_s: float
+) -> None:
     """For each camera a row of windows, `columns` at most, and below it the rate over time."""
-    shot_heights = [SHOT_WIDTH * min(2, history.height / history.width) + 0.7
-                    for history in histories]
+    shot_heights = [
+        SHOT_WIDTH * min(2, history.height / history.width) + 0.7 for history in histories
+    ]
     heights = [height + RATE_HEIGHT + 0.3 for height in shot_heights]
     with drawing(path, SHOT_WIDTH * columns + 1, sum(heights) + 0.4) as figure:
         parts = figure.subfigures(len(histories), squeeze=False, height_ratios=heights)[:, 0]
@@ -176,13 +235,17 @@ def draw_events(path: Path, histories: Sequence[EventHistory], columns: int,
             for column, shot in enumerate(history.shots):
                 axis = part.add_subplot(rows[0, column])
                 _draw_shot(axis, history, shot)
-                axis.set_title(f'{_short(shot.begin_s / factor)} {unit}: {shot.events:,} events',
-                               fontsize=9)
+                axis.set_title(
+                    f'{_short(shot.begin_s / factor)} {unit}: {shot.events:,} events', fontsize=9
+                )
                 if column == 0:
                     axis.set_ylabel('y  [pixels]', fontsize=8)
-                rate.axvspan(shot.begin_s / factor,
-                             min(shot.begin_s + window_s, history.edges_s[-1]) / factor,
-                             color='0.88', zorder=0)
+                rate.axvspan(
+                    shot.begin_s / factor,
+                    min(shot.begin_s + window_s, history.edges_s[-1]) / factor,
+                    color='0.88',
+                    zorder=0,
+                )
         factor, unit = _time_unit(window_s)
         handles = [line(name, **style) for name, style in RATE_STYLES.items()]
         handles.append(Patch(color='0.88', label=f'windows of {window_s / factor:g} {unit}'))
@@ -219,8 +282,9 @@ def _short(value: float) -> str:
 
 
 @contextmanager
-def _panels(path: Path, rows: int, columns: int, title: str, origin: str,
-            handles: Sequence[Line2D] = ()) -> Iterator[Sequence]:
+def _panels(
+    path: Path, rows: int, columns: int, title: str, origin: str, handles: Sequence[Line2D] = ()
+) -> Iterator[Sequence]:
     """A picture of rows * columns panels, accuracy upwards, with its legend below."""
     with drawing(path, PANEL[0] * columns, PANEL[1] * rows + 1) as figure:
         yield figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
@@ -230,19 +294,32 @@ def _panels(path: Path, rows: int, columns: int, title: str, origin: str,
 
 def _curve(axis, grid: Grid, points: Sequence[Summary], **style) -> None:
     timesteps = sorted(grid.timesteps)
-    axis.plot(timesteps, [100 * each.accuracy for each in points], marker='o', markersize=3,
-              **style)
-    axis.fill_between(timesteps, *([100 * edge(each.accuracies) for each in points]
-                                   for edge in (min, max)),
-                      color=style['color'], alpha=0.12, linewidth=0)
+    axis.plot(
+        timesteps, [100 * each.accuracy for each in points], marker='o', markersize=3, **style
+    )
+    axis.fill_between(
+        timesteps,
+        *([100 * edge(each.accuracies) for each in points] for edge in (min, max)),
+        color=style['color'],
+        alpha=0.12,
+        linewidth=0,
+    )
 
 
-def _number(axis, timesteps: Sequence[int], points: Sequence[tuple[float, float]],
-            colour: str) -> None:
+def _number(
+    axis, timesteps: Sequence[int], points: Sequence[tuple[float, float]], colour: str
+) -> None:
     """T above each point of a curve."""
     for steps, point in zip(timesteps, points):
-        axis.annotate(f'{steps}', point, xytext=(0, 4), fontsize=7, textcoords='offset points',
-                      ha='center', color=colour)
+        axis.annotate(
+            f'{steps}',
+            point,
+            xytext=(0, 4),
+            fontsize=7,
+            textcoords='offset points',
+            ha='center',
+            color=colour,
+        )
 
 
 def _over_timesteps(panels: Sequence, grid: Grid) -> None:

@@ -1,4 +1,5 @@
 """What a run leaves behind: a picture of its course."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -6,13 +7,25 @@ from pathlib import Path
 import numpy as np
 
 from topspark_ros.plotting import (
-    BLUE, GREEN, LIMIT_STYLES, ORANGE, PURPLE, accuracy_panel, charge_panel, legend_beside,
-    mark, picture, power_axis, spoken, timestep_panel,
+    BLUE,
+    GREEN,
+    LIMIT_STYLES,
+    ORANGE,
+    PURPLE,
+    accuracy_panel,
+    charge_panel,
+    legend_beside,
+    mark,
+    picture,
+    power_axis,
+    spoken,
+    timestep_panel,
 )
 
 
-def draw_course(path: Path, series: dict, *, sample: str, accuracy_window: int,
-                accuracy_bound: float) -> None:
+def draw_history(
+    path: Path, series: dict, *, sample: str, accuracy_window: int, accuracy_bound: float
+) -> None:
     """T, accuracy, power with its budget, and state of charge over time.
 
     series: of the JSON: `decisions` (dicts), `accuracy`, `power_w`, `budget_w`,
@@ -31,23 +44,37 @@ def draw_course(path: Path, series: dict, *, sample: str, accuracy_window: int,
         battery.set_xlim(0, duration_s)
         battery.set_xlabel('time  [s]')
         timestep_panel(
-            steps, [*times_s, duration_s],
-            *([decision[key] for decision in (*decisions, *decisions[-1:])]
-              for key in ('inference_timesteps', 'training_timesteps')), (BLUE, ORANGE))
+            steps,
+            [*times_s, duration_s],
+            *(
+                [decision[key] for decision in (*decisions, *decisions[-1:])]
+                for key in ('inference_timesteps', 'training_timesteps')
+            ),
+            (BLUE, ORANGE),
+        )
         steps.set_title('Timestep, re-selected by the controller')
-        mark([steps, against], times_s,
-             [spoken(decision['reason']) for decision in decisions], duration_s)
+        mark(
+            [steps, against],
+            times_s,
+            [spoken(decision['reason']) for decision in decisions],
+            duration_s,
+        )
         legend_beside(steps)
 
         accuracy_panel(accuracy, *_columns(series['accuracy']), GREEN)
         accuracy.axhline(100 * accuracy_bound, color='0.5', linestyle=':', linewidth=1)
-        accuracy.set_title(f'Prequential accuracy: each {sample} classified before it is learned '
-                           f'(last {accuracy_window} labelled {sample}s)')
+        accuracy.set_title(
+            f'Prequential accuracy: each {sample} classified before it is learned '
+            f'(last {accuracy_window} labelled {sample}s)'
+        )
 
         against.plot(*power, color=BLUE, label='perception, estimated')
         if len(budget[0]):
-            against.step(*np.append(budget, [[duration_s], budget[1, -1:]], axis=1), where='post',
-                         **LIMIT_STYLES['power_limit_w'] | {'label': 'budget'})
+            against.step(
+                *np.append(budget, [[duration_s], budget[1, -1:]], axis=1),
+                where='post',
+                **LIMIT_STYLES['power_limit_w'] | {'label': 'budget'},
+            )
         power_axis(against, power[1], budget[1])
         against.set_title('Power against budget')
         legend_beside(against)

@@ -76,15 +76,14 @@ def expected_accuracy(
     row = {timesteps: row for row, timesteps in enumerate(profile.timesteps)}
     mistakes = _mistakes(profiled, row, report.trials)
     here = (PRIOR_FRAMES * profiled[row[in_force]] + report.frames * (1.0 - report.accuracy)) / (
-        PRIOR_FRAMES + report.frames)
+        PRIOR_FRAMES + report.frames
+    )
     change = (mistakes - profiled) + (here - mistakes[row[in_force]])
     rows = [row[timesteps] for timesteps in candidates.inference_timesteps.tolist()]
     return np.clip(candidates.accuracy - change[rows], 0.0, 1.0)
 
 
-def _mistakes(
-    profiled: np.ndarray, row: Mapping[int, int], trials: Sequence[Trial]
-) -> np.ndarray:
+def _mistakes(profiled: np.ndarray, row: Mapping[int, int], trials: Sequence[Trial]) -> np.ndarray:
     """The share of mistakes at each T of the profile, but for what all have in common."""
     left, right = PRIOR_TRIALS * np.eye(len(profiled)), PRIOR_TRIALS * profiled
     for trial in trials:

@@ -106,8 +106,13 @@ class BatteryReading:
         positive: whether the driver's current is positive while the battery discharges.
         """
         current_a = self.current_a
-        marked = _UNMEASURED in (self.percentage, self.voltage_v, self.charge_ah,
-                                 self.capacity_ah, self.design_capacity_ah)
+        marked = _UNMEASURED in (
+            self.percentage,
+            self.voltage_v,
+            self.charge_ah,
+            self.capacity_ah,
+            self.design_capacity_ah,
+        )
         if math.isnan(current_a) or (current_a == _UNMEASURED and marked):
             return math.nan, ''
         if math.isinf(current_a):
@@ -126,7 +131,8 @@ class BatteryReading:
         return discharge_a, (
             f'current: {current_a:g} A while power_supply_status is {Supply(supply).name}; '
             f'accepted: {sign} while discharging (parameter discharge_is_positive); the status '
-            'is taken')
+            'is taken'
+        )
 
 
 @dataclass(frozen=True)
@@ -156,17 +162,24 @@ class BatterySettings:
     def __post_init__(self) -> None:
         try:
             for name, accepted in (
-                ('full_percentage', ABOVE_ZERO), ('timeout_s', ABOVE_ZERO),
-                ('min_discharge_s', ABOVE_ZERO), ('stuck_share', FRACTION),
+                ('full_percentage', ABOVE_ZERO),
+                ('timeout_s', ABOVE_ZERO),
+                ('min_discharge_s', ABOVE_ZERO),
+                ('stuck_share', FRACTION),
             ):
                 accepted.require(name, getattr(self, name))
         except RangeError as error:
             raise BatteryError(str(error)) from None
         curve = self.voltage_curve
-        if not all(isinstance(volt, Real) and 0 < volt < math.inf for volt in curve) \
-                or len(curve) == 1 or any(low >= high for low, high in zip(curve, curve[1:])):
-            raise BatteryError(f'voltage_curve is {curve}, accepted is two or more finite numbers '
-                               'above 0, strictly rising, or none')
+        if (
+            not all(isinstance(volt, Real) and 0 < volt < math.inf for volt in curve)
+            or len(curve) == 1
+            or any(low >= high for low, high in zip(curve, curve[1:]))
+        ):
+            raise BatteryError(
+                f'voltage_curve is {curve}, accepted is two or more finite numbers '
+                'above 0, strictly rising, or none'
+            )
 
 
 class BatteryValidity(IntEnum):
@@ -199,15 +212,15 @@ class BatteryMonitor:
         silent = elapsed_s > self._settings.timeout_s
         elapsed_s = 0.0 if silent else elapsed_s
         level = 1.0 if silent or self._level is None else self._level.value
-        taken, refused = self._read(reading, level)
+        taken, rejected = self._read(reading, level)
         if taken is None:
-            return tuple(refused)
+            return tuple(rejected)
         if silent:
             self._forget()
-        refused = [f'{line}; {taken.source} is taken' for line in refused]
+        rejected = [f'{line}; {taken.source} is taken' for line in rejected]
         discharge_a, contradiction = reading.discharge_a(self._settings.discharge_is_positive)
         if contradiction:
-            refused.append(contradiction)
+            rejected.append(contradiction)
         state_of_charge = taken.state_of_charge
         if taken.source != self.source:
             self._sag_filter = Smoothed(SAG_TIME_CONSTANT_S, 0.0, 1.0)
@@ -225,7 +238,7 @@ class BatteryMonitor:
             self._level = _Level(state_of_charge, now_s)
         if self._is_believed(now_s, state_of_charge, elapsed_s):
             self._believe(reading, taken, state_of_charge)
-        return tuple(refused)
+        return tuple(rejected)
 
     def expect_any(self) -> None:
         """Believe the next reading without comparing it with the last ones."""
@@ -282,20 +295,20 @@ class BatteryMonitor:
 
         level: state of charge that is believed, 0..1; 1: none.
         """
-        zero, refused = None, []
+        zero, rejected = None, []
         for source, read in _SOURCES:
             taken = read(reading, self._settings)
             if isinstance(taken, str):
-                refused.append(taken)
+                rejected.append(taken)
             elif taken is not None and taken.value != 0.0:
-                return taken, refused
+                return taken, rejected
             elif taken is not None and zero is None:
                 if source == self.source and level <= JUMP:
-                    return taken, refused
+                    return taken, rejected
                 zero = taken
         if zero is not None and _fills_in(reading):
-            return zero, refused
-        return None, [*refused, _without_charge(reading, self._settings)]
+            return zero, rejected
+        return None, [*rejected, _without_charge(reading, self._settings)]
 
     def _is_believed(self, now_s: float, state_of_charge: float, elapsed_s: float) -> bool:
         """Whether the reading follows from the last one, or a jump has lasted."""
@@ -326,12 +339,16 @@ class BatteryMonitor:
         charge_ah = reading.charge_ah if math.isnan(capacity_ah) else state_of_charge * capacity_ah
         energy_j = charge_ah * _SECONDS_AN_HOUR * reading.voltage_v
         # A charge of 0 in a battery that is not empty was not measured.
-        known = ((charge_ah > 0.0 or charge_ah == state_of_charge == 0.0)
-                 and 0.0 < reading.voltage_v and energy_j < math.inf)
+        known = (
+            (charge_ah > 0.0 or charge_ah == state_of_charge == 0.0)
+            and 0.0 < reading.voltage_v
+            and energy_j < math.inf
+        )
         self._energy_j = energy_j if known else math.nan
 
-    def _count_discharge(self, reading: BatteryReading, discharge_a: float,
-                         elapsed_s: float) -> None:
+    def _count_discharge(
+        self, reading: BatteryReading, discharge_a: float, elapsed_s: float
+    ) -> None:
         share = discharge_a * elapsed_s / (_SECONDS_AN_HOUR * _capacity_ah(reading))
         if math.isfinite(share) and self._state_of_charge > 0.0:
             self._discharged = max(0.0, self._discharged + share)
@@ -376,12 +393,17 @@ class _Measured(NamedTuple):
 def _from_percentage(reading: BatteryReading, settings: BatterySettings) -> _Measured | str | None:
     """The reading; None: unmeasured; a line: rejected. The other sources return the same."""
     percentage, full = reading.percentage, settings.full_percentage
-    if math.isnan(percentage) or percentage == _UNMEASURED or math.isclose(
-            percentage / full, _UNMEASURED / 100.0, rel_tol=1e-6):
+    if (
+        math.isnan(percentage)
+        or percentage == _UNMEASURED
+        or math.isclose(percentage / full, _UNMEASURED / 100.0, rel_tol=1e-6)
+    ):
         return None
     if not -BELOW_EMPTY <= percentage / full <= 1.0 + ABOVE_FULL:
-        return (f'percentage: {percentage:g}; accepted: 0 to {full:g} (parameter '
-                'full_percentage), or NaN')
+        return (
+            f'percentage: {percentage:g}; accepted: 0 to {full:g} (parameter '
+            'full_percentage), or NaN'
+        )
     return _clipped('percentage', percentage, percentage / full)
 
 
@@ -391,8 +413,9 @@ def _from_charge(reading: BatteryReading, settings: BatterySettings) -> _Measure
         return None
     max_ah = max(capacity_ah, _usable_ah(reading.design_capacity_ah))
     if not (-BELOW_EMPTY * capacity_ah <= charge_ah <= (1.0 + ABOVE_CAPACITY) * max_ah):
-        return (f'charge: {charge_ah:g} Ah; accepted: 0 to the capacity of {capacity_ah:g} Ah, '
-                'or NaN')
+        return (
+            f'charge: {charge_ah:g} Ah; accepted: 0 to the capacity of {capacity_ah:g} Ah, or NaN'
+        )
     return _clipped('charge', charge_ah, charge_ah / capacity_ah)
 
 
@@ -402,8 +425,9 @@ def _from_voltage(reading: BatteryReading, settings: BatterySettings) -> _Measur
         return None
     if not 0.0 < voltage_v < math.inf:
         return f'voltage: {voltage_v:g} V; accepted: a finite number above 0, or NaN'
-    return _clipped('voltage', voltage_v,
-                 float(np.interp(voltage_v, curve, np.linspace(0, 1, len(curve)))))
+    return _clipped(
+        'voltage', voltage_v, float(np.interp(voltage_v, curve, np.linspace(0, 1, len(curve))))
+    )
 
 
 _SOURCES = (('percentage', _from_percentage), ('charge', _from_charge), ('voltage', _from_voltage))
@@ -422,12 +446,17 @@ def _fills_in(reading: BatteryReading) -> bool:
 
 def _without_charge(reading: BatteryReading, settings: BatterySettings) -> str:
     """A line on a reading without a state of charge."""
-    fields = [f'percentage: {reading.percentage:g}',
-              f'charge: {reading.charge_ah:g} Ah of {_capacity_ah(reading):g}',
-              f'voltage: {reading.voltage_v:g} V', *([] if reading.present else ['present: false'])]
+    fields = [
+        f'percentage: {reading.percentage:g}',
+        f'charge: {reading.charge_ah:g} Ah of {_capacity_ah(reading):g}',
+        f'voltage: {reading.voltage_v:g} V',
+        *([] if reading.present else ['present: false']),
+    ]
     without = '' if settings.voltage_curve else ' with the parameter voltage_curve'
-    return (f'{", ".join(fields)}: no state of charge; accepted: a percentage, a charge with a '
-            f'capacity, or a voltage{without}; 0 where the message is filled in otherwise')
+    return (
+        f'{", ".join(fields)}: no state of charge; accepted: a percentage, a charge with a '
+        f'capacity, or a voltage{without}; 0 where the message is filled in otherwise'
+    )
 
 
 def _capacity_ah(reading: BatteryReading) -> float:

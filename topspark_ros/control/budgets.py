@@ -39,8 +39,12 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, accepted in (
-            ('power_w', FROM_ZERO), ('energy_j', FROM_ZERO), ('duration_s', ABOVE_ZERO),
-            ('deadline_s', ABOVE_ZERO), ('min_accuracy', FRACTION), ('lifetime_s', ABOVE_ZERO),
+            ('power_w', FROM_ZERO),
+            ('energy_j', FROM_ZERO),
+            ('duration_s', ABOVE_ZERO),
+            ('deadline_s', ABOVE_ZERO),
+            ('min_accuracy', FRACTION),
+            ('lifetime_s', ABOVE_ZERO),
         ):
             accepted.require_or_nan(name, getattr(self, name), 'no limit')
 
@@ -161,8 +165,10 @@ class BudgetBook:
         self._advance(now_s)
         others = self._entries.keys() - {None, source}
         if source is not None and len(others) >= MAX_SOURCES:
-            raise RangeError(f'source: {source!r}; accepted: one of the {MAX_SOURCES} that have '
-                             'set a budget, until one of those lapses')
+            raise RangeError(
+                f'source: {source!r}; accepted: one of the {MAX_SOURCES} that have '
+                'set a budget, until one of those lapses'
+            )
         entry = _Entry(budget, now_s - max(age_s, 0.0), now_s)
         entry.count_past(self._totals or _Totals(now_s))
         self._entries[source] = entry
@@ -201,8 +207,13 @@ class BudgetBook:
             power_w=_min(*(budget.power_w for budget in budgets)),
             mission_power_w=mission_power_w,
             energy_j=_min(*(entry.energy_j for entry in entries)),
-            time_left_s=_min(*(entry.time_left_s(now_s) for entry in entries
-                                 if entry.planned_w == mission_power_w)),
+            time_left_s=_min(
+                *(
+                    entry.time_left_s(now_s)
+                    for entry in entries
+                    if entry.planned_w == mission_power_w
+                )
+            ),
             deadline_s=_min(*(budget.deadline_s for budget in budgets)),
             min_accuracy=-_min(*(-budget.min_accuracy for budget in budgets)),
         )
@@ -210,8 +221,9 @@ class BudgetBook:
     def _advance(self, now_s: float) -> None:
         for entry in self._entries.values():
             entry.plan(now_s)
-        self._entries = {source: entry for source, entry in self._entries.items()
-                         if not entry.lapsed(now_s)}
+        self._entries = {
+            source: entry for source, entry in self._entries.items() if not entry.lapsed(now_s)
+        }
 
 
 def _min(*values: float) -> float:

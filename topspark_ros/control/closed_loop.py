@@ -9,7 +9,10 @@ import numpy as np
 
 from topspark_ros.methodology.profile import Profile, ProfilePoint
 from topspark_ros.methodology.tradeoff import (
-    LEARNING_SHARES, SHARES, Candidates, enumerate_candidates,
+    LEARNING_SHARES,
+    SHARES,
+    Candidates,
+    enumerate_candidates,
 )
 
 from .accuracy import AccuracyReport
@@ -59,8 +62,12 @@ class LearnerReport:
     @property
     def setting(self) -> tuple[int, int, float, float]:
         """As Decision.setting."""
-        return (self.training_timesteps, self.inference_timesteps, self.learning_share,
-                self.frame_share)
+        return (
+            self.training_timesteps,
+            self.inference_timesteps,
+            self.learning_share,
+            self.frame_share,
+        )
 
 
 class ClosedLoop:
@@ -81,8 +88,9 @@ class ClosedLoop:
     def _begin(self, metered: bool, known_hz: float) -> None:
         """Start every estimate anew."""
         self._metered = metered
-        self._energy = EnergyCorrection(len(self._points) * (len(self._points) + 1),
-                                        MAX_RATIO_METERED if metered else MAX_RATIO)
+        self._energy = EnergyCorrection(
+            len(self._points) * (len(self._points) + 1), MAX_RATIO_METERED if metered else MAX_RATIO
+        )
         self._latency_ratio = Smoothed(TIME_CONSTANT_S, 1 / MAX_RATIO, MAX_RATIO)
         self._overhead_s = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
         self._power_w = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
@@ -129,13 +137,14 @@ class ClosedLoop:
         ratios = np.empty(len(candidates))
         pairs = len(self._points) ** 2
         shared = len(full) + len(SHARES)
-        ratios[:len(full)] = full
-        ratios[len(full):shared] = full[pairs]  # one of fewer frames costs as much
+        ratios[: len(full)] = full
+        ratios[len(full) : shared] = full[pairs]  # one of fewer frames costs as much
         ratios[shared:] = np.tile(full[:pairs], len(LEARNING_SHARES))
         if self._metered:
             known = candidates.energy_j > 0
-            ratios[known] *= (candidates.frame_time_s * self._core_power_w)[known] \
-                / candidates.energy_j[known]
+            ratios[known] *= (candidates.frame_time_s * self._core_power_w)[
+                known
+            ] / candidates.energy_j[known]
         return ratios
 
     def energy_ratio(self, setting: tuple[int, int, float, float]) -> float:
@@ -174,8 +183,9 @@ class ClosedLoop:
             self._overdraft.use(energy_j, elapsed_s, limit_w)
         return energy_j
 
-    def _measure(self, last: LearnerReport, report: LearnerReport, energy_j: float,
-                 elapsed_s: float) -> None:
+    def _measure(
+        self, last: LearnerReport, report: LearnerReport, energy_j: float, elapsed_s: float
+    ) -> None:
         classified = report.classified - last.classified
         learned = report.learned - last.learned
         self._rate.count(classified + report.skipped - last.skipped, elapsed_s)
@@ -189,17 +199,21 @@ class ClosedLoop:
         training = self._points.get(report.training_timesteps)
         inference = self._points.get(report.inference_timesteps)
         if inference is None or (training is None and learning):
-            return    # the learner's own T, which the profile does not have
+            return  # the learner's own T, which the profile does not have
         predicted_j = classified * self._predicted_j(inference, False)
         if training is not None:
             predicted_j += learned * self._predicted_j(training, True)
-        row = self._profiled.row(report.training_timesteps, report.inference_timesteps,
-                                 float(learning), 1.0)
+        row = self._profiled.row(
+            report.training_timesteps, report.inference_timesteps, float(learning), 1.0
+        )
         if predicted_j > 0.0:
             self._energy.measure(row, energy_j / predicted_j, classified, elapsed_s)
-        self._latency_ratio.measure(report.inference_s / inference.inference.latency_s
-                                    if inference.inference.latency_s > 0.0 else math.nan,
-                                    elapsed_s)
+        self._latency_ratio.measure(
+            report.inference_s / inference.inference.latency_s
+            if inference.inference.latency_s > 0.0
+            else math.nan,
+            elapsed_s,
+        )
         self._overhead_s.measure(report.latency_s - report.inference_s, elapsed_s)
 
     def _predicted_j(self, point: ProfilePoint, training: bool) -> float:
@@ -213,8 +227,12 @@ class ClosedLoop:
 
 def _restarted(last: LearnerReport, report: LearnerReport) -> bool:
     """Whether the learner has begun to count from 0 again."""
-    return (report.energy_j < last.energy_j or report.classified < last.classified
-            or report.skipped < last.skipped or report.learned < last.learned)
+    return (
+        report.energy_j < last.energy_j
+        or report.classified < last.classified
+        or report.skipped < last.skipped
+        or report.learned < last.learned
+    )
 
 
 def _greater(a: float, b: float) -> float:

@@ -54,9 +54,12 @@ class ControlSettings:
 
     def __post_init__(self) -> None:
         for name, accepted in (
-            ('learner_timeout_s', ABOVE_ZERO), ('budget_timeout_s', FROM_ZERO),
-            ('mission_duration_s', FROM_ZERO), ('mission_battery_share', FRACTION),
-            ('budget_share', FRACTION), ('core_power_w', ABOVE_ZERO),
+            ('learner_timeout_s', ABOVE_ZERO),
+            ('budget_timeout_s', FROM_ZERO),
+            ('mission_duration_s', FROM_ZERO),
+            ('mission_battery_share', FRACTION),
+            ('budget_share', FRACTION),
+            ('core_power_w', ABOVE_ZERO),
         ):
             accepted.require(name, getattr(self, name))
 
@@ -160,24 +163,31 @@ class Controller:
         if self._began_s is None:
             self._began_s = now_s
         silent = self._learner_silent(now_s)
-        if (self._decision is None and silent
-                and now_s - self._began_s < self._settings.learner_timeout_s):
+        if (
+            self._decision is None
+            and silent
+            and now_s - self._began_s < self._settings.learner_timeout_s
+        ):
             return None
         self._plan_mission(now_s)
         report = self._loop.last_report
-        self._decision = self._policy.decide(now_s, self._limits(now_s), Conditions(
-            state_of_charge=self._battery.state_of_charge(now_s),
-            battery=self._battery.validity(now_s).name.lower(),
-            budget_stale=self._budget_stale(now_s),
-            learner_silent=silent,
-            frame_rate_hz=self._loop.frame_rate_hz,
-            learned_share=self._loop.learned_share,
-            energy_ratios=self._loop.energy_ratios(),
-            latency_ratio=self._loop.latency_ratio,
-            latency_overhead_s=self._loop.latency_overhead_s,
-            inference_timesteps=report.inference_timesteps if report else 0,
-            accuracy=report.accuracy if report else AccuracyReport(),
-        ))
+        self._decision = self._policy.decide(
+            now_s,
+            self._limits(now_s),
+            Conditions(
+                state_of_charge=self._battery.state_of_charge(now_s),
+                battery=self._battery.validity(now_s).name.lower(),
+                budget_stale=self._budget_stale(now_s),
+                learner_silent=silent,
+                frame_rate_hz=self._loop.frame_rate_hz,
+                learned_share=self._loop.learned_share,
+                energy_ratios=self._loop.energy_ratios(),
+                latency_ratio=self._loop.latency_ratio,
+                latency_overhead_s=self._loop.latency_overhead_s,
+                inference_timesteps=report.inference_timesteps if report else 0,
+                accuracy=report.accuracy if report else AccuracyReport(),
+            ),
+        )
         return self._decision
 
     def status(self, now_s: float) -> ControlStatus:
@@ -192,8 +202,11 @@ class Controller:
             learner_silent=self._learner_silent(now_s),
             power_w=self._loop.power_w,
             frame_rate_hz=self._loop.frame_rate_hz,
-            energy_ratio=(math.nan if self._decision is None
-                          else self._loop.energy_ratio(self._decision.setting)),
+            energy_ratio=(
+                math.nan
+                if self._decision is None
+                else self._loop.energy_ratio(self._decision.setting)
+            ),
             latency_ratio=self._loop.latency_ratio,
             latency_overhead_s=self._loop.latency_overhead_s,
         )
@@ -225,8 +238,11 @@ class Controller:
             self._book.drop(None)
         elif not 0.0 <= now_s - self._mission_planned_s < REPLAN_S:
             settings = self._settings
-            battery_j = (self._battery.energy_j(now_s) * settings.mission_battery_share
-                      * settings.budget_share)
+            battery_j = (
+                self._battery.energy_j(now_s)
+                * settings.mission_battery_share
+                * settings.budget_share
+            )
             if math.isnan(self._mission_j):
                 self._mission_j = battery_j
             if not math.isnan(self._mission_j):
@@ -240,4 +256,5 @@ class Controller:
     def _budget_stale(self, now_s: float) -> bool:
         timeout_s = self._settings.budget_timeout_s
         return timeout_s > 0.0 and any(
-            now_s - set_s > timeout_s for set_s in self._budget_set_s.values())
+            now_s - set_s > timeout_s for set_s in self._budget_set_s.values()
+        )

@@ -34,7 +34,7 @@ class EnergyCorrection:
     def __init__(self, settings: int, bound: float) -> None:
         self._bound = math.log(bound)
         self._mean = np.zeros(1 + settings)
-        self._covariance = np.diag([self.PRIOR_SHARED ** 2] + settings * [self.PRIOR_OWN ** 2])
+        self._covariance = np.diag([self.PRIOR_SHARED**2] + settings * [self.PRIOR_OWN**2])
 
     def measure(self, setting: int, ratio: float, frames: int, elapsed_s: float) -> None:
         """Take one measurement.
@@ -47,11 +47,11 @@ class EnergyCorrection:
             return
         diagonal = np.einsum('ii->i', self._covariance)  # a view
         wandered_s = min(elapsed_s, 60.0) if elapsed_s > 0.0 else 0.0
-        diagonal[0] += self.WANDER_SHARED ** 2 * wandered_s
-        diagonal[1:] += self.WANDER_OWN ** 2 * wandered_s
-        np.minimum(diagonal[1:], self.PRIOR_OWN ** 2, out=diagonal[1:])
+        diagonal[0] += self.WANDER_SHARED**2 * wandered_s
+        diagonal[1:] += self.WANDER_OWN**2 * wandered_s
+        np.minimum(diagonal[1:], self.PRIOR_OWN**2, out=diagonal[1:])
         seen = self._covariance[:, 0] + self._covariance[:, 1 + setting]
-        noise = self.NOISE_FRAME ** 2 / frames + self.MIN_NOISE ** 2
+        noise = self.NOISE_FRAME**2 / frames + self.MIN_NOISE**2
         gain = seen / (seen[0] + seen[1 + setting] + noise)
         logarithm = min(max(math.log(ratio), -self._bound), self._bound)
         self._mean += gain * (logarithm - self._mean[0] - self._mean[1 + setting])

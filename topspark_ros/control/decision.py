@@ -52,8 +52,12 @@ class Decision:
     @property
     def setting(self) -> tuple[int, int, float, float]:
         """What the learner does: training T, inference T, learning share, frame share."""
-        return (self.training_timesteps, self.inference_timesteps, self.learning_share,
-                self.frame_share)
+        return (
+            self.training_timesteps,
+            self.inference_timesteps,
+            self.learning_share,
+            self.frame_share,
+        )
 
     @property
     def learning(self) -> bool:

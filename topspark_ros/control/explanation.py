@@ -32,22 +32,31 @@ def explain_choice(cause: Reason, assessment: Assessment, row: int) -> str:
         accuracy += f' by {assessment.labelled_frames} labelled frames'
     save = f' less {limits.overdraft_w:.3g} W overdrawn' if limits.overdraft_w > 0 else ''
     if cause == Reason.SCORE:
-        return (f'best score {assessment.score[row]:.3f} at state of charge '
-                f'{assessment.state_of_charge:.2f}: {accuracy}, {power}')
+        return (
+            f'best score {assessment.score[row]:.3f} at state of charge '
+            f'{assessment.state_of_charge:.2f}: {accuracy}, {power}'
+        )
     if cause == Reason.POWER:
         return f'power limit {limits.power_w:.3g} W{save}: {power}, {accuracy}'
     if cause == Reason.MISSION:
-        return (f'{limits.mission_power_w:.3g} W{save} lasts to the end of the mission: {power}, '
-                f'{accuracy}')
+        return (
+            f'{limits.mission_power_w:.3g} W{save} lasts to the end of the mission: {power}, '
+            f'{accuracy}'
+        )
     if cause == Reason.DEADLINE:
         return f'deadline {limits.deadline_s:.3g} s: {latency}, {accuracy}'
     if cause == Reason.ACCURACY:
         return f'least accuracy {limits.min_accuracy:.3f}: {accuracy}, {power}'
     if cause == Reason.ENERGY:
         return f'energy left {limits.energy_j:.3g} J is used up: {power}'
-    named = [f'{name} {value:.3g} {unit}' for name, value, unit in (
-        ('power limit', limits.strictest_power_w, 'W'), ('deadline', limits.deadline_s, 's'),
-    ) if not math.isnan(value)]
+    named = [
+        f'{name} {value:.3g} {unit}'
+        for name, value, unit in (
+            ('power limit', limits.strictest_power_w, 'W'),
+            ('deadline', limits.deadline_s, 's'),
+        )
+        if not math.isnan(value)
+    ]
     return f'no setting meets {" and ".join(named)}: at best {power}, {latency}'
 
 

@@ -72,11 +72,14 @@ class Assessment:
         """Whether `row` breaks a limit that `best` breaks less, or keeps."""
         limits = self.limits
         floor = 0.0 if math.isnan(limits.min_accuracy) else limits.min_accuracy
-        return any(cost[row] > limit and cost[best] < cost[row] for cost, limit in (
-            (self.power_w, limits.allowed_power_w),
-            (self.latency_s, _or_unlimited(limits.deadline_s)),
-            (-self.candidates.accuracy, -floor),
-        ))
+        return any(
+            cost[row] > limit and cost[best] < cost[row]
+            for cost, limit in (
+                (self.power_w, limits.allowed_power_w),
+                (self.latency_s, _or_unlimited(limits.deadline_s)),
+                (-self.candidates.accuracy, -floor),
+            )
+        )
 
 
 class Kept(NamedTuple):
@@ -171,8 +174,7 @@ def _worth_their_power(assessment: Assessment, rows: np.ndarray) -> Kept:
     return Kept(non_dominated(rows, assessment.power_w, assessment.candidates.accuracy))
 
 
-def _enterable(assessment: Assessment, cost: np.ndarray, limit: float,
-               margin: float) -> np.ndarray:
+def _enterable(assessment: Assessment, cost: np.ndarray, limit: float, margin: float) -> np.ndarray:
     """Whether each candidate's cost leaves the margin free; the present one needs none."""
     fits = cost <= limit * (1 - margin)
     if assessment.present >= 0:

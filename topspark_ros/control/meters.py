@@ -134,7 +134,7 @@ class BatteryMeter:
         self._flows = False  # a current other than 0 was seen
 
     def measure(self, now_s: float, reading: BatteryReading) -> str:
-        """One state; returns what was refused of its current, though its amount counts.
+        """One state; returns what was rejected of its current, though its amount counts.
 
         now_s: time of the state, s. After a gap of more than 10 s, or when it goes back, nothing
             is integrated and the state begins anew.
@@ -147,16 +147,19 @@ class BatteryMeter:
         if not math.isfinite(now_s):
             raise MeterError(f'meter battery: time: {now_s}; accepted: a finite number')
         if not 0 < reading.voltage_v < math.inf:
-            raise MeterError(f'meter battery: voltage: {reading.voltage_v:g} V; accepted: a finite '
-                             'number above 0')
-        discharge_a, refused = reading.discharge_a(self._discharge_is_positive)
+            raise MeterError(
+                f'meter battery: voltage: {reading.voltage_v:g} V; accepted: a finite '
+                'number above 0'
+            )
+        discharge_a, rejected = reading.discharge_a(self._discharge_is_positive)
         self._flows |= abs(discharge_a) > 0.0
         if math.isnan(discharge_a) or not (self._flows or reading.supply in _AT_REST):
-            raise MeterError(f'meter battery: current: {reading.current_a:g} A; accepted: a finite '
-                             'number, negative while discharging, 0 once it was another')
-        self._integral.add(
-            now_s, max(0.0, reading.voltage_v * discharge_a - self._base_power_w))
-        return refused
+            raise MeterError(
+                f'meter battery: current: {reading.current_a:g} A; accepted: a finite '
+                'number, negative while discharging, 0 once it was another'
+            )
+        self._integral.add(now_s, max(0.0, reading.voltage_v * discharge_a - self._base_power_w))
+        return rejected
 
     def energy_j(self) -> float:
         """As in Meter; needs no reading. 0 before the second state."""
@@ -194,8 +197,9 @@ class _SharedMeter:
 
     reasons: tuple[str, ...] = ()
 
-    def __init__(self, name: str, drawn_j: Callable[[float], float], settings: MeterSettings,
-                 clock: _Clock) -> None:
+    def __init__(
+        self, name: str, drawn_j: Callable[[float], float], settings: MeterSettings, clock: _Clock
+    ) -> None:
         self.name = name
         self._drawn_j = drawn_j
         self._base_power_w = settings.base_power_w
@@ -218,8 +222,9 @@ class _SharedMeter:
 
     def _read(self) -> _Reading:
         time_s, process_s = self._clock()
-        return _Reading(time_s, process_s, _read_busy_s(self.name, self._stat),
-                        self._drawn_j(time_s))
+        return _Reading(
+            time_s, process_s, _read_busy_s(self.name, self._stat), self._drawn_j(time_s)
+        )
 
 
 class _Rapl:
@@ -233,15 +238,22 @@ class _Rapl:
 
     def __init__(self, root: Path) -> None:
         folder = root / 'sys/class/powercap'
-        names = {zone: _read_text('rapl', zone / 'name')
-                 for zone in sorted(folder.glob('intel-rapl:*'))}
+        names = {
+            zone: _read_text('rapl', zone / 'name') for zone in sorted(folder.glob('intel-rapl:*'))
+        }
         packages = {zone.name for zone, name in names.items() if name.startswith('package-')}
         if not packages:
-            raise MeterError(f'meter rapl: {folder} has no zone intel-rapl:* named package-*, '
-                             'accepted is a processor with RAPL, its module loaded (modprobe '
-                             'intel_rapl_msr), and no virtual machine')
-        zones = [zone for zone, name in names.items() if zone.name in packages
-                 or (name == 'dram' and zone.name.rpartition(':')[0] in packages)]
+            raise MeterError(
+                f'meter rapl: {folder} has no zone intel-rapl:* named package-*, '
+                'accepted is a processor with RAPL, its module loaded (modprobe '
+                'intel_rapl_msr), and no virtual machine'
+            )
+        zones = [
+            zone
+            for zone, name in names.items()
+            if zone.name in packages
+            or (name == 'dram' and zone.name.rpartition(':')[0] in packages)
+        ]
         self._counters = [zone / 'energy_uj' for zone in zones]
         self._ranges_uj = [_read_range_uj(zone / 'max_energy_range_uj') for zone in zones]
         self._last_uj = self._read()
@@ -250,8 +262,9 @@ class _Rapl:
     def drawn_j(self, now_s: float) -> float:
         """J since it was opened; whatever the time, the counters count."""
         now_uj = self._read()
-        self._drawn_uj += sum((now - last) % wrap for now, last, wrap in
-                              zip(now_uj, self._last_uj, self._ranges_uj))
+        self._drawn_uj += sum(
+            (now - last) % wrap for now, last, wrap in zip(now_uj, self._last_uj, self._ranges_uj)
+        )
         self._last_uj = now_uj
         return self._drawn_uj * 1e-6
 
@@ -317,14 +330,17 @@ def _open_rapl(settings: MeterSettings, clock: _Clock = _now) -> _SharedMeter:
     return _SharedMeter('rapl', _Rapl(settings.root).drawn_j, settings, clock)
 
 
-def _open_hwmon(settings: MeterSettings, clock: _Clock = _now,
-                accept_any: bool = True) -> _SharedMeter:
+def _open_hwmon(
+    settings: MeterSettings, clock: _Clock = _now, accept_any: bool = True
+) -> _SharedMeter:
     """accept_any: whether the only rail may be one that is not said to be the processor's."""
     folder = settings.root / 'sys/class/hwmon'
     rails = [rail for device in sorted(folder.glob('hwmon*')) for rail in _rails(device)]
     if not rails:
-        raise MeterError(f'meter hwmon: {folder} has no power sensor, accepted is powerN_input, '
-                         'or inN_input and currN_input with inN_label')
+        raise MeterError(
+            f'meter hwmon: {folder} has no power sensor, accepted is powerN_input, '
+            'or inN_input and currN_input with inN_label'
+        )
     if settings.channel:
         wanted = f"named '{settings.channel}'"
         found = [rail for rail in rails if rail.label == settings.channel]
@@ -335,8 +351,10 @@ def _open_hwmon(settings: MeterSettings, clock: _Clock = _now,
             found = rails
     if len(found) != 1:
         labels = ', '.join(rail.label for rail in rails)
-        raise MeterError(f'meter hwmon: {folder} has {len(found)} rails {wanted}, accepted as '
-                         f'channel is one of: {labels}')
+        raise MeterError(
+            f'meter hwmon: {folder} has {len(found)} rails {wanted}, accepted as '
+            f'channel is one of: {labels}'
+        )
     return _SharedMeter('hwmon', found[0].drawn_j, settings, clock)
 
 
@@ -351,9 +369,14 @@ def _rails(device: Path) -> list[_Rail]:
     for power in sorted(device.glob('power*_input')):
         sensor = power.name.removesuffix('_input')
         label = device / f'{sensor}_label'
-        rails.append(_Rail(
-            _read_text('hwmon', label) if label.exists()
-            else f"{_read_text('hwmon', device / 'name')} {sensor}", power))
+        rails.append(
+            _Rail(
+                _read_text('hwmon', label)
+                if label.exists()
+                else f'{_read_text("hwmon", device / "name")} {sensor}',
+                power,
+            )
+        )
     if rails:
         return rails
     for label in sorted(device.glob('in*_label')):
@@ -369,8 +392,10 @@ def _read_busy_s(meter: str, stat: Path) -> float:
     line = _read_text(meter, stat).partition('\n')[0]
     name, *ticks = line.split() or ['']
     if name != 'cpu' or len(ticks) < 8 or not all(tick.isdecimal() for tick in ticks):
-        raise MeterError(f'meter {meter}: {stat} begins with {line[:60]!r}, accepted is cpu and at '
-                         'least 8 numbers of ticks')
+        raise MeterError(
+            f'meter {meter}: {stat} begins with {line[:60]!r}, accepted is cpu and at '
+            'least 8 numbers of ticks'
+        )
     # Guest time, beyond these, is counted in user and nice already.
     user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, ticks[:8])
     return (user + nice + system + irq + softirq + steal) / os.sysconf('SC_CLK_TCK')
@@ -388,17 +413,21 @@ def _read_integer(meter: str, path: Path) -> int:
     try:
         return int(text)
     except ValueError:
-        raise MeterError(f'meter {meter}: {path} holds {text[:40]!r}, accepted is an integer'
-                         ) from None
+        raise MeterError(
+            f'meter {meter}: {path} holds {text[:40]!r}, accepted is an integer'
+        ) from None
 
 
 def _read_text(meter: str, path: Path) -> str:
     try:
         return path.read_text(errors='replace').strip()
     except PermissionError:
-        raise MeterError(f'meter {meter}: {path} may not be read, often root alone may: accepted '
-                         'is a group with the right, by chgrp GROUP and chmod g+r, which a udev '
-                         f'rule for SUBSYSTEM=="{path.parents[1].name}" keeps') from None
+        raise MeterError(
+            f'meter {meter}: {path} may not be read, often root alone may: accepted '
+            'is a group with the right, by chgrp GROUP and chmod g+r, which a udev '
+            f'rule for SUBSYSTEM=="{path.parents[1].name}" keeps'
+        ) from None
     except OSError as error:
-        raise MeterError(f'meter {meter}: {path} cannot be read ({error.strerror}), accepted is '
-                         'a readable file') from None
+        raise MeterError(
+            f'meter {meter}: {path} cannot be read ({error.strerror}), accepted is a readable file'
+        ) from None

@@ -76,11 +76,16 @@ class PolicyConfig:
 
     def __post_init__(self) -> None:
         for name, accepted in (
-            ('latency_weight', FROM_ZERO), ('energy_weight_full', FROM_ZERO),
-            ('energy_weight_empty', FROM_ZERO), ('assumed_state_of_charge', FRACTION),
-            ('assumed_frame_rate_hz', ABOVE_ZERO), ('min_dwell_s', FROM_ZERO),
-            ('deadband', FROM_ZERO), ('limit_margin', FRACTION_BELOW_ONE),
-            ('min_frame_share', FRACTION), ('max_training_loss', FRACTION),
+            ('latency_weight', FROM_ZERO),
+            ('energy_weight_full', FROM_ZERO),
+            ('energy_weight_empty', FROM_ZERO),
+            ('assumed_state_of_charge', FRACTION),
+            ('assumed_frame_rate_hz', ABOVE_ZERO),
+            ('min_dwell_s', FROM_ZERO),
+            ('deadband', FROM_ZERO),
+            ('limit_margin', FRACTION_BELOW_ONE),
+            ('min_frame_share', FRACTION),
+            ('max_training_loss', FRACTION),
         ):
             accepted.require(name, getattr(self, name))
 
@@ -140,15 +145,21 @@ class TimestepPolicy:
         self._learner_seen = False
         self._frame_rate_hz = config.assumed_frame_rate_hz
 
-    def resume(self, training_timesteps: int, inference_timesteps: int, learning_share: float,
-               frame_share: float) -> None:
+    def resume(
+        self,
+        training_timesteps: int,
+        inference_timesteps: int,
+        learning_share: float,
+        frame_share: float,
+    ) -> None:
         """Take the setting of a controller that ran before this one as the present one.
 
         A setting that the profile does not have is ignored, as is any after the first decision.
         """
         if self._row < 0:
             row = self._candidates.row(
-                training_timesteps, inference_timesteps, learning_share, frame_share)
+                training_timesteps, inference_timesteps, learning_share, frame_share
+            )
             self._row = -1 if row is None else row
 
     def decide(self, now_s: float, limits: Limits, conditions: Conditions) -> Decision:
@@ -172,7 +183,8 @@ class TimestepPolicy:
             self._charge_assumed = not assessment.battery_known
             self._grounds = explain_choice(cause, assessment, row)
         return self._publish(
-            assessment, _visible_reason(self._cause, assessment, conditions), conditions)
+            assessment, _visible_reason(self._cause, assessment, conditions), conditions
+        )
 
     def _publish(self, assessment: Assessment, reason: Reason, conditions: Conditions) -> Decision:
         """The present decision, a new one if setting or reason differ from the last."""
@@ -197,8 +209,9 @@ class TimestepPolicy:
     def _hold(self) -> Decision:
         """The present decision while the learner is silent."""
         if self._decision.reason != Reason.LEARNER_SILENT:
-            self._decision = replace(self._decision, reason=Reason.LEARNER_SILENT,
-                                     detail=explain_silence(self._decision))
+            self._decision = replace(
+                self._decision, reason=Reason.LEARNER_SILENT, detail=explain_silence(self._decision)
+            )
         return self._decision
 
     def _assess(self, limits: Limits, conditions: Conditions) -> Assessment:
@@ -210,32 +223,41 @@ class TimestepPolicy:
         learning = self._decision is None or self._decision.learning
         if learning and not math.isnan(conditions.learned_share):
             self._candidates = replace(
-                self._candidates, learned_share=min(max(conditions.learned_share, 0.0), 1.0))
+                self._candidates, learned_share=min(max(conditions.learned_share, 0.0), 1.0)
+            )
         charge = conditions.state_of_charge
         battery_known = 0 <= charge <= 1
         if not battery_known:
             charge = config.assumed_state_of_charge
         epsilon = config.energy_weight_empty + charge * (
-            config.energy_weight_full - config.energy_weight_empty)
+            config.energy_weight_full - config.energy_weight_empty
+        )
 
-        candidates = replace(self._candidates, accuracy=expected_accuracy(
-            self._profile, self._candidates, conditions.inference_timesteps, conditions.accuracy))
+        candidates = replace(
+            self._candidates,
+            accuracy=expected_accuracy(
+                self._profile, self._candidates, conditions.inference_timesteps, conditions.accuracy
+            ),
+        )
         energy_j = candidates.energy_j
         # A product beyond the largest float is inf, which fits no limit.
         with np.errstate(over='ignore', invalid='ignore'):
             if conditions.energy_ratios is not None:
                 energy_j = energy_j * _usable(conditions.energy_ratios)
             power_w = energy_j * self._frame_rate_hz * candidates.frame_share
-            latency_s = (candidates.latency_s * _usable(conditions.latency_ratio)
-                         + np.nan_to_num(max(conditions.latency_overhead_s, 0.0)))
+            latency_s = candidates.latency_s * _usable(conditions.latency_ratio) + np.nan_to_num(
+                max(conditions.latency_overhead_s, 0.0)
+            )
         power_w[candidates.frame_share == 0] = 0.0  # not inf * 0
         return Assessment(
             candidates=candidates,
             limits=limits,
             margin=config.limit_margin,
             present=self._row,
-            allowed=((candidates.frame_share >= config.min_frame_share)
-                     & (candidates.training_loss <= config.max_training_loss)),
+            allowed=(
+                (candidates.frame_share >= config.min_frame_share)
+                & (candidates.training_loss <= config.max_training_loss)
+            ),
             # Costs by the profile alone, so that noise of the measurements does not move T.
             score=score_candidates(candidates, config.latency_weight, epsilon),
             energy_j=energy_j,
@@ -250,9 +272,12 @@ class TimestepPolicy:
     def _within_deadband(self, assessment: Assessment, best: int, cause: Reason) -> bool:
         """Whether the present row scores about as well as the best."""
         row, candidates = self._row, assessment.candidates
-        if (row < 0 or cause in _AT_ONCE
-                or candidates.learning_share[row] != candidates.learning_share[best]
-                or candidates.frame_share[row] != candidates.frame_share[best]):
+        if (
+            row < 0
+            or cause in _AT_ONCE
+            or candidates.learning_share[row] != candidates.learning_share[best]
+            or candidates.frame_share[row] != candidates.frame_share[best]
+        ):
             return False
         gain = assessment.score[best] - assessment.score[row]
         return gain <= self.config.deadband and not assessment.violates(row, best)
@@ -291,8 +316,10 @@ def _visible_reason(cause: Reason, assessment: Assessment, conditions: Condition
 
 def _requests(limits: Limits) -> tuple[float, ...]:
     """What the budgets themselves demand; equal tuples mean that no budget was changed."""
-    return tuple(math.inf if math.isnan(limit) else limit
-                 for limit in (limits.power_w, limits.deadline_s, limits.min_accuracy))
+    return tuple(
+        math.inf if math.isnan(limit) else limit
+        for limit in (limits.power_w, limits.deadline_s, limits.min_accuracy)
+    )
 
 
 def _usable(ratios: float | Sequence[float]) -> np.ndarray:

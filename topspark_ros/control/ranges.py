@@ -11,7 +11,7 @@ from topspark_ros.errors import TopsparkError
 
 
 class RangeError(TopsparkError):
-    """A value was refused: one line with its name, the value and what is accepted."""
+    """A value was rejected: one line with its name, the value and what is accepted."""
 
 
 @dataclass(frozen=True)

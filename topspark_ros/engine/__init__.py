@@ -1,9 +1,9 @@
 """The spiking network engine: arrays and frozen configurations in, arrays out. No ROS.
 
-    config = NetworkConfig(inputs=784, neurons=400)
-    network = create_network(config)
-    warm_up(network)
-    response = network.learn(pixels, timesteps=16, label=7)
+config = NetworkConfig(inputs=784, neurons=400)
+network = create_network(config)
+warm_up(network)
+response = network.learn(pixels, timesteps=16, label=7)
 """
 
 from .checkpoint import Checkpoint, check_writable, load_checkpoint, save_checkpoint
@@ -21,7 +21,7 @@ from .errors import CheckpointError, EngineError
 from .factory import create_network, warm_up
 from .kernels.compilation import compilations
 from .network import InferenceNetwork, Network
-from .progress import told_of_compilation
+from .progress import report_compilation
 from .values import OperationCounts, Response, Responses, SpikeTrain
 
 __all__ = [
@@ -47,6 +47,6 @@ __all__ = [
     'input_rate',
     'load_checkpoint',
     'save_checkpoint',
-    'told_of_compilation',
+    'report_compilation',
     'warm_up',
 ]

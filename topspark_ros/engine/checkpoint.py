@@ -30,7 +30,7 @@ from .factory import create_network
 from .network import Layout, Network
 
 MAGIC = b'topspark network'
-VERSION = 4
+VERSION = 5
 MAX_BYTES = 2**33  # a recruiting network of 45,000 neurons
 MAX_HEADER_BYTES = 2**23
 DIGEST_SIZE = hashlib.sha256().digest_size
@@ -107,9 +107,7 @@ def check_writable(path: str | os.PathLike) -> None:
         raise CheckpointError(f'{path} cannot be written: {error.strerror}') from error
 
 
-def load_checkpoint(
-    path: str | os.PathLike, expected: NetworkConfig | None = None
-) -> Checkpoint:
+def load_checkpoint(path: str | os.PathLike, expected: NetworkConfig | None = None) -> Checkpoint:
     """Read what `save_checkpoint` wrote. Executes nothing that the file says.
 
     expected: the configuration to run with. Its inputs, neurons and rule must be those that the
@@ -125,9 +123,9 @@ def load_checkpoint(
     except OSError as error:
         raise CheckpointError(f'{path} cannot be read: {error.strerror}') from error
     except EngineError as error:
-        raise CheckpointError(f'{path} is refused: {error}') from error
+        raise CheckpointError(f'{path} is rejected: {error}') from error
     except MemoryError:
-        raise CheckpointError(f'{path} is refused: it takes more memory than there is') from None
+        raise CheckpointError(f'{path} is rejected: it takes more memory than there is') from None
 
 
 def _encode(network: Network, class_names: Sequence[str]) -> tuple[bytes, list[memoryview]]:
@@ -170,8 +168,10 @@ def _decode(file: BinaryIO, expected: NetworkConfig | None) -> Checkpoint:
         raise EngineError('its checksum is wrong: it is truncated or corrupted')
     # The checksum is right, so whatever fails below was written by somebody else.
     if header_size > min(end - start, MAX_HEADER_BYTES):
-        raise EngineError(f'its header is {header_size} bytes, accepted is what is in it, and at '
-                          f'most {MAX_HEADER_BYTES}')
+        raise EngineError(
+            f'its header is {header_size} bytes, accepted is what is in it, and at '
+            f'most {MAX_HEADER_BYTES}'
+        )
     file.seek(start)
     config, class_names, layout = _read_header(file.read(header_size))
     if sum(dtype.itemsize * math.prod(shape) for dtype, shape in layout.values()) != (
@@ -189,11 +189,14 @@ def _decode(file: BinaryIO, expected: NetworkConfig | None) -> Checkpoint:
         raise EngineError(f'it has no weights of {config.inputs} x {config.neurons}')
     network = create_network(config)
     network.check_layout(layout)
-    network.restore({
-        name: np.fromfile(file, dtype.newbyteorder('<'), math.prod(shape)).reshape(shape).astype(
-            dtype, copy=False)
-        for name, (dtype, shape) in layout.items()
-    })
+    network.restore(
+        {
+            name: np.fromfile(file, dtype.newbyteorder('<'), math.prod(shape))
+            .reshape(shape)
+            .astype(dtype, copy=False)
+            for name, (dtype, shape) in layout.items()
+        }
+    )
     return Checkpoint(network, class_names)
 
 
@@ -216,22 +219,32 @@ def _read_header(text: bytes) -> tuple[NetworkConfig, tuple[str, ...], Layout]:
         fields = header['config']
         config = NetworkConfig(**{**fields, 'neuron': NeuronConfig(**fields['neuron'])})
         class_names = header['class_names']
-        if not isinstance(class_names, list) or len(class_names) > MAX_CLASSES or not all(
-            isinstance(name, str) for name in class_names
+        if (
+            not isinstance(class_names, list)
+            or len(class_names) > MAX_CLASSES
+            or not all(isinstance(name, str) for name in class_names)
         ):
             raise EngineError(f'its class_names are not up to {MAX_CLASSES} strings')
         layout = {}
         for name, dtype, shape in header['arrays']:
-            if dtype not in _ARRAY_TYPES or len(shape) > _MAX_DIMENSIONS or not all(
-                type(length) is int and length >= 0 for length in shape
+            if (
+                dtype not in _ARRAY_TYPES
+                or len(shape) > _MAX_DIMENSIONS
+                or not all(type(length) is int and length >= 0 for length in shape)
             ):
                 raise EngineError(f'its array {name!r} is {dtype!r} of shape {shape!r}')
             layout[name] = np.dtype(dtype).newbyteorder('='), tuple(shape)
         return config, tuple(class_names), layout
     except EngineError:
         raise
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError,
-            RecursionError) as error:
+    except (
+        TypeError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise EngineError(f'its header makes no sense: {error}') from error
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .errors import EngineError
 
 RULES = ('recruiting', 'pairwise', 'adaptive', 'triplet', 'modulated')
-CODINGS = ('stratified', 'bernoulli', 'graded', 'first_spike')
+CODINGS = ('rate_regular', 'rate_bernoulli', 'constant_current', 'latency')
 MAX_CLASSES = 1000
 MAX_TIMESTEPS = 10_000
 MAX_WEIGHTS = 2**28  # one gibibyte of float32
@@ -98,9 +98,7 @@ class NeuronConfig:
         object.__setattr__(self, 'refractory_period', period)
         for name in ('inhibitory_layer', 'enhancement'):
             if not isinstance(getattr(self, name), bool):
-                raise EngineError(
-                    f'{name} is {getattr(self, name)!r}, accepted is True or False'
-                )
+                raise EngineError(f'{name} is {getattr(self, name)!r}, accepted is True or False')
         if self.inhibitory_layer and self.inhibition == math.inf:
             raise EngineError(
                 'inhibition is inf, accepted with an inhibitory layer is a finite number'
@@ -131,9 +129,10 @@ class NetworkConfig:
         strokes.
     seed: of the initial weights (STDP), of the chance that neurons are merged (recruiting)
         and of Bernoulli spikes, 0 to 2**63 - 1.
-    coding: how pixels become spikes. 'stratified': evenly spaced spikes. 'bernoulli': a trial a
-        step (a Poisson process in discrete time). 'graded': the expected current instead of
-        spikes. 'first_spike': one spike a pixel, the brighter the earlier, whatever the rate.
+    coding: how pixels become spikes. 'rate_regular': evenly spaced spikes. 'rate_bernoulli': a
+        trial a step (a Poisson process in discrete time). 'constant_current': the expected current
+        instead of spikes. 'latency': one spike a pixel (time to first spike), the brighter the
+        earlier, whatever the rate.
     normalisation: norm of a sample. 'l2': its L2 norm, so that contrast does not matter.
         'full_scale': 255, with max_input_rate in spikes a step of a full pixel (0.06375).
     supervised: whether labels guide the learning of the recruiting rule, or the read-out alone.
@@ -148,7 +147,7 @@ class NetworkConfig:
     rule: str = 'recruiting'
     max_input_rate: float = 9.0
     seed: int = 0
-    coding: str = 'stratified'
+    coding: str = 'rate_regular'
     normalisation: str = 'l2'
     supervised: bool = True
     neuron: NeuronConfig = field(default_factory=NeuronConfig)
@@ -211,7 +210,7 @@ def input_rate(
 
 def require_integer(name: str, value: object, low: int, high: int) -> int:
     """`value` as an int; EngineError if it is none from `low` to `high`."""
-    if type(value) is int and low <= value <= high:     # the usual case, told at once
+    if type(value) is int and low <= value <= high:  # the usual case, told at once
         return value
     if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
         raise EngineError(f'{name} is {value!r}, accepted is an integer from {low} to {high}')

@@ -4,8 +4,8 @@ from topspark_ros.errors import TopsparkError
 
 
 class EngineError(TopsparkError):
-    """A configuration or an input was refused; nothing has changed."""
+    """A configuration or an input was rejected; nothing has changed."""
 
 
 class CheckpointError(EngineError):
-    """A checkpoint could not be written, or was refused when read."""
+    """A checkpoint could not be written, or was rejected when read."""

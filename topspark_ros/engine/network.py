@@ -24,15 +24,15 @@ from .kernels import encoding
 from .values import OperationCounts, Response, Responses, SpikeTrain
 
 CODING_NUMBERS = dict(
-    stratified=encoding.STRATIFIED,
-    bernoulli=encoding.BERNOULLI,
-    graded=encoding.GRADED,
-    first_spike=encoding.FIRST_SPIKE,
+    rate_regular=encoding.RATE_REGULAR,
+    rate_bernoulli=encoding.RATE_BERNOULLI,
+    constant_current=encoding.CONSTANT_CURRENT,
+    latency=encoding.LATENCY,
 )
 NORMALISATION_NUMBERS = dict(l2=encoding.L2_NORM, full_scale=encoding.FULL_SCALE)
 Layout = dict[str, tuple[np.dtype, tuple[int, ...]]]  # type and shape of arrays by name
 CACHE_LINE = 64  # bytes
-FIRST_SPIKES = 0.19  # of the inputs: pixels of a digit that are not black
+ACTIVE_SHARE = 0.19  # of the inputs: pixels of a digit that are not black
 NO_SPIKES = np.empty(0, np.int32)
 NO_RASTER = np.empty((0, 2), np.int32)
 NO_LABEL = np.full(1, -1)
@@ -58,7 +58,7 @@ class InferenceNetwork:
         self._model = np.array((CODING_NUMBERS[config.coding], *settings), np.float64)
         self._model_given_spikes = np.array((encoding.GIVEN, *settings), np.float64)
         self._phases = encoding.spike_phases(config.inputs)
-        self._input = 0, (math.nan, math.nan)     # timesteps, and what follows of them
+        self._input = 0, (math.nan, math.nan)  # timesteps, and what follows of them
         self._hold(state)
 
     def _hold(self, state: NamedTuple) -> None:
@@ -119,9 +119,11 @@ class InferenceNetwork:
             return self._present_many(pixels, steps, False, labels, margin)
         shares = [share for share in np.array_split(pixels, threads) if len(share)]
         with ThreadPoolExecutor(threads) as pool:
-            parts = list(pool.map(
-                lambda share: self._present_many(share, steps, False, labels, margin), shares
-            ))
+            parts = list(
+                pool.map(
+                    lambda share: self._present_many(share, steps, False, labels, margin), shares
+                )
+            )
         return Responses(*map(np.concatenate, zip(*parts)))
 
     def raster(self, sample: np.ndarray | SpikeTrain, timesteps: int) -> SpikeTrain:
@@ -134,16 +136,27 @@ class InferenceNetwork:
         return SpikeTrain(*raster.T)
 
     def _present_many(
-        self, pixels: np.ndarray, timesteps: int, learning: bool, labels: np.ndarray,
-        margin: float, spikes: tuple | None = None, raster: np.ndarray = NO_RASTER,
+        self,
+        pixels: np.ndarray,
+        timesteps: int,
+        learning: bool,
+        labels: np.ndarray,
+        margin: float,
+        spikes: tuple | None = None,
+        raster: np.ndarray = NO_RASTER,
     ) -> Responses:
         """Call the kernel. spikes: (start, source) of the one sample that is given in spikes."""
         scores, outcomes = self._call(pixels, timesteps, learning, labels, margin, spikes, raster)
         return Responses(scores, outcomes[:, 0], outcomes[:, 1], outcomes[:, 2:])
 
     def _present_one(
-        self, pixels: np.ndarray, spikes: tuple | None, timesteps: int, learning: bool,
-        label: int, margin: float,
+        self,
+        pixels: np.ndarray,
+        spikes: tuple | None,
+        timesteps: int,
+        learning: bool,
+        label: int,
+        margin: float,
     ) -> Response:
         labels = NO_LABEL if label < 0 else np.array([label])
         scores, outcomes = self._call(
@@ -155,16 +168,31 @@ class InferenceNetwork:
         )
 
     def _call(
-        self, pixels: np.ndarray, timesteps: int, learning: bool, labels: np.ndarray,
-        margin: float, spikes: tuple | None, raster: np.ndarray = NO_RASTER,
+        self,
+        pixels: np.ndarray,
+        timesteps: int,
+        learning: bool,
+        labels: np.ndarray,
+        margin: float,
+        spikes: tuple | None,
+        raster: np.ndarray = NO_RASTER,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Call the kernel; scores, and all the rest that it tells of each sample."""
         scores = np.empty((len(pixels), self._state.class_frames.size), FLOAT32)
         outcomes = np.empty((len(pixels), 7), np.int64)
         self._kernel(
             self._model if spikes is None else self._model_given_spikes,
-            *self._state, self._phases, pixels, *(spikes or (NO_SPIKES, NO_SPIKES)),
-            *self._input_of(timesteps), timesteps, learning, labels, margin, scores, outcomes,
+            *self._state,
+            self._phases,
+            pixels,
+            *(spikes or (NO_SPIKES, NO_SPIKES)),
+            *self._input_of(timesteps),
+            timesteps,
+            learning,
+            labels,
+            margin,
+            scores,
+            outcomes,
             raster,
         )
         return scores, outcomes
@@ -177,8 +205,8 @@ class InferenceNetwork:
             reference = timesteps if config.neuron.enhancement else encoding.FULL_TIMESTEPS
             rate = input_rate(reference, config.max_input_rate, config.normalisation)
             expected = rate * reference * NORMALISATIONS[config.normalisation].spread
-            if config.coding == 'first_spike':
-                expected = FIRST_SPIKES * config.inputs
+            if config.coding == 'latency':
+                expected = ACTIVE_SHARE * config.inputs
             numbers = rate, expected
             self._input = timesteps, numbers
         return numbers
@@ -212,9 +240,7 @@ class InferenceNetwork:
     def _require_spikes(self, train: SpikeTrain, timesteps: int) -> tuple[np.ndarray, np.ndarray]:
         """The train as kernels take it: where each step's spikes start, and the inputs."""
         arrays = [np.asarray(array) for array in train]
-        for name, array, limit in zip(
-            SpikeTrain._fields, arrays, (timesteps, self._config.inputs)
-        ):
+        for name, array, limit in zip(SpikeTrain._fields, arrays, (timesteps, self._config.inputs)):
             if array.ndim != 1 or array.dtype.kind not in 'iu':
                 raise EngineError(
                     f'spikes {name} is {array.dtype} of shape {array.shape}, '
@@ -255,7 +281,10 @@ class Network(InferenceNetwork, ABC):
         """Neurons that hold votes for some class."""
 
     def learn(
-        self, sample: np.ndarray | SpikeTrain, timesteps: int, label: int | None = None,
+        self,
+        sample: np.ndarray | SpikeTrain,
+        timesteps: int,
+        label: int | None = None,
         margin: float = math.inf,
     ) -> Response:
         """Present one sample with learning on; sample, timesteps and margin as in `infer`.
@@ -280,7 +309,10 @@ class Network(InferenceNetwork, ABC):
         return response._replace(scores=response.scores[:known])
 
     def learn_many(
-        self, samples: np.ndarray, timesteps: int, labels: np.ndarray | None = None,
+        self,
+        samples: np.ndarray,
+        timesteps: int,
+        labels: np.ndarray | None = None,
         margin: float = math.inf,
     ) -> Responses:
         """Learn samples, (samples, inputs), one after the other as `learn` does, in one call.
@@ -408,7 +440,7 @@ def aligned(array: np.ndarray) -> np.ndarray:
 
 def require_margin(value: object) -> float:
     """`value` as a margin of early exit; EngineError if it is none."""
-    if type(value) is float and value > 0:     # the usual case, told at once
+    if type(value) is float and value > 0:  # the usual case, told at once
         return value
     if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
         raise EngineError(f'margin is {value!r}, accepted is a number above 0 (inf: never)')

@@ -10,7 +10,7 @@ from typing import Any
 
 from numba.core import event
 
-COMPILATION = 'numba:compile'    # not fired for what comes from the cache
+COMPILATION = 'numba:compile'  # not fired for what comes from the cache
 PERIOD_S = 5.0
 
 
@@ -23,7 +23,7 @@ class _Compilation(event.Listener):
         self._over = threading.Event()
         self._teller: threading.Thread | None = None
         self._began_s = 0.0
-        self._now: list[str] = []    # the kernel, and within it what is compiled
+        self._now: list[str] = []  # the kernel, and within it what is compiled
         self._done = 0
 
     def on_start(self, event: Any) -> None:
@@ -48,12 +48,14 @@ class _Compilation(event.Listener):
         while not self._over.wait(self._period_s):
             now = self._now[:1]
             if now:
-                self._tell(f'compiling kernels for {time.monotonic() - self._began_s:.0f} s: '
-                           f'{now[0]}, {self._done} done')
+                self._tell(
+                    f'compiling kernels for {time.monotonic() - self._began_s:.0f} s: '
+                    f'{now[0]}, {self._done} done'
+                )
 
 
 @contextmanager
-def told_of_compilation(tell: Callable[[str], None], period_s: float = PERIOD_S) -> Iterator[None]:
+def report_compilation(tell: Callable[[str], None], period_s: float = PERIOD_S) -> Iterator[None]:
     """Within: `tell` a line before the first kernel that is compiled, and one every period while
     it lasts; nothing where all come from the cache. `tell` is called from another thread too."""
     compilation = _Compilation(tell, period_s)

@@ -16,31 +16,30 @@ class RecruitingNetwork(Network):
 
     The neurons are the limit of leaky integrate-and-fire neurons whose membrane time constant is
     long against a presentation. Because weights have unit L2 norm (synaptic scaling on squares,
-    Oja 1982), the potential v = W^T n at the end is the cosine match with the spike counts n,
+    Oja 1982), the potential v = W^T n at the end is the cosine similarity with the spike counts n,
     times |n|. Thresholds are adaptive (theta) and ramp down together; inhibition is direct: the
     twelfth spike ends the presentation.
 
     Weights learn from the presynaptic traces, which are the rates of the inputs whatever T is, and
-    of the neurons that spiked the one that matches them best is the winner. A labelled sample that
-    is misclassified, and any sample that matches the winner unusually badly (the vigilance of
-    Carpenter and Grossberg 1987, here in running standard deviations), recruits a fresh neuron. It
-    splits off the best match of the sample's class, or the winner where no label guides, halfway
+    of the neurons that spiked the one most similar to them is the winner. A labelled sample that
+    is misclassified, and any sample that is unusually unlike the winner (the vigilance of Carpenter
+    and Grossberg 1987, here in running standard deviations), recruits a fresh neuron. It splits off
+    the most similar neuron of the sample's class, or the winner where no label guides, halfway
     between that one and the traces. Any other sample attracts the winner: a running mean, with a
     floor for drifting scenes. When all neurons are in use, a new one is made by merging the two
     that it costs least (Ward 1963), which forgets nothing; or the right neuron is attracted and the
     wrong one repelled (as in learning vector quantisation, Kohonen 1990). Samples without spikes do
     none of this.
 
-    Each neuron counts the labels that it won for, which are its evidence; the delta rule corrects
-    what comes of it. Unless the network is `supervised`, labels do nothing else.
+    Each neuron counts the labels that it won for, which are its evidence; a linear read-out that
+    learns by the delta rule is added. Unless the network is `supervised`, labels do nothing else.
     """
 
-    _per_class = ('votes', 'corrections', 'fast_corrections', 'class_frames')
-    _signed = ('corrections', 'fast_corrections')
+    _per_class = ('label_counts', 'readout_weights', 'fast_readout_weights', 'class_frames')
+    _signed = ('readout_weights', 'fast_readout_weights')
 
     def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(
-            config, present_recruiting, (config.supervised, config.highest_rate))
+        super().__init__(config, present_recruiting, (config.supervised, config.highest_rate))
 
     @property
     def recruited_neurons(self) -> int:
@@ -48,7 +47,7 @@ class RecruitingNetwork(Network):
 
     @property
     def labelled_neurons(self) -> int:
-        return int(self._state.votes.any(axis=1).sum())
+        return int(self._state.label_counts.any(axis=1).sum())
 
     def receptive_fields(self) -> np.ndarray:
         recruited = self.recruited_neurons
@@ -61,18 +60,18 @@ class RecruitingNetwork(Network):
         return RecruitingState(
             weights=np.zeros((inputs, neurons), np.float32),
             scale=np.zeros(neurons),
-            affinity=np.zeros((neurons, neurons), np.float32),
-            votes=np.zeros((neurons, 0), np.float32),
-            corrections=np.zeros((neurons, 0), np.float32),
-            fast_corrections=np.zeros((neurons, 0), np.float32),
-            corrected=np.zeros(neurons, np.int64),
+            gram=np.zeros((neurons, neurons), np.float32),
+            label_counts=np.zeros((neurons, 0), np.float32),
+            readout_weights=np.zeros((neurons, 0), np.float32),
+            fast_readout_weights=np.zeros((neurons, 0), np.float32),
+            readout_updates=np.zeros(neurons, np.int64),
             theta=np.zeros(neurons, np.float32),
             attractions=np.zeros(neurons, np.int64),
             class_frames=np.zeros(0, np.int64),
             recruited=np.zeros(1, np.int64),
             frames=np.zeros(1, np.int64),
-            match_mean=np.zeros(1),
-            match_variance=np.zeros(1),
+            similarity_mean=np.zeros(1),
+            similarity_variance=np.zeros(1),
             error_rate=np.ones(1),
             last_label=np.zeros(1, np.int64),
             alternation=np.zeros(1),
@@ -91,12 +90,12 @@ class RecruitingNetwork(Network):
             raise EngineError('state weights are not normalised, accepted is an L2 norm of 1')
         if (state.attractions[:recruited] == 0).any():
             raise EngineError('state attractions is 0, accepted of a neuron in use is at least 1')
-        if state.votes[:, state.class_frames == 0].any():
-            raise EngineError('state votes are for classes that were never seen')
+        if state.label_counts[:, state.class_frames == 0].any():
+            raise EngineError('state label_counts are for classes that were never seen')
 
     def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> RecruitingState:
         norms = np.linalg.norm(weights.astype(np.float64), axis=0)
         scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
         return self._state._replace(  # inference does without affinities
-            weights=weights, scale=scale, affinity=np.zeros((0, 0), np.float32)
+            weights=weights, scale=scale, gram=np.zeros((0, 0), np.float32)
         )

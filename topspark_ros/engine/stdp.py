@@ -95,7 +95,7 @@ class StdpNetwork(Network):
         )
 
     def _check_state(self, state: StdpState) -> None:
-        low, high = plasticity.LEAST_SCALE, plasticity.MOST_SCALE
+        low, high = plasticity.MIN_SCALE, plasticity.MAX_SCALE
         if not ((low <= state.scale) & (state.scale <= high)).all():
             raise EngineError(f'state scale is out of range, accepted is {low} to {high}')
         if not np.allclose(squared_norms(state.weights), state.squares, rtol=1e-3):

@@ -12,9 +12,9 @@ class OperationCounts(NamedTuple):
 
     Estimated energy is the sum of each count times the energy of one such operation.
 
-    input_spikes: spikes of the encoded sample that were presented. With graded coding one value
-        per step for every pixel that is not black. With the recruiting rule learning takes one
-        graded event more of each of these pixels.
+    input_spikes: spikes of the encoded sample that were presented. With constant-current coding,
+        one value a step for every pixel that is not black. Learning by the recruiting rule
+        takes one graded event more of each of these pixels.
     output_spikes: spikes of excitatory neurons.
     synaptic_operations: additions of a weight to a membrane potential: one for every pair of input
         spike and neuron in use, and one for every neuron that an output spike inhibits (the

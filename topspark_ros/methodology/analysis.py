@@ -27,24 +27,26 @@ from .sweep import Cell
 STDP_RULES = tuple(rule for rule in RULES if rule != 'recruiting')
 
 # Values to try beside the default: mostly two on each side of it, factors of two to four apart.
-PARAMETER_VALUES: Mapping[str, tuple[float, ...]] = MappingProxyType({
-    # Steps. From a memory shorter than most presentations to no leak at all.
-    'membrane_time_constant': (10.0, 30.0, 300.0, math.inf),
-    # Steps. Diehl and Cook (2015) have 5; 20 is all of a short presentation.
-    'refractory_period': (1, 2, 5, 20),
-    # Steps. Some 30, 300 and 3000 samples at T = 350. Diehl and Cook have 1e7, as good as none.
-    'theta_time_constant': (1e4, 1e5, 1e6),
-    # The resting threshold is 13.
-    'theta_step': (2.0, 4.0, 16.0, 32.0),
-    # From so far below rest that the next spike takes as much input again, to half-way there.
-    'reset_potential': (-1.0, -0.5, 0.25, 0.5),
-    'output_spikes': (0.25, 0.5, 2.0, 4.0),
-    'inference_spikes': (0.5, 2.0, 4.0, 8.0),
-    # Resting thresholds. The default, inf, lets one neuron win and resets all.
-    'inhibition': (0.5, 1.0, 4.0, 16.0),
-    # Steps. The charge that comes after the presentation is lost.
-    'synaptic_time_constant': (1.0, 2.0, 5.0, 10.0),
-})
+PARAMETER_VALUES: Mapping[str, tuple[float, ...]] = MappingProxyType(
+    {
+        # Steps. From a memory shorter than most presentations to no leak at all.
+        'membrane_time_constant': (10.0, 30.0, 300.0, math.inf),
+        # Steps. Diehl and Cook (2015) have 5; 20 is all of a short presentation.
+        'refractory_period': (1, 2, 5, 20),
+        # Steps. Some 30, 300 and 3000 samples at T = 350. Diehl and Cook have 1e7, as good as none.
+        'theta_time_constant': (1e4, 1e5, 1e6),
+        # The resting threshold is 13.
+        'theta_step': (2.0, 4.0, 16.0, 32.0),
+        # From so far below rest that the next spike takes as much input again, to half-way there.
+        'reset_potential': (-1.0, -0.5, 0.25, 0.5),
+        'output_spikes': (0.25, 0.5, 2.0, 4.0),
+        'inference_spikes': (0.5, 2.0, 4.0, 8.0),
+        # Resting thresholds. The default, inf, lets one neuron win and resets all.
+        'inhibition': (0.5, 1.0, 4.0, 16.0),
+        # Steps. The charge that comes after the presentation is lost.
+        'synaptic_time_constant': (1.0, 2.0, 5.0, 10.0),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,18 @@ class Grid:
     ) -> Setting:
         """One of the grid; neuron: fields of NeuronConfig that are not the default."""
         config = NetworkConfig(
-            inputs=self.inputs, neurons=neurons, rule=rule, coding=coding,
-            max_input_rate=self.max_input_rate, neuron=NeuronConfig(**neuron))
+            inputs=self.inputs,
+            neurons=neurons,
+            rule=rule,
+            coding=coding,
+            max_input_rate=self.max_input_rate,
+            neuron=NeuronConfig(**neuron),
+        )
         return Setting(config, timesteps, timesteps)
 
     def variant(self, rule: str, timesteps: int, parameter: str, value: float) -> Setting:
         """One neuron parameter varied."""
-        return self.setting(
-            rule, self.neurons[0], self.codings[0], timesteps, **{parameter: value})
+        return self.setting(rule, self.neurons[0], self.codings[0], timesteps, **{parameter: value})
 
     @property
     def varied_rules(self) -> tuple[str, ...]:
@@ -89,7 +95,8 @@ class Grid:
         return [
             self.setting(rule, neurons, coding, timesteps, enhancement=enhancement)
             for rule, neurons, coding, timesteps in product(
-                self.rules, self.neurons, self.codings, self.timesteps)
+                self.rules, self.neurons, self.codings, self.timesteps
+            )
             for enhancement in enhancements(rule)
         ]
 
@@ -98,7 +105,8 @@ class Grid:
         return [
             self.variant(rule, timesteps, parameter, value)
             for rule, timesteps in product(self.varied_rules, self.timesteps)
-            for parameter, values in PARAMETER_VALUES.items() for value in values
+            for parameter, values in PARAMETER_VALUES.items()
+            for value in values
         ]
 
     def cells(self, seeds: Sequence[int]) -> list[Cell]:
@@ -161,18 +169,26 @@ def table(
         neuron = config.pop('neuron')
         del config['seed']
         row = {'data': data.name, 'training_samples': len(data.training_labels)}
-        row |= config | fields | neuron | {
-            'seeds': len(summary.accuracies),
-            'accuracy_mean': summary.accuracy,
-            'accuracy_std': summary.deviation,
-            'accuracy_worst': min(summary.accuracies),
-            'energy_model': energy.name,
-        }
+        row |= (
+            config
+            | fields
+            | neuron
+            | {
+                'seeds': len(summary.accuracies),
+                'accuracy_mean': summary.accuracy,
+                'accuracy_std': summary.deviation,
+                'accuracy_worst': min(summary.accuracies),
+                'energy_model': energy.name,
+            }
+        )
         for phase in ('inference', 'training'):
             mean: Pass = getattr(summary, phase)
-            figures = {'steps': mean.timesteps, **mean.counts._asdict(),
-                       'energy_j': mean.energy_j(energy),
-                       'processor_time_s': mean.processor_time_s}
+            figures = {
+                'steps': mean.timesteps,
+                **mean.counts._asdict(),
+                'energy_j': mean.energy_j(energy),
+                'processor_time_s': mean.processor_time_s,
+            }
             row |= {f'{phase}_{name}': value for name, value in figures.items()}
         rows.append(row)
     return rows
@@ -198,14 +214,19 @@ def reductions(
     """
     found = []
     for rule, neurons in product(grid.rules, grid.neurons):
-        settings = [setting for setting in grid.against_timesteps()
-                    if (setting.config.rule, setting.config.neurons) == (rule, neurons)]
+        settings = [
+            setting
+            for setting in grid.against_timesteps()
+            if (setting.config.rule, setting.config.neurons) == (rule, neurons)
+        ]
 
         def accuracy(setting: Setting) -> float:
             return summaries[setting].accuracy
 
-        full = max((setting for setting in settings
-                    if setting.inference_timesteps == max(grid.timesteps)), key=accuracy)
+        full = max(
+            (setting for setting in settings if setting.inference_timesteps == max(grid.timesteps)),
+            key=accuracy,
+        )
         good = [setting for setting in settings if accuracy(setting) >= accuracy(full) - tolerance]
         reduced = min(good, key=lambda each: (each.inference_timesteps, -accuracy(each)))
         found.append(Reduction(full, reduced))
@@ -238,6 +259,12 @@ def sensitivities(
             for value in (default, *values)
         }
         best = max(accuracy, key=accuracy.__getitem__)
-        found.append(Sensitivity(parameter, accuracy[best] - min(accuracy.values()), best,
-                                 accuracy[best] - accuracy[default]))
+        found.append(
+            Sensitivity(
+                parameter,
+                accuracy[best] - min(accuracy.values()),
+                best,
+                accuracy[best] - accuracy[default],
+            )
+        )
     return sorted(found, key=lambda each: -each.spread)

@@ -4,9 +4,9 @@ A presentation may end as soon as one class leads by a margin. A smaller margin 
 costs more accuracy. Here the least margin of a fixed grid is found whose loss on validation
 samples, which the networks have not learned, is small enough with confidence.
 
-The margins are tried in falling order and the first refused one ends the search (fixed sequence
+The margins are tried in falling order and the first rejected one ends the search (fixed sequence
 testing), so that trying many does not make it likelier that one of them passes by luck. Only
-FIRST_SPIKE comes before them in training under STDP: what a presentation's later output spikes
+LATENCY comes before them in training under STDP: what a presentation's later output spikes
 teach may be worth less than none of it, so that margins in between lose more.
 """
 
@@ -27,7 +27,7 @@ from .experiments import Data, ExperimentError, Setting, train
 # Falling, in what Network.infer takes: shares of all evidence, and output spikes.
 RECRUITING_MARGINS = (0.98, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 STDP_MARGINS = (3.0, 2.5, 2.0, 1.5, 1.25, 1.0, 0.8, 0.6, 0.4, 0.3)
-FIRST_SPIKE = 0.5  # of STDP: reached with the first output spike of a neuron that is sure
+LATENCY = 0.5  # of STDP: reached with the first output spike of a neuron that is sure
 
 FOLDS = 5
 
@@ -37,13 +37,21 @@ def fold(data: Data, number: int) -> Data:
     of them, takes its place."""
     held_back = np.arange(len(data.training_labels)) % FOLDS == number
     pixels, labels = data.training_pixels, data.training_labels
-    return Data(f'{data.name}, fold {number}', pixels[~held_back], labels[~held_back],
-                pixels[held_back], labels[held_back])
+    return Data(
+        f'{data.name}, fold {number}',
+        pixels[~held_back],
+        labels[~held_back],
+        pixels[held_back],
+        labels[held_back],
+    )
 
 
 def calibrate_margin(
-    networks: Sequence[InferenceNetwork], pixels: Sequence[np.ndarray],
-    labels: Sequence[np.ndarray], timesteps: int, max_loss: float,
+    networks: Sequence[InferenceNetwork],
+    pixels: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    timesteps: int,
+    max_loss: float,
 ) -> float:
     """The least margin for inference at `timesteps` that loses at most `max_loss`; inf: none does.
 
@@ -53,9 +61,12 @@ def calibrate_margin(
     max_loss: of accuracy against no early exit, above 0, below 1. See `loss_bound` for how sure
         the promise is.
     """
+
     def attempt(margin: float) -> _Attempt:
-        responses = [network.infer_many(samples, timesteps, margin)
-                     for network, samples in zip(networks, pixels)]
+        responses = [
+            network.infer_many(samples, timesteps, margin)
+            for network, samples in zip(networks, pixels)
+        ]
         return _Attempt(
             np.concatenate([each.predicted for each in responses])[np.newaxis]
             == np.concatenate(labels),
@@ -78,17 +89,19 @@ def calibrate_training_margin(
         and not at another, and a network in use is run at any of them.
     max_loss: of accuracy against training without early stop; as of `calibrate_margin`.
     """
+
     @functools.cache
     def attempt(margin: float) -> _Attempt:
         stopped = [replace(setting, training_margin=margin) for setting in settings]
-        right, steps = zip(*(_train_and_test(stopped, fold(data, number), number)
-                             for number in range(folds)))
+        right, steps = zip(
+            *(_train_and_test(stopped, fold(data, number), number) for number in range(folds))
+        )
         return _Attempt(np.concatenate(right, axis=1), float(np.mean(steps)))
 
     config = settings[0].config
     margin = math.inf
     if config.rule != 'recruiting':
-        margin = _least_margin(attempt, (FIRST_SPIKE,), max_loss)
+        margin = _least_margin(attempt, (LATENCY,), max_loss)
     if margin == math.inf:
         margin = _least_margin(attempt, _falling(config), max_loss)
     return margin
@@ -124,11 +137,18 @@ class _Attempt(NamedTuple):
 
 def _train_and_test(settings: Sequence[Setting], data: Data, seed: int) -> _Attempt:
     network, training = train(settings[0], data, seed)
-    return _Attempt(np.array([
-        network.infer_many(data.test_pixels, setting.inference_timesteps,
-                           setting.inference_margin).predicted == data.test_labels
-        for setting in settings
-    ]), training.timesteps)
+    return _Attempt(
+        np.array(
+            [
+                network.infer_many(
+                    data.test_pixels, setting.inference_timesteps, setting.inference_margin
+                ).predicted
+                == data.test_labels
+                for setting in settings
+            ]
+        ),
+        training.timesteps,
+    )
 
 
 def _falling(config: NetworkConfig) -> tuple[float, ...]:

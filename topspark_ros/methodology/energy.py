@@ -38,9 +38,9 @@ def _loihi() -> EnergyTable:
         name='loihi',
         source='Davies et al. 2018, IEEE Micro 38(1) (14 nm, 0.75 V)',
         synaptic_operation_j=23.6e-12,  # energy per synaptic spike operation, least
-        neuron_update_j=81e-12,         # energy per neuron update, active
-        synaptic_update_j=120e-12,      # energy per synaptic update, pair-wise STDP
-        spike_j=1.7e-12,                # within-tile spike energy
+        neuron_update_j=81e-12,  # energy per neuron update, active
+        synaptic_update_j=120e-12,  # energy per synaptic update, pair-wise STDP
+        spike_j=1.7e-12,  # within-tile spike energy
     )
 
 
@@ -51,7 +51,7 @@ def _cmos45() -> EnergyTable:
     return EnergyTable(
         name='cmos45',
         source='composed from Horowitz 2014, ISSCC, doi:10.1109/ISSCC.2014.6757323 '
-               '(45 nm, 0.9 V, 32-bit floating point, 8 KB SRAM)',
+        '(45 nm, 0.9 V, 32-bit floating point, 8 KB SRAM)',
         # Read the weight; read the potential, add, write it.
         synaptic_operation_j=3 * access + add,
         # Read the potential, multiply by the leak, write it; read the threshold, compare.

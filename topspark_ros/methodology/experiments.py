@@ -12,8 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from topspark_ros.engine import (
-    MAX_TIMESTEPS, InferenceNetwork, Network, NetworkConfig, OperationCounts, Responses,
-    create_network, warm_up,
+    MAX_TIMESTEPS,
+    InferenceNetwork,
+    Network,
+    NetworkConfig,
+    OperationCounts,
+    Responses,
+    create_network,
+    warm_up,
 )
 from topspark_ros.engine.kernels.encoding import FULL_TIMESTEPS
 from topspark_ros.errors import TopsparkError
@@ -22,7 +28,7 @@ from .energy import EnergyTable, estimate_energy_j
 
 
 class ExperimentError(TopsparkError):
-    """Data or a setting was refused: one line with field, value and what is accepted."""
+    """Data or a setting was rejected: one line with field, value and what is accepted."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +53,32 @@ class Data:
             samples = len(getattr(self, f'{part}_pixels'))
             labels = len(getattr(self, f'{part}_labels'))
             if samples == 0 or samples != labels:
-                raise ExperimentError(f'{part} set is {samples} images and {labels} labels, '
-                                      'accepted is one or more, as many of each')
+                raise ExperimentError(
+                    f'{part} set is {samples} images and {labels} labels, '
+                    'accepted is one or more, as many of each'
+                )
 
     def validation(self, share: float = 0.2) -> Data:
         """The same without the test part: the last `share` (0..1) of the training samples
         takes its place, so that what is chosen by it has not seen the test part."""
         kept = len(self.training_labels) - round(share * len(self.training_labels))
         return Data(
-            f'{self.name}, validation part', self.training_pixels[:kept],
-            self.training_labels[:kept], self.training_pixels[kept:], self.training_labels[kept:],
+            f'{self.name}, validation part',
+            self.training_pixels[:kept],
+            self.training_labels[:kept],
+            self.training_pixels[kept:],
+            self.training_labels[kept:],
         )
 
     def digest(self) -> str:
         """A name for exactly these samples, hexadecimal."""
         state = hashlib.sha256()
-        for array in (self.training_pixels, self.training_labels, self.test_pixels,
-                      self.test_labels):
+        for array in (
+            self.training_pixels,
+            self.training_labels,
+            self.test_pixels,
+            self.test_labels,
+        ):
             state.update(f'{array.dtype}{array.shape}'.encode())
             state.update(np.ascontiguousarray(array))
         return state.hexdigest()[:16]
@@ -91,15 +106,15 @@ class Setting:
     def __post_init__(self) -> None:
         for name in ('training_timesteps', 'inference_timesteps'):
             if not 1 <= getattr(self, name) <= MAX_TIMESTEPS:
-                raise ExperimentError(f'{name} is {getattr(self, name)}, '
-                                      f'accepted is 1 to {MAX_TIMESTEPS}')
+                raise ExperimentError(
+                    f'{name} is {getattr(self, name)}, accepted is 1 to {MAX_TIMESTEPS}'
+                )
 
     @property
     def training_key(self) -> tuple:
         """What training depends on: one network will do for settings where this is the same."""
         neuron = replace(self.config.neuron, inference_spikes=1.0)
-        return (replace(self.config, neuron=neuron), self.training_timesteps,
-                self.training_margin)
+        return (replace(self.config, neuron=neuron), self.training_timesteps, self.training_margin)
 
 
 class Pass(NamedTuple):
@@ -147,11 +162,16 @@ def run_experiments(settings: Sequence[Setting], data: Data, seed: int) -> list[
     """
     network, training = train(settings[0], data, seed)
     return [
-        Outcome(training, measure(
-            for_inference(network, replace(setting, config=replace(setting.config, seed=seed))),
-            data.test_pixels, data.test_labels, setting.inference_timesteps,
-            setting.inference_margin,
-        ))
+        Outcome(
+            training,
+            measure(
+                for_inference(network, replace(setting, config=replace(setting.config, seed=seed))),
+                data.test_pixels,
+                data.test_labels,
+                setting.inference_timesteps,
+                setting.inference_margin,
+            ),
+        )
         for setting in settings
     ]
 
@@ -183,19 +203,22 @@ def train(setting: Setting, data: Data, seed: int) -> tuple[Network, Pass]:
     pixels, labels = data.training_pixels[order], data.training_labels[order]
     neuron = setting.config.neuron
     if not neuron.enhancement:
-        tuned = create_network(
-            replace(network.config, neuron=replace(neuron, enhancement=True)))
+        tuned = create_network(replace(network.config, neuron=replace(neuron, enhancement=True)))
         tuned.learn_many(pixels, FULL_TIMESTEPS, labels)
         network.restore(network.state() | {'gain': tuned.state()['gain']})
     return network, _timed(
         lambda: network.learn_many(
-            pixels, setting.training_timesteps, labels, setting.training_margin),
+            pixels, setting.training_timesteps, labels, setting.training_margin
+        ),
         labels,
     )
 
 
 def measure(
-    network: InferenceNetwork, pixels: np.ndarray, labels: np.ndarray, timesteps: int,
+    network: InferenceNetwork,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    timesteps: int,
     margin: float = math.inf,
 ) -> Pass:
     """Classify samples; arguments as of InferenceNetwork.infer_many."""

@@ -19,7 +19,7 @@ from topspark_ros.files import FileError, read_yaml
 
 
 class ProfileError(TopsparkError):
-    """A profile was refused: one line with the file, field, value and what is accepted."""
+    """A profile was rejected: one line with the file, field, value and what is accepted."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,12 @@ class Profile:
         for index, point in enumerate(self.points):
             field = f'points[{index}].timesteps'
             _require_positive_integer(field, point.timesteps)
-            _require(point.timesteps > previous, field, point.timesteps,
-                     f'more than the {previous} before (T rises, each once)')
+            _require(
+                point.timesteps > previous,
+                field,
+                point.timesteps,
+                f'more than the {previous} before (T rises, each once)',
+            )
             previous = point.timesteps
             _check_figures(f'points[{index}].inference', point.inference)
             _check_figures(f'points[{index}].training', point.training)
@@ -135,8 +139,9 @@ class Profile:
         for point in self.points:
             if point.timesteps == timesteps:
                 return point
-        raise ProfileError(f'timesteps is {timesteps}, accepted is one of '
-                           f'{", ".join(map(str, self.timesteps))}')
+        raise ProfileError(
+            f'timesteps is {timesteps}, accepted is one of {", ".join(map(str, self.timesteps))}'
+        )
 
     def expected_accuracy(self, training_timesteps: int, inference_timesteps: int) -> float:
         """Accuracy to expect from training and inferring at these T, 0..1.
@@ -145,8 +150,9 @@ class Profile:
         A = A0 - (A0 - inference accuracy) - (A0 - training accuracy). What a mismatch of the
         two T adds or saves is not in it.
         """
-        training_loss = (self.reference.training.accuracy
-                         - self.at(training_timesteps).training.accuracy)
+        training_loss = (
+            self.reference.training.accuracy - self.at(training_timesteps).training.accuracy
+        )
         accuracy = self.at(inference_timesteps).inference.accuracy - training_loss
         return min(max(accuracy, 0.0), 1.0)
 
@@ -161,11 +167,15 @@ def load_profile(path: str | os.PathLike) -> Profile:
         fields = _fields_of('profile', content, Profile)
         points = fields['points']
         _require(isinstance(points, list), 'points', points, 'a list')
-        return Profile(**fields | {
-            'obtained': Obtained(**_fields_of('obtained', fields['obtained'], Obtained)),
-            'points': tuple(_point_of(f'points[{index}]', point)
-                            for index, point in enumerate(points)),
-        })
+        return Profile(
+            **fields
+            | {
+                'obtained': Obtained(**_fields_of('obtained', fields['obtained'], Obtained)),
+                'points': tuple(
+                    _point_of(f'points[{index}]', point) for index, point in enumerate(points)
+                ),
+            }
+        )
     except ProfileError as error:
         raise ProfileError(f'{path}: {error}') from None
 
@@ -232,14 +242,26 @@ def _check_figures(field: str, figures: PhaseFigures) -> None:
         if name == 'margin':
             _require_above_zero(f'{field}.{name}', value)
         elif name == 'accuracy_std':
-            _require(_is_number(value) and (math.isnan(value) or 0 <= value <= 1),
-                     f'{field}.{name}', value, 'a number from 0 to 1, or .nan')
+            _require(
+                _is_number(value) and (math.isnan(value) or 0 <= value <= 1),
+                f'{field}.{name}',
+                value,
+                'a number from 0 to 1, or .nan',
+            )
         elif name in ('accuracy', 'accuracy_worst'):
-            _require(_is_number(value) and 0 <= value <= 1,
-                     f'{field}.{name}', value, 'a fraction from 0 to 1')
+            _require(
+                _is_number(value) and 0 <= value <= 1,
+                f'{field}.{name}',
+                value,
+                'a fraction from 0 to 1',
+            )
         else:
-            _require(_is_number(value) and 0 <= value < math.inf,
-                     f'{field}.{name}', value, 'a finite number from 0')
+            _require(
+                _is_number(value) and 0 <= value < math.inf,
+                f'{field}.{name}',
+                value,
+                'a finite number from 0',
+            )
 
 
 def _require_text(field: str, value: object) -> None:
@@ -251,8 +273,12 @@ def _require_above_zero(field: str, value: object) -> None:
 
 
 def _require_positive_integer(field: str, value: object) -> None:
-    _require(isinstance(value, Integral) and not isinstance(value, bool) and value > 0,
-             field, value, 'an integer from 1')
+    _require(
+        isinstance(value, Integral) and not isinstance(value, bool) and value > 0,
+        field,
+        value,
+        'an integer from 1',
+    )
 
 
 def _is_number(value: object) -> bool:

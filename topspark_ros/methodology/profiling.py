@@ -48,8 +48,7 @@ def measure_profile(
     """
     for field, values in (('timesteps', timesteps), ('seeds', seeds)):
         if len(values) == 0 or len(set(values)) != len(values):
-            raise ExperimentError(f'{field} is {list(values)}, '
-                                  'accepted is one or more, each once')
+            raise ExperimentError(f'{field} is {list(values)}, accepted is one or more, each once')
     timesteps = sorted(timesteps)
     reference = timesteps[-1]
     folds = min(len(seeds), FOLDS)
@@ -58,45 +57,67 @@ def measure_profile(
     if max_loss is not None:
         work.total += 2 * len(timesteps) + folds
         training_margins, inference_margins = _calibrate(
-            data, config, timesteps, folds, max_loss, work)
+            data, config, timesteps, folds, max_loss, work
+        )
 
     def settings(t: int) -> list[Setting]:
         """How the network that is trained at T is tested, at last at the largest T."""
-        return [Setting(config, t, tested, training_margins[t], inference_margins[tested])
-                for tested in (timesteps if t == reference else [reference])]
+        return [
+            Setting(config, t, tested, training_margins[t], inference_margins[tested])
+            for tested in (timesteps if t == reference else [reference])
+        ]
 
-    outcomes = dict(zip(timesteps, _rows(len(seeds), work.run(
-        joblib.delayed(run_experiments)(settings(t), data, seed)
-        for t in timesteps for seed in seeds
-    ))))
+    outcomes = dict(
+        zip(
+            timesteps,
+            _rows(
+                len(seeds),
+                work.run(
+                    joblib.delayed(run_experiments)(settings(t), data, seed)
+                    for t in timesteps
+                    for seed in seeds
+                ),
+            ),
+        )
+    )
     points = []
     for index, t in enumerate(timesteps):
         tested = [of_seed[index].inference for of_seed in outcomes[reference]]
         trained = [of_seed[-1] for of_seed in outcomes[t]]
-        points.append(ProfilePoint(
-            timesteps=t,
-            inference=_figures(tested, tested, inference_margins[t], energy_table),
-            training=_figures([each.inference for each in trained],
-                              [each.training for each in trained],
-                              training_margins[t], energy_table),
-        ))
+        points.append(
+            ProfilePoint(
+                timesteps=t,
+                inference=_figures(tested, tested, inference_margins[t], energy_table),
+                training=_figures(
+                    [each.inference for each in trained],
+                    [each.training for each in trained],
+                    training_margins[t],
+                    energy_table,
+                ),
+            )
+        )
     return Profile(
-        name=data.name, rule=config.rule, neurons=config.neurons, coding=config.coding,
-        max_input_rate=config.max_input_rate, inference_spikes=config.neuron.inference_spikes,
+        name=data.name,
+        rule=config.rule,
+        neurons=config.neurons,
+        coding=config.coding,
+        max_input_rate=config.max_input_rate,
+        inference_spikes=config.neuron.inference_spikes,
         energy_model=energy_table.name,
         obtained=Obtained(
             accuracy=f'tested: {len(data.test_labels)} samples after one pass over '
-                     f'{len(data.training_labels)} labelled ones, seeds '
-                     f'{", ".join(map(str, seeds))}: mean, standard deviation, worst',
+            f'{len(data.training_labels)} labelled ones, seeds '
+            f'{", ".join(map(str, seeds))}: mean, standard deviation, worst',
             latency='measured: processor time of one core '
-                    f'({platform.machine()}, {platform.system()}), mean of a pass, median of '
-                    'the seeds',
+            f'({platform.machine()}, {platform.system()}), mean of a pass, median of '
+            'the seeds',
             operations='counted: mean of all samples and seeds',
             energy=f'estimated: operations times the energy of each, {energy_table.source}',
-            margin='none: every presentation takes T steps' if max_loss is None else
-                   f'calibrated: at most {max_loss:g} of accuracy lost in each phase, with 95 % '
-                   f'confidence, on {folds} of {FOLDS} parts of the training '
-                   'samples, each held back from a network',
+            margin='none: every presentation takes T steps'
+            if max_loss is None
+            else f'calibrated: at most {max_loss:g} of accuracy lost in each phase, with 95 % '
+            f'confidence, on {folds} of {FOLDS} parts of the training '
+            'samples, each held back from a network',
         ),
         points=tuple(points),
     )
@@ -106,9 +127,7 @@ class _Work:
     """Runs pieces of work in threads, because kernels release the interpreter lock, and counts
     them."""
 
-    def __init__(
-        self, total: int, progress: Callable[[int, int], None] | None, jobs: int
-    ) -> None:
+    def __init__(self, total: int, progress: Callable[[int, int], None] | None, jobs: int) -> None:
         self.total = total
         self._finished = 0
         self._progress = progress
@@ -126,23 +145,39 @@ class _Work:
 
 
 def _calibrate(
-    data: Data, config: NetworkConfig, timesteps: Sequence[int], folds: int, max_loss: float,
+    data: Data,
+    config: NetworkConfig,
+    timesteps: Sequence[int],
+    folds: int,
+    max_loss: float,
     work: _Work,
 ) -> tuple[dict[int, float], dict[int, float]]:
     """Margins at each T, for training and for inference; the latter of networks trained so at
     the largest T, as in the profile."""
-    training = dict(zip(timesteps, work.run(
-        joblib.delayed(calibrate_training_margin)(
-            [Setting(config, t, tested) for tested in timesteps], data, folds, max_loss)
-        for t in timesteps
-    )))
+    training = dict(
+        zip(
+            timesteps,
+            work.run(
+                joblib.delayed(calibrate_training_margin)(
+                    [Setting(config, t, tested) for tested in timesteps], data, folds, max_loss
+                )
+                for t in timesteps
+            ),
+        )
+    )
     reference = timesteps[-1]
     stopped = Setting(config, reference, reference, training[reference])
     held_back = work.run(
-        joblib.delayed(_train_fold)(stopped, data, number) for number in range(folds))
-    inference = dict(zip(timesteps, work.run(
-        joblib.delayed(calibrate_margin)(*zip(*held_back), t, max_loss) for t in timesteps
-    )))
+        joblib.delayed(_train_fold)(stopped, data, number) for number in range(folds)
+    )
+    inference = dict(
+        zip(
+            timesteps,
+            work.run(
+                joblib.delayed(calibrate_margin)(*zip(*held_back), t, max_loss) for t in timesteps
+            ),
+        )
+    )
     return training, inference
 
 
@@ -155,7 +190,7 @@ def _train_fold(
 
 
 def _rows(length: int, flat: list) -> list[list]:
-    return [flat[start:start + length] for start in range(0, len(flat), length)]
+    return [flat[start : start + length] for start in range(0, len(flat), length)]
 
 
 def _figures(

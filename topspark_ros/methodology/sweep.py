@@ -66,8 +66,9 @@ def sweep(
         raise SweepError(f'jobs is {jobs}, accepted is 1 or more, or -1')
     samples = data.digest()
     files = {cell: _file(store, cell, samples) for cell in cells}
-    outcomes = {cell: outcome for cell, (path, _) in files.items()
-                if (outcome := _load(path)) is not None}
+    outcomes = {
+        cell: outcome for cell, (path, _) in files.items() if (outcome := _load(path)) is not None
+    }
 
     def report() -> None:
         if progress is not None:
@@ -86,20 +87,22 @@ def sweep(
         )
         for source, group in finished:
             if source != SOURCE:
-                raise SweepError(f'source code of a worker of {scheduler} is {source}, '
-                                 f'accepted is the same as here, {SOURCE}')
+                raise SweepError(
+                    f'source code of a worker of {scheduler} is {source}, '
+                    f'accepted is the same as here, {SOURCE}'
+                )
             for cell, outcome in group:
                 _save(*files[cell], outcome)
                 outcomes[cell] = outcome
             report()
-    return {cell: outcomes[cell] for cell in files}    # not in the order in which they finished
+    return {cell: outcomes[cell] for cell in files}  # not in the order in which they finished
 
 
 def _source_digest() -> str:
     state = hashlib.sha256()
     engine_files = sorted(Path(engine.__file__).parent.rglob('*.py'))
     for path in (*engine_files, Path(experiments.__file__)):
-        if path.exists():    # a link in a build folder may outlive its file
+        if path.exists():  # a link in a build folder may outlive its file
             state.update(path.read_bytes())
     return state.hexdigest()[:16]
 
@@ -122,22 +125,29 @@ def _workers(jobs: int, scheduler: str | None, data: Data) -> Iterator[None]:
     try:
         from dask.distributed import Client  # slow to import, and not needed on a robot
     except ImportError:
-        raise SweepError(f'scheduler is {scheduler!r}, accepted with Dask installed: '
-                         "pip install 'dask[distributed]'") from None
+        raise SweepError(
+            f'scheduler is {scheduler!r}, accepted with Dask installed: '
+            "pip install 'dask[distributed]'"
+        ) from None
     if not re.fullmatch(r'((tcp|tls)://)?[^/]+:\d+', scheduler):
-        raise SweepError(f'scheduler is {scheduler!r}, accepted is an address such as '
-                         'tcp://host:8786')
+        raise SweepError(
+            f'scheduler is {scheduler!r}, accepted is an address such as tcp://host:8786'
+        )
     try:
         client = Client(scheduler, timeout=CLUSTER_TIMEOUT_S, set_as_default=False)
     except OSError as error:
-        raise SweepError(f'scheduler is {scheduler!r}, accepted is the address of a Dask '
-                         f'scheduler that answers: {error}') from None
+        raise SweepError(
+            f'scheduler is {scheduler!r}, accepted is the address of a Dask '
+            f'scheduler that answers: {error}'
+        ) from None
     with client:
         try:
             client.wait_for_workers(1, CLUSTER_TIMEOUT_S)
         except asyncio.TimeoutError:
-            raise SweepError(f'scheduler is {scheduler!r}, accepted is one with a worker: none '
-                             f'came within {CLUSTER_TIMEOUT_S:g} s') from None
+            raise SweepError(
+                f'scheduler is {scheduler!r}, accepted is one with a worker: none '
+                f'came within {CLUSTER_TIMEOUT_S:g} s'
+            ) from None
         # Sent once, not with every cell.
         with joblib.parallel_config('dask', client=client, scatter=[data]):
             yield
@@ -146,8 +156,11 @@ def _workers(jobs: int, scheduler: str | None, data: Data) -> Iterator[None]:
 def _file(store: Path, cell: Cell, samples: str) -> tuple[Path, dict]:
     """Where a cell is kept, and all that its outcome depends on."""
     config = replace(cell.setting.config, seed=cell.seed)
-    identity = {'setting': asdict(replace(cell.setting, config=config)), 'samples': samples,
-                'source': SOURCE}
+    identity = {
+        'setting': asdict(replace(cell.setting, config=config)),
+        'samples': samples,
+        'source': SOURCE,
+    }
     name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
     return store / f'{name}.json', identity
 
@@ -156,10 +169,12 @@ def _load(path: Path) -> Outcome | None:
     """What was kept; None if there is nothing or no whole file."""
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-        return Outcome(*(
-            Pass(**content[phase] | {'counts': OperationCounts(**content[phase]['counts'])})
-            for phase in Outcome._fields
-        ))
+        return Outcome(
+            *(
+                Pass(**content[phase] | {'counts': OperationCounts(**content[phase]['counts'])})
+                for phase in Outcome._fields
+            )
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -176,5 +191,6 @@ def _save(path: Path, identity: dict, outcome: Outcome) -> None:
         scratch.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
         os.replace(scratch, path)
     except OSError as error:
-        raise SweepError(f'store is {path.parent}, accepted is a folder that can be written: '
-                         f'{error}') from None
+        raise SweepError(
+            f'store is {path.parent}, accepted is a folder that can be written: {error}'
+        ) from None

@@ -13,9 +13,8 @@ import numpy as np
 
 from .profile import Profile, ProfilePoint
 
-
 # Steps of a quarter: finer than what a frame more or less makes of a power limit.
-SHARES = tuple(0.8 ** step for step in range(1, 21)) + (0.0,)
+SHARES = tuple(0.8**step for step in range(1, 21)) + (0.0,)
 LEARNING_SHARES = 0.5, 0.25, 0.125  # below, and besides, 1 and 0
 
 
@@ -69,14 +68,20 @@ class Candidates:
         """Energy a processed frame, the mean share of training included, J, float64."""
         return self.inference_j + self.learned_share * self.learning_share * self.training_j
 
-    def row(self, training_timesteps: int, inference_timesteps: int, learning_share: float,
-            frame_share: float) -> int | None:
+    def row(
+        self,
+        training_timesteps: int,
+        inference_timesteps: int,
+        learning_share: float,
+        frame_share: float,
+    ) -> int | None:
         """The row of a setting; None if there is none. Training T counts only with learning."""
         rows = np.flatnonzero(
             (self.inference_timesteps == inference_timesteps)
             & (np.abs(self.learning_share - learning_share) < 1e-6)
             & ((self.training_timesteps == training_timesteps) | (learning_share == 0.0))
-            & (np.abs(self.frame_share - frame_share) < 1e-6))
+            & (np.abs(self.frame_share - frame_share) < 1e-6)
+        )
         return int(rows[0]) if len(rows) else None
 
 
@@ -89,18 +94,37 @@ def enumerate_candidates(profile: Profile, learned_share: float) -> Candidates:
     best = max(point.training.accuracy for point in profile.points)
 
     def pair(train: ProfilePoint, test: ProfilePoint, learning_share: float) -> tuple:
-        return (train.timesteps, test.timesteps, learning_share, 1.0,
-                profile.expected_accuracy(train.timesteps, test.timesteps),
-                best - train.training.accuracy, test.inference.latency_s, test.inference.energy_j,
-                train.training.latency_s, train.training.energy_j)
+        return (
+            train.timesteps,
+            test.timesteps,
+            learning_share,
+            1.0,
+            profile.expected_accuracy(train.timesteps, test.timesteps),
+            best - train.training.accuracy,
+            test.inference.latency_s,
+            test.inference.energy_j,
+            train.training.latency_s,
+            train.training.energy_j,
+        )
 
     def without_learning(test: ProfilePoint, frame_share: float) -> tuple:
-        return (smallest.timesteps, test.timesteps, 0.0, frame_share, test.inference.accuracy, 0.0,
-                test.inference.latency_s, test.inference.energy_j, 0.0, 0.0)
+        return (
+            smallest.timesteps,
+            test.timesteps,
+            0.0,
+            frame_share,
+            test.inference.accuracy,
+            0.0,
+            test.inference.latency_s,
+            test.inference.energy_j,
+            0.0,
+            0.0,
+        )
 
     def pairs(learning_share: float) -> list[tuple]:
-        return [pair(train, test, learning_share)
-                for train in profile.points for test in profile.points]
+        return [
+            pair(train, test, learning_share) for train in profile.points for test in profile.points
+        ]
 
     rows = pairs(1.0)
     rows += [without_learning(test, 1.0) for test in profile.points]
@@ -126,8 +150,9 @@ def score_candidates(candidates: Candidates, mu: float, epsilon: float) -> np.nd
 
 def pareto_front(candidates: Candidates) -> np.ndarray:
     """Rows of the non-dominated pairs that learn every frame, those of less energy first, int64."""
-    return non_dominated(np.flatnonzero(candidates.learning_share == 1.0), candidates.energy_j,
-                         candidates.accuracy)
+    return non_dominated(
+        np.flatnonzero(candidates.learning_share == 1.0), candidates.energy_j, candidates.accuracy
+    )
 
 
 def non_dominated(rows: np.ndarray, cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ To take a camera's image costs several copies of it; to be told of each arrival 
 by a callback in Python, as much again. So the middleware calls compiled code, which counts, chooses
 the frames of a share, and wakes the one thread that takes them.
 """
+
 from __future__ import annotations
 
 import ctypes
@@ -21,14 +22,14 @@ from topspark_ros.engine.kernels.compilation import c_function
 from topspark_ros.errors import TopsparkError
 from topspark_ros.streams.share import takes
 
-RING = 4096       # arrivals that are remembered: more than any queue holds
+RING = 4096  # arrivals that are remembered: more than any queue holds
 _CLOCK_MONOTONIC = 1
 
 # Words of an arrival's memory, 8 bytes each: int64, and float64 where it says so.
-_ARRIVED, _CHOSEN, _WAKE, _TIME, _SHARE = 0, 1, 2, 3, 5      # _TIME: a struct timespec; float64
-_SHARE_STATE = 6                                             # two, float64
+_ARRIVED, _CHOSEN, _WAKE, _TIME, _SHARE = 0, 1, 2, 3, 5  # _TIME: a struct timespec; float64
+_SHARE_STATE = 6  # two, float64
 _FLAGS = 8
-_TIMES = _FLAGS + RING                                       # ns
+_TIMES = _FLAGS + RING  # ns
 _WORDS = _TIMES + RING
 
 _clock_gettime = types.ExternalFunction('clock_gettime', types.int32(types.int32, types.intp))
@@ -80,7 +81,7 @@ class Arrivals:
     """
 
     def __init__(self, subscription: Subscription, wake: Wake, share: float = 1.0):
-        self._subscription, self._wake = subscription, wake     # that they live as long
+        self._subscription, self._wake = subscription, wake  # that they live as long
         self._memory = np.zeros(_WORDS, np.int64)
         self._numbers = self._memory.view(np.float64)
         self._memory[_WAKE] = wake.descriptor
@@ -123,7 +124,8 @@ class Arrivals:
                 raise TopsparkError(
                     f'{self._subscription.topic_name}: '
                     f'{rclpy_implementation.rclpy_get_rmw_implementation_identifier()} does not '
-                    'tell of messages that arrive')
+                    'tell of messages that arrive'
+                )
 
 
 # Of rcl's public interface; rclpy uses it in its EventsExecutor alone.

@@ -1,11 +1,12 @@
 """Whether a node's clock runs: under use_sim_time it is what comes on /clock."""
+
 from __future__ import annotations
 
 import time
 
 from rclpy.node import Node
 
-SILENT_S = 5.0     # wall time without a new time, after which the clock does not run
+SILENT_S = 5.0  # wall time without a new time, after which the clock does not run
 
 
 class ClockWatch:
@@ -21,7 +22,7 @@ class ClockWatch:
         self._since_s = time.monotonic()
         self.missing = self.paused = ''
 
-    def look(self) -> None:
+    def update(self) -> None:
         """To be called once a second or so, whatever the clock says; logs what has changed."""
         clock, now_s = self._node.get_clock(), time.monotonic()
         time_ns = clock.now().nanoseconds
@@ -37,12 +38,15 @@ class ClockWatch:
         topic = self._node.resolve_topic_name('/clock')
         publishers = f'{topic} (publishers: {self._node.count_publishers(topic)})'
         if self._time_ns:
-            self.paused = (f'paused: {publishers} stands still at {self._time_ns * 1e-9:.3f} s '
-                           f'for {silent_s:.0f} s')
+            self.paused = (
+                f'paused: {publishers} stands still at {self._time_ns * 1e-9:.3f} s '
+                f'for {silent_s:.0f} s'
+            )
             return
         if not self.missing:
             self._node.get_logger().error(
                 f'use_sim_time is true, and no time has come on {publishers} for {silent_s:.0f} '
                 's: nothing that has a period is done. Publish /clock, or set use_sim_time to '
-                'false.')
+                'false.'
+            )
         self.missing = f'use_sim_time is true, and no time has come on {publishers}'

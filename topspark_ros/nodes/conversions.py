@@ -1,4 +1,5 @@
 """Our objects as messages. What messages say is read in `perception.messages`."""
+
 from __future__ import annotations
 
 import array
@@ -13,13 +14,15 @@ from topspark_ros import msg
 from topspark_ros.control.controller import ControlStatus
 from topspark_ros.control.decision import Decision
 from topspark_ros.perception.messages import (  # noqa: F401  (two of them for the nodes)
-    MessageError, decision_fields, gray_image, stamp_ns,
+    MessageError,
+    decision_fields,
+    gray_image,
+    stamp_ns,
 )
 from topspark_ros.perception.online import Classification
 from topspark_ros.streams import cdr
 
-
-MOST_LOAD_W = 1e5
+MAX_LOAD_W = 1e5
 
 
 def stamp(nanoseconds: int) -> Time:
@@ -30,8 +33,13 @@ def stamp(nanoseconds: int) -> Time:
 def rgb_image(pixels: np.ndarray, header: cdr.Header) -> Image:
     """A picture, (height, width, 3) uint8 RGB, as a message."""
     height, width, channels = pixels.shape
-    message = Image(height=height, width=width, encoding='rgb8', step=channels * width,
-                    data=array.array('B', pixels.tobytes()))
+    message = Image(
+        height=height,
+        width=width,
+        encoding='rgb8',
+        step=channels * width,
+        data=array.array('B', pixels.tobytes()),
+    )
     _fill_header(message.header, header)
     return message
 
@@ -43,8 +51,14 @@ class ClassificationMessage:
         self._message = msg.Classification()
         self._class_names: tuple[str, ...] = ()
 
-    def filled(self, result: Classification, header: cdr.Header, begin_ns: int, end_ns: int,
-               latency_s: float) -> msg.Classification:
+    def filled(
+        self,
+        result: Classification,
+        header: cdr.Header,
+        begin_ns: int,
+        end_ns: int,
+        latency_s: float,
+    ) -> msg.Classification:
         """To be published before the next one is filled."""
         message = self._message
         _fill_header(message.header, header)
@@ -72,29 +86,44 @@ def status_message(fields: dict[str, object], stamp: Time) -> msg.LearnerStatus:
 
 
 def decision_message(decision: Decision, sequence: int, stamp: Time) -> msg.TimestepDecision:
-    return msg.TimestepDecision(header=Header(stamp=stamp),
-                                **decision_fields(decision, sequence))
+    return msg.TimestepDecision(header=Header(stamp=stamp), **decision_fields(decision, sequence))
 
 
-def controller_status_message(status: ControlStatus, decision: Decision | None, sequence: int,
-                              meter: str, stamp: Time) -> msg.ControllerStatus:
+def controller_status_message(
+    status: ControlStatus, decision: Decision | None, sequence: int, meter: str, stamp: Time
+) -> msg.ControllerStatus:
     """`decision`: the last one, None before the first; `sequence`: its number."""
     limits = status.limits
     message = msg.ControllerStatus(
-        header=Header(stamp=stamp), decision_sequence=sequence, power=status.power_w,
+        header=Header(stamp=stamp),
+        decision_sequence=sequence,
+        power=status.power_w,
         power_limit=limits.strictest_power_w,
-        power_allowed=(math.nan if math.isinf(limits.allowed_power_w)
-                       else limits.allowed_power_w),
-        mission_power=limits.mission_power_w, energy_left=limits.energy_j,
-        time_left=limits.time_left_s, deadline=limits.deadline_s,
-        min_accuracy=limits.min_accuracy, state_of_charge=status.state_of_charge,
-        battery=int(status.battery), frame_rate=status.frame_rate_hz,
-        energy_correction=status.energy_ratio, latency_correction=status.latency_ratio,
-        latency_overhead=status.latency_overhead_s, budget_sources=list(status.sources),
-        meter=meter, expected_accuracy=math.nan, expected_power=math.nan)
+        power_allowed=(math.nan if math.isinf(limits.allowed_power_w) else limits.allowed_power_w),
+        mission_power=limits.mission_power_w,
+        energy_left=limits.energy_j,
+        time_left=limits.time_left_s,
+        deadline=limits.deadline_s,
+        min_accuracy=limits.min_accuracy,
+        state_of_charge=status.state_of_charge,
+        battery=int(status.battery),
+        frame_rate=status.frame_rate_hz,
+        energy_correction=status.energy_ratio,
+        latency_correction=status.latency_ratio,
+        latency_overhead=status.latency_overhead_s,
+        budget_sources=list(status.sources),
+        meter=meter,
+        expected_accuracy=math.nan,
+        expected_power=math.nan,
+    )
     if decision is not None:
-        for field in ('training_timesteps', 'inference_timesteps', 'learning_share', 'frame_share',
-                      'expected_accuracy'):
+        for field in (
+            'training_timesteps',
+            'inference_timesteps',
+            'learning_share',
+            'frame_share',
+            'expected_accuracy',
+        ):
             setattr(message, field, getattr(decision, field))
         message.reason = int(decision.reason)
         message.expected_power = decision.expected_power_w
@@ -109,9 +138,10 @@ def drawn_power_w(status: msg.LearnerStatus) -> float:
 def load_w(status: msg.LearnerStatus) -> float:
     """The same as the load of a battery; MessageError for a power that is none."""
     power_w = drawn_power_w(status)
-    if not 0.0 <= power_w <= MOST_LOAD_W:
-        raise MessageError(f'{_power_field(status)}: {power_w:g} W; accepted: 0 to '
-                           f'{MOST_LOAD_W:g} W')
+    if not 0.0 <= power_w <= MAX_LOAD_W:
+        raise MessageError(
+            f'{_power_field(status)}: {power_w:g} W; accepted: 0 to {MAX_LOAD_W:g} W'
+        )
     return power_w
 
 

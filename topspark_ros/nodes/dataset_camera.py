@@ -1,4 +1,5 @@
 """Camera node: shows a dataset's real images as a camera would see them, with their labels."""
+
 from __future__ import annotations
 
 import array
@@ -17,7 +18,7 @@ from topspark_ros.nodes.parameters import parameter
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
 from topspark_ros.streams.scenes import TURN_FRAMES, show_images
 
-AT_ONCE_NS = 200_000     # a thread that waited for longer between two clocks reads both again
+AT_ONCE_NS = 200_000  # a thread that waited for longer between two clocks reads both again
 
 
 @dataclass(frozen=True)
@@ -27,22 +28,39 @@ class DatasetCameraParameters(ManagedParameters):
     dataset: str = parameter('digits', 'Images to show.', choices=DATASET_NAMES, fixed=True)
     width: int = parameter(320, 'Columns of a frame.', unit='px', low=32, high=4096, fixed=True)
     height: int = parameter(240, 'Rows of a frame.', unit='px', low=32, high=4096, fixed=True)
-    frame_rate: float = parameter(20.0, 'Frames a second.', unit='Hz', low=0.1, high=240.0,
-                                  fixed=True)
-    frames: int = parameter(0, 'Frames to show, then stop; 0: for ever.', low=0, high=2**31 - 1,
-                            fixed=True)
+    frame_rate: float = parameter(
+        20.0, 'Frames a second.', unit='Hz', low=0.1, high=240.0, fixed=True
+    )
+    frames: int = parameter(
+        0, 'Frames to show, then stop; 0: for ever.', low=0, high=2**31 - 1, fixed=True
+    )
     frames_per_image: int = parameter(
-        1, 'Frames that show one image. 1: each stands still at a place of its own; more: it goes '
+        1,
+        'Frames that show one image. 1: each stands still at a place of its own; more: it goes '
         f'round a small circle, once in {TURN_FRAMES}, for an event camera to see it.',
-        low=1, high=10_000, fixed=True)
+        low=1,
+        high=10_000,
+        fixed=True,
+    )
     label_share: float = parameter(
-        0.5, 'Share of the images whose label is published, after the last frame of each.',
-        low=0.0, high=1.0, fixed=True)
-    seed: int = parameter(0, 'Seed of the order, the scenes and the choice of labels.', low=0,
-                          high=2**31 - 1, fixed=True)
+        0.5,
+        'Share of the images whose label is published, after the last frame of each.',
+        low=0.0,
+        high=1.0,
+        fixed=True,
+    )
+    seed: int = parameter(
+        0,
+        'Seed of the order, the scenes and the choice of labels.',
+        low=0,
+        high=2**31 - 1,
+        fixed=True,
+    )
     wait_for_subscribers: bool = parameter(
-        False, 'Show nothing until both topics have a subscriber, so that no frame is lost to '
-        'nobody.', fixed=True)
+        False,
+        'Show nothing until both topics have a subscriber, so that no frame is lost to nobody.',
+        fixed=True,
+    )
     frame_id: str = parameter('camera', 'Frame of the header.', fixed=True)
 
 
@@ -71,8 +89,9 @@ class DatasetCamera(ManagedNode):
 
     def activate(self) -> None:
         p = self.parameters
-        self._views = show_images(self._dataset.images, p.height, p.width, p.frames_per_image,
-                                  p.label_share, p.seed)
+        self._views = show_images(
+            self._dataset.images, p.height, p.width, p.frames_per_image, p.label_share, p.seed
+        )
         self._frames = self._labels = 0
         self._timer = self.create_timer(1.0 / p.frame_rate, self._show)
 
@@ -80,16 +99,24 @@ class DatasetCamera(ManagedNode):
         p = self.parameters
         if p.frames and self._frames == p.frames:
             return
-        if p.wait_for_subscribers and not self._frames and not (
-                self._image.get_subscription_count() and self._label.get_subscription_count()):
+        if (
+            p.wait_for_subscribers
+            and not self._frames
+            and not (self._image.get_subscription_count() and self._label.get_subscription_count())
+        ):
             return
         try:
             stamp = self._due_stamp()
-        except InvalidHandle:     # deactivated at this very moment: the timer is gone
+        except InvalidHandle:  # deactivated at this very moment: the timer is gone
             return
         view = next(self._views)
-        image = Image(height=p.height, width=p.width, encoding='bgr8', step=3 * p.width,
-                      data=array.array('B', view.frame.tobytes()))
+        image = Image(
+            height=p.height,
+            width=p.width,
+            encoding='bgr8',
+            step=3 * p.width,
+            data=array.array('B', view.frame.tobytes()),
+        )
         image.header.stamp, image.header.frame_id = stamp, p.frame_id
         self._image.publish(image)
         self._frames += 1
@@ -97,8 +124,7 @@ class DatasetCamera(ManagedNode):
         if view.number == 0:
             self._since = stamp
         if view.labelled:
-            label = msg.Label(
-                class_id=self._dataset.class_names[self._dataset.labels[view.index]])
+            label = msg.Label(class_id=self._dataset.class_names[self._dataset.labels[view.index]])
             label.header.stamp, label.header.frame_id = self._since, p.frame_id
             if view.number:
                 label.until = stamp
@@ -119,5 +145,8 @@ class DatasetCamera(ManagedNode):
 
     def report(self) -> diagnostics.Report:
         done = self._frames == self.parameters.frames
-        return diagnostics.OK, 'finished' if done else 'showing', {
-            'frames published': self._frames, 'labels published': self._labels}
+        return (
+            diagnostics.OK,
+            'finished' if done else 'showing',
+            {'frames published': self._frames, 'labels published': self._labels},
+        )

@@ -1,8 +1,9 @@
-"""A node's health on /diagnostics, once a second, and its count of refused input.
+"""A node's health on /diagnostics, once a second, and its count of rejected input.
 
 What goes wrong is a concern for as long as it lasts, or for RECENT_S after it has happened; how
 often it did is told as a value.
 """
+
 from __future__ import annotations
 
 import time
@@ -18,7 +19,7 @@ from topspark_ros.nodes.matching import mismatches
 
 PERIOD_S = 1.0
 REJECT_LOG_PERIOD_S = 5.0
-RECENT_S = 10.0     # wall time
+RECENT_S = 10.0  # wall time
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 Report = tuple[bytes, str, dict[str, object]]
@@ -41,7 +42,7 @@ class Tally:
 
 
 class _Complaint(Tally):
-    """What is refused of one field of a topic: logged at once, and while it goes on ever more
+    """What is rejected of one field of a topic: logged at once, and while it goes on ever more
     seldom."""
 
     def __init__(self) -> None:
@@ -62,27 +63,28 @@ class _Complaint(Tally):
 
 class Diagnostics:
     """Publishes `report()`, a (level, message, values) triple, with what concerns every node: the
-    refused input, topics that do not match, and the clock. The worst comes first."""
+    rejected input, topics that do not match, and the clock. The worst comes first."""
 
     def __init__(self, node: Node, report: Callable[[], Report]):
         self._node = node
         self._report = report
         self._rejected: dict[str, Tally] = {}
-        self._complaints: dict[tuple[str, str], _Complaint] = {}    # of a topic and a field
+        self._complaints: dict[tuple[str, str], _Complaint] = {}  # of a topic and a field
         self._clock = ClockWatch(node)
-        self._mismatches: list[str] = []     # logged
+        self._mismatches: list[str] = []  # logged
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Not of the node's clock: that it does not run is to be told as well.
-        self._timer = node.create_timer(PERIOD_S, self.publish,
-                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = node.create_timer(
+            PERIOD_S, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     @property
     def rejected(self) -> int:
-        """Refused messages since the node started, over all topics."""
+        """Rejected messages since the node started, over all topics."""
         return sum(tally.total for tally in list(self._rejected.values()))
 
     def reject(self, topic: str, error: Exception | str) -> None:
-        """Count one refused message and say why, beginning with the field: at once, ever more
+        """Count one rejected message and say why, beginning with the field: at once, ever more
         seldom while it goes on, and at the debug level every time."""
         tally = self._rejected.setdefault(topic, Tally())
         tally.add()
@@ -91,8 +93,7 @@ class Diagnostics:
         logger = self._node.get_logger()
         if not due and not logger.is_enabled_for(LoggingSeverity.DEBUG):
             return
-        line = (f'{self._node.resolve_topic_name(topic)}: {error} '
-                f'(refused so far: {tally.total})')
+        line = f'{self._node.resolve_topic_name(topic)}: {error} (rejected so far: {tally.total})'
         if due:
             logger.warning(line)
         else:
@@ -106,25 +107,34 @@ class Diagnostics:
     def status(self) -> DiagnosticStatus:
         """What is published next."""
         level, message, values = self._report()
-        # A copy: a worker thread may refuse something meanwhile.
+        # A copy: a worker thread may reject something meanwhile.
         rejected = list(self._rejected.items())
-        values |= {f'refused on {topic}': tally.total for topic, tally in rejected}
-        self._clock.look()
-        concerns = [concern for concern, holds in (
-            ((level, message), level != OK),
-            ((ERROR, self._clock.missing), self._clock.missing),
-            ((WARN, self._clock.paused), self._clock.paused),
-            ((WARN, 'some input was refused'), any(tally.recent for _, tally in rejected)),
-            *(((WARN, line), True) for line in self._find_mismatches()),
-        ) if holds]
+        values |= {f'rejected on {topic}': tally.total for topic, tally in rejected}
+        self._clock.update()
+        concerns = [
+            concern
+            for concern, holds in (
+                ((level, message), level != OK),
+                ((ERROR, self._clock.missing), self._clock.missing),
+                ((WARN, self._clock.paused), self._clock.paused),
+                ((WARN, 'some input was rejected'), any(tally.recent for _, tally in rejected)),
+                *(((WARN, line), True) for line in self._find_mismatches()),
+            )
+            if holds
+        ]
         if concerns:
             level = max(level for level, _ in concerns)
             message = ', '.join(
-                text for _, text in sorted(concerns, key=lambda concern: concern[0], reverse=True))
+                text for _, text in sorted(concerns, key=lambda concern: concern[0], reverse=True)
+            )
         name = self._node.get_fully_qualified_name().lstrip('/')
         return DiagnosticStatus(
-            level=level, name=name, message=message, hardware_id='topspark',
-            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()])
+            level=level,
+            name=name,
+            message=message,
+            hardware_id='topspark',
+            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
+        )
 
     def _find_mismatches(self) -> list[str]:
         before, self._mismatches = self._mismatches, list(mismatches(self._node))

@@ -1,4 +1,5 @@
 """Event simulator node: what an event camera would send in the place of a camera."""
+
 from __future__ import annotations
 
 import array
@@ -10,16 +11,20 @@ import numpy as np
 from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import Image
 
-from topspark_ros.engine import told_of_compilation
+from topspark_ros.engine import report_compilation
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters
 from topspark_ros.nodes.parameters import parameter
 from topspark_ros.streams.events import EventCamera, EventError, Evt3Encoder
-from topspark_ros.streams.events.simulation import (MAX_INTERVAL_NS, MAX_NOISE_RATE_HZ,
-                                                    MAX_REFRACTORY_S, MIN_CONTRAST_THRESHOLD)
+from topspark_ros.streams.events.simulation import (
+    MAX_INTERVAL_NS,
+    MAX_NOISE_RATE_HZ,
+    MAX_REFRACTORY_S,
+    MIN_CONTRAST_THRESHOLD,
+)
 from topspark_ros.streams.images import ImageError
 
-SILENT_S = 2.0     # node time without a frame after which one is missed
+SILENT_S = 2.0  # node time without a frame after which one is missed
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,28 @@ class EventSimulatorParameters(ManagedParameters):
     """Parameters of the event camera."""
 
     contrast_threshold: float = parameter(
-        0.2, 'Change of the log intensity (natural) that makes an event.',
-        low=MIN_CONTRAST_THRESHOLD, high=10.0, fixed=True)
+        0.2,
+        'Change of the log intensity (natural) that makes an event.',
+        low=MIN_CONTRAST_THRESHOLD,
+        high=10.0,
+        fixed=True,
+    )
     refractory_period: float = parameter(
-        0.001, 'A pixel sends nothing for so long after an event.', unit='s', low=0.0,
-        high=MAX_REFRACTORY_S, fixed=True)
-    noise_rate: float = parameter(0.0, 'Events that each pixel sends at random.', unit='Hz',
-                                  low=0.0, high=MAX_NOISE_RATE_HZ, fixed=True)
+        0.001,
+        'A pixel sends nothing for so long after an event.',
+        unit='s',
+        low=0.0,
+        high=MAX_REFRACTORY_S,
+        fixed=True,
+    )
+    noise_rate: float = parameter(
+        0.0,
+        'Events that each pixel sends at random.',
+        unit='Hz',
+        low=0.0,
+        high=MAX_NOISE_RATE_HZ,
+        fixed=True,
+    )
     seed: int = parameter(0, 'Seed of the noise.', low=0, high=2**31 - 1, fixed=True)
 
 
@@ -53,7 +73,7 @@ class EventSimulator(ManagedNode):
 
     Publishers:
         * events (event_camera_msgs/EventPacket, evt3)
-        * /diagnostics (diagnostic_msgs/DiagnosticArray): frames, events, what was refused
+        * /diagnostics (diagnostic_msgs/DiagnosticArray): frames, events, what was rejected
     """
 
     Parameters = EventSimulatorParameters
@@ -62,8 +82,8 @@ class EventSimulator(ManagedNode):
         super().__init__('event_simulator', **node_options)
 
     def configure(self) -> None:
-        with told_of_compilation(self.get_logger().info):
-            EventCamera(1, 1)     # compile, or load, the kernels
+        with report_compilation(self.get_logger().info):
+            EventCamera(1, 1)  # compile, or load, the kernels
             Evt3Encoder(1, 1)
         self._publisher = self.create_lifecycle_publisher(EventPacket, 'events', qos.EVENTS)
 
@@ -85,9 +105,16 @@ class EventSimulator(ManagedNode):
         except (ImageError, EventError) as error:
             self.diagnostics.reject('image', error)
             return
-        self._publisher.publish(EventPacket(
-            header=header, height=message.height, width=message.width, seq=self._seq,
-            encoding='evt3', events=array.array('B', self._encoder.encode(events))))
+        self._publisher.publish(
+            EventPacket(
+                header=header,
+                height=message.height,
+                width=message.width,
+                seq=self._seq,
+                encoding='evt3',
+                events=array.array('B', self._encoder.encode(events)),
+            )
+        )
         self._seq += 1
         self._last_ns = t_ns
         self._heard_s = self.now_s()
@@ -102,8 +129,9 @@ class EventSimulator(ManagedNode):
         if gray.shape != self._size:
             p = self.parameters
             self._start_packets(width, height)
-            self._camera = EventCamera(width, height, p.contrast_threshold, p.refractory_period,
-                                       p.noise_rate, p.seed)
+            self._camera = EventCamera(
+                width, height, p.contrast_threshold, p.refractory_period, p.noise_rate, p.seed
+            )
             self._size = height, width
             self.get_logger().info(f'frames of {width} x {height} pixels: the camera starts')
         restarts = self._camera.restarts
@@ -114,25 +142,36 @@ class EventSimulator(ManagedNode):
             self.get_logger().warning(
                 f'header.stamp: {t_ns * 1e-9:.3f} s after {self._last_ns * 1e-9:.3f} s; accepted: '
                 f'up to {MAX_INTERVAL_NS * 1e-9:g} s later; the camera starts again',
-                throttle_duration_sec=5.0)
+                throttle_duration_sec=5.0,
+            )
         return events
 
     def _start_packets(self, width: int, height: int) -> None:
         self._encoder = Evt3Encoder(width, height)
-        self._seq = 0     # as of a driver that has started again: decoders begin anew
+        self._seq = 0  # as of a driver that has started again: decoders begin anew
 
     def report(self) -> diagnostics.Report:
         now_s = self.now_s()
-        (then_s, frames, events), self._reported = self._reported, (
-            now_s, self._frames, self._events)
+        (then_s, frames, events), self._reported = (
+            self._reported,
+            (now_s, self._frames, self._events),
+        )
         passed_s = now_s - then_s
-        per_s = 1.0 / passed_s if passed_s > 0.0 else math.nan     # NaN: the clock was set back
+        per_s = 1.0 / passed_s if passed_s > 0.0 else math.nan  # NaN: the clock was set back
         level, message = diagnostics.OK, 'observing'
         if not 0.0 <= now_s - self._heard_s < SILENT_S:
             level = diagnostics.WARN
             topic = self._image.topic_name
             message = f'no frame on {topic} (publishers: {self.count_publishers(topic)})'
-        return level, message, {
-            'frames': self._frames, 'frame rate [Hz]': (self._frames - frames) * per_s,
-            'events': self._events, 'event rate [Hz]': (self._events - events) * per_s,
-            'frames rejected': self.diagnostics.rejected, 'restarts': self._restarts}
+        return (
+            level,
+            message,
+            {
+                'frames': self._frames,
+                'frame rate [Hz]': (self._frames - frames) * per_s,
+                'events': self._events,
+                'event rate [Hz]': (self._events - events) * per_s,
+                'frames rejected': self.diagnostics.rejected,
+                'restarts': self._restarts,
+            },
+        )

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Runs the node whose name this file is installed under."""
+
 import os
 import signal
 

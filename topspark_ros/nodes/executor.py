@@ -1,4 +1,5 @@
 """How the callbacks of a node's process are run."""
+
 from __future__ import annotations
 
 import threading
@@ -44,12 +45,12 @@ class NodeExecutor(SingleThreadedExecutor):
     def end(self) -> None:
         """Let `spin` return, from any thread."""
         self._ended = True
-        self.create_task(lambda: None)     # or it would wait for the next callback
+        self.create_task(lambda: None)  # or it would wait for the next callback
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         try:
             task, entity, _ = self.wait_for_ready_callbacks(timeout_sec)
-        except InvalidHandle:     # destroyed, by a transition, while it was about to be waited for
+        except InvalidHandle:  # destroyed, by a transition, while it was about to be waited for
             return
         group = getattr(entity, 'callback_group', None)
         if isinstance(group, (LongCallbackGroup, ExclusiveLongCallbackGroup)):
@@ -59,9 +60,9 @@ class NodeExecutor(SingleThreadedExecutor):
                 time.sleep(START_POLL_S)
         else:
             task()
-            task.result()     # raises what the callback raised
+            task.result()  # raises what the callback raised
 
     def _run_aside(self, task: Task) -> None:
         task()
         if task.exception() is not None:
-            self.create_task(task.result)     # is raised where callbacks are
+            self.create_task(task.result)  # is raised where callbacks are

@@ -1,4 +1,5 @@
 """Gazebo battery node: Gazebo's battery, discharged by what perception draws."""
+
 from __future__ import annotations
 
 import math
@@ -15,7 +16,7 @@ from topspark_ros.nodes.parameters import parameter
 from topspark_ros.perception.messages import learner_report, stamp_ns
 
 SECONDS_AN_HOUR = 3600.0
-BEHIND_S = 5.0     # of its load, by which a battery that is drained all the time may lag
+BEHIND_S = 5.0  # of its load, by which a battery that is drained all the time may lag
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class GazeboBatteryParameters(ManagedParameters):
 
     base_load: float = parameter(0.0, 'Drawn besides perception.', unit='W', low=0.0, high=1e5)
     time_compression: float = parameter(
-        1.0, 'Seconds of discharge a second of node time.', low=0.0, high=1e9)
+        1.0, 'Seconds of discharge a second of node time.', low=0.0, high=1e9
+    )
 
 
 class GazeboBattery(ManagedNode):
@@ -62,14 +64,16 @@ class GazeboBattery(ManagedNode):
 
     def activate(self) -> None:
         self._perception_w = 0.0
-        self._spent_j = None   # by perception, as reported last
-        self._owed_j = 0.0     # of the battery's energy, still to be drawn
+        self._spent_j = None  # by perception, as reported last
+        self._owed_j = 0.0  # of the battery's energy, still to be drawn
         self._last = None
         self.undo_with(self.publish_last, self._rest, Empty())
-        self.create_subscription(BatteryState, 'gazebo/battery_state', self._on_battery,
-                                 qos.BATTERY)
-        self.create_subscription(msg.LearnerStatus, 'snn_learner/status', self._on_status,
-                                 qos.STATUS)
+        self.create_subscription(
+            BatteryState, 'gazebo/battery_state', self._on_battery, qos.BATTERY
+        )
+        self.create_subscription(
+            msg.LearnerStatus, 'snn_learner/status', self._on_status, qos.STATUS
+        )
 
     @property
     def _load_w(self) -> float:
@@ -91,9 +95,14 @@ class GazeboBattery(ManagedNode):
 
     def _on_battery(self, state: BatteryState) -> None:
         if not (state.voltage > 0.0 and math.isfinite(state.voltage * state.charge)):
-            self.diagnostics.reject('gazebo/battery_state', (
-                f'voltage, charge: {state.voltage:g}, {state.charge:g}; accepted: finite numbers, '
-                'voltage above 0'))
+            self.diagnostics.reject(
+                'gazebo/battery_state',
+                (
+                    f'voltage, charge: {state.voltage:g}, {state.charge:g}; accepted: finite '
+                    'numbers, '
+                    'voltage above 0'
+                ),
+            )
             return
         # The plugin's last step goes below empty, and the battery stays there.
         for field in ('charge', 'percentage'):
@@ -103,8 +112,10 @@ class GazeboBattery(ManagedNode):
             p = self.parameters
             passed_s = 1e-9 * (stamp_ns(state.header.stamp) - stamp_ns(self._last.header.stamp))
             lost_ah = self._last.charge - state.charge
-            self._owed_j += (max(0.0, passed_s) * p.time_compression * p.base_load
-                             - max(0.0, lost_ah) * SECONDS_AN_HOUR * state.voltage)
+            self._owed_j += (
+                max(0.0, passed_s) * p.time_compression * p.base_load
+                - max(0.0, lost_ah) * SECONDS_AN_HOUR * state.voltage
+            )
         self._last = state
         if state.charge == 0.0:
             self._owed_j = 0.0

@@ -8,6 +8,7 @@ transition fails half-way. So every transition undoes exactly what it did.
 An error that is raised on purpose makes a transition fail with one clear line. Any other is logged
 with its traceback (rclpy alone would swallow it).
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -21,7 +22,10 @@ from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import (
-    LifecycleNodeMixin, LifecyclePublisher, LifecycleState, TransitionCallbackReturn,
+    LifecycleNodeMixin,
+    LifecyclePublisher,
+    LifecycleState,
+    TransitionCallbackReturn,
 )
 from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
@@ -32,14 +36,14 @@ from topspark_ros.nodes.executor import LongCallbackGroup
 from topspark_ros.nodes.parameters import ParameterServer, parameter
 from topspark_ros.nodes.undo import Undo
 
-RCLError = rclpy_implementation.RCLError      # rclpy exports it nowhere else
+RCLError = rclpy_implementation.RCLError  # rclpy exports it nowhere else
 RECEIPT_TIMEOUT = Duration(seconds=1.0)
 
 Entity = TypeVar('Entity')
 
 
 class NodeFault(TopsparkError):
-    """What a node refuses in a transition: one line."""
+    """What a node rejects in a transition: one line."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +51,10 @@ class ManagedParameters:
     """Parameters of every node."""
 
     autostart: bool = parameter(
-        True, 'Configure and activate at start; false leaves both to a lifecycle manager.',
-        at_start=True)
+        True,
+        'Configure and activate at start; false leaves both to a lifecycle manager.',
+        at_start=True,
+    )
 
 
 class ManagedNode(LifecycleNodeMixin, Node):
@@ -70,17 +76,20 @@ class ManagedNode(LifecycleNodeMixin, Node):
         self._change_state = self._service_change_state.callback
         self._service_change_state.callback = self._on_change_state
         self._parameter_server = ParameterServer(
-            self, self.Parameters, lambda: self.state, self.parameters_changed)
+            self, self.Parameters, lambda: self.state, self.parameters_changed
+        )
         self._last_fault = ''
         self.diagnostics = diagnostics.Diagnostics(self, self._report)
         if self.parameters.autostart:
             # Not by the node's clock, which may not run yet.
-            self._autostart = self.create_timer(0.0, self._start, self._lifecycle_group,
-                                                Clock(clock_type=ClockType.STEADY_TIME))
+            self._autostart = self.create_timer(
+                0.0, self._start, self._lifecycle_group, Clock(clock_type=ClockType.STEADY_TIME)
+            )
         else:
             self.get_logger().info(
                 'Waiting to be configured and activated: '
-                f'ros2 lifecycle set {self.get_fully_qualified_name()} configure, then activate.')
+                f'ros2 lifecycle set {self.get_fully_qualified_name()} configure, then activate.'
+            )
 
     # What a node overrides -----------------------------------------------------------------
 
@@ -142,7 +151,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         return callback if undo is None else undo.guarded(callback)
 
     def _made(self, entity: Entity, destroy: Callable[[Entity], Any]) -> Entity:
-        if hasattr(self._in_transition, 'undo'):     # else it is the node's own, for ever
+        if hasattr(self._in_transition, 'undo'):  # else it is the node's own, for ever
             self.undo_with(destroy, entity)
             if self.debugging:
                 self.get_logger().debug(f'made: {_described(entity)}')
@@ -157,25 +166,33 @@ class ManagedNode(LifecycleNodeMixin, Node):
 
     def create_lifecycle_publisher(self, *args, **kwargs):
         kwargs.setdefault('event_callbacks', PublisherEventCallbacks(use_default_callbacks=False))
-        return self._made(super().create_lifecycle_publisher(*args, **kwargs),
-                          self.destroy_lifecycle_publisher)
+        return self._made(
+            super().create_lifecycle_publisher(*args, **kwargs), self.destroy_lifecycle_publisher
+        )
 
     def create_subscription(self, msg_type, topic, callback, *args, **kwargs):
-        kwargs.setdefault('event_callbacks',
-                          SubscriptionEventCallbacks(use_default_callbacks=False))
-        return self._made(super().create_subscription(msg_type, topic, self._guarded(callback),
-                                                      *args, **kwargs), self.destroy_subscription)
+        kwargs.setdefault(
+            'event_callbacks', SubscriptionEventCallbacks(use_default_callbacks=False)
+        )
+        return self._made(
+            super().create_subscription(msg_type, topic, self._guarded(callback), *args, **kwargs),
+            self.destroy_subscription,
+        )
 
     def create_service(self, srv_type, srv_name, callback, *args, **kwargs):
-        return self._made(super().create_service(srv_type, srv_name, self._guarded(callback),
-                                                 *args, **kwargs), self.destroy_service)
+        return self._made(
+            super().create_service(srv_type, srv_name, self._guarded(callback), *args, **kwargs),
+            self.destroy_service,
+        )
 
     def create_client(self, *args, **kwargs):
         return self._made(super().create_client(*args, **kwargs), self.destroy_client)
 
     def create_timer(self, timer_period_sec, callback, *args, **kwargs):
-        return self._made(super().create_timer(timer_period_sec, self._guarded(callback), *args,
-                                               **kwargs), self.destroy_timer)
+        return self._made(
+            super().create_timer(timer_period_sec, self._guarded(callback), *args, **kwargs),
+            self.destroy_timer,
+        )
 
     # Transitions ---------------------------------------------------------------------------
 
@@ -185,31 +202,32 @@ class ManagedNode(LifecycleNodeMixin, Node):
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
         except RCLError as error:
-            self._refuse_transition('autostart', error)
+            self._reject_transition('autostart', error)
 
     def _on_change_state(self, request, response):
         # On a transition that the state does not have rclpy raises, which would end the process.
         try:
             return self._change_state(request, response)
         except RCLError as error:
-            self._refuse_transition(request.transition.label or request.transition.id, error)
+            self._reject_transition(request.transition.label or request.transition.id, error)
             response.success = False
             return response
 
-    def _refuse_transition(self, name: str | int, error: RCLError) -> None:
-        self.get_logger().warning(f'transition {name}: refused while {self.state}: {error}')
+    def _reject_transition(self, name: str | int, error: RCLError) -> None:
+        self.get_logger().warning(f'transition {name}: rejected while {self.state}: {error}')
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         return self._do('configure', self.configure)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        enable, disable = super().on_activate, super().on_deactivate     # the publishers
+        enable, disable = super().on_activate, super().on_deactivate  # the publishers
 
         def activate() -> None:
             # Before and after all others: what is started, or stopped, may publish.
             self.undo_with(disable, state)
             enable(state)
             self.activate()
+
         return self._do('activate', activate)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -243,7 +261,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """Leave the graph, whatever transition runs: the process is about to end."""
         self.end()
         super().destroy_node()
-        del self._state_machine     # which holds the node's handle
+        del self._state_machine  # which holds the node's handle
 
     def _undo_all(self) -> None:
         self._undone('activate')
@@ -268,7 +286,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
             self.get_logger().error(f'{name}: {fault}')
             return str(fault)
         except Exception:
-            if not self._ending:     # else it is no wonder, for the node has been abandoned
+            if not self._ending:  # else it is no wonder, for the node has been abandoned
                 self.get_logger().error(f'{name} failed:\n{traceback.format_exc()}')
             return traceback.format_exc(limit=1)
         finally:

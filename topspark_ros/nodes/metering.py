@@ -1,4 +1,5 @@
 """What the learner's meter says, from activation to deactivation."""
+
 from __future__ import annotations
 
 import math
@@ -9,7 +10,11 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros.control.meters import (
-    BatteryMeter, Meter, MeterError, MeterSettings, open_meter,
+    BatteryMeter,
+    Meter,
+    MeterError,
+    MeterSettings,
+    open_meter,
 )
 from topspark_ros.nodes import qos
 from topspark_ros.nodes.managed_node import ManagedNode
@@ -31,14 +36,20 @@ class Metering:
     fault: why nothing is measured though a meter was asked for; empty otherwise.
     """
 
-    def __init__(self, node: ManagedNode, kind: str, settings: MeterSettings, window_s: float,
-                 classified: Callable[[], int]):
+    def __init__(
+        self,
+        node: ManagedNode,
+        kind: str,
+        settings: MeterSettings,
+        window_s: float,
+        classified: Callable[[], int],
+    ):
         self._node = node
         self._classified = classified
         self._readings = MeterWindow(window_s)
         self._meter: Meter | None = None
         self._battery: Subscription | None = None
-        self._refused = ''  # why the last state of the battery told nothing
+        self._rejectd = ''  # why the last state of the battery told nothing
         self._warned = ''
         self.name = self.fault = ''
         try:
@@ -47,8 +58,9 @@ class Metering:
             self._fail(error)
             return
         if isinstance(self._meter, BatteryMeter):
-            self._battery = node.create_subscription(BatteryState, 'battery_state',
-                                                     self._on_battery, qos.BATTERY)
+            self._battery = node.create_subscription(
+                BatteryState, 'battery_state', self._on_battery, qos.BATTERY
+            )
         elif self._meter is not None:
             self._readings.add(time.monotonic(), 0.0, classified())
             node.get_logger().info('; '.join([f'meter {self._meter.name}', *self._meter.reasons]))
@@ -72,21 +84,23 @@ class Metering:
         self.fault = self._warned = ''
         if self._battery is not None and math.isnan(measured.power_w):
             topic = self._battery.topic_name
-            self.fault = self._refused or (f'meter battery: no state on {topic} (publishers: '
-                                           f'{self._node.count_publishers(topic)})')
+            self.fault = self._rejectd or (
+                f'meter battery: no state on {topic} (publishers: '
+                f'{self._node.count_publishers(topic)})'
+            )
         return measured
 
     def _on_battery(self, state: BatteryState) -> None:
         now_s = self._node.now_s()
         try:
-            refused = self._meter.measure(now_s, battery_reading(state))
+            rejected = self._meter.measure(now_s, battery_reading(state))
         except MeterError as error:
-            self._refused = str(error)
+            self._rejectd = str(error)
             self._node.diagnostics.reject('battery_state', error)
             return
-        self._refused = ''
-        if refused:
-            self._node.diagnostics.reject('battery_state', refused)
+        self._rejectd = ''
+        if rejected:
+            self._node.diagnostics.reject('battery_state', rejected)
         self._readings.add(now_s, self._meter.energy_j(), self._classified())
 
     def _fail(self, error: MeterError) -> None:

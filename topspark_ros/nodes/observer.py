@@ -1,4 +1,5 @@
 """Watches a running system without touching it: what `topspark watch` and `topspark demo` show."""
+
 from __future__ import annotations
 
 import math
@@ -27,7 +28,7 @@ from topspark_ros.perception.messages import label_from
 from topspark_ros.perception.teaching import MAX_KEPT, LabelBook
 from topspark_ros.replay.results import Decided
 
-HARDWARE_ID = 'topspark'    # of our nodes in /diagnostics
+HARDWARE_ID = 'topspark'  # of our nodes in /diagnostics
 KEPT_DECISIONS = 5
 
 
@@ -75,7 +76,8 @@ class Snapshot:
     controller: msg.ControllerStatus | None = None
     battery: BatteryState | None = None
     decisions: deque[msg.TimestepDecision] = field(
-        default_factory=lambda: deque(maxlen=KEPT_DECISIONS))
+        default_factory=lambda: deque(maxlen=KEPT_DECISIONS)
+    )
     health: dict[str, Health] = field(default_factory=dict)
 
     @property
@@ -99,35 +101,50 @@ class Observer(Node):
 
     def __init__(self, namespace: str = '', battery_topic: str = 'battery_state'):
         # The underscore hides it from lists of nodes.
-        super().__init__(f'_topspark_observer_{os.getpid()}', namespace=namespace,
-                         enable_rosout=False, start_parameter_services=False)
+        super().__init__(
+            f'_topspark_observer_{os.getpid()}',
+            namespace=namespace,
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
         self._began_s = time.monotonic()
         self._snapshot = Snapshot()
         self._listen(msg.LearnerStatus, 'snn_learner/status', self._on_learner, qos.STATUS)
-        self._listen(msg.ControllerStatus, 'timestep_controller/status', self._on_controller,
-                    qos.STATUS)
-        self._listen(msg.TimestepDecision, 'timestep_decision', self._on_decision, qos.DECISIONS,
-                    periodic=False)
+        self._listen(
+            msg.ControllerStatus, 'timestep_controller/status', self._on_controller, qos.STATUS
+        )
+        self._listen(
+            msg.TimestepDecision,
+            'timestep_decision',
+            self._on_decision,
+            qos.DECISIONS,
+            periodic=False,
+        )
         self._listen(BatteryState, battery_topic, self._on_battery, qos.BATTERY)
         self._listen(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos.STATUS)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
 
-    def _listen(self, message_type: type, name: str, callback: Callable, profile, *,
-               periodic: bool = True) -> None:
+    def _listen(
+        self, message_type: type, name: str, callback: Callable, profile, *, periodic: bool = True
+    ) -> None:
         topic = Topic(self.resolve_topic_name(name), periodic)
         self._snapshot.topics.append(topic)
 
-        def heard(message) -> None:
+        def on_message(message) -> None:
             topic.received_s = self.elapsed_s
             callback(message)
 
-        def refused(event) -> None:
+        def rejected(event) -> None:
             topic.incompatible = qos_policy_name_from_kind(event.last_policy_kind)
 
         self.create_subscription(
-            message_type, name, heard, profile,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=refused))
+            message_type,
+            name,
+            on_message,
+            profile,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=rejected),
+        )
 
     @property
     def elapsed_s(self) -> float:
@@ -147,11 +164,17 @@ class Observer(Node):
         for topic in snapshot.topics:
             topic.publishers = self.count_publishers(topic.name)
         own = self.resolve_topic_name('snn_learner/status')
-        snapshot.elsewhere = [] if snapshot.received else [
-            name.removesuffix('/snn_learner/status') or '/'
-            for name, types in self.get_topic_names_and_types()
-            if 'topspark_ros/msg/LearnerStatus' in types and name != own
-            and self.count_publishers(name)]
+        snapshot.elsewhere = (
+            []
+            if snapshot.received
+            else [
+                name.removesuffix('/snn_learner/status') or '/'
+                for name, types in self.get_topic_names_and_types()
+                if 'topspark_ros/msg/LearnerStatus' in types
+                and name != own
+                and self.count_publishers(name)
+            ]
+        )
         return snapshot
 
     def close(self) -> None:
@@ -173,11 +196,13 @@ class Observer(Node):
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             namespace, _, name = f'/{status.name}'.rpartition('/')
-            if status.hardware_id == HARDWARE_ID \
-                    and namespace == self.get_namespace().rstrip('/'):
+            if status.hardware_id == HARDWARE_ID and namespace == self.get_namespace().rstrip('/'):
                 self._snapshot.health[name] = Health(
-                    self.elapsed_s, int.from_bytes(status.level, 'big'), status.message,
-                    {pair.key: pair.value for pair in status.values})
+                    self.elapsed_s,
+                    int.from_bytes(status.level, 'big'),
+                    status.message,
+                    {pair.key: pair.value for pair in status.values},
+                )
 
 
 @dataclass(frozen=True)
@@ -195,11 +220,11 @@ class History:
     """Time series; times in s on the observer's clock."""
 
     results: list[Result] = field(default_factory=list)
-    accuracy: list[tuple[float, float]] = field(default_factory=list)   # prequential, windowed
+    accuracy: list[tuple[float, float]] = field(default_factory=list)  # prequential, windowed
     decisions: list[Decided] = field(default_factory=list)
-    applied: list[tuple[float, int]] = field(default_factory=list)      # decision sequence
-    power_w: list[tuple[float, float]] = field(default_factory=list)    # estimated
-    limit_w: list[tuple[float, float]] = field(default_factory=list)    # NaN: unlimited
+    applied: list[tuple[float, int]] = field(default_factory=list)  # decision sequence
+    power_w: list[tuple[float, float]] = field(default_factory=list)  # estimated
+    limit_w: list[tuple[float, float]] = field(default_factory=list)  # NaN: unlimited
     state_of_charge: list[tuple[float, float]] = field(default_factory=list)
     labelled: int = 0
     correct: int = 0
@@ -225,15 +250,18 @@ class Recorder(Observer):
         self._labels = LabelBook()
         self._unlabelled: deque[_Classified] = deque(maxlen=MAX_KEPT)
         self._hits: deque[bool] = deque(maxlen=accuracy_window)
-        self.create_subscription(msg.Classification, 'classification', self._on_classification,
-                                 qos.RESULT)
+        self.create_subscription(
+            msg.Classification, 'classification', self._on_classification, qos.RESULT
+        )
         self.create_subscription(msg.Label, 'label', self._on_label, qos.LABEL)
 
     def _on_classification(self, message: msg.Classification) -> None:
-        self.history.results.append(Result(self.elapsed_s, message.timesteps, message.latency,
-                                          message.energy))
-        classified = _Classified(conversions.stamp_ns(message.begin),
-                                 conversions.stamp_ns(message.end), message.class_id)
+        self.history.results.append(
+            Result(self.elapsed_s, message.timesteps, message.latency, message.energy)
+        )
+        classified = _Classified(
+            conversions.stamp_ns(message.begin), conversions.stamp_ns(message.end), message.class_id
+        )
         label = self._labels.label_of(classified)
         if label is None:
             self._unlabelled.append(classified)
@@ -266,10 +294,18 @@ class Recorder(Observer):
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
         super()._on_decision(message)
-        self.history.decisions.append(Decided(
-            self.elapsed_s, message.sequence, message.training_timesteps,
-            message.inference_timesteps, message.learning_share, message.frame_share,
-            Reason(message.reason).name, message.detail))
+        self.history.decisions.append(
+            Decided(
+                self.elapsed_s,
+                message.sequence,
+                message.training_timesteps,
+                message.inference_timesteps,
+                message.learning_share,
+                message.frame_share,
+                Reason(message.reason).name,
+                message.detail,
+            )
+        )
 
     def _on_battery(self, message: BatteryState) -> None:
         super()._on_battery(message)

@@ -1,4 +1,5 @@
 """Patrol node: drives a simulated robot past panels, and teaches what they show."""
+
 from __future__ import annotations
 
 import math
@@ -18,7 +19,7 @@ from topspark_ros.streams.panels import Optics, PanelFinder, PanelsError, Pose, 
 from topspark_ros.streams.share import FrameShare
 
 WATCH_PERIOD_S = 0.1
-POSE_AGE_NS = 100_000_000     # a frame is not labelled by a pose that is further from it in time
+POSE_AGE_NS = 100_000_000  # a frame is not labelled by a pose that is further from it in time
 
 
 @dataclass(frozen=True)
@@ -26,15 +27,22 @@ class PatrolParameters(ManagedParameters):
     """Parameters of the patrol."""
 
     panels_file: str = parameter(
-        '', 'panels.yaml of a world of `topspark make-world`: path, camera and panels.', fixed=True,
-        path=True)
+        '',
+        'panels.yaml of a world of `topspark make-world`: path, camera and panels.',
+        fixed=True,
+        path=True,
+    )
     speed: float = parameter(0.4, 'Along the path.', unit='m/s', low=0.0, high=5.0)
     laps: int = parameter(0, 'Laps to drive, then stop; 0: for ever.', low=0, high=2**31 - 1)
     label_share: float = parameter(
-        0.5, 'Share of the frames that show exactly one panel whose label is published.',
-        low=0.0, high=1.0)
+        0.5,
+        'Share of the frames that show exactly one panel whose label is published.',
+        low=0.0,
+        high=1.0,
+    )
     pose_timeout: float = parameter(
-        1.0, 'Time without a pose after which the robot is stopped.', unit='s', low=0.1, high=60.0)
+        1.0, 'Time without a pose after which the robot is stopped.', unit='s', low=0.1, high=60.0
+    )
 
 
 class Patrol(ManagedNode):
@@ -80,8 +88,9 @@ class Patrol(ManagedNode):
         self.create_subscription(PoseStamped, 'pose', self._on_pose, qos.sensor(1))
         self.create_subscription(CameraInfo, 'camera_info', self._on_frame, qos.sensor(10))
         # Not of the node's clock, which may stand still just then.
-        self.create_timer(WATCH_PERIOD_S, self._watch,
-                          clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(
+            WATCH_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def _on_pose(self, message: PoseStamped) -> None:
         pose = _planar(message)
@@ -101,8 +110,9 @@ class Patrol(ManagedNode):
         age_ns = abs(stamp_ns(message.header.stamp) - self._pose_ns)
         if self._pose is None or age_ns > POSE_AGE_NS:
             return
-        optics = Optics(message.width, message.height, message.k[0], message.k[4], message.k[2],
-                        message.k[5])
+        optics = Optics(
+            message.width, message.height, message.k[0], message.k[4], message.k[2], message.k[5]
+        )
         panel = self._finder.in_view(self._pose, optics)
         if panel is None:
             return
@@ -124,12 +134,19 @@ class Patrol(ManagedNode):
         return 0 < self.parameters.laps <= self._circuit.laps
 
     def report(self) -> diagnostics.Report:
-        values = {'laps': self._circuit.laps, 'off the path [m]': self._circuit.off_m,
-                  'frames of one panel': self._shown, 'labels published': self._labels}
+        values = {
+            'laps': self._circuit.laps,
+            'off the path [m]': self._circuit.off_m,
+            'frames of one panel': self._shown,
+            'labels published': self._labels,
+        }
         if self._silent:
             topic = self.resolve_topic_name('pose')
-            return (diagnostics.WARN, f'stopped: no pose on {topic} (publishers: '
-                    f'{self.count_publishers(topic)})', values)
+            return (
+                diagnostics.WARN,
+                f'stopped: no pose on {topic} (publishers: {self.count_publishers(topic)})',
+                values,
+            )
         return diagnostics.OK, 'finished' if self._finished else 'driving', values
 
 

@@ -3,6 +3,7 @@
 An executor wakes, and looks through everything that a node has, for every message; in Python that
 costs more than most messages are worth.
 """
+
 from __future__ import annotations
 
 import threading
@@ -39,12 +40,24 @@ class PolledSubscription(Generic[Message]):
     topic: its name, resolved.
     """
 
-    def __init__(self, node: Node, message_type: type[Message], topic: str, profile: QoSProfile, *,
-                 raw: bool = False):
+    def __init__(
+        self,
+        node: Node,
+        message_type: type[Message],
+        topic: str,
+        profile: QoSProfile,
+        *,
+        raw: bool = False,
+    ):
         self._type, self._raw, self._depth = message_type, raw, profile.depth
         self.subscription = node.create_subscription(
-            message_type, topic, lambda message: None, profile, raw=raw,
-            callback_group=_Unscheduled())
+            message_type,
+            topic,
+            lambda message: None,
+            profile,
+            raw=raw,
+            callback_group=_Unscheduled(),
+        )
         self.topic = self.subscription.topic_name
 
     def take(self) -> Iterator[Message]:
@@ -72,8 +85,9 @@ class Losses:
     def __init__(self, subscription: Subscription):
         with subscription.handle:
             self._event = rclpy_implementation.EventHandle(
-                subscription.handle, rclpy_implementation.rcl_subscription_event_type_t
-                .RCL_SUBSCRIPTION_MESSAGE_LOST)
+                subscription.handle,
+                rclpy_implementation.rcl_subscription_event_type_t.RCL_SUBSCRIPTION_MESSAGE_LOST,
+            )
         self._total = 0
         self._lock = threading.Lock()
 
@@ -87,7 +101,7 @@ class Losses:
 
     def close(self) -> None:
         """The subscription can go; the total stays."""
-        _ = self.total     # counts for the last time
+        _ = self.total  # counts for the last time
         with self._lock:
             self._event.destroy_when_not_in_use()
             self._event = None

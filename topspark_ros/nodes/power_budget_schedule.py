@@ -1,4 +1,5 @@
 """Budget node: publishes power budgets at set times, as an operator or a mission plan would."""
+
 from __future__ import annotations
 
 import math
@@ -19,21 +20,45 @@ class PowerBudgetScheduleParameters(ManagedParameters):
 
     source: str = parameter('schedule', 'Who the budgets come from.', fixed=True)
     times: tuple[float, ...] = parameter(
-        (0.0,), 'When each step begins, after activation, rising.', unit='s', low=0.0, high=1e9,
-        fixed=True)
+        (0.0,),
+        'When each step begins, after activation, rising.',
+        unit='s',
+        low=0.0,
+        high=1e9,
+        fixed=True,
+    )
     power: tuple[float, ...] = parameter(
-        (UNLIMITED,), 'Power limit of each step; NaN: unlimited.', unit='W', low=1e-9, high=1e6,
-        fixed=True)
+        (UNLIMITED,),
+        'Power limit of each step; NaN: unlimited.',
+        unit='W',
+        low=1e-9,
+        high=1e6,
+        fixed=True,
+    )
     power_share: tuple[float, ...] = parameter(
-        (UNLIMITED,), 'Power limit of each step, or one for all, as a share of what the learner '
+        (UNLIMITED,),
+        'Power limit of each step, or one for all, as a share of what the learner '
         'draws when the step begins; the step waits until it draws something. NaN: as `power` '
-        'says.', low=0.001, high=1000.0, fixed=True)
+        'says.',
+        low=0.001,
+        high=1000.0,
+        fixed=True,
+    )
     deadline: tuple[float, ...] = parameter(
-        (UNLIMITED,), 'Latency limit of each step, or one for all; NaN: none.', unit='s',
-        low=1e-9, high=1e6, fixed=True)
+        (UNLIMITED,),
+        'Latency limit of each step, or one for all; NaN: none.',
+        unit='s',
+        low=1e-9,
+        high=1e6,
+        fixed=True,
+    )
     min_accuracy: tuple[float, ...] = parameter(
-        (UNLIMITED,), 'Accuracy floor of each step, or one for all; NaN: none.', low=0.0,
-        high=1.0, fixed=True)
+        (UNLIMITED,),
+        'Accuracy floor of each step, or one for all; NaN: none.',
+        low=0.0,
+        high=1.0,
+        fixed=True,
+    )
 
 
 class PowerBudgetSchedule(ManagedNode):
@@ -64,20 +89,23 @@ class PowerBudgetSchedule(ManagedNode):
         for name in ('power', 'power_share', 'deadline', 'min_accuracy'):
             column = getattr(p, name)
             if len(column) not in (1, steps):
-                raise NodeFault(f'{name}: {len(column)} entries; accepted: {steps} as in times, '
-                                'or 1 for all')
+                raise NodeFault(
+                    f'{name}: {len(column)} entries; accepted: {steps} as in times, or 1 for all'
+                )
             columns.append(column * (steps if len(column) == 1 else 1))
         self._steps = list(zip(p.times, *columns))
-        self._publisher = self.create_lifecycle_publisher(msg.PowerBudget, 'power_budget',
-                                                          qos.STATE)
+        self._publisher = self.create_lifecycle_publisher(
+            msg.PowerBudget, 'power_budget', qos.STATE
+        )
 
     def activate(self) -> None:
         self._then_s = self.now_s()
-        self._passed_s = 0.0     # since activation; a clock that is set back adds nothing
+        self._passed_s = 0.0  # since activation; a clock that is set back adds nothing
         self._done = 0
         self._drawn_w = math.nan
-        self.create_subscription(msg.LearnerStatus, 'snn_learner/status', self._on_status,
-                                 qos.STATUS)
+        self.create_subscription(
+            msg.LearnerStatus, 'snn_learner/status', self._on_status, qos.STATUS
+        )
         self.create_timer(0.05, self._look)
 
     def _on_status(self, message: msg.LearnerStatus) -> None:
@@ -97,13 +125,21 @@ class PowerBudgetSchedule(ManagedNode):
                 return
             power = power_share * self._drawn_w
         budget = msg.PowerBudget(
-            source=self.parameters.source, power=power, energy=UNLIMITED, duration=UNLIMITED,
-            deadline=deadline, min_accuracy=min_accuracy, lifetime=UNLIMITED)
+            source=self.parameters.source,
+            power=power,
+            energy=UNLIMITED,
+            duration=UNLIMITED,
+            deadline=deadline,
+            min_accuracy=min_accuracy,
+            lifetime=UNLIMITED,
+        )
         budget.header.stamp = self.get_clock().now().to_msg()
         self._publisher.publish(budget)
         self._done += 1
-        self.get_logger().info(f'step {self._done} of {len(self._steps)}: power {power:g} W, '
-                               f'deadline {deadline:g} s, accuracy from {min_accuracy:g}')
+        self.get_logger().info(
+            f'step {self._done} of {len(self._steps)}: power {power:g} W, '
+            f'deadline {deadline:g} s, accuracy from {min_accuracy:g}'
+        )
 
     def report(self) -> diagnostics.Report:
         return diagnostics.OK, f'step {self._done} of {len(self._steps)}', {}

@@ -1,4 +1,5 @@
 """A process that holds one node, and ends cleanly."""
+
 from __future__ import annotations
 
 import ctypes
@@ -18,8 +19,8 @@ from topspark_ros.nodes.executor import NodeExecutor
 from topspark_ros.nodes.managed_node import ManagedNode
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3     # of glibc's malloc.h
-KEPT_BYTES = 1 << 26                            # of memory that is free
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+KEPT_BYTES = 1 << 26  # of memory that is free
 
 
 def run(node_class: Callable[[], ManagedNode]) -> None:
@@ -29,7 +30,7 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     callbacks and threads that still run: the node stops first, the context ends last.
     """
     reuse_buffers()
-    cv2.setNumThreads(1)     # to share out what takes microseconds costs more than it takes
+    cv2.setNumThreads(1)  # to share out what takes microseconds costs more than it takes
     # A pipe, because a signal may come at any point of the program: a lock (of an event, say)
     # that the interrupted code holds would never be free again.
     ending, end = os.pipe()
@@ -40,7 +41,7 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = node_class()
-    except (TopsparkError, ParameterException) as error:    # of a file or of the command line
+    except (TopsparkError, ParameterException) as error:  # of a file or of the command line
         raise SystemExit(f'{node_class.__name__}: {error}') from None
     executor = NodeExecutor()
     executor.add_node(node)
@@ -57,7 +58,7 @@ def run(node_class: Callable[[], ManagedNode]) -> None:
     spinning = threading.Thread(target=spin, name='executor')
     spinning.start()
     os.read(ending, 1)
-    for number in SIGNALS:     # asked again it ends as well; Python takes handlers away at its end
+    for number in SIGNALS:  # asked again it ends as well; Python takes handlers away at its end
         signal.signal(number, signal.SIG_IGN)
     node.end()
     executor.end()
@@ -82,5 +83,5 @@ def reuse_buffers() -> None:
     gives and takes back each buffer, page by page. Another C library goes on as it does."""
     mallopt = getattr(ctypes.CDLL(None), 'mallopt', None)
     if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES // 2)     # glibc accepts up to 32 MB
+        mallopt(M_MMAP_THRESHOLD, KEPT_BYTES // 2)  # glibc accepts up to 32 MB
         mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)

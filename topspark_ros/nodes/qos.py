@@ -12,23 +12,28 @@ STATE: what a node that joins late must know (budget, decision): reliable, and t
 last one is kept for late joiners (transient local).
 RESULT, STATUS: reliable for those that ask for it; best-effort subscribers match too.
 """
-from rclpy.qos import (QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy)
+
+from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 
 
 def _profile(depth: int, *, reliable: bool, latched: bool = False) -> QoSProfile:
     return QoSProfile(
-        history=QoSHistoryPolicy.KEEP_LAST, depth=depth,
-        reliability=(QoSReliabilityPolicy.RELIABLE if reliable
-                     else QoSReliabilityPolicy.BEST_EFFORT),
-        durability=(QoSDurabilityPolicy.TRANSIENT_LOCAL if latched
-                    else QoSDurabilityPolicy.VOLATILE))
+        history=QoSHistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=(
+            QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT
+        ),
+        durability=(
+            QoSDurabilityPolicy.TRANSIENT_LOCAL if latched else QoSDurabilityPolicy.VOLATILE
+        ),
+    )
 
 
 def sensor(depth: int) -> QoSProfile:
     return _profile(depth, reliable=False)
 
 
-DECISIONS = _profile(20, reliable=True, latched=True)    # for those who want every one
+DECISIONS = _profile(20, reliable=True, latched=True)  # for those who want every one
 BATTERY = _profile(1, reliable=False)
 BUDGETS = _profile(50, reliable=True, latched=True)
 EVENTS = _profile(1000, reliable=False)

@@ -1,4 +1,5 @@
 """What has happened lately, of counts that only rise."""
+
 from __future__ import annotations
 
 import time
@@ -10,7 +11,7 @@ class Recent:
 
     def __init__(self, length_s: float):
         self._length_s = length_s
-        self._looks: deque[tuple[float, tuple[int, ...]]] = deque()     # oldest first
+        self._looks: deque[tuple[float, tuple[int, ...]]] = deque()  # oldest first
 
     def rise(self, *counts: int) -> tuple[int, ...]:
         """Of each count. A first look sees the whole of it."""

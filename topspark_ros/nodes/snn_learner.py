@@ -1,5 +1,6 @@
 """Learner node: classifies every frame of a camera or window of an event camera with a spiking
 network, and learns it online."""
+
 from __future__ import annotations
 
 import math
@@ -15,19 +16,25 @@ from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros import msg
 from topspark_ros.control.meters import MeterSettings
-from topspark_ros.engine import (Checkpoint, CheckpointError, EngineError, create_network,
-                                 told_of_compilation, warm_up)
+from topspark_ros.engine import (
+    Checkpoint,
+    CheckpointError,
+    EngineError,
+    create_network,
+    report_compilation,
+    warm_up,
+)
 from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.arrivals import Arrivals, Wake
 from topspark_ros.nodes.executor import ExclusiveLongCallbackGroup
-from topspark_ros.nodes.intake import EventIntake, Frame, ImageIntake, Intake
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.metering import Metering
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.nodes.recent import Recent
+from topspark_ros.nodes.sources import EventSource, Frame, FrameSource, ImageSource
 from topspark_ros.nodes.weights import WeightsFile
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import label_from, status_fields, timesteps_from
@@ -40,10 +47,10 @@ from topspark_ros.streams.objects import warm_up as warm_up_finding
 
 # The worker looks up at least this often, and at most: how soon a clock that is simulated reaches a
 # time is unknown, and it may stand still.
-IDLE_S, LEAST_WAIT_S = 0.5, 0.01
-LONG_S = 10.0      # while no frame waits, it is woken by what comes
-CLOCK_WAIT_S, CLOCK_POLL_S = 0.1, 0.001     # for the time of a frame, under use_sim_time
-SILENT_S = 2.0     # node time without a frame after which one is missed; of half the frames, 4 s
+IDLE_S, MIN_WAIT_S = 0.5, 0.01
+LONG_S = 10.0  # while no frame waits, it is woken by what comes
+CLOCK_WAIT_S, CLOCK_POLL_S = 0.1, 0.001  # for the time of a frame, under use_sim_time
+SILENT_S = 2.0  # node time without a frame after which one is missed; of half the frames, 4 s
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class SnnLearner(ManagedNode):
     A frame is an image or, with `input: events`, a window of events, whose spikes are presented
     as they are, in T parts of its time. Callbacks only collect; a worker thread does the rest in
     kernels that release the interpreter lock. T changes between two presentations, never inside
-    one. A share of the frames below 1 leaves out the others as soon as they come; with 0 the
+    one. A share of the frames below 1 skips the others as soon as they come; with 0 the
     learner is paused. Counts and energies are since activation.
 
     ROS Parameters:
@@ -108,7 +115,7 @@ class SnnLearner(ManagedNode):
         weights = WeightsFile(p.checkpoint_file, self._config)
         network, class_names = self._resume(weights)
         began_s = time.perf_counter()
-        with told_of_compilation(self.get_logger().info):
+        with report_compilation(self.get_logger().info):
             warm_up(network)
             if p.input == 'events':
                 events.warm_up(self._event_settings)
@@ -117,28 +124,39 @@ class SnnLearner(ManagedNode):
                 if p.input == 'compressed':
                     warm_up_decoding()
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
-        learner = OnlineLearner(network, class_names, p.timesteps(), p.online_settings(margins),
-                                ENERGY_TABLES[p.energy_model])
+        learner = OnlineLearner(
+            network,
+            class_names,
+            p.timesteps(),
+            p.online_settings(margins),
+            ENERGY_TABLES[p.energy_model],
+        )
         self._steering = Steering(learner, p, margins)
         self.undo_with(self._forget)
         self._learner, self._weights = learner, weights
-        # As at deactivation, which the disk may have refused: there is room again, perhaps.
+        # As at deactivation, which the disk may have rejected: there is room again, perhaps.
         self.undo_with(self._save_changes)
 
         self._classification = self.create_lifecycle_publisher(
-            msg.Classification, 'classification', qos.RESULT)
+            msg.Classification, 'classification', qos.RESULT
+        )
         self._result = conversions.ClassificationMessage()
         self._status = self.create_lifecycle_publisher(msg.LearnerStatus, '~/status', qos.STATUS)
         self._debug_image = None
         if p.input == 'events':
             self._debug_image = self.create_lifecycle_publisher(
-                Image, '~/debug_image', qos.sensor(1))
+                Image, '~/debug_image', qos.sensor(1)
+            )
         # Writing a file may take long: not in the way of frames.
         self._storage = ExclusiveLongCallbackGroup()
-        for name, callback in (('save', self._on_save), ('load', self._on_load),
-                               ('reset', self._on_reset)):
-            self.create_service(Trigger, f'~/{name}_weights', callback,
-                                callback_group=self._storage)
+        for name, callback in (
+            ('save', self._on_save),
+            ('load', self._on_load),
+            ('reset', self._on_reset),
+        ):
+            self.create_service(
+                Trigger, f'~/{name}_weights', callback, callback_group=self._storage
+            )
         self.create_service(SetBool, '~/set_learning', self._on_set_learning)
 
     def _resume(self, weights: WeightsFile) -> Checkpoint:
@@ -149,8 +167,10 @@ class SnnLearner(ManagedNode):
         if not weights.path:
             line = 'weights: checkpoint_file is empty, so nothing is kept over the end'
         elif weights.resumed:
-            line = (f'resumed from {weights.path}: {checkpoint.network.recruited_neurons} neurons, '
-                    f'{len(checkpoint.class_names)} classes')
+            line = (
+                f'resumed from {weights.path}: {checkpoint.network.recruited_neurons} neurons, '
+                f'{len(checkpoint.class_names)} classes'
+            )
         else:
             line = f'weights: none yet, they go to {weights.path}'
         self.get_logger().info(line)
@@ -176,22 +196,26 @@ class SnnLearner(ManagedNode):
         p = self.parameters
         self._failures = diagnostics.Tally()
         self._recent = Recent(diagnostics.RECENT_S)
-        self._last_frame_s = math.nan     # node time
+        self._last_frame_s = math.nan  # node time
         self._learner.reset_counts()
         self._activated_s = self.now_s()
-        self.undo_with(self._save_changes)     # when nothing is learned any more
+        self.undo_with(self._save_changes)  # when nothing is learned any more
         self._metering = Metering(
-            self, p.meter, MeterSettings(p.core_power, p.base_power, p.meter_channel,
-                                         p.discharge_is_positive),
-            self._learner.settings.activity_window_s, lambda: self._learner.totals.classified)
-        wake = Wake()     # of the worker: for frames and labels alike
-        self._intake = self._make_intake(p, wake)
+            self,
+            p.meter,
+            MeterSettings(p.core_power, p.base_power, p.meter_channel, p.discharge_is_positive),
+            self._learner.settings.activity_window_s,
+            lambda: self._learner.totals.classified,
+        )
+        wake = Wake()  # of the worker: for frames and labels alike
+        self._source = self._make_source(p, wake)
         self._labels = PolledSubscription(self, msg.Label, 'label', qos.LABEL)
         arrivals = Arrivals(self._labels.subscription, wake)
         self.undo_with(arrivals.close)
         self._start_worker()
-        self.create_subscription(msg.TimestepDecision, 'timestep_decision', self._on_decision,
-                                 qos.STATE)
+        self.create_subscription(
+            msg.TimestepDecision, 'timestep_decision', self._on_decision, qos.STATE
+        )
         self.create_timer(p.status_period, self._publish_status)
         if p.checkpoint_file:
             self.create_timer(p.checkpoint_period, self._save_changes, self._storage)
@@ -202,20 +226,21 @@ class SnnLearner(ManagedNode):
 
         def stop() -> None:
             self._stopping.set()
-            self._intake.close()
+            self._source.close()
             if worker.is_alive():
                 worker.join()
             self._learner.learn_waiting(self.now_s())
+
         self.undo_with(stop)
         worker.start()
 
     # Input ---------------------------------------------------------------------------------
 
-    def _make_intake(self, p: Parameters, wake: Wake) -> Intake:
+    def _make_source(self, p: Parameters, wake: Wake) -> FrameSource:
         share = self._steering.decided.frame_share
         if p.input != 'events':
-            return ImageIntake(self, p.input == 'compressed', p.queue_depth, share, wake)
-        return EventIntake(self, self._event_settings, p.queue_depth, share, wake)
+            return ImageSource(self, p.input == 'compressed', p.queue_depth, share, wake)
+        return EventSource(self, self._event_settings, p.queue_depth, share, wake)
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
         try:
@@ -223,12 +248,13 @@ class SnnLearner(ManagedNode):
         except TopsparkError as error:
             self.diagnostics.reject('timestep_decision', error)
             return
-        self._intake.share = decided.frame_share
-        if self.debugging:      # the controller gives the reasons, in its log
+        self._source.share = decided.frame_share
+        if self.debugging:  # the controller gives the reasons, in its log
             self.get_logger().debug(
                 f'decision {message.sequence} is applied: training T {decided.training}, '
                 f'inference T {decided.inference}, learning share {decided.learning_share:g}, '
-                f'frame share {decided.frame_share:g}')
+                f'frame share {decided.frame_share:g}'
+            )
 
     def parameters_changed(self, parameters: Parameters) -> None:
         if self._learner is not None:
@@ -240,9 +266,9 @@ class SnnLearner(ManagedNode):
         while not self._stopping.is_set():
             due_s = self._learner.next_due_s()
             try:
-                frame = self._intake.take(
-                    LONG_S if due_s is None
-                    else min(max(due_s - self.now_s(), LEAST_WAIT_S), IDLE_S))
+                frame = self._source.take(
+                    LONG_S if due_s is None else min(max(due_s - self.now_s(), MIN_WAIT_S), IDLE_S)
+                )
                 if frame is not None:
                     self._await_time_of(frame)
                 # After the frame, so that what was said before it came is known.
@@ -253,14 +279,18 @@ class SnnLearner(ManagedNode):
                     self._classify(frame)
             except Exception:
                 self._failures.add()
-                self.get_logger().error(f'A frame failed:\n{traceback.format_exc()}',
-                                        throttle_duration_sec=5.0)
+                self.get_logger().error(
+                    f'A frame failed:\n{traceback.format_exc()}', throttle_duration_sec=5.0
+                )
 
     def _await_time_of(self, frame: Frame) -> None:
         """A simulation's time comes by the executor, which may be later than the frame."""
         clock, end_s = self.get_clock(), time.monotonic() + CLOCK_WAIT_S
-        while (clock.ros_time_is_active and clock.now().nanoseconds < frame.end_ns
-               and time.monotonic() < end_s):
+        while (
+            clock.ros_time_is_active
+            and clock.now().nanoseconds < frame.end_ns
+            and time.monotonic() < end_s
+        ):
             time.sleep(CLOCK_POLL_S)
 
     def _heed(self, label: msg.Label) -> None:
@@ -270,17 +300,24 @@ class SnnLearner(ManagedNode):
             self.diagnostics.reject('label', error)
 
     def _classify(self, frame: Frame) -> None:
-        result = self._learner.classify(conversions.stamp_ns(frame.header.stamp), frame.sample,
-                                        self.now_s(), frame.begin_ns, frame.end_ns)
+        result = self._learner.classify(
+            conversions.stamp_ns(frame.header.stamp),
+            frame.sample,
+            self.now_s(),
+            frame.begin_ns,
+            frame.end_ns,
+        )
         latency_s = time.monotonic() - frame.received_s
         self._classification.publish(
-            self._result.filled(result, frame.header, frame.begin_ns, frame.end_ns, latency_s))
+            self._result.filled(result, frame.header, frame.begin_ns, frame.end_ns, latency_s)
+        )
         self._learner.record_latency(latency_s)
         if self.debugging:
             stamp = frame.header.stamp
             self.get_logger().debug(
                 f'frame {stamp.sec}.{stamp.nanosec:09d}: {result.class_name!r}, T '
-                f'{result.timesteps}, latency {latency_s:.6f} s')
+                f'{result.timesteps}, latency {latency_s:.6f} s'
+            )
         self._last_frame_s = self.now_s()
         if self._debug_image is not None and self._debug_image.get_subscription_count():
             self._debug_image.publish(conversions.rgb_image(frame.sample.picture(), frame.header))
@@ -289,46 +326,81 @@ class SnnLearner(ManagedNode):
 
     def _publish_status(self) -> None:
         status, measured = self._learner.status(self.now_s()), self._metering.read()
-        self._status.publish(conversions.status_message(status_fields(
-            status, active_s=max(0.0, self.now_s() - self._activated_s),
-            received=self._intake.received, dropped=self._intake.dropped,
-            rejected=self._intake.rejected, skipped=self._intake.skipped,
-            energy_model=self.parameters.energy_model, measured=measured,
-            meter=self._metering.name), self.get_clock().now().to_msg()))
+        self._status.publish(
+            conversions.status_message(
+                status_fields(
+                    status,
+                    active_s=max(0.0, self.now_s() - self._activated_s),
+                    received=self._source.received,
+                    dropped=self._source.dropped,
+                    rejected=self._source.rejected,
+                    skipped=self._source.skipped,
+                    energy_model=self.parameters.energy_model,
+                    measured=measured,
+                    meter=self._metering.name,
+                ),
+                self.get_clock().now().to_msg(),
+            )
+        )
 
     def report(self) -> diagnostics.Report:
         status = self._learner.status(self.now_s())
         totals, share = status.totals, status.timesteps.frame_share
-        errors = [concern for concern, holds in (
-            ('frames fail inside the node, see its log', self._failures.recent),
-            (self.concern(), self.concern())) if holds]
-        warnings = list(filter(None, (
-            self._missed(share), self._intake.fault(), self._metering.fault,
-            *self._recent_concerns(totals))))
-        level = (diagnostics.ERROR if errors else
-                 diagnostics.WARN if warnings else diagnostics.OK)
+        errors = [
+            concern
+            for concern, holds in (
+                ('frames fail inside the node, see its log', self._failures.recent),
+                (self.concern(), self.concern()),
+            )
+            if holds
+        ]
+        warnings = list(
+            filter(
+                None,
+                (
+                    self._missed(share),
+                    self._source.fault(),
+                    self._metering.fault,
+                    *self._recent_concerns(totals),
+                ),
+            )
+        )
+        level = diagnostics.ERROR if errors else diagnostics.WARN if warnings else diagnostics.OK
         message = '; '.join(errors + warnings) or (
-            'paused' if share == 0.0 else
-            'learning' if status.timesteps.learning else 'inferring')
-        return level, message, {
-            'state': self.state, 'training T': status.timesteps.training,
-            'inference T': status.timesteps.inference, 'decision': status.timesteps.sequence,
-            'frame share': share, 'frame rate [Hz]': status.activity.frame_rate_hz,
-            'frame age [s]': self._frame_age_s,
-            'frames received': self._intake.received, 'frames classified': totals.classified,
-            'frames empty': totals.empty,
-            'frames dropped': self._intake.dropped,
-            'frames rejected': self._intake.rejected, 'frames skipped': self._intake.skipped,
-            'frames failed': self._failures.total, 'frames learned': totals.learned,
-            'labels unmatched': totals.labels_unmatched, 'labels late': totals.labels_late,
-            'latency p50 [s]': status.activity.latency_p50_s,
-            'latency p95 [s]': status.activity.latency_p95_s,
-            'power, estimated [W]': status.activity.power_w,
-            'energy model': self.parameters.energy_model,
-            'meter': self._metering.name or 'estimated',
-            'accuracy, prequential': status.accuracy,
-            'neurons in use': status.recruited_neurons,
-            'last checkpoint age [s]': self._weights.age_s} | self._intake.values()
+            'paused' if share == 0.0 else 'learning' if status.timesteps.learning else 'inferring'
+        )
+        return (
+            level,
+            message,
+            {
+                'state': self.state,
+                'training T': status.timesteps.training,
+                'inference T': status.timesteps.inference,
+                'decision': status.timesteps.sequence,
+                'frame share': share,
+                'frame rate [Hz]': status.activity.frame_rate_hz,
+                'frame age [s]': self._frame_age_s,
+                'frames received': self._source.received,
+                'frames classified': totals.classified,
+                'frames empty': totals.empty,
+                'frames dropped': self._source.dropped,
+                'frames rejected': self._source.rejected,
+                'frames skipped': self._source.skipped,
+                'frames failed': self._failures.total,
+                'frames learned': totals.learned,
+                'labels unmatched': totals.labels_unmatched,
+                'labels late': totals.labels_late,
+                'latency p50 [s]': status.activity.latency_p50_s,
+                'latency p95 [s]': status.activity.latency_p95_s,
+                'power, estimated [W]': status.activity.power_w,
+                'energy model': self.parameters.energy_model,
+                'meter': self._metering.name or 'estimated',
+                'accuracy, prequential': status.accuracy,
+                'neurons in use': status.recruited_neurons,
+                'last checkpoint age [s]': self._weights.age_s,
+            }
+            | self._source.values(),
+        )
 
     def concern(self) -> str:
         fault = self._weights.fault if self._weights is not None else ''
@@ -344,19 +416,27 @@ class SnnLearner(ManagedNode):
         """Whether frames should have come, of which this share is taken."""
         if share == 0.0 or self._frame_age_s * share < SILENT_S:
             return ''
-        topic = self._intake.topic
-        return (f'no frame on {topic} (publishers: {self.count_publishers(topic)}, received: '
-                f'{self._intake.received})')
+        topic = self._source.topic
+        return (
+            f'no frame on {topic} (publishers: {self.count_publishers(topic)}, received: '
+            f'{self._source.received})'
+        )
 
     def _recent_concerns(self, totals: Totals) -> Iterator[str]:
         classified, empty, labels, unmatched, late = self._recent.rise(
-            totals.classified, totals.empty, totals.labels, totals.labels_unmatched,
-            totals.labels_late)
+            totals.classified,
+            totals.empty,
+            totals.labels,
+            totals.labels_unmatched,
+            totals.labels_late,
+        )
         if empty > classified / 2:
             yield f'nothing stands out in {empty} of the last {classified} frames: not learned'
         if late:
-            yield (f'{late} labels came when their frames had been learned without them: '
-                   f'label_wait is {self.parameters.label_wait:g} s')
+            yield (
+                f'{late} labels came when their frames had been learned without them: '
+                f'label_wait is {self.parameters.label_wait:g} s'
+            )
         if unmatched > labels / 2:
             yield f'{unmatched} labels named no frame'
 
@@ -395,7 +475,7 @@ class SnnLearner(ManagedNode):
         return response
 
     def _on_set_learning(self, request, response: SetBool.Response) -> SetBool.Response:
-        result, = self.set_parameters([Parameter('learning', value=request.data)])
+        (result,) = self.set_parameters([Parameter('learning', value=request.data)])
         response.success = result.successful
         response.message = result.reason or ('learning' if request.data else 'inferring')
         return response

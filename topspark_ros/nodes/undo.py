@@ -1,4 +1,5 @@
 """What undoes a transition of a lifecycle node."""
+
 from __future__ import annotations
 
 import functools
@@ -18,8 +19,8 @@ class Undo:
     def __init__(self) -> None:
         self._steps: list[tuple[Callable[..., Any], tuple]] = []
         self._changed = threading.Condition()
-        self._callers: list[int] = []     # threads that run a callback
-        self._times = 0                   # that all was undone
+        self._callers: list[int] = []  # threads that run a callback
+        self._times = 0  # that all was undone
 
     def add(self, step: Callable[..., Any], *args: Any) -> None:
         """`step(*args)` is one more step: it will be run before those that are there."""
@@ -42,10 +43,12 @@ class Undo:
                 with self._changed:
                     self._callers.remove(threading.get_ident())
                     self._changed.notify_all()
+
         return call
 
-    def run(self, tell: Callable[[Callable[..., Any], tuple], None] = lambda step, args: None
-            ) -> list[str]:
+    def run(
+        self, tell: Callable[[Callable[..., Any], tuple], None] = lambda step, args: None
+    ) -> list[str]:
         """Run all steps in reverse order, each of them once, whichever fail; returns the
         tracebacks of those that do. `tell` is called before each of them."""
         with self._changed:

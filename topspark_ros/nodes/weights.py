@@ -1,12 +1,20 @@
 """The file that a learner's weights are resumed from and saved to."""
+
 from __future__ import annotations
 
 import math
 import os
 import time
 
-from topspark_ros.engine import (Checkpoint, CheckpointError, NetworkConfig, check_writable,
-                                 create_network, load_checkpoint, save_checkpoint)
+from topspark_ros.engine import (
+    Checkpoint,
+    CheckpointError,
+    NetworkConfig,
+    check_writable,
+    create_network,
+    load_checkpoint,
+    save_checkpoint,
+)
 from topspark_ros.perception.online import OnlineLearner
 
 
@@ -23,8 +31,8 @@ class WeightsFile:
         self.resumed = False
         self.fault = ''
         self._config = config
-        self._saved_changes = 0      # of the learner, that the file has
-        self._saved_s = math.nan     # monotonic
+        self._saved_changes = 0  # of the learner, that the file has
+        self._saved_s = math.nan  # monotonic
 
     @property
     def age_s(self) -> float:
@@ -35,7 +43,7 @@ class WeightsFile:
         """What is in the file, or an untrained network where there is none.
 
         learning: the file has to be writable, and is tried. Raises CheckpointError if it is not,
-            and for a file that is refused.
+            and for a file that is rejected.
         """
         if self.path and learning:
             check_writable(self.path)
@@ -43,7 +51,7 @@ class WeightsFile:
         return self._load() if self.resumed else Checkpoint(create_network(self._config), ())
 
     def restore(self, learner: OnlineLearner) -> None:
-        """Raises CheckpointError for a file that is refused; the learner's weights stay then."""
+        """Raises CheckpointError for a file that is rejected; the learner's weights stay then."""
         learner.replace_network(*self._load())
         self._saved_changes = learner.changes
 
@@ -51,7 +59,7 @@ class WeightsFile:
         """Raises CheckpointError if it cannot be written; what was there is untouched then."""
         changes = learner.changes
         try:
-            check_writable(self._required_path())     # makes a folder that was removed meanwhile
+            check_writable(self._required_path())  # makes a folder that was removed meanwhile
             save_checkpoint(self.path, *learner.snapshot())
         except CheckpointError as error:
             self.fault = str(error)

@@ -1,4 +1,5 @@
 """What the learner did and spent in the last moments: rates, latency, spikes, energy, power."""
+
 from __future__ import annotations
 
 import math
@@ -10,23 +11,23 @@ import numpy as np
 
 from topspark_ros.engine import OperationCounts
 
-STALE_S = 10.0    # readings of a meter that are older say nothing
+STALE_S = 10.0  # readings of a meter that are older say nothing
 
 
 @dataclass(frozen=True)
 class Activity:
     """Means over the window; NaN where nothing happened in it."""
 
-    frame_rate_hz: float           # frames classified a second
-    learned_share: float           # learned frames / classified frames, 0..1
+    frame_rate_hz: float  # frames classified a second
+    learned_share: float  # learned frames / classified frames, 0..1
     latency_p50_s: float
     latency_p95_s: float
-    inference_s: float             # an inference alone
-    energy_j: float                # a frame, inference, learning and trials
-    power_w: float                 # energy of the window over its length; 0 without frames
-    input_spikes: float            # an inference
-    output_spikes: float           # an inference
-    synaptic_operations: float     # a frame, inference, learning and trials
+    inference_s: float  # an inference alone
+    energy_j: float  # a frame, inference, learning and trials
+    power_w: float  # energy of the window over its length; 0 without frames
+    input_spikes: float  # an inference
+    output_spikes: float  # an inference
+    synaptic_operations: float  # a frame, inference, learning and trials
 
 
 class ActivityWindow:
@@ -38,13 +39,13 @@ class ActivityWindow:
         self._latencies: deque[tuple[float, float]] = deque()
         self._inference_times: deque[tuple[float, float]] = deque()
         self._trials: deque[tuple[float, OperationCounts, float]] = deque()
-        self._records = (self._presentations, self._latencies, self._inference_times,
-                         self._trials)
+        self._records = (self._presentations, self._latencies, self._inference_times, self._trials)
         self._start_s: float | None = None
         self._now_s = -math.inf
 
-    def inference(self, now_s: float, counts: OperationCounts, energy_j: float,
-                  inference_s: float) -> None:
+    def inference(
+        self, now_s: float, counts: OperationCounts, energy_j: float, inference_s: float
+    ) -> None:
         """inference_s: that it took; NaN: the frame was empty, there was none."""
         self._advance(now_s)
         self._presentations.append((now_s, False, counts, energy_j))
@@ -67,11 +68,13 @@ class ActivityWindow:
         self._advance(now_s)
         # Until the window has filled once, it is as long as the time since the first frame.
         span_s = min(self._length_s, now_s - self._start_s) if self._start_s is not None else 0.0
-        inferences = [(counts, energy) for _, learned, counts, energy in self._presentations
-                      if not learned]
+        inferences = [
+            (counts, energy) for _, learned, counts, energy in self._presentations if not learned
+        ]
         n, timed = len(inferences), [time_s for _, time_s in self._inference_times]
-        energy_j = sum(energy for records in (self._presentations, self._trials)
-                       for *_, energy in records)
+        energy_j = sum(
+            energy for records in (self._presentations, self._trials) for *_, energy in records
+        )
         latencies = [latency for _, latency in self._latencies]
         p50, p95 = np.percentile(latencies, (50, 95)) if latencies else (math.nan, math.nan)
 
@@ -81,18 +84,24 @@ class ActivityWindow:
         return Activity(
             frame_rate_hz=n / span_s if span_s > 0 else 0.0,
             learned_share=per_frame(len(self._presentations) - n),
-            latency_p50_s=float(p50), latency_p95_s=float(p95),
+            latency_p50_s=float(p50),
+            latency_p95_s=float(p95),
             inference_s=sum(timed) / len(timed) if timed else math.nan,
             energy_j=per_frame(energy_j),
             power_w=energy_j / span_s if span_s > 0 else 0.0,
             input_spikes=per_frame(sum(counts.input_spikes for counts, _ in inferences)),
             output_spikes=per_frame(sum(counts.output_spikes for counts, _ in inferences)),
-            synaptic_operations=per_frame(sum(
-                counts.synaptic_operations for records in (self._presentations, self._trials)
-                for *_, counts, _ in records)))
+            synaptic_operations=per_frame(
+                sum(
+                    counts.synaptic_operations
+                    for records in (self._presentations, self._trials)
+                    for *_, counts, _ in records
+                )
+            ),
+        )
 
     def _advance(self, now_s: float) -> None:
-        if now_s < self._now_s:      # the clock was set back: what was measured is of no use
+        if now_s < self._now_s:  # the clock was set back: what was measured is of no use
             for records in self._records:
                 records.clear()
             self._start_s = None
@@ -107,9 +116,9 @@ class ActivityWindow:
 class Measured(NamedTuple):
     """What a meter says; NaN: nothing."""
 
-    energy_j: float = math.nan     # a frame; NaN without frames
+    energy_j: float = math.nan  # a frame; NaN without frames
     power_w: float = math.nan
-    total_j: float = math.nan      # since the meter was opened
+    total_j: float = math.nan  # since the meter was opened
 
 
 class MeterWindow:
@@ -134,7 +143,12 @@ class MeterWindow:
         if len(self._readings) < 2 or now_s - self._readings[-1][0] > STALE_S:
             return Measured()
         (then_s, then_j, before), (last_s, last_j, classified) = (
-            self._readings[0], self._readings[-1])
+            self._readings[0],
+            self._readings[-1],
+        )
         energy_j, frames, passed_s = last_j - then_j, classified - before, last_s - then_s
-        return Measured(energy_j / frames if frames else math.nan,
-                        energy_j / passed_s if passed_s > 0 else math.nan, last_j)
+        return Measured(
+            energy_j / frames if frames else math.nan,
+            energy_j / passed_s if passed_s > 0 else math.nan,
+            last_j,
+        )

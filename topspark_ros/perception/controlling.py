@@ -3,6 +3,7 @@
 The node hears messages alone. A replay hands over the learner's status as it is, and messages only
 as far as they are in the bag.
 """
+
 from __future__ import annotations
 
 from topspark_ros.control.accuracy import AccuracyReport
@@ -12,7 +13,12 @@ from topspark_ros.control.decision import Decision
 from topspark_ros.control.ranges import RangeError
 from topspark_ros.methodology.profile import Profile
 from topspark_ros.perception.messages import (
-    Message, MessageError, battery_reading, budget_age_s, budget_from, learner_report,
+    Message,
+    MessageError,
+    battery_reading,
+    budget_age_s,
+    budget_from,
+    learner_report,
 )
 from topspark_ros.perception.online import OnlineStatus, Timesteps
 
@@ -54,8 +60,9 @@ class NumberedController:
         """Take a LearnerStatus; MessageError if it is rejected."""
         self.on_report(now_s, learner_report(message), message.decision_sequence, message.meter)
 
-    def on_report(self, now_s: float, report: LearnerReport, sequence: int,
-                  meter: str = '') -> None:
+    def on_report(
+        self, now_s: float, report: LearnerReport, sequence: int, meter: str = ''
+    ) -> None:
         """Take the learner's report.
 
         sequence: number of the decision that the learner applies; 0: none.
@@ -78,30 +85,46 @@ class NumberedController:
     @property
     def timesteps(self) -> Timesteps:
         """The decision in force as the learner applies it."""
-        return Timesteps(self.decision.training_timesteps, self.decision.inference_timesteps,
-                         self.decision.learning_share, self.sequence, self.decision.frame_share)
+        return Timesteps(
+            self.decision.training_timesteps,
+            self.decision.inference_timesteps,
+            self.decision.learning_share,
+            self.sequence,
+            self.decision.frame_share,
+        )
 
     def status(self, now_s: float) -> ControlStatus:
         return self._controller.status(now_s)
 
 
-def report_of(status: OnlineStatus, time_s: float, *, active_s: float,
-              skipped: int) -> LearnerReport:
+def report_of(
+    status: OnlineStatus, time_s: float, *, active_s: float, skipped: int
+) -> LearnerReport:
     """The controller's part of a learner's status, its energy estimated.
 
     time_s: of the status, s.
     active_s: time since activation, s.
-    skipped: frames that were left out by the frame share.
+    skipped: frames that were skipped by the frame share.
     """
     timesteps, totals, activity = status.timesteps, status.totals, status.activity
     return LearnerReport(
-        time_s=time_s, training_timesteps=timesteps.training,
-        inference_timesteps=timesteps.inference, learning_share=timesteps.learning_share,
-        frame_share=timesteps.frame_share, classified=totals.classified, skipped=skipped,
-        learned=totals.learned, energy_j=totals.energy_j, frame_rate_hz=activity.frame_rate_hz,
-        metered=False, decided=timesteps.sequence > 0, latency_s=activity.latency_p95_s,
-        inference_s=activity.inference_s, active_s=active_s,
-        accuracy=accuracy_of(status))
+        time_s=time_s,
+        training_timesteps=timesteps.training,
+        inference_timesteps=timesteps.inference,
+        learning_share=timesteps.learning_share,
+        frame_share=timesteps.frame_share,
+        classified=totals.classified,
+        skipped=skipped,
+        learned=totals.learned,
+        energy_j=totals.energy_j,
+        frame_rate_hz=activity.frame_rate_hz,
+        metered=False,
+        decided=timesteps.sequence > 0,
+        latency_s=activity.latency_p95_s,
+        inference_s=activity.inference_s,
+        active_s=active_s,
+        accuracy=accuracy_of(status),
+    )
 
 
 def accuracy_of(status: OnlineStatus) -> AccuracyReport:

@@ -1,4 +1,5 @@
 """Parameters of the learner, and what is made of them: network, windows of events, T, margins."""
+
 from __future__ import annotations
 
 import math
@@ -13,125 +14,222 @@ from topspark_ros.perception.parameters import ParameterError, parameter
 from topspark_ros.perception.trials import TRIED_TIMESTEPS, TrialSettings
 from topspark_ros.streams.events import EventSettings
 
-GRID = 28      # cells a side of the network's input
-MARGIN = ('ends as soon as one class leads by this much: a share of all evidence with the '
-          'recruiting rule, output spikes with the others; inf: never. At the T of a profile, '
-          'the margin that `topspark profile --max-loss` found for it counts instead.')
+GRID = 28  # cells a side of the network's input
+MARGIN = (
+    'ends as soon as one class leads by this much: a share of all evidence with the '
+    'recruiting rule, output spikes with the others; inf: never. At the T of a profile, '
+    'the margin that `topspark profile --max-loss` found for it counts instead.'
+)
 
 
 @dataclass(frozen=True)
 class SnnLearnerParameters:
     """Parameters of the learner."""
 
-    input: str = parameter('image', 'Type of the input topic.',
-                           choices=('image', 'compressed', 'events'), fixed=True)
+    input: str = parameter(
+        'image', 'Type of the input topic.', choices=('image', 'compressed', 'events'), fixed=True
+    )
     queue_depth: int = parameter(
-        1, 'Frames, or windows of events, that may wait while one is in work. 1: always the '
-        'latest, lowest latency; more bridges short delays without losing a frame.', low=1,
-        high=1000, fixed=True)
+        1,
+        'Frames, or windows of events, that may wait while one is in work. 1: always the '
+        'latest, lowest latency; more bridges short delays without losing a frame.',
+        low=1,
+        high=1000,
+        fixed=True,
+    )
     event_window: float = parameter(
-        0.08, 'Length of a window of events, sensor time.', unit='s', low=0.001, high=10.0,
-        fixed=True)
+        0.08,
+        'Length of a window of events, sensor time.',
+        unit='s',
+        low=0.001,
+        high=10.0,
+        fixed=True,
+    )
     event_window_count: int = parameter(
-        0, 'Events of a window, however long they take; 0: windows of event_window.', low=0,
-        high=1_000_000, fixed=True)
-    event_least_count: int = parameter(
-        100, 'A window of event_window with fewer events is left out: nothing moves.', low=1,
-        high=1_000_000, fixed=True)
-    event_region: tuple[int, ...] = parameter(
-        (0, 0, 0, 0), 'Left, top, width and height of the part of the sensor that is looked at; '
-        'width 0: all of it.', unit='px', low=0, high=65535, fixed=True)
+        0,
+        'Events of a window, however long they take; 0: windows of event_window.',
+        low=0,
+        high=1_000_000,
+        fixed=True,
+    )
+    event_min_count: int = parameter(
+        100,
+        'A window of event_window with fewer events is skipped: nothing moves.',
+        low=1,
+        high=1_000_000,
+        fixed=True,
+        formerly='event_least_count',
+    )
+    event_roi: tuple[int, ...] = parameter(
+        (0, 0, 0, 0),
+        'Region of interest of the sensor: left, top, width and height; width 0: all of it.',
+        unit='px',
+        low=0,
+        high=65535,
+        fixed=True,
+        formerly='event_region',
+    )
     event_centring: bool = parameter(
-        True, 'What moves most is centred and scaled; false: the region as it is.', fixed=True)
+        True, 'What moves most is centred and scaled; false: the region as it is.', fixed=True
+    )
     event_by_polarity: bool = parameter(
-        False, 'Brighter and darker events go to inputs of their own, twice as many.', fixed=True)
+        False, 'Brighter and darker events go to inputs of their own, twice as many.', fixed=True
+    )
     event_max_rate: float = parameter(
-        5e6, 'Events above this rate are thinned out.', unit='Hz', low=1.0, high=1e10, fixed=True)
+        5e6, 'Events above this rate are thinned out.', unit='Hz', low=1.0, high=1e10, fixed=True
+    )
     event_hot_pixel_rate: float = parameter(
-        100.0, 'Events of a pixel above which it is stuck, if those around it send far fewer.',
-        unit='Hz', low=0.001, high=1e10, fixed=True)
+        100.0,
+        'Events of a pixel above which it is stuck, if those around it send far fewer.',
+        unit='Hz',
+        low=0.001,
+        high=1e10,
+        fixed=True,
+    )
     rule: str = parameter('recruiting', 'Learning rule of the network.', choices=RULES, fixed=True)
     neurons: int = parameter(400, 'Excitatory neurons.', low=1, high=100_000, fixed=True)
     max_input_rate: float = parameter(
-        9.0, 'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
+        9.0,
+        'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
         '63.75 Hz for a full pixel of a digit; 9: most pixels of a digit spike at every step, and '
         'any T may follow any other).',
-        unit='spikes/step', low=0.01, high=1000.0, fixed=True)
-    seed: int = parameter(0, 'Seed of weights and spike phases.', low=0, high=2**31 - 1,
-                          fixed=True)
-    learning: bool = parameter(
-        True, 'false: frames are classified only, whatever decisions say.')
+        unit='spikes/step',
+        low=0.01,
+        high=1000.0,
+        fixed=True,
+    )
+    seed: int = parameter(0, 'Seed of weights and spike phases.', low=0, high=2**31 - 1, fixed=True)
+    learning: bool = parameter(True, 'false: frames are classified only, whatever decisions say.')
     training_timesteps: int = parameter(
-        64, 'T of a learning presentation until a decision comes.', unit='steps', low=1,
-        high=MAX_TIMESTEPS)
+        64,
+        'T of a learning presentation until a decision comes.',
+        unit='steps',
+        low=1,
+        high=MAX_TIMESTEPS,
+    )
     inference_timesteps: int = parameter(
-        64, 'T of an inference until a decision comes.', unit='steps', low=1, high=MAX_TIMESTEPS)
+        64, 'T of an inference until a decision comes.', unit='steps', low=1, high=MAX_TIMESTEPS
+    )
     training_margin: float = parameter(
-        math.inf, f'A learning presentation {MARGIN}', low=0.001, high=math.inf)
+        math.inf, f'A learning presentation {MARGIN}', low=0.001, high=math.inf
+    )
     inference_margin: float = parameter(
-        math.inf, f'An inference {MARGIN}', low=0.001, high=math.inf)
+        math.inf, f'An inference {MARGIN}', low=0.001, high=math.inf
+    )
     profile_file: str = parameter(
-        '', 'Profile whose T are the only ones accepted in decisions, with their margins; empty: '
-        'any T.', fixed=True, path=True)
+        '',
+        'Profile whose T are the only ones accepted in decisions, with their margins; empty: '
+        'any T.',
+        fixed=True,
+        path=True,
+    )
     label_wait: float = parameter(
-        0.15, 'A frame without a label is learned as unlabelled after this time.', unit='s',
-        low=0.0, high=10.0, fixed=True)
+        0.15,
+        'A frame without a label is learned as unlabelled after this time.',
+        unit='s',
+        low=0.0,
+        high=10.0,
+        fixed=True,
+    )
     accuracy_window: int = parameter(
-        200, 'Labelled frames behind the prequential accuracy.', low=1, high=100_000, fixed=True)
+        200, 'Labelled frames behind the prequential accuracy.', low=1, high=100_000, fixed=True
+    )
     trial_share: float = parameter(
-        0.05, 'Share of the energy that trials may take: labelled frames are classified at another '
-        'T besides, for the controller to learn what T is worth on them; 0: none.', low=0.0,
-        high=1.0, fixed=True)
+        0.05,
+        'Share of the energy that trials may take: labelled frames are classified at another '
+        'T besides, for the controller to learn what T is worth on them; 0: none.',
+        low=0.0,
+        high=1.0,
+        fixed=True,
+    )
     energy_model: str = parameter(
-        'loihi', 'Table of energies per operation for the estimates.',
-        choices=tuple(ENERGY_TABLES), fixed=True)
+        'loihi',
+        'Table of energies per operation for the estimates.',
+        choices=tuple(ENERGY_TABLES),
+        fixed=True,
+    )
     meter: str = parameter(
-        'estimated', 'What measures the power; auto: the best that can be read of hwmon, rapl and '
-        'processor.', choices=METERS, fixed=True)
+        'estimated',
+        'What measures the power; auto: the best that can be read of hwmon, rapl and processor.',
+        choices=METERS,
+        fixed=True,
+    )
     core_power: float = parameter(
-        10.0, 'What one busy core draws, for the meter processor.', unit='W', low=0.0, high=1000.0,
-        fixed=True)
+        10.0,
+        'What one busy core draws, for the meter processor.',
+        unit='W',
+        low=0.0,
+        high=1000.0,
+        fixed=True,
+    )
     base_power: float = parameter(
-        0.0, 'Drawn without perception, subtracted from what rapl, hwmon and battery measure.',
-        unit='W', low=0.0, high=1e5, fixed=True)
+        0.0,
+        'Drawn without perception, subtracted from what rapl, hwmon and battery measure.',
+        unit='W',
+        low=0.0,
+        high=1e5,
+        fixed=True,
+    )
     discharge_is_positive: bool = parameter(
-        False, 'Whether BatteryState.current is positive while the battery discharges, against '
+        False,
+        'Whether BatteryState.current is positive while the battery discharges, against '
         'the message; where power_supply_status says charging or discharging, that counts.',
-        fixed=True)
+        fixed=True,
+    )
     meter_channel: str = parameter(
-        '', 'Label of the rail of the meter hwmon; empty: the only one, or the one with CPU in it.',
-        fixed=True)
-    status_period: float = parameter(0.5, 'Time between two status messages.', unit='s', low=0.05,
-                                     high=60.0, fixed=True)
+        '',
+        'Label of the rail of the meter hwmon; empty: the only one, or the one with CPU in it.',
+        fixed=True,
+    )
+    status_period: float = parameter(
+        0.5, 'Time between two status messages.', unit='s', low=0.05, high=60.0, fixed=True
+    )
     checkpoint_file: str = parameter(
-        '', 'Weights: read when configured, if there; written periodically and when deactivated. '
-        'Empty: none.', fixed=True, path=True)
-    checkpoint_period: float = parameter(30.0, 'Time between two periodic checkpoints.', unit='s',
-                                         low=1.0, high=86_400.0, fixed=True)
+        '',
+        'Weights: read when configured, if there; written periodically and when deactivated. '
+        'Empty: none.',
+        fixed=True,
+        path=True,
+    )
+    checkpoint_period: float = parameter(
+        30.0, 'Time between two periodic checkpoints.', unit='s', low=1.0, high=86_400.0, fixed=True
+    )
 
     def network_config(self) -> NetworkConfig:
         """EngineError for values that contradict each other."""
         by_polarity = self.input == 'events' and self.event_by_polarity
-        return NetworkConfig(inputs=GRID * GRID * (1 + by_polarity), neurons=self.neurons,
-                             rule=self.rule, max_input_rate=self.max_input_rate, seed=self.seed)
+        return NetworkConfig(
+            inputs=GRID * GRID * (1 + by_polarity),
+            neurons=self.neurons,
+            rule=self.rule,
+            max_input_rate=self.max_input_rate,
+            seed=self.seed,
+        )
 
     def event_settings(self) -> EventSettings:
-        """ParameterError for a region that is none."""
-        if len(self.event_region) != 4:
-            raise ParameterError(f'event_region: {list(self.event_region)}; accepted: left, top, '
-                                 'width and height, pixels')
+        """ParameterError for an event_roi that is none."""
+        if len(self.event_roi) != 4:
+            raise ParameterError(
+                f'event_roi: {list(self.event_roi)}; accepted: left, top, width and height, pixels'
+            )
         return EventSettings(
-            window_ns=round(self.event_window * 1e9), window_events=self.event_window_count,
-            least_events=self.event_least_count,
-            region=self.event_region if self.event_region[2] else None,
-            by_polarity=self.event_by_polarity, centring=self.event_centring, size=GRID,
-            max_rate_hz=self.event_max_rate, hot_pixel_rate_hz=self.event_hot_pixel_rate)
+            window_ns=round(self.event_window * 1e9),
+            window_events=self.event_window_count,
+            min_events=self.event_min_count,
+            roi=self.event_roi if self.event_roi[2] else None,
+            by_polarity=self.event_by_polarity,
+            centring=self.event_centring,
+            size=GRID,
+            max_rate_hz=self.event_max_rate,
+            hot_pixel_rate_hz=self.event_hot_pixel_rate,
+        )
 
     def online_settings(self, profile_margins: Mapping[int, Margins]) -> OnlineSettings:
         """profile_margins: of the T of a profile, which alone are tried; empty: there is none."""
         margins = {timesteps: margins.inference for timesteps, margins in profile_margins.items()}
         trials = TrialSettings(
-            margins or dict.fromkeys(TRIED_TIMESTEPS, self.inference_margin), self.trial_share)
+            margins or dict.fromkeys(TRIED_TIMESTEPS, self.inference_margin), self.trial_share
+        )
         return OnlineSettings(self.label_wait, self.accuracy_window, trials=trials)
 
     def timesteps(self) -> Timesteps:

@@ -11,6 +11,7 @@ All times are given by the caller (`now_s`, the clock that stamps are of), so th
 to the last digit; only how long an inference takes is measured here. Every public method may be
 called from any thread.
 """
+
 from __future__ import annotations
 
 import copy
@@ -29,12 +30,16 @@ from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts, SpikeTrai
 from topspark_ros.methodology.energy import EnergyTable, estimate_energy_j
 from topspark_ros.perception.activity import Activity, ActivityWindow
 from topspark_ros.perception.teaching import (
-    MAX_KEPT, LabelBook, LabelError, TimedLabel, check_label,
+    MAX_KEPT,
+    LabelBook,
+    LabelError,
+    TimedLabel,
+    check_label,
 )
 from topspark_ros.perception.trials import Trials, TrialSettings
 from topspark_ros.streams.share import FrameShare
 
-PAUSE_S = 0.5     # by which a frame may be late before the stream has paused
+PAUSE_S = 0.5  # by which a frame may be late before the stream has paused
 
 
 class SpikingSample(Protocol):
@@ -44,7 +49,7 @@ class SpikingSample(Protocol):
         """What is presented in so many steps."""
 
 
-Sample = np.ndarray | SpikingSample     # or pixels, (inputs,) float32
+Sample = np.ndarray | SpikingSample  # or pixels, (inputs,) float32
 
 
 @dataclass(frozen=True)
@@ -53,9 +58,9 @@ class Timesteps:
 
     training: int
     inference: int
-    learning_share: float = 1.0     # 0..1, of the classified frames that is learned; 0: none
-    sequence: int = 0     # of the decision; 0: nobody decided, these are the defaults
-    frame_share: float = 1.0     # 0..1, processed; the caller leaves out the other frames
+    learning_share: float = 1.0  # 0..1, of the classified frames that is learned; 0: none
+    sequence: int = 0  # of the decision; 0: nobody decided, these are the defaults
+    frame_share: float = 1.0  # 0..1, processed; the caller skips the other frames
 
     @property
     def learning(self) -> bool:
@@ -72,8 +77,8 @@ class Margins:
 
 @dataclass(frozen=True)
 class OnlineSettings:
-    label_wait_s: float = 0.15      # between a frame and the one that it is learned before
-    accuracy_window: int = 200      # labelled frames behind the prequential accuracy
+    label_wait_s: float = 0.15  # between a frame and the one that it is learned before
+    accuracy_window: int = 200  # labelled frames behind the prequential accuracy
     activity_window_s: float = 2.0  # rates, latency and power are over this time
     trials: TrialSettings = TrialSettings()
 
@@ -89,11 +94,11 @@ class Classification:
     class_name: str | None
     score: float
     class_names: tuple[str, ...]
-    scores: np.ndarray        # (classes,) float32, 0..1
-    timesteps: int            # taken; fewer than set after an early exit
+    scores: np.ndarray  # (classes,) float32, 0..1
+    timesteps: int  # taken; fewer than set after an early exit
     learning: bool
-    energy_j: float           # estimated, this inference
-    label: str | None         # that was there before the frame
+    energy_j: float  # estimated, this inference
+    label: str | None  # that was there before the frame
     empty: bool = False
 
 
@@ -101,13 +106,13 @@ class Classification:
 class Totals:
     """Counts since the learner was made, or since `reset_counts`."""
 
-    energy_j: float = 0.0     # estimated, inference and learning
+    energy_j: float = 0.0  # estimated, inference and learning
     classified: int = 0
     learned: int = 0
-    empty: int = 0            # classified frames in which nothing stood out
+    empty: int = 0  # classified frames in which nothing stood out
     labels: int = 0
-    labels_unmatched: int = 0     # that named no frame
-    labels_late: int = 0          # whose frame had been learned without them
+    labels_unmatched: int = 0  # that named no frame
+    labels_late: int = 0  # whose frame had been learned without them
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ class OnlineStatus:
     timesteps: Timesteps
     totals: Totals
     activity: Activity
-    accuracy: float           # prequential, NaN before the first labelled frame
+    accuracy: float  # prequential, NaN before the first labelled frame
     accuracy_frames: int
     recruited_neurons: int
     labelled_neurons: int
@@ -124,12 +129,12 @@ class OnlineStatus:
 
 @dataclass(eq=False)
 class _Waiting:
-    stamp_ns: int             # 0: none
+    stamp_ns: int  # 0: none
     begin_ns: int
     end_ns: int
-    sample: Sample | None     # None: empty, or learned
+    sample: Sample | None  # None: empty, or learned
     predicted: str | None
-    timesteps: int            # T that it was classified at
+    timesteps: int  # T that it was classified at
     since_s: float
     label: str | None = None
 
@@ -137,22 +142,28 @@ class _Waiting:
 class OnlineLearner:
     """A network, the names of its classes, and the frames that still wait for a label."""
 
-    def __init__(self, network: Network, class_names: Sequence[str], timesteps: Timesteps,
-                 settings: OnlineSettings, energy_table: EnergyTable):
+    def __init__(
+        self,
+        network: Network,
+        class_names: Sequence[str],
+        timesteps: Timesteps,
+        settings: OnlineSettings,
+        energy_table: EnergyTable,
+    ):
         self.settings = settings
         self._network = network
         self._class_names = _names(network, class_names)
         self._timesteps = timesteps
         self._margins = Margins()
-        self._share = FrameShare()     # of the frames, learned
+        self._share = FrameShare()  # of the frames, learned
         self._energy_table = energy_table
-        self._waiting: deque[_Waiting] = deque()                   # oldest first
-        self._unlabelled: deque[_Waiting] = deque(maxlen=MAX_KEPT)     # learned without a label
+        self._waiting: deque[_Waiting] = deque()  # oldest first
+        self._unlabelled: deque[_Waiting] = deque(maxlen=MAX_KEPT)  # learned without a label
         self._labels = LabelBook()
         self._label_for_next: str | None = None
-        self._newest_ns = 0       # stamp of the newest frame
+        self._newest_ns = 0  # stamp of the newest frame
         self._hits: deque[bool] = deque(maxlen=settings.accuracy_window)
-        self._changes = 0         # of the weights
+        self._changes = 0  # of the weights
         self._trials = Trials(settings.trials)
         self._lock = threading.RLock()
         self.reset_counts()
@@ -170,9 +181,15 @@ class OnlineLearner:
     def totals(self) -> Totals:
         with self._lock:
             counts = self._counts
-            return Totals(self._energy_j, counts['classified'], counts['learned'],
-                          counts['empty'], counts['labels'],
-                          counts['replaced labels'] + self._labels.unmatched, counts['late'])
+            return Totals(
+                self._energy_j,
+                counts['classified'],
+                counts['learned'],
+                counts['empty'],
+                counts['labels'],
+                counts['replaced labels'] + self._labels.unmatched,
+                counts['late'],
+            )
 
     def reset_counts(self) -> None:
         """Totals and activity begin anew; weights, waiting frames and accuracy stay."""
@@ -203,8 +220,9 @@ class OnlineLearner:
             self._hits.clear()
             self._trials = Trials(self.settings.trials)
 
-    def classify(self, stamp_ns: int, sample: Sample, now_s: float, begin_ns: int = 0,
-                 end_ns: int = 0) -> Classification:
+    def classify(
+        self, stamp_ns: int, sample: Sample, now_s: float, begin_ns: int = 0, end_ns: int = 0
+    ) -> Classification:
         """Classify one centred frame, after learning what is due before it, and queue it.
 
         stamp_ns: 0: it has no stamp; only a label "for the next frame" can name it.
@@ -212,17 +230,24 @@ class OnlineLearner:
         """
         with self._lock:
             if stamp_ns:
-                if stamp_ns < self._newest_ns:     # stamps were set back: nothing earlier follows
+                if stamp_ns < self._newest_ns:  # stamps were set back: nothing earlier follows
                     self._learn_first(len(self._waiting), now_s)
                 self._newest_ns = stamp_ns
             self.learn_due(now_s)
             timesteps = self._timesteps
             presented = _presented(sample, timesteps.inference)
-            result = (self._pass_over(now_s) if _is_empty(presented)
-                      else self._infer(presented, now_s))
-            frame = _Waiting(stamp_ns, begin_ns or stamp_ns, end_ns or stamp_ns,
-                             None if result.empty else sample, result.class_name,
-                             timesteps.inference, now_s)
+            result = (
+                self._pass_over(now_s) if _is_empty(presented) else self._infer(presented, now_s)
+            )
+            frame = _Waiting(
+                stamp_ns,
+                begin_ns or stamp_ns,
+                end_ns or stamp_ns,
+                None if result.empty else sample,
+                result.class_name,
+                timesteps.inference,
+                now_s,
+            )
             frame.label = self._early_label(frame)
             self._waiting.append(frame)
             self._learn_first(len(self._waiting) - MAX_KEPT, now_s)
@@ -291,10 +316,15 @@ class OnlineLearner:
     def status(self, now_s: float) -> OnlineStatus:
         with self._lock:
             return OnlineStatus(
-                self._timesteps, self.totals, self._activity.summary(now_s),
-                sum(self._hits) / len(self._hits) if self._hits else math.nan, len(self._hits),
-                self._network.recruited_neurons, self._network.labelled_neurons,
-                self._trials.summary())
+                self._timesteps,
+                self.totals,
+                self._activity.summary(now_s),
+                sum(self._hits) / len(self._hits) if self._hits else math.nan,
+                len(self._hits),
+                self._network.recruited_neurons,
+                self._network.labelled_neurons,
+                self._trials.summary(),
+            )
 
     # ---------------------------------------------------------------------------------------
 
@@ -310,8 +340,13 @@ class OnlineLearner:
         return Classification(
             self._class_names[response.predicted] if known else None,
             float(response.scores[response.predicted]) if known else math.nan,
-            tuple(self._class_names[:response.scores.size]), response.scores,
-            response.timesteps, timesteps.learning, energy_j, None)
+            tuple(self._class_names[: response.scores.size]),
+            response.scores,
+            response.timesteps,
+            timesteps.learning,
+            energy_j,
+            None,
+        )
 
     def _pass_over(self, now_s: float) -> Classification:
         """The result of an empty frame, which costs nothing."""
@@ -319,8 +354,17 @@ class OnlineLearner:
         self._counts['empty'] += 1
         self._activity.inference(now_s, OperationCounts(), 0.0, math.nan)
         classes = self._network.classes
-        return Classification(None, math.nan, tuple(self._class_names[:classes]),
-                              np.zeros(classes, np.float32), 0, False, 0.0, None, empty=True)
+        return Classification(
+            None,
+            math.nan,
+            tuple(self._class_names[:classes]),
+            np.zeros(classes, np.float32),
+            0,
+            False,
+            0.0,
+            None,
+            empty=True,
+        )
 
     def _early_label(self, frame: _Waiting) -> str | None:
         """The label that has come before its frame."""
@@ -354,13 +398,15 @@ class OnlineLearner:
         elif frame.stamp_ns:
             self._unlabelled.append(frame)
         # Where not all can be learned, there is most to learn from a mistake.
-        if sample is None or not self._share.takes(self._timesteps.learning_share,
-                                                   preferred=mistaken):
+        if sample is None or not self._share.takes(
+            self._timesteps.learning_share, preferred=mistaken
+        ):
             return
         label = None if frame.label is None else self._class_index(frame.label)
         timesteps = self._timesteps.training
-        response = self._network.learn(_presented(sample, timesteps), timesteps, label,
-                                       self._margins.training)
+        response = self._network.learn(
+            _presented(sample, timesteps), timesteps, label, self._margins.training
+        )
         self._counts['learned'] += 1
         self._changes += 1
         self._activity.learning(now_s, response.counts, self._spend(response.counts))
@@ -381,8 +427,10 @@ class OnlineLearner:
     def _class_index(self, name: str) -> int:
         if name not in self._class_names:
             if len(self._class_names) == MAX_CLASSES:
-                raise LabelError(f'class_id: {name!r} would be class number {MAX_CLASSES + 1}; '
-                                 f'accepted: at most {MAX_CLASSES} classes')
+                raise LabelError(
+                    f'class_id: {name!r} would be class number {MAX_CLASSES + 1}; '
+                    f'accepted: at most {MAX_CLASSES} classes'
+                )
             self._class_names.append(name)
         return self._class_names.index(name)
 

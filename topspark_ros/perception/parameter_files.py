@@ -10,6 +10,7 @@ for one name, `**` for any number of them, none too. Every entry that fits a nod
 values of a parameter the one of the last entry does, whatever its name: an entry stands where its
 name stood first. Documents of a file are read as one.
 """
+
 from __future__ import annotations
 
 import re
@@ -24,30 +25,49 @@ from topspark_ros.errors import TopsparkError
 from topspark_ros.files import FileError, read_yaml_events
 
 PARAMETERS_KEY = 'ros__parameters'
-ACCEPTED = ('a file of ROS parameters, such as /**/{node}: {{ros__parameters: {{name: value}}}}')
+ACCEPTED = 'a file of ROS parameters, such as /**/{node}: {{ros__parameters: {{name: value}}}}'
 Value = bool | int | float | str | list
 
 _QUOTED = ("'", '"')
 _TEXT_TAG = 'tag:yaml.org,2002:str'
-_BOOLS = {text: value for value, texts in (
-    (True, ('Y', 'y', 'yes', 'Yes', 'YES', 'true', 'True', 'TRUE', 'on', 'On', 'ON')),
-    (False, ('N', 'n', 'no', 'No', 'NO', 'false', 'False', 'FALSE', 'off', 'Off', 'OFF')),
-) for text in texts}
+_BOOLS = {
+    text: value
+    for value, texts in (
+        (True, ('Y', 'y', 'yes', 'Yes', 'YES', 'true', 'True', 'TRUE', 'on', 'On', 'ON')),
+        (False, ('N', 'n', 'no', 'No', 'NO', 'false', 'False', 'FALSE', 'off', 'Off', 'OFF')),
+    )
+    for text in texts
+}
 # As C reads them: strtol of any base, and strtod.
 _INTEGER = re.compile(r'\s*([+-]?)(0[xX][0-9a-fA-F]+|[0-9]+)')
 _DECIMAL = re.compile(r'\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?', re.ASCII)
-_HEXADECIMAL = re.compile(r'\s*[+-]?0[xX]([0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)'
-                          r'([pP][+-]?[0-9]+)?', re.ASCII)
+_HEXADECIMAL = re.compile(
+    r'\s*[+-]?0[xX]([0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)'
+    r'([pP][+-]?[0-9]+)?',
+    re.ASCII,
+)
 _NAMED = re.compile(r'\s*[+-]?(nan(\(\w*\))?|inf|infinity)', re.ASCII | re.IGNORECASE)
-_DOTTED = ('.nan', '.NaN', '.NAN', '.inf', '.Inf', '.INF', '+.inf', '+.Inf', '+.INF', '-.inf',
-           '-.Inf', '-.INF')
+_DOTTED = (
+    '.nan',
+    '.NaN',
+    '.NAN',
+    '.inf',
+    '.Inf',
+    '.INF',
+    '+.inf',
+    '+.Inf',
+    '+.INF',
+    '-.inf',
+    '-.Inf',
+    '-.INF',
+)
 _NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*|\*\*?', re.ASCII)
 # Of values of different types that one parameter was given, the first of these counts.
 _KINDS = tuple((each, listed) for listed in (False, True) for each in (bool, int, float, str))
 
 
 class ParameterError(TopsparkError):
-    """A parameter, or a file of them, was refused: one line with its name, the value and what is
+    """A parameter, or a file of them, was rejected: one line with its name, the value and what is
     accepted."""
 
 
@@ -88,7 +108,7 @@ class ParameterFile:
 
     entries: parameters by name, by the name of the nodes that they are for: /**/snn_learner.
 
-    Raises ParameterError for what a node would refuse to read, and for nothing in it.
+    Raises ParameterError for what a node would reject to read, and for nothing in it.
     """
 
     def __init__(self, path: Path):
@@ -101,22 +121,31 @@ class ParameterFile:
         for event in events:
             if isinstance(event, yaml.MappingStartEvent):
                 self._read_names(events, [], 0, nodes)
-            elif isinstance(event, yaml.ScalarEvent) and event.value or isinstance(
-                    event, yaml.SequenceStartEvent):
+            elif (
+                isinstance(event, yaml.ScalarEvent)
+                and event.value
+                or isinstance(event, yaml.SequenceStartEvent)
+            ):
                 raise self._wrong(event, 'no name of a node')
         if not nodes:
-            raise ParameterError(f'{path}: no ROS parameters, accepted is '
-                                     + ACCEPTED.format(node='snn_learner'))
+            raise ParameterError(
+                f'{path}: no ROS parameters, accepted is ' + ACCEPTED.format(node='snn_learner')
+            )
         self.entries: dict[str, dict[str, Value]] = {}
         for name, entries in nodes.items():
             parameters = self.entries.setdefault(f'/{name.removeprefix("/")}', {})
-            parameters.update((entry.name, value) for entry in entries.all
-                              if (value := entry.value()) is not None)
+            parameters.update(
+                (entry.name, value) for entry in entries.all if (value := entry.value()) is not None
+            )
 
     def of(self, node: str) -> dict[str, Value]:
         """The parameters of a node by name. node: with its namespace, /robot1/snn_learner."""
-        return {name: value for pattern, parameters in self.entries.items()
-                if _fits(pattern, node) for name, value in parameters.items()}
+        return {
+            name: value
+            for pattern, parameters in self.entries.items()
+            if _fits(pattern, node)
+            for name, value in parameters.items()
+        }
 
     def namespaces(self, node: str) -> list[str]:
         """Those that entries for a node of this name are about, or if there are none, entries for
@@ -136,8 +165,10 @@ class ParameterFile:
     # ---------------------------------------------------------------------------------------
 
     def _wrong(self, event: yaml.Event, what: str) -> ParameterError:
-        return ParameterError(f'{self.path}: line {event.start_mark.line + 1}: {what}, accepted '
-                                  'is ' + ACCEPTED.format(node='snn_learner'))
+        return ParameterError(
+            f'{self.path}: line {event.start_mark.line + 1}: {what}, accepted '
+            'is ' + ACCEPTED.format(node='snn_learner')
+        )
 
     def _pairs(self, events: Iterator[yaml.Event]) -> Iterator[tuple[yaml.Event, yaml.Event]]:
         """Keys and the first event of their values, to the end of a mapping."""
@@ -148,8 +179,9 @@ class ParameterFile:
                 raise self._wrong(key, 'a key that is no name')
             yield key, next(events)
 
-    def _read_names(self, events: Iterator[yaml.Event], names: list[str], depth: int,
-                    nodes: dict[str, _Entries]) -> None:
+    def _read_names(
+        self, events: Iterator[yaml.Event], names: list[str], depth: int, nodes: dict[str, _Entries]
+    ) -> None:
         """A mapping above ros__parameters, which ends the one that it is in."""
         ended = False
         for key, value in self._pairs(events):
@@ -157,8 +189,9 @@ class ParameterFile:
                 raise self._wrong(value, f'{key.value} has no {PARAMETERS_KEY} of its own')
             if key.value.startswith(PARAMETERS_KEY):
                 name, ended = '/'.join(names), True
-                if not names or not all(_NAME.fullmatch(part)
-                                        for part in name.removeprefix('/').split('/')):
+                if not names or not all(
+                    _NAME.fullmatch(part) for part in name.removeprefix('/').split('/')
+                ):
                     raise self._wrong(key, f'{name!r} is no name of a node')
                 self._read_parameters(events, '', nodes.setdefault(name, _Entries()))
                 continue
@@ -169,8 +202,9 @@ class ParameterFile:
             if depth == 0:
                 names.clear()
 
-    def _read_parameters(self, events: Iterator[yaml.Event], prefix: str,
-                         entries: _Entries) -> None:
+    def _read_parameters(
+        self, events: Iterator[yaml.Event], prefix: str, entries: _Entries
+    ) -> None:
         """A mapping below ros__parameters."""
         empty = True
         for key, value in self._pairs(events):
@@ -191,8 +225,7 @@ class ParameterFile:
                 scalar = self._scalar(value)
                 entry.values[type(scalar), False] = scalar
         if empty and prefix:
-            raise ParameterError(f'{self.path}: {prefix} is an empty mapping, accepted is a '
-                                     'value')
+            raise ParameterError(f'{self.path}: {prefix} is an empty mapping, accepted is a value')
 
     def _sequence(self, events: Iterator[yaml.Event]) -> list[Value]:
         items = []
@@ -220,7 +253,7 @@ def scalar(text: str) -> bool | int | float | str:
         base = 16 if digits[:2] in ('0x', '0X') else 8 if digits.startswith('0') else 10
         try:
             value = int(sign + digits, base)
-        except ValueError:      # 08
+        except ValueError:  # 08
             value = 1 << 63
         if -1 << 63 <= value < 1 << 63:
             return value
@@ -236,13 +269,23 @@ def scalar(text: str) -> bool | int | float | str:
         return text
     value = float(text_of_number)
     # strtod finds no number where it is too large, or too small.
-    ordinary = text is not text_of_number or _NAMED.fullmatch(text) or (
-        sys.float_info.min <= abs(value) < float('inf')) or not re.search(
-            '[1-9]', re.split('[eE]', text)[0])
+    ordinary = (
+        text is not text_of_number
+        or _NAMED.fullmatch(text)
+        or (sys.float_info.min <= abs(value) < float('inf'))
+        or not re.search('[1-9]', re.split('[eE]', text)[0])
+    )
     return value if ordinary else text
 
 
 def _fits(pattern: str, node: str) -> bool:
-    return re.fullmatch(''.join(
-        {'*': r'/\w+', '**': r'(/\w+)*'}.get(part, f'/{part}')
-        for part in pattern.split('/')[1:]), node) is not None
+    return (
+        re.fullmatch(
+            ''.join(
+                {'*': r'/\w+', '**': r'(/\w+)*'}.get(part, f'/{part}')
+                for part in pattern.split('/')[1:]
+            ),
+            node,
+        )
+        is not None
+    )

@@ -9,6 +9,7 @@ The default, the description, the accepted range and whether a node takes a chan
 configured (`fixed=False`) stand once. A node declares them to ROS; an evaluation reads the same
 file of ROS parameters.
 """
+
 from __future__ import annotations
 
 import dataclasses
@@ -20,24 +21,44 @@ from typing import Any, NamedTuple
 
 from topspark_ros.perception.parameter_files import ParameterError, ParameterFile
 
-OF_ROS = ('autostart', 'use_sim_time', 'qos_overrides')     # a node's, whatever it computes
+OF_ROS = ('autostart', 'use_sim_time', 'qos_overrides')  # a node's, whatever it computes
 
-VARIABLE = re.compile(r'\$(\w+|\{[^}]*\})')     # as os.path.expandvars leaves it
+VARIABLE = re.compile(r'\$(\w+|\{[^}]*\})')  # as os.path.expandvars leaves it
 UNKNOWN_USER = re.compile('~[^/]*')
 
 
-def parameter(default: Any, description: str, *, unit: str = '', low: float | None = None,
-              high: float | None = None, choices: tuple[str, ...] = (), fixed: bool = False,
-              at_start: bool = False, path: bool = False) -> Any:
+def parameter(
+    default: Any,
+    description: str,
+    *,
+    unit: str = '',
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    fixed: bool = False,
+    at_start: bool = False,
+    path: bool = False,
+    formerly: str = '',
+) -> Any:
     """Declare one parameter as a dataclass field.
 
     `low` and `high` bound a number, or each number of a list, inclusively.
-    `fixed` parameters are taken when the node is configured: a change is refused until it is
+    `fixed` parameters are taken when the node is configured: a change is rejected until it is
     unconfigured again. `at_start` ones are taken once.
     `path`: of a file or a folder, which may begin with ~ and name environment variables.
+    `formerly`: its name in the version before, which is still taken, with a warning.
     """
-    metadata = dict(description=description, unit=unit, low=low, high=high, choices=choices,
-                    fixed=fixed, at_start=at_start, path=path)
+    metadata = dict(
+        description=description,
+        unit=unit,
+        low=low,
+        high=high,
+        choices=choices,
+        fixed=fixed,
+        at_start=at_start,
+        path=path,
+        formerly=formerly,
+    )
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -63,8 +84,10 @@ def expanded(path: str) -> str:
     result = os.path.expanduser(os.path.expandvars(path))
     unknown = UNKNOWN_USER.match(result) or VARIABLE.search(result)
     if unknown:
-        raise ParameterError(f'{path!r}: {unknown.group()} is not known here; accepted: a path, ~ '
-                             'for a home, and environment variables that are set')
+        raise ParameterError(
+            f'{path!r}: {unknown.group()} is not known here; accepted: a path, ~ '
+            'for a home, and environment variables that are set'
+        )
     return result
 
 
@@ -76,9 +99,12 @@ def _check(field: dataclasses.Field, value: Any) -> None:
         return
     for number in value if isinstance(value, (list, tuple)) else (value,):
         if not meta['low'] <= number <= meta['high'] and not (
-                isinstance(field.default, tuple) and math.isnan(number)):
-            raise ParameterError(f'{field.name}: {number!r} is outside '
-                                 f'{meta["low"]} to {meta["high"]} {meta["unit"]}'.rstrip())
+            isinstance(field.default, tuple) and math.isnan(number)
+        ):
+            raise ParameterError(
+                f'{field.name}: {number!r} is outside '
+                f'{meta["low"]} to {meta["high"]} {meta["unit"]}'.rstrip()
+            )
 
 
 def checked(declaration: type, values: dict[str, Any]) -> dict[str, Any]:
@@ -95,53 +121,91 @@ def checked(declaration: type, values: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def former_names(declaration: type) -> dict[str, str]:
+    """The names of today by those of the version before."""
+    return {
+        field.metadata['formerly']: field.name
+        for field in dataclasses.fields(declaration)
+        if field.metadata['formerly']
+    }
+
+
+def renamed(former: str, name: str) -> str:
+    """The warning that a former name was used."""
+    return f'{former} is now {name}; the next version will not know the former name'
+
+
 class Given(NamedTuple):
-    """What a file sets for a node: values by name, and names for it alone that it does not have."""
+    """What a file sets for a node: values by name, and what of it needs a warning."""
 
     values: dict[str, Any]
-    unknown: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
-def read_parameters(path: Path, node: str, declaration: type,
-                    namespace: str | None = None) -> Given:
+def read_parameters(
+    path: Path, node: str, declaration: type, namespace: str | None = None
+) -> Given:
     """What a file of ROS parameters sets for one node, checked.
 
     namespace: of the node, such as /robot1; None: the one that the file has entries for.
 
     As a node does, it passes over names that are not declared, which are other nodes' in an entry
-    for several. Raises ParameterError naming the file for one that cannot be read, entries in
-    several namespaces where none is given, and what `checked` refuses.
+    for several; in an entry for this node alone they are worth a warning.
+
+    Raises ParameterError naming the file for one that cannot be read, entries in
+    several namespaces where none is given, and what `checked` rejects.
     """
     file = ParameterFile(path)
     if namespace is None:
         found = file.namespaces(node) or ['/']
         if len(found) > 1:
-            raise ParameterError(f'{path}: {node} has entries in the namespaces '
-                                 f'{", ".join(found)}, accepted is one of them by --namespace')
-        namespace, = found
+            raise ParameterError(
+                f'{path}: {node} has entries in the namespaces '
+                f'{", ".join(found)}, accepted is one of them by --namespace'
+            )
+        (namespace,) = found
     # Any name will do for a *.
     name = '/'.join(('', *filter(None, namespace.split('/')), node)).replace('*', '_')
     known = {field.name for field in dataclasses.fields(declaration)}
-    given = file.of(name)
-    own = {name: None for pattern, parameters in file.entries.items()
-           if pattern.endswith(f'/{node}') for name in parameters}
+    former = former_names(declaration)
+    given, warnings = {}, []
+    for key, value in file.of(name).items():
+        if key in former:
+            warnings.append(renamed(key, former[key]))
+        given[former.get(key, key)] = value
+    own = {
+        name: None
+        for pattern, parameters in file.entries.items()
+        if pattern.endswith(f'/{node}')
+        for name in parameters
+    }
     try:
-        values = checked(declaration, {name: value for name, value in given.items()
-                                       if name in known})
+        values = checked(
+            declaration, {name: value for name, value in given.items() if name in known}
+        )
     except ParameterError as error:
         raise ParameterError(f'{path}: {error}') from None
-    return Given(values, tuple(name for name in given if name in own and name not in known
-                               and name.partition('.')[0] not in OF_ROS))
+    warnings += [
+        f'{name} is no parameter of {node} and passed over'
+        for name in given
+        if name in own and name not in known and name.partition('.')[0] not in OF_ROS
+    ]
+    return Given(values, tuple(warnings))
 
 
 def _typed(field: dataclasses.Field, value: Any) -> Any:
     kind = type(field.default)
-    if kind is tuple and type(value) is list and {type(item) for item in value} <= {
-            type(field.default[0])}:
+    if (
+        kind is tuple
+        and type(value) is list
+        and {type(item) for item in value} <= {type(field.default[0])}
+    ):
         return tuple(value)
     if type(value) is not kind:
-        accepted = (f'a list of {type(field.default[0]).__name__}' if kind is tuple
-                    else kind.__name__)
-        raise ParameterError(f'{field.name}: {value!r} is {type(value).__name__}, accepted is '
-                             f'{accepted}')
+        accepted = (
+            f'a list of {type(field.default[0]).__name__}' if kind is tuple else kind.__name__
+        )
+        raise ParameterError(
+            f'{field.name}: {value!r} is {type(value).__name__}, accepted is {accepted}'
+        )
     return value

@@ -1,4 +1,5 @@
 """Messages of cameras and event cameras as what the network is shown."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -31,6 +32,12 @@ def push_packet(stream: EventStream, packet: Message, received_ns: int) -> list[
 
     received_ns: counts where it has no stamp. Raises EventError as EventStream.push does.
     """
-    return stream.push(packet.encoding, packet.width, packet.height, packet.seq, packet.time_base,
-                       stamp_ns(packet.header.stamp) or received_ns,
-                       np.frombuffer(packet.events, np.uint8))
+    return stream.push(
+        packet.encoding,
+        packet.width,
+        packet.height,
+        packet.seq,
+        packet.time_base,
+        stamp_ns(packet.header.stamp) or received_ns,
+        np.frombuffer(packet.events, np.uint8),
+    )

@@ -1,4 +1,5 @@
 """What sets the learner's T: its parameters until a decision comes, the decisions from then on."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -23,8 +24,12 @@ class Steering:
     decided: what the last decision set, or else the parameters.
     """
 
-    def __init__(self, learner: OnlineLearner, parameters: SnnLearnerParameters,
-                 profile_margins: Mapping[int, Margins]):
+    def __init__(
+        self,
+        learner: OnlineLearner,
+        parameters: SnnLearnerParameters,
+        profile_margins: Mapping[int, Margins],
+    ):
         self._learner = learner
         self._profile_margins = profile_margins
         self.decided = parameters.timesteps()
@@ -32,11 +37,15 @@ class Steering:
 
     def apply(self, decided: Timesteps) -> None:
         """Set what a decision says; DecisionError, with nothing changed, if it is out of range."""
-        for field, steps in (('training_timesteps', decided.training),
-                             ('inference_timesteps', decided.inference)):
+        for field, steps in (
+            ('training_timesteps', decided.training),
+            ('inference_timesteps', decided.inference),
+        ):
             if self._profile_margins and steps not in self._profile_margins:
-                raise DecisionError(f"{field}: {steps}; accepted: one of the profile's "
-                                    f'{", ".join(map(str, self._profile_margins))}')
+                raise DecisionError(
+                    f"{field}: {steps}; accepted: one of the profile's "
+                    f'{", ".join(map(str, self._profile_margins))}'
+                )
             if not 1 <= steps <= MAX_TIMESTEPS:
                 raise DecisionError(f'{field}: {steps}; accepted: 1 to {MAX_TIMESTEPS}')
         for field in ('learning_share', 'frame_share'):
@@ -58,14 +67,19 @@ class Steering:
         decided, own = self.decided, self._own_margins
         self._learner.set_timesteps(
             replace(decided, learning_share=decided.learning_share * self._learning_allowed),
-            Margins(self._profile_margins.get(decided.training, own).training,
-                    self._profile_margins.get(decided.inference, own).inference))
+            Margins(
+                self._profile_margins.get(decided.training, own).training,
+                self._profile_margins.get(decided.inference, own).inference,
+            ),
+        )
 
 
 def profile_margins(profile: Profile) -> dict[int, Margins]:
     """The margins of each T of the profile."""
-    return {point.timesteps: Margins(point.training.margin, point.inference.margin)
-            for point in profile.points}
+    return {
+        point.timesteps: Margins(point.training.margin, point.inference.margin)
+        for point in profile.points
+    }
 
 
 def profile_mismatches(profile: Profile, config: NetworkConfig) -> list[str]:
@@ -73,8 +87,10 @@ def profile_mismatches(profile: Profile, config: NetworkConfig) -> list[str]:
     measured_and_own = {
         name: (getattr(profile, name), getattr(config, name))
         for name in ('rule', 'neurons', 'coding', 'max_input_rate')
-    } | {
-        'inference_spikes': (profile.inference_spikes, config.neuron.inference_spikes)}
-    return [f'measured with {name} {measured}, this network has {own}: what decisions expect will '
-            'be off'
-            for name, (measured, own) in measured_and_own.items() if measured != own]
+    } | {'inference_spikes': (profile.inference_spikes, config.neuron.inference_spikes)}
+    return [
+        f'measured with {name} {measured}, this network has {own}: what decisions expect will '
+        'be off'
+        for name, (measured, own) in measured_and_own.items()
+        if measured != own
+    ]

@@ -4,6 +4,7 @@ A sample takes from `begin_ns` to before `end_ns`: a window of events does, whil
 and ends with its stamp. A label names one moment, and so the sample that the moment lies in, or a
 span of time, and so every sample that lies wholly within it. All times are host times, ns.
 """
+
 from __future__ import annotations
 
 from collections import deque
@@ -12,12 +13,12 @@ from typing import NamedTuple, Protocol
 
 from topspark_ros.errors import TopsparkError
 
-MAX_NAME = 200     # characters of a class, which each result and checkpoint names
-MAX_KEPT = 256     # labels, or samples, kept for each other
+MAX_NAME = 200  # characters of a class, which each result and checkpoint names
+MAX_KEPT = 256  # labels, or samples, kept for each other
 
 
 class LabelError(TopsparkError):
-    """A label was refused: one line with what is wrong and what is accepted."""
+    """A label was rejected: one line with what is wrong and what is accepted."""
 
 
 class Sample(Protocol):
@@ -37,8 +38,7 @@ class TimedLabel(NamedTuple):
     def names(self, sample: Sample) -> bool:
         if self.until_ns:
             return self.stamp_ns <= sample.begin_ns and sample.end_ns <= self.until_ns
-        return self.stamp_ns == sample.begin_ns or (
-            sample.begin_ns < self.stamp_ns < sample.end_ns)
+        return self.stamp_ns == sample.begin_ns or (sample.begin_ns < self.stamp_ns < sample.end_ns)
 
     def is_over(self, begin_ns: int) -> bool:
         """Whether it names no sample that begins then or later."""
@@ -52,9 +52,11 @@ def check_label(class_name: str, stamp_ns: int, until_ns: int) -> None:
     if len(class_name) > MAX_NAME:
         raise LabelError(f'class_id: {len(class_name)} characters; accepted: at most {MAX_NAME}')
     if until_ns and not 0 < stamp_ns <= until_ns:
-        raise LabelError(f'until: {until_ns * 1e-9:.3f} s with header.stamp {stamp_ns * 1e-9:.3f} '
-                         's; accepted: zero, or a time from header.stamp on, which is then not '
-                         'zero')
+        raise LabelError(
+            f'until: {until_ns * 1e-9:.3f} s with header.stamp {stamp_ns * 1e-9:.3f} '
+            's; accepted: zero, or a time from header.stamp on, which is then not '
+            'zero'
+        )
 
 
 class LabelBook:
@@ -65,7 +67,7 @@ class LabelBook:
 
     def __init__(self) -> None:
         self._kept: deque[_Kept] = deque(maxlen=MAX_KEPT)
-        self._newest_ns = 0       # beginning of the newest sample
+        self._newest_ns = 0  # beginning of the newest sample
         self.unmatched = 0
 
     def add(self, label: TimedLabel, used: bool) -> None:

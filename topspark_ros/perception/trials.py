@@ -5,6 +5,7 @@ was mistaken in, so that what makes a frame hard for both does not count. Trials
 and take a small share of the energy that everything takes, each T the same: a cheap T is tried
 often.
 """
+
 from __future__ import annotations
 
 import math
@@ -13,9 +14,9 @@ from dataclasses import dataclass, field
 
 from topspark_ros.control.accuracy import Trial
 
-TRIED_TIMESTEPS = 1, 2, 4, 8, 16, 32, 64     # where no profile names others
-MAX_TRIALS = 100     # pairs of T that are remembered
-FADING = 1 - 1 / 500     # of what was counted, with each further trial: frames change
+TRIED_TIMESTEPS = 1, 2, 4, 8, 16, 32, 64  # where no profile names others
+MAX_TRIALS = 100  # pairs of T that are remembered
+FADING = 1 - 1 / 500  # of what was counted, with each further trial: frames change
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class TrialSettings:
     """
 
     margins: Mapping[int, float] = field(
-        default_factory=lambda: dict.fromkeys(TRIED_TIMESTEPS, math.inf))
+        default_factory=lambda: dict.fromkeys(TRIED_TIMESTEPS, math.inf)
+    )
     energy_share: float = 0.05
 
 
@@ -34,9 +36,9 @@ class Trials:
 
     def __init__(self, settings: TrialSettings):
         self._settings = settings
-        self._earned_j = 0.0     # for each T
+        self._earned_j = 0.0  # for each T
         self._spent_j = dict.fromkeys(settings.margins, 0.0)
-        self._trials: dict[tuple[int, int], Trial] = {}     # by T tried, and in force
+        self._trials: dict[tuple[int, int], Trial] = {}  # by T tried, and in force
 
     def earn(self, energy_j: float) -> None:
         """Energy was used, J, of which trials get their share."""
@@ -46,23 +48,30 @@ class Trials:
     def due(self, in_force: int) -> tuple[int, float] | None:
         """The T that has been tried least of those that can pay for a trial, other than the one in
         force, and its margin; None: none can."""
-        able = [timesteps for timesteps, spent_j in self._spent_j.items()
-                if timesteps != in_force and spent_j < self._earned_j]
+        able = [
+            timesteps
+            for timesteps, spent_j in self._spent_j.items()
+            if timesteps != in_force and spent_j < self._earned_j
+        ]
         if not able:
             return None
         timesteps = min(able, key=lambda each: self._of(each, in_force).frames)
         return timesteps, self._settings.margins[timesteps]
 
-    def count(self, timesteps: int, in_force: int, energy_j: float, wrong: bool,
-              wrong_in_force: bool) -> None:
+    def count(
+        self, timesteps: int, in_force: int, energy_j: float, wrong: bool, wrong_in_force: bool
+    ) -> None:
         """A labelled frame was classified at this T as well, for so much energy, J."""
         self._spent_j[timesteps] += energy_j
         _, _, frames, worse, better = self._of(timesteps, in_force)
         self._trials[timesteps, in_force] = Trial(
-            timesteps, in_force, FADING * frames + 1,
+            timesteps,
+            in_force,
+            FADING * frames + 1,
             FADING * worse + (wrong and not wrong_in_force),
-            FADING * better + (wrong_in_force and not wrong))
-        if len(self._trials) > MAX_TRIALS:     # T that decisions name are any
+            FADING * better + (wrong_in_force and not wrong),
+        )
+        if len(self._trials) > MAX_TRIALS:  # T that decisions name are any
             del self._trials[min(self._trials, key=lambda pair: self._trials[pair].frames)]
 
     def summary(self) -> tuple[Trial, ...]:

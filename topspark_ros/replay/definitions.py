@@ -22,8 +22,9 @@ def typestore() -> Typestore:
         types.update(get_types_from_msg(event_bags._DEFINITION, name))
     folder = next(folder for folder in _FOLDERS if folder.is_dir())
     for path in sorted(folder.glob('*.msg')):
-        types.update(get_types_from_msg(path.read_text(encoding='utf-8'),
-                                        f'topspark_ros/msg/{path.stem}'))
+        types.update(
+            get_types_from_msg(path.read_text(encoding='utf-8'), f'topspark_ros/msg/{path.stem}')
+        )
     store = get_typestore(Stores.ROS2_JAZZY)
     store.register(types)
     return store

@@ -5,6 +5,7 @@ at its time, in between frames are learned when they have waited for their label
 and status and looks of the controller come in their periods. No frame is lost to a slow machine.
 What becomes of messages is decided by `perception`, as it is in the nodes.
 """
+
 from __future__ import annotations
 
 import time
@@ -21,8 +22,9 @@ from topspark_ros.replay.settings import EvaluationError, EvaluationSettings
 from topspark_ros.streams.bags import Bag
 
 
-def evaluate(path: Path, settings: EvaluationSettings,
-             progress: Progress = lambda messages, bag_s: None) -> Evaluation:
+def evaluate(
+    path: Path, settings: EvaluationSettings, progress: Progress = lambda messages, bag_s: None
+) -> Evaluation:
     """Run over a bag.
 
     path: as of Bag.
@@ -37,9 +39,12 @@ def evaluate(path: Path, settings: EvaluationSettings,
         return replace(run.run(), took_s=time.perf_counter() - began_s)
 
 
-def evaluate_all(path: Path, runs: Sequence[EvaluationSettings], jobs: int = 1,
-                 progress: Callable[[int, int, float], object] = lambda run, messages, bag_s: None,
-                 ) -> list[Evaluation]:
+def evaluate_all(
+    path: Path,
+    runs: Sequence[EvaluationSettings],
+    jobs: int = 1,
+    progress: Callable[[int, int, float], object] = lambda run, messages, bag_s: None,
+) -> list[Evaluation]:
     """One evaluation each.
 
     jobs: processes; -1: one for each core.
@@ -49,11 +54,16 @@ def evaluate_all(path: Path, runs: Sequence[EvaluationSettings], jobs: int = 1,
     if jobs < 1 and jobs != -1:
         raise EvaluationError(f'jobs is {jobs}, accepted is 1 or more, or -1')
     if jobs == 1 or len(runs) == 1:
-        return [evaluate(path, settings, lambda *done, run=run: progress(run, *done))
-                for run, settings in enumerate(runs)]
+        return [
+            evaluate(path, settings, lambda *done, run=run: progress(run, *done))
+            for run, settings in enumerate(runs)
+        ]
     evaluations = []
-    for run, each in enumerate(joblib.Parallel(n_jobs=jobs, return_as='generator')(
-            joblib.delayed(evaluate)(path, settings) for settings in runs)):
+    for run, each in enumerate(
+        joblib.Parallel(n_jobs=jobs, return_as='generator')(
+            joblib.delayed(evaluate)(path, settings) for settings in runs
+        )
+    ):
         evaluations.append(each)
         progress(run, each.counts['messages'], each.bag_s)
     return evaluations

@@ -1,4 +1,5 @@
 """The figures of an evaluation, and of two of them frame by frame."""
+
 from __future__ import annotations
 
 import math
@@ -11,7 +12,7 @@ from topspark_ros.perception.online import OnlineSettings
 from topspark_ros.replay.jumps import without_gaps
 from topspark_ros.replay.results import NONE, Evaluation
 
-ACCURACY_WINDOW = OnlineSettings.accuracy_window    # labelled frames
+ACCURACY_WINDOW = OnlineSettings.accuracy_window  # labelled frames
 POWER_WINDOW_S = 30.0
 
 
@@ -34,7 +35,7 @@ class PowerWindow:
 class Figures:
     """What a run comes to. Energies and powers are estimated. NaN: unknown.
 
-    frames: that came. classified: the rest was left out by the frame share.
+    frames: that came. classified: the rest was skipped by the frame share.
     labelled, right: of those classified.
     accuracy: of all labelled frames, each before it was learned, 0..1.
     late_accuracy: the same of the last ACCURACY_WINDOW of them.
@@ -75,21 +76,35 @@ def figures(run: Evaluation) -> Figures:
         first, last = status[0], status[-1]
         frame_j = _ratio(last['energy_j'], np.sum(frames['time_s'] <= last['time_s']))
         power_w = _ratio(last['energy_j'] - first['energy_j'], last['time_s'] - first['time_s'])
-    settings = [(each.training_timesteps, each.inference_timesteps, each.learning_share)
-                for each in run.decisions]
+    settings = [
+        (each.training_timesteps, each.inference_timesteps, each.learning_share)
+        for each in run.decisions
+    ]
     return Figures(
-        frames=len(run.frames), classified=len(frames), labelled=len(right),
-        right=int(right.sum()), accuracy=_ratio(right.sum(), len(right)),
+        frames=len(run.frames),
+        classified=len(frames),
+        labelled=len(right),
+        right=int(right.sum()),
+        accuracy=_ratio(right.sum(), len(right)),
         late_accuracy=_ratio(right[-ACCURACY_WINDOW:].sum(), min(ACCURACY_WINDOW, len(right))),
-        inference_j=_ratio(frames['energy_j'].sum(), len(frames)), frame_j=frame_j,
-        power_w=power_w, worst=worst_window(status),
+        inference_j=_ratio(frames['energy_j'].sum(), len(frames)),
+        frame_j=frame_j,
+        power_w=power_w,
+        worst=worst_window(status),
         inference_timesteps=_distinct(status['inference_timesteps'][status['frame_share'] > 0]),
-        training_timesteps=_distinct(status['training_timesteps'][
-            (status['learning_share'] > 0) & (status['frame_share'] > 0)]),
+        training_timesteps=_distinct(
+            status['training_timesteps'][
+                (status['learning_share'] > 0) & (status['frame_share'] > 0)
+            ]
+        ),
         mean_steps=_ratio(frames['timesteps'].sum(), len(frames)),
-        changes=(sum(before != after for before, after in zip(settings, settings[1:]))
-                 if settings else None),
-        neurons=int(status['recruited_neurons'][-1]) if len(status) else 0)
+        changes=(
+            sum(before != after for before, after in zip(settings, settings[1:]))
+            if settings
+            else None
+        ),
+        neurons=int(status['recruited_neurons'][-1]) if len(status) else 0,
+    )
 
 
 def outcomes(run: Evaluation) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +119,7 @@ def outcomes(run: Evaluation) -> tuple[np.ndarray, np.ndarray]:
 def running_mean(right: np.ndarray, window: int) -> np.ndarray:
     """Mean of each value and those before it, `window` together, at first fewer, float64."""
     total = np.cumsum(right)
-    before = np.concatenate((np.zeros(window, total.dtype), total))[:len(total)]
+    before = np.concatenate((np.zeros(window, total.dtype), total))[: len(total)]
     return (total - before) / np.minimum(np.arange(1, len(total) + 1), window)
 
 
@@ -117,19 +132,26 @@ def worst_window(status: np.ndarray) -> PowerWindow | None:
 
     def means(totals: np.ndarray) -> np.ndarray:
         """Rise a second over each window of what has added up by each status."""
-        return (np.interp(ends_s, times_s, totals)
-                - np.interp(ends_s - POWER_WINDOW_S, times_s, totals)) / POWER_WINDOW_S
+        return (
+            np.interp(ends_s, times_s, totals) - np.interp(ends_s - POWER_WINDOW_S, times_s, totals)
+        ) / POWER_WINDOW_S
 
     lengths_s, free = np.diff(times_s), np.isnan(limits_w[:-1])
     powers_w = means(status['energy_j'])
     allowed_w, free_share = (
         means(np.concatenate(([0.0], np.cumsum(rates * lengths_s))))
-        for rates in (np.where(free, 0.0, limits_w[:-1]), free))
-    windows = [PowerWindow(begin_s, power_w, limit_w, _excess(power_w, limit_w))
-               for begin_s, power_w, limit_w, share in zip(
-                   (ends_s - POWER_WINDOW_S).tolist(), powers_w.tolist(), allowed_w.tolist(),
-                   free_share.tolist())
-               if share == 0.0]
+        for rates in (np.where(free, 0.0, limits_w[:-1]), free)
+    )
+    windows = [
+        PowerWindow(begin_s, power_w, limit_w, _excess(power_w, limit_w))
+        for begin_s, power_w, limit_w, share in zip(
+            (ends_s - POWER_WINDOW_S).tolist(),
+            powers_w.tolist(),
+            allowed_w.tolist(),
+            free_share.tolist(),
+        )
+        if share == 0.0
+    ]
     return max(windows, key=lambda window: window.excess, default=None)
 
 
@@ -147,25 +169,31 @@ class Confusion:
     def recalls(self) -> dict[str, float]:
         """Share of each class's frames that was classified right, 0..1."""
         columns = {name: column for column, name in enumerate(self.predictions)}
-        return {name: float(self.counts[row, columns[name]] / self.counts[row].sum())
-                for row, name in enumerate(self.labels)}
+        return {
+            name: float(self.counts[row, columns[name]] / self.counts[row].sum())
+            for row, name in enumerate(self.labels)
+        }
 
 
 def confusion(run: Evaluation) -> Confusion:
     """Of the classes that occur."""
     frames = run.frames[run.frames['taken'] & (run.frames['label'] != NONE)]
-    pairs, counts = np.unique(np.stack([frames['label'], frames['predicted']]), axis=1,
-                              return_counts=True)
-    order = sorted(set(pairs.ravel().tolist()) - {NONE},
-                   key=lambda index: _natural(run.class_names[index]))
+    pairs, counts = np.unique(
+        np.stack([frames['label'], frames['predicted']]), axis=1, return_counts=True
+    )
+    order = sorted(
+        set(pairs.ravel().tolist()) - {NONE}, key=lambda index: _natural(run.class_names[index])
+    )
     rows = [index for index in order if index in pairs[0]]
     columns = order + ([NONE] if NONE in pairs[1] else [])
     table = np.zeros((len(rows), len(columns)), np.int64)
     for label, predicted, count in zip(*pairs.tolist(), counts.tolist()):
         table[rows.index(label), columns.index(predicted)] = count
-    return Confusion(tuple(run.class_names[index] for index in rows),
-                     tuple(None if index == NONE else run.class_names[index]
-                           for index in columns), table)
+    return Confusion(
+        tuple(run.class_names[index] for index in rows),
+        tuple(None if index == NONE else run.class_names[index] for index in columns),
+        table,
+    )
 
 
 @dataclass(frozen=True)
@@ -193,28 +221,35 @@ class Paired:
 def paired(first: Evaluation, second: Evaluation) -> Paired:
     """Compare two runs frame by frame. A stamp of 0, or one that a run has twice, is skipped."""
     a, b = _by_stamp(first), _by_stamp(second)
-    shared, rows_a, rows_b = np.intersect1d(a['stamp_ns'], b['stamp_ns'], assume_unique=True,
-                                            return_indices=True)
+    shared, rows_a, rows_b = np.intersect1d(
+        a['stamp_ns'], b['stamp_ns'], assume_unique=True, return_indices=True
+    )
     # The same class may have another index.
-    numbers = {name: number for number, name in enumerate((*first.class_names,
-                                                           *second.class_names))}
+    numbers = {
+        name: number for number, name in enumerate((*first.class_names, *second.class_names))
+    }
     (label_a, predicted_a), (label_b, predicted_b) = (
-        [_renumbered(frames[column], run.class_names, numbers)
-         for column in ('label', 'predicted')]
-        for run, frames in ((first, a[rows_a]), (second, b[rows_b])))
+        [_renumbered(frames[column], run.class_names, numbers) for column in ('label', 'predicted')]
+        for run, frames in ((first, a[rows_a]), (second, b[rows_b]))
+    )
     labelled = (label_a == label_b) & (label_a != NONE)
     right_a, right_b = (predicted_a == label_a)[labelled], (predicted_b == label_b)[labelled]
     only_first, only_second = int(np.sum(right_a & ~right_b)), int(np.sum(right_b & ~right_a))
     return Paired(
-        frames=len(shared), same=int(np.sum(predicted_a == predicted_b)),
-        labelled=int(labelled.sum()), both_right=int(np.sum(right_a & right_b)),
-        only_first=only_first, only_second=only_second, p_value=mcnemar(only_first, only_second))
+        frames=len(shared),
+        same=int(np.sum(predicted_a == predicted_b)),
+        labelled=int(labelled.sum()),
+        both_right=int(np.sum(right_a & right_b)),
+        only_first=only_first,
+        only_second=only_second,
+        p_value=mcnemar(only_first, only_second),
+    )
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
     """Two-sided p of the exact test: under its hypothesis each difference falls to either run with
     the same chance."""
-    from scipy.stats import binomtest    # slow to import, and only needed to compare two runs
+    from scipy.stats import binomtest  # slow to import, and only needed to compare two runs
 
     differences = only_first + only_second
     return float(binomtest(only_first, differences).pvalue) if differences else 1.0
@@ -227,7 +262,7 @@ def _by_stamp(run: Evaluation) -> np.ndarray:
 
 
 def _renumbered(indices: np.ndarray, names: tuple[str, ...], numbers: dict[str, int]) -> np.ndarray:
-    return np.array([*(numbers[name] for name in names), NONE])[indices]    # NONE is the last
+    return np.array([*(numbers[name] for name in names), NONE])[indices]  # NONE is the last
 
 
 def _natural(name: str) -> list[str | int]:

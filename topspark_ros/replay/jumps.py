@@ -1,4 +1,5 @@
 """Clocks that jump in a recording: which do, their report, and evaluations without the gaps."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,17 +11,23 @@ from topspark_ros.replay.results import Evaluation, TimeJump
 from topspark_ros.streams.bags import Bag, Recorded
 
 RECORDED = 'recorded time'
-STAMP_JUMP_S = 1.0     # stamps may come in another order, and after another delay, by that much
-LEAST_RATIO = 10.0     # of steps forward, to those of the recorded time: simulations may be faster
-NAMED = 3              # jumps of one clock that are reported one by one
+STAMP_JUMP_S = 1.0  # stamps may come in another order, and after another delay, by that much
+MIN_RATIO = 10.0  # of steps forward, to those of the recorded time: simulations may be faster
+NAMED = 3  # jumps of one clock that are reported one by one
 UNITS = (('years', 365.25 * 86_400), ('days', 86_400), ('hours', 3_600))
 
 
 def recorded_jumps(bag: Bag, begin_ns: int, end_ns: int) -> list[TimeJump]:
     """Of the recording's clock from begin to before end, time of the bag."""
-    return [TimeJump(RECORDED, (jump.at_ns - bag.begin_ns) * 1e-9,
-                     (min(jump.step_ns, end_ns - 1 - jump.at_ns)) * 1e-9)
-            for jump in bag.jumps if begin_ns <= jump.at_ns < end_ns - 1]
+    return [
+        TimeJump(
+            RECORDED,
+            (jump.at_ns - bag.begin_ns) * 1e-9,
+            (min(jump.step_ns, end_ns - 1 - jump.at_ns)) * 1e-9,
+        )
+        for jump in bag.jumps
+        if begin_ns <= jump.at_ns < end_ns - 1
+    ]
 
 
 class StampClock:
@@ -43,7 +50,7 @@ class StampClock:
         step_s, *clocks_s = ((after - before) * 1e-9 for after, before in zip(now, last))
         recorded_s = min(clocks_s, key=lambda clock_s: abs(step_s - clock_s))
         beyond_s = step_s - recorded_s
-        ahead = beyond_s > STAMP_JUMP_S and step_s > LEAST_RATIO * max(0.0, recorded_s)
+        ahead = beyond_s > STAMP_JUMP_S and step_s > MIN_RATIO * max(0.0, recorded_s)
         back = beyond_s < -STAMP_JUMP_S and step_s < -STAMP_JUMP_S
         return TimeJump(self._source, now_s, beyond_s) if ahead or back else None
 
@@ -62,8 +69,13 @@ def described(jumps: Sequence[TimeJump]) -> list[str]:
 
 def gaps_s(jumps: Sequence[TimeJump]) -> np.ndarray:
     """(begin, length) of the gaps in the time of the bag, s, (gaps, 2) float64."""
-    return np.array(sorted((jump.at_s, jump.step_s) for jump in jumps
-                           if jump.source == RECORDED and jump.step_s > 0)).reshape(-1, 2)
+    return np.array(
+        sorted(
+            (jump.at_s, jump.step_s)
+            for jump in jumps
+            if jump.source == RECORDED and jump.step_s > 0
+        )
+    ).reshape(-1, 2)
 
 
 def without_gaps(run: Evaluation) -> Evaluation:
@@ -73,24 +85,33 @@ def without_gaps(run: Evaluation) -> Evaluation:
         return run
 
     def closed(times_s: np.ndarray) -> np.ndarray:
-        return times_s - sum(np.clip(times_s - begin_s, 0.0, length_s)
-                             for begin_s, length_s in gaps)
+        return times_s - sum(
+            np.clip(times_s - begin_s, 0.0, length_s) for begin_s, length_s in gaps
+        )
 
     frames, status = run.frames.copy(), run.status.copy()
     frames['time_s'], status['time_s'] = closed(frames['time_s']), closed(status['time_s'])
     return replace(
-        run, frames=frames, status=status,
-        decisions=tuple(replace(each, time_s=float(closed(np.float64(each.time_s))))
-                        for each in run.decisions),
-        jumps=tuple(replace(jump, at_s=float(closed(np.float64(jump.at_s))))
-                    for jump in run.jumps))
+        run,
+        frames=frames,
+        status=status,
+        decisions=tuple(
+            replace(each, time_s=float(closed(np.float64(each.time_s)))) for each in run.decisions
+        ),
+        jumps=tuple(replace(jump, at_s=float(closed(np.float64(jump.at_s)))) for jump in run.jumps),
+    )
 
 
 def _line(jump: TimeJump) -> str:
-    quiet = ', or nothing was recorded in between' if (
-        jump.source == RECORDED and jump.step_s > 0) else ''
-    return (f'{jump.source}: {"ahead" if jump.step_s > 0 else "back"} by {_length(jump.step_s)} '
-            f'at {jump.at_s:.3f} s{quiet}')
+    quiet = (
+        ', or nothing was recorded in between'
+        if (jump.source == RECORDED and jump.step_s > 0)
+        else ''
+    )
+    return (
+        f'{jump.source}: {"ahead" if jump.step_s > 0 else "back"} by {_length(jump.step_s)} '
+        f'at {jump.at_s:.3f} s{quiet}'
+    )
 
 
 def _length(length_s: float) -> str:

@@ -1,4 +1,5 @@
 """Labels out of a table: which class a moment shows."""
+
 from __future__ import annotations
 
 import csv
@@ -9,8 +10,8 @@ from topspark_ros.files import FileError, open_text
 from topspark_ros.perception.teaching import LabelError, TimedLabel
 
 COLUMNS = ('stamp', 'class_id')
-UNTIL = 'until'       # a column that may be there
-MOST_BYTES = 2**28    # days of labels
+UNTIL = 'until'  # a column that may be there
+MAX_BYTES = 2**28  # days of labels
 _ACCEPTED_STAMP = 'seconds with a decimal point, or whole nanoseconds, above 0'
 
 
@@ -24,18 +25,21 @@ def read_labels(path: Path) -> list[TimedLabel]:
     Raises LabelError naming the file, and the line if it is one line's fault.
     """
     try:
-        with open_text(path, MOST_BYTES, f'a CSV file with {",".join(COLUMNS)}') as file:
+        with open_text(path, MAX_BYTES, f'a CSV file with {",".join(COLUMNS)}') as file:
             table = csv.DictReader(file, strict=True)
             if not set(COLUMNS) <= set(table.fieldnames or ()):
-                raise LabelError(f'{path}: line 1: columns are '
-                                 f'{",".join(table.fieldnames or ()) or "none"}, accepted is a '
-                                 f'header with {",".join(COLUMNS)}')
+                raise LabelError(
+                    f'{path}: line 1: columns are '
+                    f'{",".join(table.fieldnames or ()) or "none"}, accepted is a '
+                    f'header with {",".join(COLUMNS)}'
+                )
             labels = [_label(path, table.line_num, row) for row in table]
     except FileError as error:
         raise LabelError(str(error)) from None
     except (csv.Error, UnicodeError) as error:
-        raise LabelError(f'{path}: {error}, accepted is a CSV file with {",".join(COLUMNS)}'
-                         ) from None
+        raise LabelError(
+            f'{path}: {error}, accepted is a CSV file with {",".join(COLUMNS)}'
+        ) from None
     if not labels:
         raise LabelError(f'{path}: 0 labels, accepted is 1 or more')
     return sorted(labels, key=lambda label: label.stamp_ns)
@@ -47,12 +51,15 @@ def _label(path: Path, line: int, row: dict[str, str | None]) -> TimedLabel:
     if not stamp_ns:
         raise LabelError(f'{path}: line {line}: stamp is {stamp!r}, accepted is {_ACCEPTED_STAMP}')
     if not class_id:
-        raise LabelError(f'{path}: line {line}: class_id is empty, accepted is any name that is '
-                         'not')
+        raise LabelError(
+            f'{path}: line {line}: class_id is empty, accepted is any name that is not'
+        )
     until_ns = _time_ns(until)
     if until not in ('', '0') and not stamp_ns <= until_ns:
-        raise LabelError(f'{path}: line {line}: until is {until!r}, accepted is a time from stamp '
-                         f'on, {_ACCEPTED_STAMP}, or nothing')
+        raise LabelError(
+            f'{path}: line {line}: until is {until!r}, accepted is a time from stamp '
+            f'on, {_ACCEPTED_STAMP}, or nothing'
+        )
     return TimedLabel(stamp_ns, class_id, until_ns)
 
 

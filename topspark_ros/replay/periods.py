@@ -1,4 +1,5 @@
 """When something is due that a node's timer does."""
+
 from __future__ import annotations
 
 import math
@@ -21,7 +22,7 @@ class Periods:
         self._number += 1
 
     def skip_to(self, time_s: float) -> None:
-        """Those before the last one that is due by then are left out."""
+        """Those before the last one that is due by then are skipped."""
         if self.due_s <= time_s:
             number = math.floor((time_s - self._begin_s) / self.period_s)
             self._number = max(self._number, number - (self._at(number) > time_s))

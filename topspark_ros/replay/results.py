@@ -1,41 +1,46 @@
 """What an evaluation leaves: rows of frames, of status and of decisions, all in bag time."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
 
-NONE = -1      # index of no class: without a label, or not predicted
+NONE = -1  # index of no class: without a label, or not predicted
 
-# One row a frame that came, those that the frame share left out too.
-FRAMES = np.dtype([
-    ('time_s', 'f8'),          # since the beginning of the bag
-    ('stamp_ns', 'i8'),
-    ('taken', '?'),            # False: left out by the frame share; what follows is 0 or NONE
-    ('label', 'i4'),           # index in class_names, NONE: not labelled
-    ('predicted', 'i4'),       # the same, before it was learned
-    ('score', 'f4'),           # 0..1
-    ('timesteps', 'i4'),       # taken, steps
-    ('learning', '?'),
-    ('energy_j', 'f8'),        # estimated, of its inference
-])
+# One row a frame that came, those that the frame share skipped too.
+FRAMES = np.dtype(
+    [
+        ('time_s', 'f8'),  # since the beginning of the bag
+        ('stamp_ns', 'i8'),
+        ('taken', '?'),  # False: skipped by the frame share; what follows is 0 or NONE
+        ('label', 'i4'),  # index in class_names, NONE: not labelled
+        ('predicted', 'i4'),  # the same, before it was learned
+        ('score', 'f4'),  # 0..1
+        ('timesteps', 'i4'),  # taken, steps
+        ('learning', '?'),
+        ('energy_j', 'f8'),  # estimated, of its inference
+    ]
+)
 
 # One row a status_period.
-STATUS = np.dtype([
-    ('time_s', 'f8'),
-    ('training_timesteps', 'i4'),
-    ('inference_timesteps', 'i4'),
-    ('learning_share', 'f8'),  # 0..1
-    ('frame_share', 'f8'),     # 0..1
-    ('frame_rate_hz', 'f8'),   # classified
-    ('power_w', 'f8'),         # estimated
-    ('energy_j', 'f8'),        # estimated, since the beginning, inference and learning
-    ('accuracy', 'f8'),        # prequential, 0..1, NaN: nothing labelled yet
-    ('recruited_neurons', 'i4'),
-    ('power_limit_w', 'f8'),   # strictest in force, NaN: none, or no controller
-    ('mission_power_w', 'f8'),     # of a plan, NaN: none
-    ('state_of_charge', 'f8'),     # 0..1, NaN: unknown
-])
+STATUS = np.dtype(
+    [
+        ('time_s', 'f8'),
+        ('training_timesteps', 'i4'),
+        ('inference_timesteps', 'i4'),
+        ('learning_share', 'f8'),  # 0..1
+        ('frame_share', 'f8'),  # 0..1
+        ('frame_rate_hz', 'f8'),  # classified
+        ('power_w', 'f8'),  # estimated
+        ('energy_j', 'f8'),  # estimated, since the beginning, inference and learning
+        ('accuracy', 'f8'),  # prequential, 0..1, NaN: nothing labelled yet
+        ('recruited_neurons', 'i4'),
+        ('power_limit_w', 'f8'),  # strictest in force, NaN: none, or no controller
+        ('mission_power_w', 'f8'),  # of a plan, NaN: none
+        ('state_of_charge', 'f8'),  # 0..1, NaN: unknown
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -66,9 +71,21 @@ class TimeJump:
     step_s: float
 
 
-# Of Evaluation.counts: what came and what became of it. All others are of what was lost or refused.
-PROCESSED = {'messages', 'frames', 'classified', 'left out', 'learned', 'labels', 'battery states',
-             'budgets', 'decisions', 'events: packets', 'events: words', 'events: events'}
+# Of Evaluation.counts: what came and what became of it. All others: what was lost or rejected.
+PROCESSED = {
+    'messages',
+    'frames',
+    'classified',
+    'skipped',
+    'learned',
+    'labels',
+    'battery states',
+    'budgets',
+    'decisions',
+    'events: packets',
+    'events: words',
+    'events: events',
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +99,7 @@ class Evaluation:
     receptive_fields: of the neurons in use, (neurons, inputs) float32, best used first.
     lost: what of the bag could not be used, one line each.
     jumps: of the recording's clocks.
-    counts: messages and frames by name: what came, was classified, learned, refused.
+    counts: messages and frames by name: what came, was classified, learned, rejected.
     bag_s: length of what was evaluated, s of the bag's clock, without gaps in the recorded time.
     took_s: time the evaluation took, s; with `bag_s` the factor of real time. The only value that
         differs from run to run.
@@ -103,6 +120,7 @@ class Evaluation:
 
     @property
     def losses(self) -> dict[str, int]:
-        """Of the counts, those above 0 of what was lost or refused."""
-        return {name: count for name, count in self.counts.items()
-                if count and name not in PROCESSED}
+        """Of the counts, those above 0 of what was lost or rejected."""
+        return {
+            name: count for name, count in self.counts.items() if count and name not in PROCESSED
+        }

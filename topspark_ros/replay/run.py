@@ -1,4 +1,5 @@
 """One run over a bag: the pipeline of the nodes on the clock of the recording."""
+
 from __future__ import annotations
 
 import copy
@@ -12,7 +13,11 @@ import numpy as np
 
 from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.engine import (
-    Network, create_network, load_checkpoint, save_checkpoint, warm_up,
+    Network,
+    create_network,
+    load_checkpoint,
+    save_checkpoint,
+    warm_up,
 )
 from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.energy import ENERGY_TABLES
@@ -35,7 +40,7 @@ from topspark_ros.streams.events import EventError, EventStream
 from topspark_ros.streams.images import ImageError, warm_up_decoding
 from topspark_ros.streams.share import FrameShare
 
-Progress = Callable[[int, float], object]    # of messages and the time of the bag, s
+Progress = Callable[[int, float], object]  # of messages and the time of the bag, s
 QUIET_S = QUIET_NS * 1e-9
 
 
@@ -70,8 +75,9 @@ class Run:
         self._learner_parameters = p
         length_s = (bag.end_ns - bag.begin_ns) * 1e-9
         if settings.start_s > length_s:
-            raise EvaluationError(f'{bag.path}: start is {settings.start_s:g} s, accepted is 0 to '
-                                  f'{length_s:g}')
+            raise EvaluationError(
+                f'{bag.path}: start is {settings.start_s:g} s, accepted is 0 to {length_s:g}'
+            )
         self._begin_ns = bag.begin_ns + round(settings.start_s * 1e9)
         self._end_ns = bag.end_ns + 1
         if settings.duration_s <= length_s:
@@ -86,8 +92,12 @@ class Run:
         warm_up(network)
         margins = profile_margins(load_profile(p.profile_file)) if p.profile_file else {}
         self._learner = OnlineLearner(
-            network, class_names, p.timesteps(), p.online_settings(margins),
-            ENERGY_TABLES[p.energy_model])
+            network,
+            class_names,
+            p.timesteps(),
+            p.online_settings(margins),
+            ENERGY_TABLES[p.energy_model],
+        )
         self._steering = Steering(self._learner, p, margins)
         self._share = FrameShare()
         self._images = ImageSamples()
@@ -100,39 +110,45 @@ class Run:
         self._next_label = next(self._labels, None)
 
         self._frames: list[_Frame] = []
-        self._rows: dict[int, int] = {}       # of the frames, by stamp
+        self._rows: dict[int, int] = {}  # of the frames, by stamp
         self._status: list[tuple] = []
         self._decisions: list[Decided] = []
         self._counts = Counter()
-        self._rejected: dict[tuple[str, str], tuple[str, int]] = {}    # by topic and field
+        self._rejected: dict[tuple[str, str], tuple[str, int]] = {}  # by topic and field
         c = settings.controller
         self._jumps = recorded_jumps(bag, self._begin_ns, self._end_ns)
-        self._stamp_clocks: dict[str, StampClock] = {}      # by topic
+        self._stamp_clocks: dict[str, StampClock] = {}  # by topic
         self._controller = None
         if c is not None:
             profile = load_profile(c.profile_file)
-            self._inference_s = {point.timesteps: point.inference.latency_s
-                                 for point in profile.points}
+            self._inference_s = {
+                point.timesteps: point.inference.latency_s for point in profile.points
+            }
             self._controller = NumberedController(profile, c.control_settings())
         self._statuses_due, self._decisions_due = (
             Periods(self._received_s, period_s)
-            for period_s in (p.status_period, math.inf if c is None else c.control_period))
+            for period_s in (p.status_period, math.inf if c is None else c.control_period)
+        )
 
     def run(self) -> Evaluation:
         """Run over the bag, once only; `took_s` of the result is NaN."""
         topics = self._topics
-        read = {topics.input.name:
-                self._on_packet if topics.kind == 'events' else self._on_image}
+        read = {topics.input.name: self._on_packet if topics.kind == 'events' else self._on_image}
         if topics.label is not None and self._settings.labels is None:
             read[topics.label.name] = self._on_label
         if self._controller is not None:
             self._on_latched_budgets()
-            for topic, handle in ((topics.battery, self._on_battery),
-                                  (topics.budget, self._on_budget)):
+            for topic, handle in (
+                (topics.battery, self._on_battery),
+                (topics.budget, self._on_budget),
+            ):
                 if topic is not None:
                     read[topic.name] = handle
-        wanted = [topic for topic in (topics.input, topics.label, topics.battery, topics.budget)
-                  if topic is not None and topic.name in read]
+        wanted = [
+            topic
+            for topic in (topics.input, topics.label, topics.battery, topics.budget)
+            if topic is not None and topic.name in read
+        ]
         for recorded in self._bag.messages(wanted, self._begin_ns, self._end_ns):
             now_s = self._time_s(recorded.time_ns)
             self._advance(now_s)
@@ -142,8 +158,7 @@ class Run:
             self._learner.learn_due(now_s)
             if recorded.topic == topics.input.name:
                 self._counts['messages'] += 1
-                self._progress(self._counts['messages'],
-                               now_s - self._time_s(self._begin_ns))
+                self._progress(self._counts['messages'], now_s - self._time_s(self._begin_ns))
         self._finish(self._time_s(self._end_ns - 1))
         return self._evaluation()
 
@@ -162,14 +177,14 @@ class Run:
         self._do_due(min(until_s, self._received_s + QUIET_S + self._statuses_due.period_s))
         while (waits_until_s := self._learner.next_due_s()) is not None and waits_until_s < until_s:
             self._do_due(waits_until_s)
-        stride_s, least_s = QUIET_S, min(self._statuses_due.period_s, self._decisions_due.period_s)
+        stride_s, min_s = QUIET_S, min(self._statuses_due.period_s, self._decisions_due.period_s)
         while (here_s := min(self._statuses_due.due_s, self._decisions_due.due_s)) <= until_s:
             there_s = min(here_s + stride_s, until_s)
             statuses, decisions = copy.copy(self._statuses_due), copy.copy(self._decisions_due)
             # The last status follows a decision.
-            statuses.skip_to(there_s - least_s)
-            decisions.skip_to(there_s - least_s)
-            if stride_s >= least_s and self._would_decide(statuses, decisions, there_s):
+            statuses.skip_to(there_s - min_s)
+            decisions.skip_to(there_s - min_s)
+            if stride_s >= min_s and self._would_decide(statuses, decisions, there_s):
                 stride_s /= 2
                 continue
             self._statuses_due, self._decisions_due = statuses, decisions
@@ -202,8 +217,11 @@ class Run:
         while (now_s := min(statuses.due_s, decisions.due_s)) <= until_s:
             if statuses.due_s == now_s:
                 statuses.go_on()
-                controller.on_report(now_s, self._learner_report(now_s, self._last_status),
-                                     self._last_status.timesteps.sequence)
+                controller.on_report(
+                    now_s,
+                    self._learner_report(now_s, self._last_status),
+                    self._last_status.timesteps.sequence,
+                )
             else:
                 decisions.go_on()
                 if controller.decide(now_s):
@@ -223,8 +241,9 @@ class Run:
 
     # Messages ------------------------------------------------------------------------------
 
-    def _on_message(self, recorded: Recorded, handle: Callable[[float, Message], None],
-              now_s: float) -> None:
+    def _on_message(
+        self, recorded: Recorded, handle: Callable[[float, Message], None], now_s: float
+    ) -> None:
         try:
             message = self._bag.deserialize(recorded)
         except BagError as error:
@@ -238,7 +257,7 @@ class Run:
 
     def _reject(self, topic: str, error: TopsparkError | str) -> None:
         """Count a message that is rejected; its line is reported once for each field."""
-        self._counts['refused'] += 1
+        self._counts['rejected messages'] += 1
         kind = topic, str(error).split()[0]
         line, times = self._rejected.get(kind, (f'{topic}: {error}', 0))
         self._rejected[kind] = line, times + 1
@@ -251,7 +270,7 @@ class Run:
         try:
             sample = self._images.take(message)
         except ImageError as error:
-            self._counts['rejected'] += 1
+            self._counts['rejected frames'] += 1
             self._reject(self._topics.input.name, error)
             return
         self._classify(now_s, stamp, sample)
@@ -275,14 +294,25 @@ class Run:
             self._frames.append(_Frame(now_s, stamp))
         return taken
 
-    def _classify(self, now_s: float, stamp: int, sample: Sample, begin: int = 0,
-                  end: int = 0) -> None:
+    def _classify(
+        self, now_s: float, stamp: int, sample: Sample, begin: int = 0, end: int = 0
+    ) -> None:
         self._take_labels(stamp)
         result = self._learner.classify(stamp, sample, now_s, begin, end)
         self._rows[stamp] = len(self._frames)
-        self._frames.append(_Frame(
-            now_s, stamp, True, result.label, result.class_name, result.score, result.timesteps,
-            result.learning, result.energy_j))
+        self._frames.append(
+            _Frame(
+                now_s,
+                stamp,
+                True,
+                result.label,
+                result.class_name,
+                result.score,
+                result.timesteps,
+                result.learning,
+                result.energy_j,
+            )
+        )
 
     def _take_labels(self, until: int) -> None:
         """Take labels from the table up to this stamp, ns."""
@@ -291,8 +321,9 @@ class Run:
             self._next_label = next(self._labels, None)
 
     def _on_label(self, now_s: float, message: Message) -> None:
-        label = (label_from(message) if self._topics.label.type == LABEL
-                 else TimedLabel(0, message.data))
+        label = (
+            label_from(message) if self._topics.label.type == LABEL else TimedLabel(0, message.data)
+        )
         self._teach(self._topics.label.name, label)
 
     def _teach(self, source: str, label: TimedLabel) -> None:
@@ -316,9 +347,9 @@ class Run:
 
     def _on_battery(self, now_s: float, message: Message) -> None:
         self._counts['battery states'] += 1
-        refused = self._controller.on_battery(now_s, message)
-        if refused:
-            self._reject(self._topics.battery.name, refused)
+        rejected = self._controller.on_battery(now_s, message)
+        if rejected:
+            self._reject(self._topics.battery.name, rejected)
 
     def _on_budget(self, now_s: float, message: Message) -> None:
         self._counts['budgets'] += 1
@@ -327,7 +358,7 @@ class Run:
         except MessageError as error:
             self._reject(self._topics.budget.name, error)
             return
-        self._decide(now_s)     # a new limit does not wait for the next period
+        self._decide(now_s)  # a new limit does not wait for the next period
 
     def _decide(self, now_s: float) -> None:
         controller = self._controller
@@ -339,23 +370,39 @@ class Run:
         except DecisionError as error:
             self._reject('timestep_decision', error)
             return
-        self._decisions.append(Decided(
-            now_s, sequence, decision.training_timesteps, decision.inference_timesteps,
-            decision.learning_share, decision.frame_share, decision.reason.name, decision.detail))
+        self._decisions.append(
+            Decided(
+                now_s,
+                sequence,
+                decision.training_timesteps,
+                decision.inference_timesteps,
+                decision.learning_share,
+                decision.frame_share,
+                decision.reason.name,
+                decision.detail,
+            )
+        )
 
     def _report(self, now_s: float) -> None:
         """Note the learner's status, and hand it to the controller."""
         self._last_status = self._learner.status(now_s)
         if self._controller is not None:
-            self._controller.on_report(now_s, self._learner_report(now_s, self._last_status),
-                                       self._last_status.timesteps.sequence)
+            self._controller.on_report(
+                now_s,
+                self._learner_report(now_s, self._last_status),
+                self._last_status.timesteps.sequence,
+            )
         self._note_status(now_s, self._last_status)
 
     def _learner_report(self, now_s: float, status: OnlineStatus) -> LearnerReport:
         """With the inference time of the profile: a measured one differs from run to run."""
         inference_s = self._inference_s.get(status.timesteps.inference, math.nan)
-        report = report_of(status, now_s, active_s=now_s - self._time_s(self._begin_ns),
-                           skipped=self._counts['skipped'])
+        report = report_of(
+            status,
+            now_s,
+            active_s=now_s - self._time_s(self._begin_ns),
+            skipped=self._counts['skipped'],
+        )
         return replace(report, inference_s=inference_s, latency_s=inference_s)
 
     def _note_status(self, now_s: float, status: OnlineStatus) -> None:
@@ -366,11 +413,23 @@ class Run:
             mission_power_w = known.limits.mission_power_w
             state_of_charge = known.state_of_charge
         timesteps, activity = status.timesteps, status.activity
-        self._status.append((
-            now_s, timesteps.training, timesteps.inference, timesteps.learning_share,
-            timesteps.frame_share, activity.frame_rate_hz, activity.power_w,
-            status.totals.energy_j, status.accuracy, status.recruited_neurons, power_limit_w,
-            mission_power_w, state_of_charge))
+        self._status.append(
+            (
+                now_s,
+                timesteps.training,
+                timesteps.inference,
+                timesteps.learning_share,
+                timesteps.frame_share,
+                activity.frame_rate_hz,
+                activity.power_w,
+                status.totals.energy_j,
+                status.accuracy,
+                status.recruited_neurons,
+                power_limit_w,
+                mission_power_w,
+                state_of_charge,
+            )
+        )
 
     # The result ----------------------------------------------------------------------------
 
@@ -380,48 +439,71 @@ class Run:
         if settings.save_weights is not None:
             save_checkpoint(settings.save_weights, network, class_names)
         index = {None: NONE} | {name: number for number, name in enumerate(class_names)}
-        frames = [frame._replace(label=index[frame.label], predicted=index[frame.predicted])
-                  for frame in self._frames]
+        frames = [
+            frame._replace(label=index[frame.label], predicted=index[frame.predicted])
+            for frame in self._frames
+        ]
         counts = self._counts
         return Evaluation(
-            name=settings.name, settings=described(settings, self._bag.path, self._topics),
-            class_names=class_names, frames=np.array(frames, FRAMES),
-            status=np.array(self._status, STATUS), decisions=tuple(self._decisions),
+            name=settings.name,
+            settings=described(settings, self._bag.path, self._topics),
+            class_names=class_names,
+            frames=np.array(frames, FRAMES),
+            status=np.array(self._status, STATUS),
+            decisions=tuple(self._decisions),
             receptive_fields=_receptive_fields(network),
-            lost=(*self._bag.lost, *(line if times == 1 else f'{line} (refused {times} times)'
-                                     for line, times in self._rejected.values()),
-                  *self._event_faults()),
+            lost=(
+                *self._bag.lost,
+                *(
+                    line if times == 1 else f'{line} (rejected {times} times)'
+                    for line, times in self._rejected.values()
+                ),
+                *self._event_faults(),
+            ),
             jumps=tuple(self._jumps),
             counts={
-                'messages': counts['messages'], 'frames': counts['received'],
-                'classified': totals.classified, 'left out': counts['skipped'],
-                'rejected': counts['rejected'], 'learned': totals.learned,
+                'messages': counts['messages'],
+                'frames': counts['received'],
+                'classified': totals.classified,
+                'skipped': counts['skipped'],
+                'rejected frames': counts['rejected frames'],
+                'learned': totals.learned,
                 'frames without an object': totals.empty,
-                'labels': totals.labels, 'labels of no frame': totals.labels_unmatched,
+                'labels': totals.labels,
+                'labels of no frame': totals.labels_unmatched,
                 'labels too late': totals.labels_late,
-                'battery states': counts['battery states'], 'budgets': counts['budgets'],
-                'decisions': len(self._decisions), 'refused': counts['refused'],
-            } | self._event_counts(),
-            bag_s=((self._end_ns - 1 - self._begin_ns) * 1e-9
-                   - float(gaps_s(self._jumps)[:, 1].sum())),
-            took_s=math.nan)
+                'battery states': counts['battery states'],
+                'budgets': counts['budgets'],
+                'decisions': len(self._decisions),
+                'rejected messages': counts['rejected messages'],
+            }
+            | self._event_counts(),
+            bag_s=(
+                (self._end_ns - 1 - self._begin_ns) * 1e-9 - float(gaps_s(self._jumps)[:, 1].sum())
+            ),
+            took_s=math.nan,
+        )
 
     def _event_faults(self) -> tuple[str, ...]:
         if self._topics.kind != 'events':
             return ()
-        return tuple(f'{self._topics.input.name}: {fault}'
-                     for fault in self._events.counts.faults())
+        return tuple(
+            f'{self._topics.input.name}: {fault}' for fault in self._events.counts.faults()
+        )
 
     def _event_counts(self) -> dict[str, int]:
         if self._topics.kind != 'events':
             return {}
-        return {f'events: {name.replace("_", " ")}': count
-                for name, count in self._events.counts._asdict().items()}
+        return {
+            f'events: {name.replace("_", " ")}': count
+            for name, count in self._events.counts._asdict().items()
+        }
 
 
 def _receptive_fields(network: Network) -> np.ndarray:
     """Of the neurons in use, (neurons, inputs) float32, those with most experience first."""
     state, fields = network.state(), network.receptive_fields()
-    used = (state['attractions'] if 'attractions' in state
-            else state['responses'].sum(axis=1))[:len(fields)]
+    used = (state['attractions'] if 'attractions' in state else state['responses'].sum(axis=1))[
+        : len(fields)
+    ]
     return fields[np.argsort(-used, kind='stable')]

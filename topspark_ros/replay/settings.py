@@ -1,4 +1,5 @@
 """How a bag is evaluated."""
+
 from __future__ import annotations
 
 import math
@@ -12,12 +13,19 @@ from topspark_ros.replay.topics import TopicNames, Topics
 from topspark_ros.streams.bags import Topic
 
 # Of a node that runs live: without a meaning here, where nothing is late and all is estimated.
-LIVE = {'queue_depth', 'meter', 'core_power', 'base_power', 'meter_channel', 'checkpoint_file',
-        'checkpoint_period'}
+LIVE = {
+    'queue_depth',
+    'meter',
+    'core_power',
+    'base_power',
+    'meter_channel',
+    'checkpoint_file',
+    'checkpoint_period',
+}
 
 
 class EvaluationError(TopsparkError):
-    """Settings were refused: one line with the value and what is accepted."""
+    """Settings were rejected: one line with the value and what is accepted."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +64,23 @@ class EvaluationSettings:
 
 def described(settings: EvaluationSettings, bag: Path, topics: Topics) -> dict[str, object]:
     """Settings as plain values by name, those that count for a bag."""
+
     def name(topic: Topic | None) -> str:
         return '' if topic is None else topic.name
 
     values = {
-        'bag': str(bag), 'topic': name(topics.input),
+        'bag': str(bag),
+        'topic': name(topics.input),
         'labels': name(topics.label) if settings.labels is None else str(settings.labels),
         'weights': '' if settings.weights is None else str(settings.weights),
-        'start_s': settings.start_s, 'duration_s': settings.duration_s}
+        'start_s': settings.start_s,
+        'duration_s': settings.duration_s,
+    }
     values |= {key: value for key, value in asdict(settings.learner).items() if key not in LIVE}
     values['input'] = topics.kind
     if settings.controller is not None:
         values |= {'battery_topic': name(topics.battery), 'budget_topic': name(topics.budget)}
         values |= {f'controller.{key}': value for key, value in asdict(settings.controller).items()}
-    return {key: list(value) if isinstance(value, tuple) else value
-            for key, value in values.items()}
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in values.items()
+    }

@@ -20,13 +20,18 @@ import numpy as np
 
 from topspark_ros.streams.datasets import Dataset, DatasetError
 from topspark_ros.streams.panels import (
-    CameraPose, CircularPath, Gallery, Panel, PanelsError, save_gallery,
+    CameraPose,
+    CircularPath,
+    Gallery,
+    Panel,
+    PanelsError,
+    save_gallery,
 )
 
 WORLD_FILE = 'world.sdf'
 PANELS_FILE = 'panels.yaml'
 TEXTURES = 'textures'
-LEAST_PANELS, MOST_PANELS = 8, 200    # fewer leave no room for the path
+MIN_PANELS, MAX_PANELS = 8, 200  # fewer leave no room for the path
 
 # The robot's camera, as in gazebo/models/topspark_robot/model.sdf.
 CAMERA = CameraPose(x_m=0.0, y_m=0.0, z_m=0.55, yaw_rad=-math.pi / 2)
@@ -37,13 +42,15 @@ _DISTANCE_M = 0.8
 _OBJECT_M = 0.42
 _PANEL_WIDTH_M, _PANEL_HEIGHT_M = 1.2, 1.1
 _THICKNESS_M = 0.02
-_PIXELS_A_METRE = 400    # the camera has 350 there
-_HEIGHT, _WIDTH, _SIDE = (round(length_m * _PIXELS_A_METRE)
-                          for length_m in (_PANEL_HEIGHT_M, _PANEL_WIDTH_M, _OBJECT_M))
-_OBJECT_ROWS, _OBJECT_COLUMNS = (slice((whole - _SIDE) // 2, (whole - _SIDE) // 2 + _SIDE)
-                                 for whole in (_HEIGHT, _WIDTH))
-_STAINS = 7              # a side, of the cells that the tone of a panel varies by
-_STAIN_DEPTH = 0.03      # standard deviation, share of its brightness
+_PIXELS_A_METRE = 400  # the camera has 350 there
+_HEIGHT, _WIDTH, _SIDE = (
+    round(length_m * _PIXELS_A_METRE) for length_m in (_PANEL_HEIGHT_M, _PANEL_WIDTH_M, _OBJECT_M)
+)
+_OBJECT_ROWS, _OBJECT_COLUMNS = (
+    slice((whole - _SIDE) // 2, (whole - _SIDE) // 2 + _SIDE) for whole in (_HEIGHT, _WIDTH)
+)
+_STAINS = 7  # a side, of the cells that the tone of a panel varies by
+_STAIN_DEPTH = 0.03  # standard deviation, share of its brightness
 
 
 class Style(NamedTuple):
@@ -62,14 +69,14 @@ def make_world(dataset: Dataset, panels: int, seed: int, folder: Path) -> Galler
 
     The classes come equally often, each image once; all of it follows from the seed.
 
-    panels: LEAST_PANELS to MOST_PANELS.
+    panels: MIN_PANELS to MAX_PANELS.
     folder: made if it is not there; files of another world in it are replaced.
 
     Raises PanelsError for another number of panels, DatasetError if the dataset has too few images
     for so many.
     """
-    if not LEAST_PANELS <= panels <= MOST_PANELS:
-        raise PanelsError(f'panels is {panels}, accepted is {LEAST_PANELS} to {MOST_PANELS}')
+    if not MIN_PANELS <= panels <= MAX_PANELS:
+        raise PanelsError(f'panels is {panels}, accepted is {MIN_PANELS} to {MAX_PANELS}')
     random = np.random.default_rng(seed)
     chosen = _choose(dataset.labels, panels, random)
     gallery = _arrange([dataset.class_names[label] for label in dataset.labels[chosen]])
@@ -88,14 +95,15 @@ def make_world(dataset: Dataset, panels: int, seed: int, folder: Path) -> Galler
 def _choose(labels: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
     """Indices of images: all classes in random order, then all again."""
     classes = np.unique(labels)
-    stock = {label: list(random.permutation(np.flatnonzero(labels == label)))
-             for label in classes}
+    stock = {label: list(random.permutation(np.flatnonzero(labels == label))) for label in classes}
     chosen = []
     while len(chosen) < count:
         round_ = [label for label in random.permutation(classes) if stock[label]]
         if not round_:
-            raise DatasetError(f'the dataset has {len(labels)} images, accepted is {count} or '
-                               'more: one for each panel')
+            raise DatasetError(
+                f'the dataset has {len(labels)} images, accepted is {count} or '
+                'more: one for each panel'
+            )
         chosen += [stock[label].pop() for label in round_]
     return np.array(chosen[:count])
 
@@ -107,9 +115,16 @@ def _arrange(class_names: list[str]) -> Gallery:
     panels = []
     for number, name in enumerate(class_names):
         angle = (number + 0.5) * sector
-        panels.append(Panel(
-            name, round(wall_m * math.cos(angle), 4), round(wall_m * math.sin(angle), 4),
-            CAMERA.z_m, round(math.remainder(angle + math.pi, 2 * math.pi), 4), _OBJECT_M))
+        panels.append(
+            Panel(
+                name,
+                round(wall_m * math.cos(angle), 4),
+                round(wall_m * math.sin(angle), 4),
+                CAMERA.z_m,
+                round(math.remainder(angle + math.pi, 2 * math.pi), 4),
+                _OBJECT_M,
+            )
+        )
     return Gallery(CircularPath(round(wall_m - _DISTANCE_M, 4)), CAMERA, tuple(panels))
 
 
@@ -118,12 +133,16 @@ def _draw(image: np.ndarray, style: Style, random: np.random.Generator) -> np.nd
 
     image: (side, side) uint8, the object bright on 0.
     """
-    stains = cv2.resize(random.normal(1, _STAIN_DEPTH, (_STAINS, _STAINS)), (_WIDTH, _HEIGHT),
-                        interpolation=cv2.INTER_CUBIC)[..., None]
+    stains = cv2.resize(
+        random.normal(1, _STAIN_DEPTH, (_STAINS, _STAINS)),
+        (_WIDTH, _HEIGHT),
+        interpolation=cv2.INTER_CUBIC,
+    )[..., None]
     margined = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     coverage = np.zeros((_HEIGHT, _WIDTH, 1))
-    object_of(coverage)[..., 0] = np.clip(cv2.resize(
-        margined / 255, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), 0, 1)
+    object_of(coverage)[..., 0] = np.clip(
+        cv2.resize(margined / 255, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), 0, 1
+    )
     ground, ink = (np.array(colour[::-1]) for colour in style)
     panel = ground * stains * (1 - coverage) + ink * coverage
     return np.rint(255 * np.clip(panel, 0, 1)).astype(np.uint8)
@@ -142,21 +161,44 @@ def object_of(texture: np.ndarray) -> np.ndarray:
 def _sdf(gallery: Gallery) -> str:
     wall_m = gallery.path.radius_m + _DISTANCE_M
     return _WORLD.format(
-        radius=gallery.path.radius_m, heading=math.pi / 2, floor=4 * wall_m,
-        white=_LIGHT.format(name='white', y=wall_m / 2, z=2.5, colour='0.7 0.7 0.7 1',
-                            slope=1.4 / wall_m, reach=2 * wall_m),
-        warm=_LIGHT.format(name='warm', y=-wall_m / 2, z=1.5, colour='0.55 0.45 0.32 1',
-                           slope=1.4 / wall_m, reach=2 * wall_m),
-        panels=''.join(_panel(number, panel) for number, panel in enumerate(gallery.panels)))
+        radius=gallery.path.radius_m,
+        heading=math.pi / 2,
+        floor=4 * wall_m,
+        white=_LIGHT.format(
+            name='white',
+            y=wall_m / 2,
+            z=2.5,
+            colour='0.7 0.7 0.7 1',
+            slope=1.4 / wall_m,
+            reach=2 * wall_m,
+        ),
+        warm=_LIGHT.format(
+            name='warm',
+            y=-wall_m / 2,
+            z=1.5,
+            colour='0.55 0.45 0.32 1',
+            slope=1.4 / wall_m,
+            reach=2 * wall_m,
+        ),
+        panels=''.join(_panel(number, panel) for number, panel in enumerate(gallery.panels)),
+    )
 
 
 def _panel(number: int, panel: Panel) -> str:
     # The front of a box is its face towards +x; half of the thickness lies behind the object.
     x_m = panel.x_m - math.cos(panel.yaw_rad) * _THICKNESS_M / 2
     y_m = panel.y_m - math.sin(panel.yaw_rad) * _THICKNESS_M / 2
-    return _PANEL.format(number=number, x=x_m, y=y_m, z=panel.z_m, yaw=panel.yaw_rad,
-                         thickness=_THICKNESS_M, width=_PANEL_WIDTH_M, height=_PANEL_HEIGHT_M,
-                         texture=texture_file(number))
+    return _PANEL.format(
+        number=number,
+        x=x_m,
+        y=y_m,
+        z=panel.z_m,
+        yaw=panel.yaw_rad,
+        thickness=_THICKNESS_M,
+        width=_PANEL_WIDTH_M,
+        height=_PANEL_HEIGHT_M,
+        texture=texture_file(number),
+    )
 
 
 _WORLD = """\

@@ -1,4 +1,5 @@
 """A queue between a source that may be too fast and a consumer that needs unbroken runs."""
+
 from __future__ import annotations
 
 from collections import deque
@@ -61,7 +62,7 @@ class Backlog(Generic[Item]):
     def _skip(self) -> None:
         newest = self._items.pop()
         if self._items:
-            self._succeeded = False     # a new run begins
+            self._succeeded = False  # a new run begins
         self.discarded += len(self._items)
         self._items = deque([newest])
         self._size = newest.size

@@ -1,7 +1,7 @@
 """Messages out of rosbag2 recordings, without ROS: sqlite3 and mcap, split, compressed, or damaged.
 
 What the storage files hold is what counts; metadata.yaml is only held against them. Of a damaged
-file that is read which is whole, and what is lost is told.
+file that is read which is whole, and what is lost is reported.
 
 Times are of the recording's clock. Where it was set back, which the order tells in which messages
 were written, the time of the bag goes on: it never runs backwards.
@@ -30,19 +30,26 @@ from topspark_ros.files import FileError, read_yaml
 from .mcap_files import McapFile
 from .sqlite_files import SqliteFile
 from .storages import (
-    MOST_METADATA, ZSTD_MAGIC, Channel, Storage, StorageError, decompressed, zstd,
+    MAX_METADATA,
+    ZSTD_MAGIC,
+    Channel,
+    Storage,
+    StorageError,
+    decompressed,
+    zstd,
 )
 
 STORAGE_SUFFIXES = ('.mcap', '.db3')
-QUIET_NS = 60_000_000_000    # without a message for longer, the clock has jumped, or it was quiet
-BACK_NS = 1_000_000_000    # a topic's messages may be written in another order by that much
+QUIET_NS = 60_000_000_000  # without a message for longer, the clock has jumped, or it was quiet
+BACK_NS = 1_000_000_000  # a topic's messages may be written in another order by that much
 
 _COMPRESSED_SUFFIX = '.zstd'
-_PIECE = 1 << 20    # bytes that are unpacked at a time
-_MOST_DEFINITION = 1 << 17    # characters of a type with all that it is made of
-_MOST_ELEMENTS = 10_000    # of an array of fixed size
-_ACCEPTED = (f'accepted is a whole rosbag2 recording (its folder, or a '
-             f'{" or ".join(STORAGE_SUFFIXES)} file)')
+_PIECE = 1 << 20  # bytes that are unpacked at a time
+_MOST_DEFINITION = 1 << 17  # characters of a type with all that it is made of
+_MOST_ELEMENTS = 10_000  # of an array of fixed size
+_ACCEPTED = (
+    f'accepted is a whole rosbag2 recording (its folder, or a {" or ".join(STORAGE_SUFFIXES)} file)'
+)
 
 
 class BagError(TopsparkError):
@@ -109,12 +116,14 @@ class Bag:
         self._stack = ExitStack()
         self._files: list[_File] = []
         try:
-            files, told = self._look()
-            opened = [(file, storage) for file in files
-                      if (storage := self._open(file)) is not None]
+            files, stated = self._scan()
+            opened = [
+                (file, storage) for file in files if (storage := self._open(file)) is not None
+            ]
             if not any(len(storage.channel) for _, storage in opened) and (
-                    self._lost or any(storage.lost for _, storage in opened)):
-                self._refuse(opened)
+                self._lost or any(storage.lost for _, storage in opened)
+            ):
+                self._reject(opened)
         except BaseException:
             self._stack.close()
             raise
@@ -127,8 +136,8 @@ class Bag:
                 counts[channel[:2]] += messages.get(number, 0)
         self.topics = tuple(Topic(*key, count) for key, count in sorted(counts.items()))
         total = sum(len(file.time_ns) for file in self._files)
-        if told not in (None, total):
-            self._lost.append(f'metadata.yaml tells of {told} messages, the files hold {total}')
+        if stated not in (None, total):
+            self._lost.append(f'metadata.yaml tells of {stated} messages, the files hold {total}')
 
     def __enter__(self) -> Bag:
         return self
@@ -138,23 +147,29 @@ class Bag:
 
     @property
     def lost(self) -> list[str]:
-        return [*(f'{file.name}: {line}' for file in self._files for line in file.storage.lost),
-                *self._lost]
+        return [
+            *(f'{file.name}: {line}' for file in self._files for line in file.storage.lost),
+            *self._lost,
+        ]
 
     def there(self) -> str:
         """The topics with their types, for the end of a complaint."""
-        return 'the bag holds ' + (', '.join(f'{topic.name} ({topic.type})'
-                                             for topic in self.topics) or 'no topic at all')
+        return 'the bag holds ' + (
+            ', '.join(f'{topic.name} ({topic.type})' for topic in self.topics) or 'no topic at all'
+        )
 
-    def messages(self, topics: Collection[Topic], begin_ns: int | None = None,
-                 end_ns: int | None = None) -> Iterator[Recorded]:
+    def messages(
+        self, topics: Collection[Topic], begin_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[Recorded]:
         """The messages of topics in order of time.
 
         begin_ns, end_ns: only those from begin to before end, time of the bag.
         """
         wanted = {topic[:2] for topic in topics}
-        yield from heapq.merge(*(_read(file, wanted, begin_ns, end_ns) for file in self._files),
-                               key=lambda message: message.time_ns)
+        yield from heapq.merge(
+            *(_read(file, wanted, begin_ns, end_ns) for file in self._files),
+            key=lambda message: message.time_ns,
+        )
 
     def deserialize(self, recorded: Recorded) -> Any:
         """The message, with the fields of its type; BagError for bytes that are none."""
@@ -166,12 +181,13 @@ class Bag:
                 data = decompressed(data, 'zstd')
             return self._stores[kind].deserialize_cdr(data, kind)
         except Exception as error:  # broken bytes break it in many ways
-            raise BagError(f'data is {len(recorded.data)} bytes that are no {kind}: '
-                           f'{_reason(error)}') from None
+            raise BagError(
+                f'data is {len(recorded.data)} bytes that are no {kind}: {_reason(error)}'
+            ) from None
 
     # ---------------------------------------------------------------------------------------
 
-    def _look(self) -> tuple[list[Path], int | None]:
+    def _scan(self) -> tuple[list[Path], int | None]:
         """The storage files in order, and how many messages metadata.yaml tells of; None: it does
         not."""
         if not self.path.is_dir():
@@ -180,31 +196,35 @@ class Bag:
             if not self.path.is_file():
                 raise BagError(f'{self.path}: a pipe or a device, {_ACCEPTED}')
             return [self.path], None
-        files = sorted((file for file in self.path.iterdir()
-                        if _storage_suffix(file) and file.is_file()),
-                       key=_place_in_series)
+        files = sorted(
+            (file for file in self.path.iterdir() if _storage_suffix(file) and file.is_file()),
+            key=_place_in_series,
+        )
         if not files:
             raise BagError(f'{self.path}: no storage file in it, {_ACCEPTED}')
         try:
-            told = read_yaml(self.path / 'metadata.yaml', 'that of a bag', MOST_METADATA)
-            told = dict(told['rosbag2_bagfile_information'])
-            listed = {Path(name).name for name in told.get('relative_file_paths') or ()}
+            metadata = read_yaml(self.path / 'metadata.yaml', 'that of a bag', MAX_METADATA)
+            metadata = dict(metadata['rosbag2_bagfile_information'])
+            listed = {Path(name).name for name in metadata.get('relative_file_paths') or ()}
         except (FileError, ValueError, TypeError, KeyError):
-            return files, None    # of no use, but the files tell the same
-        compression = told.get('compression_format') or 'zstd'
+            return files, None  # of no use, but the files tell the same
+        compression = metadata.get('compression_format') or 'zstd'
         if compression != 'zstd':
-            raise BagError(f'{self.path}: compression_format is {compression!r}, accepted is zstd, '
-                           'or none')
-        self._lost += [f'{name}: missing, metadata.yaml tells of it'
-                       for name in sorted(listed - {file.name for file in files})]
-        count = told.get('message_count')
+            raise BagError(
+                f'{self.path}: compression_format is {compression!r}, accepted is zstd, or none'
+            )
+        self._lost += [
+            f'{name}: missing, metadata.yaml tells of it'
+            for name in sorted(listed - {file.name for file in files})
+        ]
+        count = metadata.get('message_count')
         return files, count if isinstance(count, int) else None
 
     def _open(self, file: Path) -> Storage | None:
         """A storage file, or what is whole of it; None: nothing is, which is noted."""
         name = file.name
         try:
-            if not file.is_file():    # a pipe might never begin
+            if not file.is_file():  # a pipe might never begin
                 raise BagError('no file')
             if file.suffix == _COMPRESSED_SUFFIX:
                 file = self._decompressed(file)
@@ -217,16 +237,22 @@ class Bag:
             if not encodings <= {'cdr'}:
                 raise BagError(f'serialization format {", ".join(sorted(encodings))} is not cdr')
         except (TopsparkError, OSError, zstd.ZstdError) as error:
-            reason = (error.strerror or error if isinstance(error, OSError) else error)
+            reason = error.strerror or error if isinstance(error, OSError) else error
             self._lost.append(f'{name}: {_reason(reason)}')
             return None
         return storage
 
-    def _refuse(self, opened: list[tuple[Path, Storage]]) -> None:
+    def _reject(self, opened: list[tuple[Path, Storage]]) -> None:
         """Raise BagError, because there is no message at all, and something is lost."""
         folder = self.path if self.path.is_dir() else self.path.parent
-        lost = [*(f'{file.name}: {line}, and no message is whole' for file, storage in opened
-                  for line in storage.lost), *self._lost]
+        lost = [
+            *(
+                f'{file.name}: {line}, and no message is whole'
+                for file, storage in opened
+                for line in storage.lost
+            ),
+            *self._lost,
+        ]
         raise BagError(f'{folder / lost[0]}, {_ACCEPTED}')
 
     def _decompressed(self, file: Path) -> Path:
@@ -242,12 +268,13 @@ class Bag:
                     data = decompressor.unused_data or source.read(_PIECE)
                     if not data:
                         return copy
-                if decompressor.eof:    # another frame begins
+                if decompressor.eof:  # another frame begins
                     decompressor = zstd.ZstdDecompressor()
                 target.write(decompressor.decompress(data, _PIECE))
                 if target.tell() > room:
-                    raise StorageError(f'unpacked it is more than {room} bytes, half of what is '
-                                       f'free in {folder}')
+                    raise StorageError(
+                        f'unpacked it is more than {room} bytes, half of what is free in {folder}'
+                    )
 
     def _set_times(self, opened: list[tuple[Path, Storage]]) -> tuple[Jump, ...]:
         """Set times of the bag and its begin and end, and return the jumps of its clock."""
@@ -258,10 +285,12 @@ class Bag:
             time_ns, back = clock.go_on(storage)
             self._files.append(_File(file.name, storage, time_ns))
             jumps += back
-        times_ns = np.sort(np.concatenate([np.empty(0, np.int64),
-                                           *(file.time_ns for file in self._files)]))
-        self.begin_ns, self.end_ns = ((int(times_ns[0]), int(times_ns[-1])) if len(times_ns)
-                                      else (0, 0))
+        times_ns = np.sort(
+            np.concatenate([np.empty(0, np.int64), *(file.time_ns for file in self._files)])
+        )
+        self.begin_ns, self.end_ns = (
+            (int(times_ns[0]), int(times_ns[-1])) if len(times_ns) else (0, 0)
+        )
         steps_ns = np.diff(times_ns)
         quiet = np.flatnonzero(steps_ns > QUIET_NS)
         jumps += [Jump(*pair) for pair in zip(times_ns[quiet].tolist(), steps_ns[quiet].tolist())]
@@ -290,7 +319,7 @@ class _Clock:
     """
 
     def __init__(self) -> None:
-        self._latest: dict[tuple[str, str], int] = {}    # recorded time by topic and type
+        self._latest: dict[tuple[str, str], int] = {}  # recorded time by topic and type
         self._offset_ns = 0
 
     def go_on(self, storage: Storage) -> tuple[np.ndarray, list[Jump]]:
@@ -298,7 +327,7 @@ class _Clock:
         recorded_ns = storage.recorded_ns.tolist()
         topics = {number: channel[:2] for number, channel in storage.channels.items()}
         time_ns, jumps = storage.recorded_ns.copy(), []
-        begin = 0    # of the rows since the clock was set back
+        begin = 0  # of the rows since the clock was set back
         for row, (number, now_ns) in enumerate(zip(storage.channel.tolist(), recorded_ns)):
             topic = topics.get(number)
             before_ns = self._latest.get(topic, now_ns)
@@ -308,7 +337,7 @@ class _Clock:
                 first = row
                 while first > begin and recorded_ns[first - 1] < latest_ns - BACK_NS:
                     first -= 1
-                ahead_ns = min(recorded_ns[first:row + 1])
+                ahead_ns = min(recorded_ns[first : row + 1])
                 time_ns[begin:first] += self._offset_ns
                 jumps.append(Jump(latest_ns + self._offset_ns, ahead_ns - latest_ns))
                 self._offset_ns += latest_ns - ahead_ns
@@ -321,8 +350,9 @@ class _Clock:
         return time_ns, jumps
 
 
-def _read(file: _File, wanted: set[tuple[str, str]], begin_ns: int | None,
-          end_ns: int | None) -> Iterator[Recorded]:
+def _read(
+    file: _File, wanted: set[tuple[str, str]], begin_ns: int | None, end_ns: int | None
+) -> Iterator[Recorded]:
     storage = file.storage
     numbers = [number for number, channel in storage.channels.items() if channel[:2] in wanted]
     chosen = np.isin(storage.channel, numbers)
@@ -334,8 +364,9 @@ def _read(file: _File, wanted: set[tuple[str, str]], begin_ns: int | None,
     rows = rows[np.argsort(file.time_ns[rows], kind='stable')]
     for row, data in storage.messages(rows.tolist()):
         channel = storage.channels[int(storage.channel[row])]
-        yield Recorded(channel.topic, channel.type, int(storage.recorded_ns[row]),
-                       int(file.time_ns[row]), data)
+        yield Recorded(
+            channel.topic, channel.type, int(storage.recorded_ns[row]), int(file.time_ns[row]), data
+        )
 
 
 def _types(channel: Channel) -> dict[str, Any]:
@@ -345,9 +376,12 @@ def _types(channel: Channel) -> dict[str, Any]:
     if channel.language == 'ros2msg':
         types = get_types_from_msg(channel.definition, channel.type)
     else:
-        types = {name: fields
-                 for part in re.split(r'^=+\nIDL: .*\n', channel.definition, flags=re.MULTILINE)
-                 if part.strip() for name, fields in get_types_from_idl(part).items()}
+        types = {
+            name: fields
+            for part in re.split(r'^=+\nIDL: .*\n', channel.definition, flags=re.MULTILINE)
+            if part.strip()
+            for name, fields in get_types_from_idl(part).items()
+        }
     for name, (_, fields) in types.items():
         for field, (kind, inner) in fields:
             # A line for each element.
@@ -365,7 +399,7 @@ def _storage_suffix(file: Path) -> str:
 def _place_in_series(file: Path) -> tuple[str, int]:
     """Of NAME_2.mcap, the third file of a recording, NAME and 2."""
     stem, suffix = file.name, _storage_suffix(file)
-    stem = stem[:stem.rindex(suffix)] if suffix else stem
+    stem = stem[: stem.rindex(suffix)] if suffix else stem
     name, _, number = stem.rpartition('_')
     return (name, int(number)) if name and number.isdecimal() else (stem, 0)
 

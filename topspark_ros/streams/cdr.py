@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .images import ImageError
 
 _BYTE_ORDERS = {b'\x00\x00': '>', b'\x00\x01': '<'}
-_PREAMBLE = 4     # bytes before the first field, from which fields are aligned
+_PREAMBLE = 4  # bytes before the first field, from which fields are aligned
 
 
 class Time(NamedTuple):
@@ -56,15 +56,18 @@ class _Reader:
     def __init__(self, serialised: bytes):
         order = _BYTE_ORDERS.get(serialised[:2])
         if order is None:
-            raise ImageError(f'message begins with {serialised[:2].hex() or "nothing"}, accepted '
-                             'is plain CDR: 0000 or 0001')
+            raise ImageError(
+                f'message begins with {serialised[:2].hex() or "nothing"}, accepted '
+                'is plain CDR: 0000 or 0001'
+            )
         self._whole = memoryview(serialised)
         self._at = _PREAMBLE
         self._uint32, self._int32 = struct.Struct(f'{order}I'), struct.Struct(f'{order}i')
 
     def header(self) -> Header:
-        stamp = Time(self._number('header.stamp.sec', self._int32), self.uint32(
-            'header.stamp.nanosec'))
+        stamp = Time(
+            self._number('header.stamp.sec', self._int32), self.uint32('header.stamp.nanosec')
+        )
         return Header(stamp, self.string('header.frame_id'))
 
     def uint32(self, field: str) -> int:
@@ -75,7 +78,7 @@ class _Reader:
 
     def string(self, field: str) -> str:
         characters = self._taken(field, self.uint32(field))
-        if not characters:     # some middleware's empty string
+        if not characters:  # some middleware's empty string
             return ''
         if characters[-1] != 0:
             raise ImageError(f'{field} has no end, accepted is a string that ends with a 0')
@@ -89,25 +92,32 @@ class _Reader:
         return self._taken(field, self.uint32(field))
 
     def _number(self, field: str, form: struct.Struct) -> int:
-        self._at += -self._at % 4     # the preamble has 4 bytes
+        self._at += -self._at % 4  # the preamble has 4 bytes
         return form.unpack(self._taken(field, 4))[0]
 
     def _taken(self, field: str, count: int) -> memoryview:
         left = len(self._whole) - self._at
         if count > left:
-            raise ImageError(f'{field} would be {count} bytes, accepted is at most the '
-                             f'{max(left, 0)} that are left of the message')
+            raise ImageError(
+                f'{field} would be {count} bytes, accepted is at most the '
+                f'{max(left, 0)} that are left of the message'
+            )
         self._at += count
-        return self._whole[self._at - count:self._at]
+        return self._whole[self._at - count : self._at]
 
 
 def read_image(serialised: bytes) -> Image:
     """A sensor_msgs/Image. Raises ImageError, naming the field, for what is no such message."""
     reader = _Reader(serialised)
     return Image(
-        reader.header(), reader.uint32('height'), reader.uint32('width'),
-        reader.string('encoding'), reader.uint8('is_bigendian'), reader.uint32('step'),
-        reader.bytes('data'))
+        reader.header(),
+        reader.uint32('height'),
+        reader.uint32('width'),
+        reader.string('encoding'),
+        reader.uint8('is_bigendian'),
+        reader.uint32('step'),
+        reader.bytes('data'),
+    )
 
 
 def read_compressed_image(serialised: bytes) -> CompressedImage:

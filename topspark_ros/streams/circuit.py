@@ -6,9 +6,9 @@ import math
 
 from .panels import Pose
 
-_REACH_M = 0.3        # off the path, a robot heads back to it at 45 degrees
-_TURN_GAIN_HZ = 2.0   # rad/s for each rad off the heading
-_MAX_TURN = 1.5       # rad/s
+_REACH_M = 0.3  # off the path, a robot heads back to it at 45 degrees
+_TURN_GAIN_HZ = 2.0  # rad/s for each rad off the heading
+_MAX_TURN = 1.5  # rad/s
 
 
 class Circuit:

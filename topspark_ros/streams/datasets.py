@@ -19,15 +19,25 @@ from .errors import DatasetError
 DATA_VARIABLE = 'TOPSPARK_DATA'
 
 _DIGITS = tuple('0123456789')
-_GARMENTS = ('t-shirt', 'trouser', 'pullover', 'dress', 'coat',
-             'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot')
+_GARMENTS = (
+    't-shirt',
+    'trouser',
+    'pullover',
+    'dress',
+    'coat',
+    'sandal',
+    'shirt',
+    'sneaker',
+    'bag',
+    'ankle boot',
+)
 _CLASS_NAMES = {'digits': _DIGITS, 'mnist': _DIGITS, 'fashion_mnist': _GARMENTS}
 _FILE_PREFIXES = {'train': ('train',), 'test': ('t10k',), 'all': ('train', 't10k')}
 
 # scikit-learn's digits come in one piece: this many of a fixed shuffle are for testing.
 _DIGITS_TEST_COUNT = 500
 
-MOST_IDX_BYTES = 2**30    # packed and unpacked
+MAX_IDX_BYTES = 2**30  # packed and unpacked
 DATASET_NAMES = tuple(_CLASS_NAMES)
 
 
@@ -64,9 +74,11 @@ def load_dataset(name: str, split: str = 'all') -> Dataset:
         raise DatasetError(f'split is {split!r}, accepted is one of {", ".join(_FILE_PREFIXES)}')
     if name not in _CLASS_NAMES:
         if not Path(name).is_dir():
-            raise DatasetError(f'dataset is {name!r}, accepted is one of '
-                               f'{", ".join(DATASET_NAMES)}, or a folder with a sub-folder of '
-                               'images or event bags for each class')
+            raise DatasetError(
+                f'dataset is {name!r}, accepted is one of '
+                f'{", ".join(DATASET_NAMES)}, or a folder with a sub-folder of '
+                'images or event bags for each class'
+            )
         from .folders import load_folder  # brings Numba and the readers of bags
 
         return Dataset(*load_folder(Path(name), split))
@@ -92,36 +104,47 @@ def _load_digits(split: str) -> tuple[np.ndarray, np.ndarray]:
 def _load_idx_pair(name: str, prefix: str) -> tuple[np.ndarray, np.ndarray]:
     root = os.environ.get(DATA_VARIABLE)
     if not root:
-        raise DatasetError(f'{DATA_VARIABLE} is not set, accepted is a folder that holds '
-                           f'{name}/ with the four gzipped IDX files of that dataset')
+        raise DatasetError(
+            f'{DATA_VARIABLE} is not set, accepted is a folder that holds '
+            f'{name}/ with the four gzipped IDX files of that dataset'
+        )
     folder = Path(root) / name
     images = _read_idx(folder / f'{prefix}-images-idx3-ubyte.gz', dimensions=3)
     labels = _read_idx(folder / f'{prefix}-labels-idx1-ubyte.gz', dimensions=1)
     if len(images) != len(labels):
-        raise DatasetError(f'{folder}: {prefix} is {len(images)} images and {len(labels)} labels, '
-                           'accepted is one label for each image')
+        raise DatasetError(
+            f'{folder}: {prefix} is {len(images)} images and {len(labels)} labels, '
+            'accepted is one label for each image'
+        )
     class_count = len(_CLASS_NAMES[name])
     if labels.size and labels.max() >= class_count:
-        raise DatasetError(f'{folder}: {prefix} label is {labels.max()}, '
-                           f'accepted is 0 to {class_count - 1}')
+        raise DatasetError(
+            f'{folder}: {prefix} label is {labels.max()}, accepted is 0 to {class_count - 1}'
+        )
     return images, labels.astype(np.int64)
 
 
 def _read_idx(path: Path, dimensions: int) -> np.ndarray:
     """Read a gzipped IDX file of uint8: magic 0x0000 08 nd, nd big-endian sizes, the data."""
-    accepted = (f'the gzipped IDX file of {path.parent.name}; {DATA_VARIABLE} is the folder that '
-                f'holds {path.parent.name}/')
+    accepted = (
+        f'the gzipped IDX file of {path.parent.name}; {DATA_VARIABLE} is the folder that '
+        f'holds {path.parent.name}/'
+    )
     try:
-        with open_file(path, MOST_IDX_BYTES, accepted) as packed, gzip.open(packed) as file:
+        with open_file(path, MAX_IDX_BYTES, accepted) as packed, gzip.open(packed) as file:
             magic, sizes = file.read(4), file.read(4 * dimensions)
             if magic != bytes((0, 0, 8, dimensions)) or len(sizes) < 4 * dimensions:
-                raise DatasetError(f'{path}: starts with 0x{magic.hex()}, accepted is 0x000008'
-                                   f'{dimensions:02x} (IDX of uint8, {dimensions} dimensions)')
+                raise DatasetError(
+                    f'{path}: starts with 0x{magic.hex()}, accepted is 0x000008'
+                    f'{dimensions:02x} (IDX of uint8, {dimensions} dimensions)'
+                )
             shape = tuple(np.frombuffer(sizes, '>u4').tolist())
             size = math.prod(shape)
-            if size > MOST_IDX_BYTES:
-                raise DatasetError(f'{path}: {size} bytes by the shape {shape} in its header, '
-                                   f'accepted is at most {MOST_IDX_BYTES}')
+            if size > MAX_IDX_BYTES:
+                raise DatasetError(
+                    f'{path}: {size} bytes by the shape {shape} in its header, '
+                    f'accepted is at most {MAX_IDX_BYTES}'
+                )
             content = file.read(size + 1)
     except FileError as error:
         raise DatasetError(str(error)) from None
@@ -129,6 +152,7 @@ def _read_idx(path: Path, dimensions: int) -> np.ndarray:
         raise DatasetError(f'{path}: {error}, accepted is a whole gzipped IDX file') from None
     if len(content) != size:
         found = f'more than {size}' if len(content) > size else len(content)
-        raise DatasetError(f'{path}: data is {found} bytes, accepted is {size} for the shape '
-                           f'{shape} in its header')
+        raise DatasetError(
+            f'{path}: data is {found} bytes, accepted is {size} for the shape {shape} in its header'
+        )
     return np.frombuffer(content, np.uint8).reshape(shape)

@@ -41,7 +41,7 @@ class EventPacket(NamedTuple):
     """One message.
 
     encoding, width, height, seq, time_base (ns): its fields, as EventDecoder takes them. The
-        field is_bigendian is left out: these encodings are little-endian on any machine.
+        field is_bigendian is skipped: these encodings are little-endian on any machine.
     payload: the field `events`, uint8, read-only.
     recorded: ns of the recording's clock.
     """
@@ -58,11 +58,13 @@ class EventPacket(NamedTuple):
 def is_event_bag(path: Path) -> bool:
     """Whether `path` is something that `read_packets` reads: a bag's folder or its storage file."""
     return (path / 'metadata.yaml').is_file() or (
-        path.suffix in STORAGE_SUFFIXES and path.is_file())
+        path.suffix in STORAGE_SUFFIXES and path.is_file()
+    )
 
 
-def event_topics(path: str | Path, topic: str | None = None,
-                 lost: Counter[str] | None = None) -> dict[str, int]:
+def event_topics(
+    path: str | Path, topic: str | None = None, lost: Counter[str] | None = None
+) -> dict[str, int]:
     """The topics of a bag with event packets, and how many of them its index says that it holds.
 
     path, lost: as of `read_packets`.
@@ -77,8 +79,9 @@ def event_topics(path: str | Path, topic: str | None = None,
         return dict(packets)
 
 
-def read_packets(path: str | Path, topic: str | None = None,
-                 lost: Counter[str] | None = None) -> Iterator[EventPacket]:
+def read_packets(
+    path: str | Path, topic: str | None = None, lost: Counter[str] | None = None
+) -> Iterator[EventPacket]:
     """The event packets of a bag, in recorded order.
 
     path: the bag's folder, or one storage file of it (.mcap or .db3).
@@ -100,37 +103,47 @@ def read_packets(path: str | Path, topic: str | None = None,
                     raise
                 lost[f'{recorded.topic}: {error}'] += 1
                 continue
-            yield EventPacket(message.encoding, message.width, message.height, message.seq,
-                              message.time_base, message.events, recorded.recorded_ns)
+            yield EventPacket(
+                message.encoding,
+                message.width,
+                message.height,
+                message.seq,
+                message.time_base,
+                message.events,
+                recorded.recorded_ns,
+            )
 
 
 @contextmanager
 def _open(path: str | Path, lost: Counter[str] | None) -> Iterator[Bag]:
     """An open bag; what of it is lost, before or after it was read, is told, or BagError."""
-    def look(bag: Bag) -> None:
+
+    def check(bag: Bag) -> None:
         if lost is not None:
             lost.update(dict.fromkeys(set(bag.lost) - lost.keys(), 1))
         elif bag.lost:
             raise BagError(f'{bag.path}: {bag.lost[0]}; accepted is a whole recording')
 
     with Bag(path, _typestore()) as bag:
-        look(bag)
+        check(bag)
         yield bag
-        look(bag)
+        check(bag)
 
 
 def _topics(bag: Bag, topic: str | None) -> list[Topic]:
     """Those with event packets, of one name or of all."""
-    events = [each for each in bag.topics
-              if each.type in EVENT_TYPES and topic in (None, each.name)]
+    events = [
+        each for each in bag.topics if each.type in EVENT_TYPES and topic in (None, each.name)
+    ]
     if not events:
         raise _no_such_topic(bag, topic)
     return events
 
 
 def _no_such_topic(bag: Bag, topic: str | None) -> BagError:
-    return BagError(f'{bag.path}: topic is {topic!r}, accepted is one with {EVENT_TYPES[0]}; '
-                    f'{bag.there()}')
+    return BagError(
+        f'{bag.path}: topic is {topic!r}, accepted is one with {EVENT_TYPES[0]}; {bag.there()}'
+    )
 
 
 @lru_cache(maxsize=1)

@@ -16,9 +16,9 @@ from .events import EventDecoder, EventError, EventGrid, TimeWindows, count_imag
 from .images import ImageError, decode_compressed
 from .objects import centre_object
 
-SIDE = 28                # of a sample, pixels
-MOST_IMAGE_BYTES = 2**28
-WINDOW_NS = 50_000_000   # of sensor time, for a sample from an event bag
+SIDE = 28  # of a sample, pixels
+MAX_IMAGE_BYTES = 2**28
+WINDOW_NS = 50_000_000  # of sensor time, for a sample from an event bag
 
 _TEST_SHARE = 0.2
 _FULL_SCALE_PERCENTILE = 99  # of an event image's cells; brighter ones are cut off
@@ -27,7 +27,7 @@ _FULL_SCALE_PERCENTILE = 99  # of an event image's cells; brighter ones are cut 
 def load_folder(root: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Samples, labels and class names as in Dataset.
 
-    Each sub-folder of `root` is a class, named by it; hidden ones are left out. An image of 28 x 28
+    Each sub-folder of `root` is a class, named by it; hidden ones are skipped. An image of 28 x 28
     is taken as it is, of any other size it is centred by `centre_object`. An event bag is a folder
     with metadata.yaml or an .mcap or .db3 file; each 50 ms of it is a sample: the counts of its
     events on the grid, brightest at their 99th percentile.
@@ -39,8 +39,9 @@ def load_folder(root: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[s
     """
     classes = sorted(path for path in _visible(root) if path.is_dir())
     if not classes:
-        raise DatasetError(f'{root}: no sub-folder, accepted is one for each class with its images '
-                           'or event bags')
+        raise DatasetError(
+            f'{root}: no sub-folder, accepted is one for each class with its images or event bags'
+        )
     random = np.random.default_rng(0)
     parts = {'train': ([], []), 'test': ([], [])}
     for label, folder in enumerate(classes):
@@ -57,7 +58,8 @@ def load_folder(root: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[s
 
 
 def _load_class(
-    folder: Path, random: np.random.Generator,
+    folder: Path,
+    random: np.random.Generator,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The samples of one class for training and for testing."""
     paths = [folder] if is_event_bag(folder) else sorted(_visible(folder))
@@ -67,8 +69,10 @@ def _load_class(
     series = [[images[i] for i in random.permutation(len(images))], *bags]
     total = sum(map(len, series))
     if total < 2:
-        raise DatasetError(f'{folder}: {total} samples, accepted is 2 or more: put images there, '
-                           f'or event bags longer than {WINDOW_NS // 1_000_000} ms')
+        raise DatasetError(
+            f'{folder}: {total} samples, accepted is 2 or more: put images there, '
+            f'or event bags longer than {WINDOW_NS // 1_000_000} ms'
+        )
     test_counts = [round(_TEST_SHARE * len(samples)) for samples in series]
     if not any(test_counts):
         test_counts[int(np.argmax([len(samples) for samples in series]))] = 1
@@ -86,12 +90,13 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 def _read_image(path: Path) -> np.ndarray:
     try:
-        gray = decode_compressed(path.suffix, read_bytes(path, MOST_IMAGE_BYTES, 'an image'))
+        gray = decode_compressed(path.suffix, read_bytes(path, MAX_IMAGE_BYTES, 'an image'))
     except FileError as error:
         raise DatasetError(str(error)) from None
     except ImageError as error:
-        raise DatasetError(f'{path}: {error}; in the folder of a class put images and event bags '
-                           'alone') from None
+        raise DatasetError(
+            f'{path}: {error}; in the folder of a class put images and event bags alone'
+        ) from None
     if gray.shape == (SIDE, SIDE):
         return gray if gray.dtype == np.uint8 else (gray >> 8).astype(np.uint8)
     return np.rint(255 * centre_object(gray, SIDE)).astype(np.uint8).reshape(SIDE, SIDE)
@@ -104,8 +109,11 @@ def _read_bag(path: Path) -> Iterator[np.ndarray]:
         for packet in read_packets(path):
             camera = packet.encoding, packet.width, packet.height
             if camera not in stages:
-                stages[camera] = (EventDecoder(*camera), TimeWindows(WINDOW_NS),
-                                  EventGrid(*camera[1:], rows=SIDE, columns=SIDE))
+                stages[camera] = (
+                    EventDecoder(*camera),
+                    TimeWindows(WINDOW_NS),
+                    EventGrid(*camera[1:], rows=SIDE, columns=SIDE),
+                )
             decoder, windows, grid = stages[camera]
             gaps = decoder.counts.gaps
             events, _ = decoder.decode(packet.payload, packet.time_base, packet.seq)

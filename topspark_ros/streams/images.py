@@ -15,12 +15,12 @@ from topspark_ros.errors import TopsparkError
 class _Format(NamedTuple):
     """How an encoding lies in memory, and what makes it grey."""
 
-    samples: int                      # a pixel has in its row
+    samples: int  # a pixel has in its row
     conversion: int | None = None  # of OpenCV; None: the samples are grey
-    chroma_rows: int = 0              # for two rows of the image, after all of these
-    block: tuple[int, int] = (1, 1)   # rows and columns that share a colour; sides are multiples
-    least: int = 1                    # side that OpenCV converts, pixels
-    dtype: type = np.uint8            # of the samples
+    chroma_rows: int = 0  # for two rows of the image, after all of these
+    block: tuple[int, int] = (1, 1)  # rows and columns that share a colour; sides are multiples
+    least: int = 1  # side that OpenCV converts, pixels
+    dtype: type = np.uint8  # of the samples
 
 
 # Of one or two bytes a sample. OpenCV names a Bayer pattern by its second row and column.
@@ -46,9 +46,18 @@ _FORMATS = {
     'nv21': _Format(1, chroma_rows=1, block=(2, 2)),
     'nv24': _Format(1, chroma_rows=4),
 }
-_FORMATS |= {alias: _FORMATS[name] for alias, name in (
-    ('yuv422_yuy2', 'yuyv'), ('yuv422', 'uyvy'), ('8UC1', 'mono8'), ('8UC3', 'bgr8'),
-    ('8UC4', 'bgra8'), ('16UC3', 'bgr16'), ('16UC4', 'bgra16'))}
+_FORMATS |= {
+    alias: _FORMATS[name]
+    for alias, name in (
+        ('yuv422_yuy2', 'yuyv'),
+        ('yuv422', 'uyvy'),
+        ('8UC1', 'mono8'),
+        ('8UC3', 'bgr8'),
+        ('8UC4', 'bgra8'),
+        ('16UC3', 'bgr16'),
+        ('16UC4', 'bgra16'),
+    )
+}
 
 ENCODINGS = tuple(_FORMATS)
 
@@ -57,20 +66,29 @@ _NO_BRIGHTNESS = (
     (re.compile('(8|16|32|64)[USF]C[0-9]*'), 'numbers that need not be brightness'),
 )
 
-MAX_PIXELS = 1 << 26     # of a file that is decoded; topspark_ros/__init__.py tells OpenCV
-_REDUCED = (cv2.IMREAD_GRAYSCALE, cv2.IMREAD_REDUCED_GRAYSCALE_2,
-            cv2.IMREAD_REDUCED_GRAYSCALE_4, cv2.IMREAD_REDUCED_GRAYSCALE_8)    # by halvings
+MAX_PIXELS = 1 << 26  # of a file that is decoded; topspark_ros/__init__.py tells OpenCV
+_REDUCED = (
+    cv2.IMREAD_GRAYSCALE,
+    cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    cv2.IMREAD_REDUCED_GRAYSCALE_8,
+)  # by halvings
 _JPEG, _PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 
 Buffer = bytes | bytearray | memoryview | array | np.ndarray
 
 
 class ImageError(TopsparkError):
-    """An image was refused: one line with field, value and what is accepted."""
+    """An image was rejected: one line with field, value and what is accepted."""
 
 
 def to_gray(
-    encoding: str, height: int, width: int, step: int, is_bigendian: bool, data: Buffer,
+    encoding: str,
+    height: int,
+    width: int,
+    step: int,
+    is_bigendian: bool,
+    data: Buffer,
     side: int | None = None,
 ) -> np.ndarray:
     """The image as an array of shape (height, width), uint8 or, of 16 bits a sample, uint16.
@@ -95,29 +113,41 @@ def to_gray(
     """
     if encoding not in _FORMATS:
         reason = _reason(encoding)
-        raise ImageError(f'encoding is {encoding!r}{reason and f" ({reason})"}, accepted is one of '
-                         f'{", ".join(ENCODINGS)}')
+        raise ImageError(
+            f'encoding is {encoding!r}{reason and f" ({reason})"}, accepted is one of '
+            f'{", ".join(ENCODINGS)}'
+        )
     form = _FORMATS[encoding]
     for field, value, block in zip(('height', 'width'), (height, width), form.block):
         if value < form.least:
-            raise ImageError(f'{field} is {value}, accepted is {form.least} pixel'
-                             f'{"s" if form.least > 1 else ""} or more')
+            raise ImageError(
+                f'{field} is {value}, accepted is {form.least} pixel'
+                f'{"s" if form.least > 1 else ""} or more'
+            )
         if value % block:
             raise ImageError(f'{field} is {value}, accepted is an even number for {encoding}')
     sample_bytes = np.dtype(form.dtype).itemsize
     row_bytes = width * form.samples * sample_bytes
     if step < row_bytes:
-        raise ImageError(f'step is {step} bytes, accepted is {row_bytes} or more '
-                         f'for {width} pixels of {encoding}')
+        raise ImageError(
+            f'step is {step} bytes, accepted is {row_bytes} or more '
+            f'for {width} pixels of {encoding}'
+        )
     rows = height + height * form.chroma_rows // 2
     buffer = _bytes_of(data)
     planes = f' x {1 + form.chroma_rows / 2:g}' if form.chroma_rows else ''
     if buffer.size != step * rows:
-        raise ImageError(f'data is {buffer.size} bytes, accepted is exactly {step * rows} '
-                         f'(step {step} x height {height}{planes})')
+        raise ImageError(
+            f'data is {buffer.size} bytes, accepted is exactly {step * rows} '
+            f'(step {step} x height {height}{planes})'
+        )
 
-    if (form.samples > 1 and sample_bytes == 1 and side is not None
-            and max(height, width) >= 4 * side):
+    if (
+        form.samples > 1
+        and sample_bytes == 1
+        and side is not None
+        and max(height, width) >= 4 * side
+    ):
         return _shrunk_gray(buffer, height, width, step, form, side)
     pixels = buffer.reshape(rows, step)[:height, :row_bytes]
     if sample_bytes > 1:
@@ -131,7 +161,12 @@ def to_gray(
 
 
 def _shrunk_gray(
-    buffer: np.ndarray, height: int, width: int, step: int, form: _Format, side: int,
+    buffer: np.ndarray,
+    height: int,
+    width: int,
+    step: int,
+    form: _Format,
+    side: int,
 ) -> np.ndarray:
     """Colours of 8 bits as grey, both sides halved as often as the longer one stays above `side`.
 
@@ -140,7 +175,8 @@ def _shrunk_gray(
     halvings = _halvings(height, width, side)
     row_bytes = width * form.samples
     for _ in range(halvings):
-        from . import object_kernels as kernels     # Numba, which small images do without
+        from . import object_kernels as kernels  # Numba, which small images do without
+
         height //= 2
         merged = np.empty((height, row_bytes), np.uint8)
         kernels.mean_of_rows(_read_only(buffer), step, merged)
@@ -182,8 +218,10 @@ def decode_compressed(format: str, data: Buffer, side: int | None = None) -> np.
     encoding = format.partition(';')[0].strip()
     reason = 'depth, no brightness' if 'compressedDepth' in format else _reason(encoding)
     if reason:
-        raise ImageError(f'format is {format!r} ({reason}), accepted is a JPEG or PNG file of '
-                         'brightness or colour')
+        raise ImageError(
+            f'format is {format!r} ({reason}), accepted is a JPEG or PNG file of '
+            'brightness or colour'
+        )
     buffer = _bytes_of(data)
     if buffer.size == 0:
         raise ImageError('data is 0 bytes, accepted is a whole JPEG or PNG file')
@@ -191,40 +229,48 @@ def decode_compressed(format: str, data: Buffer, side: int | None = None) -> np.
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
     if side is not None and buffer[:2].tobytes() == _JPEG:
         from . import jpeg
+
         flags = _REDUCED[min(_halvings(*jpeg.shape(buffer), side), 3)]
     try:
         gray = cv2.imdecode(buffer, flags)
     except cv2.error:  # a header that promises an impossible size
         gray = None
     if gray is None or gray.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f'data is {buffer.size} bytes of format {format!r} that cannot be '
-                         'decoded, accepted is a whole JPEG or PNG file')
+        raise ImageError(
+            f'data is {buffer.size} bytes of format {format!r} that cannot be '
+            'decoded, accepted is a whole JPEG or PNG file'
+        )
     return gray
 
 
 def warm_up_decoding() -> None:
     """Compile, or load, what `decode_compressed` needs."""
     from . import jpeg
+
     jpeg.warm_up()
 
 
 def _check_file(buffer: np.ndarray) -> None:
-    """Refuse what OpenCV would decode with a warning, or reserve too much memory for."""
+    """Reject what OpenCV would decode with a warning, or reserve too much memory for."""
     start = buffer[:24].tobytes()
     if start.startswith(_JPEG):
-        from . import jpeg     # Numba, which raw images do without
+        from . import jpeg  # Numba, which raw images do without
+
         damage = jpeg.damage(buffer)
         if damage:
-            raise ImageError(f'data is a damaged JPEG of {buffer.size} bytes ({damage}), '
-                             'accepted is a whole JPEG or PNG file')
-    width, height = (int.from_bytes(start[at:at + 4], 'big') for at in (16, 20))
+            raise ImageError(
+                f'data is a damaged JPEG of {buffer.size} bytes ({damage}), '
+                'accepted is a whole JPEG or PNG file'
+            )
+    width, height = (int.from_bytes(start[at : at + 4], 'big') for at in (16, 20))
     if start.startswith(_PNG) and width * height > MAX_PIXELS:
-        raise ImageError(f'width x height is {width} x {height} in a PNG, accepted is up to '
-                         f'{MAX_PIXELS} pixels')
+        raise ImageError(
+            f'width x height is {width} x {height} in a PNG, accepted is up to {MAX_PIXELS} pixels'
+        )
 
 
 def _reason(encoding: str) -> str:
-    """Why an encoding that sensor_msgs knows is refused; empty for any other."""
+    """Why an encoding that sensor_msgs knows is rejected; empty for any other."""
     if encoding in _FORMATS:
         return ''
     return next((reason for pattern, reason in _NO_BRIGHTNESS if pattern.fullmatch(encoding)), '')
@@ -233,9 +279,11 @@ def _reason(encoding: str) -> str:
 def _bytes_of(data: Buffer) -> np.ndarray:
     """A flat uint8 view of any contiguous buffer."""
     try:
-        if memoryview(data).nbytes == 0:  # numpy.frombuffer refuses an empty buffer
+        if memoryview(data).nbytes == 0:  # numpy.frombuffer rejects an empty buffer
             return np.empty(0, np.uint8)
         return np.frombuffer(data, np.uint8)
     except (TypeError, ValueError, BufferError):
-        raise ImageError(f'data is {type(data).__name__}, accepted is contiguous bytes, '
-                         "array.array('B'), memoryview or uint8 ndarray") from None
+        raise ImageError(
+            f'data is {type(data).__name__}, accepted is contiguous bytes, '
+            "array.array('B'), memoryview or uint8 ndarray"
+        ) from None

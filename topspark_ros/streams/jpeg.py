@@ -18,16 +18,21 @@ from topspark_ros.errors import TopsparkError
 
 from .images import MAX_PIXELS
 
-_PADDING = 16        # bytes before a restart marker
-_MOST_SCANS = 100    # ten are usual; a stranger's file may keep us busy with many
-_SHORT = 9           # bits of the codes that one look tells; the longest has 16
+_PADDING = 16  # bytes before a restart marker
+_MOST_SCANS = 100  # ten are usual; a stranger's file may keep us busy with many
+_SHORT = 9  # bits of the codes that one look tells; the longest has 16
 _EOI, _SOS, _DHT, _DRI = 0xD9, 0xDA, 0xC4, 0xDD
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
-_OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}   # left to a decoder
+_OTHER_FRAMES = {0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}  # left to a decoder
 _FRAMES = {*_SEQUENTIAL, _PROGRESSIVE, *_OTHER_FRAMES}
 _REASONS = {
-    1: 'a restart marker is missing', 2: 'a code does not exist', 3: 'data is missing',
-    4: 'a value is out of range', 5: 'a block has more than 64 values', 6: 'data is left over'}
+    1: 'a restart marker is missing',
+    2: 'a code does not exist',
+    3: 'data is missing',
+    4: 'a value is out of range',
+    5: 'a block has more than 64 values',
+    6: 'data is left over',
+}
 
 
 class _Damage(TopsparkError):
@@ -35,12 +40,12 @@ class _Damage(TopsparkError):
 
 
 class _Component(NamedTuple):
-    blocks_a_unit: int   # of a scan that has several components
+    blocks_a_unit: int  # of a scan that has several components
     history: np.ndarray  # values that are known not to be 0, a bit each; (blocks,) uint64
 
 
 class _Frame(NamedTuple):
-    units: int           # of 8 x 8 samples of each component, or more, as sampled
+    units: int  # of 8 x 8 samples of each component, or more, as sampled
     components: dict[int, _Component]
 
 
@@ -60,11 +65,11 @@ def shape(data: np.ndarray) -> tuple[int, int]:
     """Height and width, pixels, of a JPEG that has no damage."""
     raw, position = memoryview(data).cast('B'), 2
     while raw[position + 1] not in _FRAMES:
-        if raw[position + 1] == 0xFF:     # fill
+        if raw[position + 1] == 0xFF:  # fill
             position += 1
         else:
-            position += 2 + int.from_bytes(raw[position + 2:position + 4], 'big')
-    return tuple(int.from_bytes(raw[position + at:position + at + 2], 'big') for at in (5, 7))
+            position += 2 + int.from_bytes(raw[position + 2 : position + 4], 'big')
+    return tuple(int.from_bytes(raw[position + at : position + at + 2], 'big') for at in (5, 7))
 
 
 def warm_up() -> None:
@@ -77,7 +82,7 @@ def _walk(data: np.ndarray) -> None:
     position, tables, interval = 2, dict(_standard_tables()), 0
     frame, progressive, shown, scans = _Frame(0, {}), False, set(), 0
     while True:
-        while bytes(raw[position:position + 2]) == b'\xff\xff':     # fill
+        while bytes(raw[position : position + 2]) == b'\xff\xff':  # fill
             position += 1
         if position + 2 > len(raw) or raw[position] != 0xFF:
             raise _Damage(f'no marker at byte {position}')
@@ -103,7 +108,7 @@ def _walk(data: np.ndarray) -> None:
                 if scans > _MOST_SCANS:
                     raise _Damage(f'more than {_MOST_SCANS} scans')
                 position = _scan(data, position, body, frame, tables, interval, progressive)
-                shown.update(body[1:1 + 2 * body[0]:2])
+                shown.update(body[1 : 1 + 2 * body[0] : 2])
         except _Damage:
             raise
         except (IndexError, KeyError, ValueError, ZeroDivisionError):
@@ -111,10 +116,10 @@ def _walk(data: np.ndarray) -> None:
 
 
 def _segment(raw: memoryview, position: int) -> bytes:
-    length = int.from_bytes(raw[position + 2:position + 4], 'big')
+    length = int.from_bytes(raw[position + 2 : position + 4], 'big')
     if length < 2 or position + 2 + length > len(raw):
         raise _Damage(f'the segment at byte {position} is not whole')
-    return bytes(raw[position + 4:position + 2 + length])
+    return bytes(raw[position + 4 : position + 2 + length])
 
 
 def _frame(body: bytes, data_bytes: int) -> _Frame:
@@ -122,14 +127,23 @@ def _frame(body: bytes, data_bytes: int) -> _Frame:
     # Every block takes one bit or more, so no header makes anybody reserve memory.
     if height * width > min(MAX_PIXELS, 64 * 8 * data_bytes):
         raise _Damage(f'{data_bytes} bytes cannot hold {width} x {height} pixels')
-    factors = {body[at]: (body[at + 1] >> 4, body[at + 1] & 15)
-               for at in range(6, 6 + 3 * body[5], 3)}
+    factors = {
+        body[at]: (body[at + 1] >> 4, body[at + 1] & 15) for at in range(6, 6 + 3 * body[5], 3)
+    }
     most = tuple(max(each) for each in zip(*factors.values()))
     components = {
-        number: _Component(across * down, np.zeros(
-            math.prod(_ceil(_ceil(side * factor, greatest), 8) for side, factor, greatest
-                      in zip((width, height), (across, down), most)), np.uint64))
-        for number, (across, down) in factors.items()}
+        number: _Component(
+            across * down,
+            np.zeros(
+                math.prod(
+                    _ceil(_ceil(side * factor, greatest), 8)
+                    for side, factor, greatest in zip((width, height), (across, down), most)
+                ),
+                np.uint64,
+            ),
+        )
+        for number, (across, down) in factors.items()
+    }
     return _Frame(_ceil(width, 8 * most[0]) * _ceil(height, 8 * most[1]), components)
 
 
@@ -138,17 +152,25 @@ def _ceil(dividend: int, divisor: int) -> int:
 
 
 def _scan(
-    data: np.ndarray, position: int, body: bytes, frame: _Frame, tables: dict[int, np.ndarray],
-    interval: int, progressive: bool,
+    data: np.ndarray,
+    position: int,
+    body: bytes,
+    frame: _Frame,
+    tables: dict[int, np.ndarray],
+    interval: int,
+    progressive: bool,
 ) -> int:
     """Read a scan; returns where the marker behind it is."""
     count = body[0]
     chosen = [frame.components[body[1 + 2 * each]] for each in range(count)]
     selectors = [body[2 + 2 * each] for each in range(count)]
-    first, last, bits = body[1 + 2 * count:4 + 2 * count] if progressive else (0, 63, 0)
+    first, last, bits = body[1 + 2 * count : 4 + 2 * count] if progressive else (0, 63, 0)
     # What a kernel that checks no index relies on.
-    if not (1 <= count <= 4 and first <= last < 64 and (
-            not progressive or last == 0 or (first > 0 and count == 1))):
+    if not (
+        1 <= count <= 4
+        and first <= last < 64
+        and (not progressive or last == 0 or (first > 0 and count == 1))
+    ):
         raise _Damage(f'the scan before byte {position} makes no sense')
     order, units = [0], chosen[0].history.size
     if count > 1:
@@ -156,12 +178,25 @@ def _scan(
         units = frame.units
     none = np.zeros(_TABLE_SIZE, np.int32)
     needs_dc, needs_ac = first == 0 and bits >> 4 == 0, last > 0
-    lookup = np.stack([
-        *(tables[selector >> 4] if needs_dc else none for selector in selectors),
-        *(tables[0x10 | selector & 15] if needs_ac else none for selector in selectors)])
+    lookup = np.stack(
+        [
+            *(tables[selector >> 4] if needs_dc else none for selector in selectors),
+            *(tables[0x10 | selector & 15] if needs_ac else none for selector in selectors),
+        ]
+    )
     status, position = read_scan(
-        data, position, np.asarray(order), units, interval, lookup, first, last, bits >> 4,
-        progressive, chosen[0].history)
+        data,
+        position,
+        np.asarray(order),
+        units,
+        interval,
+        lookup,
+        first,
+        last,
+        bits >> 4,
+        progressive,
+        chosen[0].history,
+    )
     if status:
         raise _Damage(f'{_REASONS[status]} at byte {position}')
     return position
@@ -185,19 +220,19 @@ def _huffman_tables(body: bytes) -> dict[int, np.ndarray]:
     return tables
 
 
-@lru_cache(maxsize=32)     # a camera has the same ones in each frame
+@lru_cache(maxsize=32)  # a camera has the same ones in each frame
 def _huffman_table(definition: bytes) -> np.ndarray:
     """definition: how many codes of 1 to 16 bits there are, and the values in order."""
     table = np.zeros(_TABLE_SIZE, np.int32)
     counts, values = definition[:16], definition[16:]
-    table[_VALUES:_VALUES + len(values)] = list(values)
+    table[_VALUES : _VALUES + len(values)] = list(values)
     code = taken = 0
     for length, count in enumerate(counts, 1):
         table[_OFFSETS + length] = taken - code
         if length <= _SHORT:
             room = 1 << (_SHORT - length)
-            for value in values[taken:taken + count]:
-                table[code * room:(code + 1) * room] = length << 8 | value
+            for value in values[taken : taken + count]:
+                table[code * room : (code + 1) * room] = length << 8 | value
                 code += 1
         else:
             code += count
@@ -261,8 +296,9 @@ def _taken(bits, held, count):
 
 
 @entry_point
-def read_scan(data, position, order, units, interval, tables, first, last, refines, progressive,
-              history):
+def read_scan(
+    data, position, order, units, interval, tables, first, last, refines, progressive, history
+):
     """Read all codes of a scan. Returns 0, or one of _REASONS, and where reading ended.
 
     order: of the blocks in a unit, the number of their component in the scan. interval: units
@@ -272,18 +308,22 @@ def read_scan(data, position, order, units, interval, tables, first, last, refin
     """
     bits, held = np.uint64(0), 0
     components = tables.shape[0] // 2
-    before = np.zeros(4, np.int64)     # first value of the block before
+    before = np.zeros(4, np.int64)  # first value of the block before
     markers = 0
     blocks_to_skip = 0
     for unit in range(units):
         if interval and unit and unit % interval == 0:
             left = held // 8
             while position + 1 < data.size and not (
-                    data[position] == 0xFF and 0 < data[position + 1] < 0xFF):
+                data[position] == 0xFF and 0 < data[position + 1] < 0xFF
+            ):
                 position += 1
                 left += 1
-            if (left > _PADDING or position + 1 >= data.size
-                    or data[position + 1] != 0xD0 + markers % 8):
+            if (
+                left > _PADDING
+                or position + 1 >= data.size
+                or data[position + 1] != 0xD0 + markers % 8
+            ):
                 return 1, position
             position += 2
             markers += 1

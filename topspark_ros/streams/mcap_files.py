@@ -18,16 +18,24 @@ import numpy as np
 from .storages import MAX_BYTES, Channel, StorageError, decompressed
 
 _MAGIC = b'\x89MCAP0\r\n'
-_RECORD = struct.Struct('<BQ')     # operation and length of a record
+_RECORD = struct.Struct('<BQ')  # operation and length of a record
 _FOOTER, _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _INDEX, _CHUNK_INDEX, _DATA_END = (
-    0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x0f)
-_OWN = 0x80    # operations from here on are anybody's, to be passed over
+    0x02,
+    0x03,
+    0x04,
+    0x05,
+    0x06,
+    0x07,
+    0x08,
+    0x0F,
+)
+_OWN = 0x80  # operations from here on are anybody's, to be passed over
 _FOOTER_SIZE = _RECORD.size + 20 + len(_MAGIC)
-_MESSAGE_HEADER = struct.Struct('<HIQQ')    # channel, sequence, times of recording and publishing
-_CHUNK_HEADER = struct.Struct('<QQQI')    # first and last time, size, checksum
-_ENTRY = np.dtype([('time', '<u8'), ('offset', '<u8')])    # of an index
-_LATEST = np.iinfo(np.int64).max // 2    # later times are wrong anyway
-_LOOSE = _LATEST    # in the place of a chunk's number: the message is in none
+_MESSAGE_HEADER = struct.Struct('<HIQQ')  # channel, sequence, times of recording and publishing
+_CHUNK_HEADER = struct.Struct('<QQQI')  # first and last time, size, checksum
+_ENTRY = np.dtype([('time', '<u8'), ('offset', '<u8')])  # of an index
+_LATEST = np.iinfo(np.int64).max // 2  # later times are wrong anyway
+_LOOSE = _LATEST  # in the place of a chunk's number: the message is in none
 
 
 class _Chunk(NamedTuple):
@@ -67,9 +75,11 @@ class McapFile:
         self._keep_loose()
         self.channel, self.recorded_ns, self._offset = (
             np.concatenate([np.empty(0, np.int64), *map(_int64, (part[i] for part in self._parts))])
-            for i in range(3))
-        self._chunk = np.repeat(_int64([part[3] for part in self._parts]),
-                                [len(part[0]) for part in self._parts])
+            for i in range(3)
+        )
+        self._chunk = np.repeat(
+            _int64([part[3] for part in self._parts]), [len(part[0]) for part in self._parts]
+        )
 
     def messages(self, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """As of Storage. A chunk is unpacked once, and kept until all rows of it were read."""
@@ -142,7 +152,8 @@ class McapFile:
         try:
             if operation == _MESSAGE:
                 channel, _, time_ns, _ = _MESSAGE_HEADER.unpack(
-                    self._bytes(begin, _MESSAGE_HEADER.size))
+                    self._bytes(begin, _MESSAGE_HEADER.size)
+                )
                 for column, value in zip(self._loose, (channel, time_ns, begin - _RECORD.size)):
                     column.append(value)
             elif operation in (_SCHEMA, _CHANNEL):
@@ -153,13 +164,13 @@ class McapFile:
 
     def _declare(self, operation: int, content: bytes) -> None:
         """A schema or a channel."""
-        number, = struct.unpack_from('<H', content)
+        (number,) = struct.unpack_from('<H', content)
         if operation == _SCHEMA:
             (name, language), rest = _texts(content, 2, 2)
-            size, = struct.unpack_from('<I', content, rest)
-            self._schemas[number] = name, language, content[rest + 4:rest + 4 + size].decode()
+            (size,) = struct.unpack_from('<I', content, rest)
+            self._schemas[number] = name, language, content[rest + 4 : rest + 4 + size].decode()
         else:
-            schema, = struct.unpack_from('<H', content, 2)
+            (schema,) = struct.unpack_from('<H', content, 2)
             (topic, encoding), _ = _texts(content, 4, 2)
             name, language, definition = self._schemas.get(schema, ('', '', ''))
             self.channels.setdefault(number, Channel(topic, name, encoding, language, definition))
@@ -169,12 +180,12 @@ class McapFile:
         header = self._bytes(begin, _CHUNK_HEADER.size + 4)
         try:
             *_, size, checksum = _CHUNK_HEADER.unpack_from(header)
-            length, = struct.unpack_from('<I', header, _CHUNK_HEADER.size)
+            (length,) = struct.unpack_from('<I', header, _CHUNK_HEADER.size)
             if length > 64 or size > MAX_BYTES:
                 return None
             at = begin + len(header)
             compression = self._bytes(at, length).decode()
-            packed, = struct.unpack('<Q', self._bytes(at + length, 8))
+            (packed,) = struct.unpack('<Q', self._bytes(at + length, 8))
         except (struct.error, UnicodeDecodeError):
             return None
         begin = at + length + 8
@@ -185,8 +196,11 @@ class McapFile:
         number = len(self._chunks)
         self._chunks.append(_Chunk(begin, packed, compression, size, checksum, cut))
         index = None if cut else self._read_index(end)
-        if index is not None and set(index[0].tolist()) <= self.channels.keys() \
-                and (index[2] < size).all():
+        if (
+            index is not None
+            and set(index[0].tolist()) <= self.channels.keys()
+            and (index[2] < size).all()
+        ):
             self._parts.append((*index, number))
             return end
         inside = self._unpacked(number, 0)
@@ -229,7 +243,7 @@ class McapFile:
                     for column, value in zip(rows, (channel, time_ns, position)):
                         column.append(value)
                 elif operation in (_SCHEMA, _CHANNEL):
-                    self._declare(operation, inside[begin:begin + length])
+                    self._declare(operation, inside[begin : begin + length])
             except (struct.error, UnicodeDecodeError):
                 break
             position = begin + length
@@ -242,22 +256,25 @@ class McapFile:
         """
         chunk = self._chunks[number]
         try:
-            inside = decompressed(self._bytes(chunk.begin, chunk.packed), chunk.compression,
-                                  chunk.size)
+            inside = decompressed(
+                self._bytes(chunk.begin, chunk.packed), chunk.compression, chunk.size
+            )
             if not chunk.cut and len(inside) != chunk.size:
                 raise StorageError(f'{len(inside)} bytes of {chunk.size}')
             if not chunk.cut and chunk.checksum not in (0, crc32(inside)):
                 raise StorageError('its checksum is wrong')
         except StorageError as error:
-            self.lost.append(f'damaged (chunk at byte {chunk.begin}: {error}), '
-                             + (f'{wanted} messages are lost' if wanted else 'it is lost'))
+            self.lost.append(
+                f'damaged (chunk at byte {chunk.begin}: {error}), '
+                + (f'{wanted} messages are lost' if wanted else 'it is lost')
+            )
             return None
         return inside
 
     def _message(self, offset: int) -> bytes | None:
         """One that is in no chunk."""
         _, begin, end = self._header(offset)
-        return self._bytes(begin, end - begin)[_MESSAGE_HEADER.size:]
+        return self._bytes(begin, end - begin)[_MESSAGE_HEADER.size :]
 
     def _keep_loose(self) -> None:
         if self._loose[0]:
@@ -269,7 +286,7 @@ class McapFile:
         footer = self._bytes(self._size - _FOOTER_SIZE, _FOOTER_SIZE)
         if len(footer) < _FOOTER_SIZE or not footer.endswith(_MAGIC) or footer[0] != _FOOTER:
             return None
-        at, = struct.unpack_from('<Q', footer, _RECORD.size)
+        (at,) = struct.unpack_from('<Q', footer, _RECORD.size)
         chunks = []
         while at and (record := self._header(at)) and record[0] != _FOOTER:
             operation, begin, at = record
@@ -293,16 +310,16 @@ def _message_in(inside: bytes, offset: int) -> bytes | None:
     begin = offset + _RECORD.size
     if operation != _MESSAGE or begin + length > len(inside):
         return None
-    return inside[begin + _MESSAGE_HEADER.size:begin + length]
+    return inside[begin + _MESSAGE_HEADER.size : begin + length]
 
 
 def _texts(content: bytes, at: int, count: int) -> tuple[list[str], int]:
     """So many texts, each after its length, and where they end."""
     texts = []
     for _ in range(count):
-        size, = struct.unpack_from('<I', content, at)
+        (size,) = struct.unpack_from('<I', content, at)
         if at + 4 + size > len(content):
             raise struct.error('a text that is longer than its record')
-        texts.append(content[at + 4:at + 4 + size].decode())
+        texts.append(content[at + 4 : at + 4 + size].decode())
         at += 4 + size
     return texts, at

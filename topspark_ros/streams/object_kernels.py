@@ -6,18 +6,18 @@ import numpy as np
 
 from topspark_ros.engine.kernels.compilation import entry_point, kernel
 
-FILL = 20 / 28        # share of the grid that the object's bounding square takes
-OVERSAMPLING = 3      # samples a cell and direction, averaged
-_INK_LEVEL = 0.4      # share of the peak contrast from which a pixel belongs to the object
-_LEAST_AREA = 12      # pixels worked on, of an object; a faulty pixel of the camera has 9
-_LEAST_SHARE = 0.1    # of all that stands out, in one object; noise is spread over the frame
-_SPECK_SHARE = 0.05   # components smaller than this share of the largest are specks
-_GAP_SHARE = 0.1      # of its size, by which a part of an object may lie off the largest one
-_EDGE = 2             # pixels around the object that are kept: the soft edge of its strokes
+FILL = 20 / 28  # share of the grid that the object's bounding square takes
+OVERSAMPLING = 3  # samples a cell and direction, averaged
+_INK_LEVEL = 0.4  # share of the peak contrast from which a pixel belongs to the object
+_LEAST_AREA = 12  # pixels worked on, of an object; a faulty pixel of the camera has 9
+_LEAST_SHARE = 0.1  # of all that stands out, in one object; noise is spread over the frame
+_SPECK_SHARE = 0.05  # components smaller than this share of the largest are specks
+_GAP_SHARE = 0.1  # of its size, by which a part of an object may lie off the largest one
+_EDGE = 2  # pixels around the object that are kept: the soft edge of its strokes
 _FIT_ROUNDS = 3
-_INLIERS = 4          # medians of the deviation
-_HALVINGS = 14        # of a range, to find its median
-_RIDGE = 1e-3         # for an image one pixel wide
+_INLIERS = 4  # medians of the deviation
+_HALVINGS = 14  # of a range, to find its median
+_RIDGE = 1e-3  # for an image one pixel wide
 
 
 @entry_point
@@ -37,7 +37,7 @@ def mean_of_rows(data, step, out):
     data: uint8, read-only and contiguous, the rows `step` apart.
     """
     for i in range(out.shape[0]):
-        upper, lower = data[2 * i * step:], data[(2 * i + 1) * step:]
+        upper, lower = data[2 * i * step :], data[(2 * i + 1) * step :]
         for j in range(out.shape[1]):
             both = np.uint16(upper[j]) + np.uint16(lower[j])
             out[i, j] = np.uint16(both + np.uint16(1)) >> np.uint16(1)
@@ -114,7 +114,7 @@ def standing_out(relief, least, noise_factor):
     `least` or than noise_factor times the median height."""
     # Column by column, which a processor does for several at once.
     width = relief.shape[1]
-    cubes = np.zeros(width, np.float32)     # whose sum has the object's sign
+    cubes = np.zeros(width, np.float32)  # whose sum has the object's sign
     low, high = np.zeros(width, np.float32), np.zeros(width, np.float32)
     for i in range(relief.shape[0]):
         for j in range(width):
@@ -131,7 +131,7 @@ def standing_out(relief, least, noise_factor):
     if peak < least:
         return np.float32(0)
     limit, within, looked = np.float32(peak / noise_factor), 0, 0
-    for i in range(0, relief.shape[0], 2):     # half of the pixels will do
+    for i in range(0, relief.shape[0], 2):  # half of the pixels will do
         for j in range(width):
             within += abs(relief[i, j]) <= limit
         looked += width
@@ -143,11 +143,11 @@ def main_part(mask):
     """A mask, (height, width) uint8, without specks and what lies apart from the largest part, as
     uint8; 0 everywhere if that is no object, but a faulty pixel or the largest speck of noise."""
     height, width = mask.shape
-    left = mask.copy()                                 # what is in no part yet
-    pixels = np.empty((height * width, 2), np.int32)   # of all parts, one after the other: y, x
-    parts = (height + 1) // 2 * ((width + 1) // 2)     # at most: each is surrounded
-    boxes = np.empty((parts, 4), np.int32)             # left, top, right, bottom
-    ends = np.zeros(parts + 1, np.int32)               # among the pixels
+    left = mask.copy()  # what is in no part yet
+    pixels = np.empty((height * width, 2), np.int32)  # of all parts, one after the other: y, x
+    parts = (height + 1) // 2 * ((width + 1) // 2)  # at most: each is surrounded
+    boxes = np.empty((parts, 4), np.int32)  # left, top, right, bottom
+    ends = np.zeros(parts + 1, np.int32)  # among the pixels
     count = 0
     for i in range(height):
         occupied = np.uint8(0)
@@ -161,7 +161,7 @@ def main_part(mask):
     out = np.zeros((height, width), np.uint8)
     if count == 0:
         return out
-    areas = ends[1:count + 1] - ends[:count]
+    areas = ends[1 : count + 1] - ends[:count]
     largest = np.argmax(areas)
     most = boxes[largest]
     gap = _GAP_SHARE * max(most[2] - most[0], most[3] - most[1])
@@ -236,7 +236,7 @@ def crop(relief, peak, mask, size):
     top, bottom = max(top - _EDGE, 0), min(bottom + _EDGE, height)
     left, right = max(left - _EDGE, 0), min(right + _EDGE, width)
     ink = np.zeros((bottom - top, right - left), np.float32)
-    near = np.empty(right - left, np.uint8)     # whether the object is within _EDGE pixels down
+    near = np.empty(right - left, np.uint8)  # whether the object is within _EDGE pixels down
     factor = np.float32(1) / peak
     total = down = across = 0.0
     for i in range(ink.shape[0]):
@@ -260,7 +260,7 @@ def crop(relief, peak, mask, size):
     lines = np.zeros((size, right - left), np.float32)
     grid = np.zeros((size, size), np.float32)
     fine = size * OVERSAMPLING
-    scale = side / fine     # pixels a sample
+    scale = side / fine  # pixels a sample
     for sample in range(fine):
         place = down / total + scale * (sample - (fine - 1) / 2)
         at = int(np.floor(place))
@@ -286,4 +286,3 @@ def crop(relief, peak, mask, size):
         for j in range(size):
             grid[i, j] *= np.float32(1 / OVERSAMPLING**2)
     return grid.reshape(-1)
-

@@ -10,13 +10,13 @@ import numpy as np
 from . import object_kernels as kernels
 from .images import to_gray
 
-WORK_SIDE = 160       # longest side of the image worked on, pixels
-_FIT_SIDE = 40        # and of the one that the background is fitted to
-_CROP_SIDE = 48       # a smaller image is a crop: no room to tell light from object
+WORK_SIDE = 160  # longest side of the image worked on, pixels
+_FIT_SIDE = 40  # and of the one that the background is fitted to
+_CROP_SIDE = 48  # a smaller image is a crop: no room to tell light from object
 _LEAST_CONTRAST = 12 / 255  # share of the brightest level, between object and background
-_LEAST_STEPS = 2      # of the levels that a camera tells apart; gradients have steps of one
-_NOISE_FACTOR = 6     # an object stands out by this many standard deviations of the noise
-_DEVIATION = 1.4826    # standard deviations of normal noise in its median absolute one
+_LEAST_STEPS = 2  # of the levels that a camera tells apart; gradients have steps of one
+_NOISE_FACTOR = 6  # an object stands out by this many standard deviations of the noise
+_DEVIATION = 1.4826  # standard deviations of normal noise in its median absolute one
 
 
 def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
@@ -50,8 +50,9 @@ def warm_up() -> None:
     """Compile the kernels, or load them from their cache."""
     frame = np.zeros((4 * WORK_SIDE, 4 * WORK_SIDE, 3), np.uint8)
     frame[200:400, 200:400] = 255
-    centre_object(to_gray('bgr8', *frame.shape[:2], frame[0].nbytes, False, frame.reshape(-1),
-                          WORK_SIDE))
+    centre_object(
+        to_gray('bgr8', *frame.shape[:2], frame[0].nbytes, False, frame.reshape(-1), WORK_SIDE)
+    )
 
 
 def _remove_background(gray: np.ndarray, work: np.ndarray) -> np.ndarray:
@@ -60,8 +61,9 @@ def _remove_background(gray: np.ndarray, work: np.ndarray) -> np.ndarray:
         border = np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))
         return work.astype(np.float32) - np.median(border).astype(np.float32)
     coarse = _resize(work, _FIT_SIDE)
-    surface = kernels.fit_surface(coarse.astype(np.float32).ravel(), _surfaces(coarse.shape),
-                                  _edge(coarse.shape))
+    surface = kernels.fit_surface(
+        coarse.astype(np.float32).ravel(), _surfaces(coarse.shape), _edge(coarse.shape)
+    )
     relief = np.empty(work.shape, np.float32)
     kernels.subtract_surface(work.astype(np.float32), surface, *_axes(work.shape), relief)
     return relief
@@ -81,21 +83,25 @@ def _resize(gray: np.ndarray, longest: int) -> np.ndarray:
     height, width = _resized_shape(gray.shape, longest)
     while gray.shape[0] >= 2 * height and gray.shape[1] >= 2 * width:
         rows, columns = gray.shape[0] // 2, gray.shape[1] // 2
-        gray = cv2.resize(gray[:2 * rows, :2 * columns], (columns, rows),
-                          interpolation=cv2.INTER_AREA)
+        gray = cv2.resize(
+            gray[: 2 * rows, : 2 * columns], (columns, rows), interpolation=cv2.INTER_AREA
+        )
     if gray.shape == (height, width):
         return gray
     shrinking = longest < max(gray.shape)
-    return cv2.resize(gray, (width, height),
-                      interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC)
+    return cv2.resize(
+        gray, (width, height), interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_CUBIC
+    )
 
 
 @lru_cache(maxsize=8)
 def _axes(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """The places across and down an image, -1 to 1, float32."""
     height, width = shape
-    return (np.linspace(-1, 1, width, dtype=np.float32),
-            np.linspace(-1, 1, height, dtype=np.float32))
+    return (
+        np.linspace(-1, 1, width, dtype=np.float32),
+        np.linspace(-1, 1, height, dtype=np.float32),
+    )
 
 
 @lru_cache(maxsize=8)

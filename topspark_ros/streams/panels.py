@@ -18,7 +18,7 @@ Part = TypeVar('Part')
 
 
 class PanelsError(TopsparkError):
-    """Panels were refused: one line with the file, field, value and what is accepted."""
+    """Panels were rejected: one line with the file, field, value and what is accepted."""
 
 
 @dataclass(frozen=True)
@@ -118,17 +118,28 @@ class PanelFinder:
         depth = flat @ ahead
         right = flat @ np.array([ahead[1], -ahead[0]])
         down = camera.z_m - self._corners[..., 2]
-        safe = np.where(depth > 0, depth, 1.0)  # what is behind is left out by its depth
-        return np.stack((optics.centre_x + optics.focal_x * right / safe,
-                         optics.centre_y + optics.focal_y * down / safe), axis=-1), depth
+        safe = np.where(depth > 0, depth, 1.0)  # what is behind is skipped by its depth
+        return np.stack(
+            (
+                optics.centre_x + optics.focal_x * right / safe,
+                optics.centre_y + optics.focal_y * down / safe,
+            ),
+            axis=-1,
+        ), depth
 
 
 def _corners(panel: Panel) -> list[tuple[float, float, float]]:
     """Of the object's square in the world, m."""
     half = panel.side_m / 2
     across = -math.sin(panel.yaw_rad), math.cos(panel.yaw_rad)
-    return [(panel.x_m + side * half * across[0], panel.y_m + side * half * across[1],
-             panel.z_m + up * half) for side, up in ((-1, 1), (1, 1), (1, -1), (-1, -1))]
+    return [
+        (
+            panel.x_m + side * half * across[0],
+            panel.y_m + side * half * across[1],
+            panel.z_m + up * half,
+        )
+        for side, up in ((-1, 1), (1, 1), (1, -1), (-1, -1))
+    ]
 
 
 _HEADER = """\
@@ -141,8 +152,9 @@ def save_gallery(gallery: Gallery, path: Path) -> None:
     """Write a gallery as YAML."""
     plain = asdict(gallery)
     plain['panels'] = list(plain['panels'])
-    path.write_text(_HEADER + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True),
-                    encoding='utf-8')
+    path.write_text(
+        _HEADER + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), encoding='utf-8'
+    )
 
 
 def load_gallery(path: str | Path) -> Gallery:
@@ -155,10 +167,11 @@ def load_gallery(path: str | Path) -> Gallery:
         parts = _fields_of('the file', content, Gallery)
         panels = parts['panels']
         _require(isinstance(panels, list) and panels, 'panels', panels, 'a list of one or more')
-        return Gallery(_part('path', parts['path'], CircularPath),
-                       _part('camera', parts['camera'], CameraPose),
-                       tuple(_part(f'panels[{index}]', panel, Panel)
-                             for index, panel in enumerate(panels)))
+        return Gallery(
+            _part('path', parts['path'], CircularPath),
+            _part('camera', parts['camera'], CameraPose),
+            tuple(_part(f'panels[{index}]', panel, Panel) for index, panel in enumerate(panels)),
+        )
     except PanelsError as error:
         raise PanelsError(f'{path}: {error}') from None
 
@@ -169,19 +182,28 @@ def _part(name: str, content: object, kind: type[Part]) -> Part:
     for field, value in values.items():
         place = f'{name}.{field}'
         if field == 'class_name':
-            _require(isinstance(value, str) and value.strip(), place, value,
-                     'a name that is not empty')
+            _require(
+                isinstance(value, str) and value.strip(), place, value, 'a name that is not empty'
+            )
         else:
-            _require(type(value) in (int, float) and math.isfinite(value), place, value,
-                     'a finite number')
+            _require(
+                type(value) in (int, float) and math.isfinite(value),
+                place,
+                value,
+                'a finite number',
+            )
             _require(value > 0 or field not in ('radius_m', 'side_m'), place, value, 'above 0')
     return kind(**values)
 
 
 def _fields_of(name: str, content: object, kind: type) -> dict:
     names = [field.name for field in fields(kind)]
-    _require(isinstance(content, Mapping) and set(content) == set(names), name, content,
-             f'the fields {", ".join(names)}')
+    _require(
+        isinstance(content, Mapping) and set(content) == set(names),
+        name,
+        content,
+        f'the fields {", ".join(names)}',
+    )
     return dict(content)
 
 

@@ -35,7 +35,11 @@ class SceneRenderer:
     """
 
     def __init__(
-        self, images: np.ndarray, height: int = 240, width: int = 320, seed: int = 0,
+        self,
+        images: np.ndarray,
+        height: int = 240,
+        width: int = 320,
+        seed: int = 0,
     ) -> None:
         self._images = images
         self._height = height
@@ -48,10 +52,13 @@ class SceneRenderer:
         self._phases = self._random.uniform(0, 2 * math.pi, size=7)
         # Drawing fresh noise would cost more than all the rest: shift one field instead.
         self._noise = self._random.standard_normal(
-            (height + _NOISE_MARGIN, width + _NOISE_MARGIN, 3), dtype=np.float32)
+            (height + _NOISE_MARGIN, width + _NOISE_MARGIN, 3), dtype=np.float32
+        )
         self._rows, self._columns = np.meshgrid(
             np.linspace(-0.5, 0.5, height, dtype=np.float32),
-            np.linspace(-0.5, 0.5, width, dtype=np.float32), indexing='ij')
+            np.linspace(-0.5, 0.5, width, dtype=np.float32),
+            indexing='ij',
+        )
 
     def render(self, index: int) -> np.ndarray:
         """The next frame, showing image `index` once: (height, width, 3) uint8, BGR."""
@@ -100,10 +107,9 @@ class SceneRenderer:
         light += 1
         light *= 165 + 45 * level
 
-        channels = [light * paper * (1 - ink * (1 - colour))
-                    for paper, colour in zip(_PAPER, _INK)]
+        channels = [light * paper * (1 - ink * (1 - colour)) for paper, colour in zip(_PAPER, _INK)]
         top, left = self._random.integers(0, _NOISE_MARGIN, size=2)
-        field = self._noise[top:top + self._height, left:left + self._width]
+        field = self._noise[top : top + self._height, left : left + self._width]
         frame = cv2.scaleAdd(field, 5 + 3 * noise, cv2.merge(channels))
         # A camera saturates: round and clip to 0..255.
         return cv2.convertScaleAbs(cv2.max(frame, 0))
@@ -111,8 +117,9 @@ class SceneRenderer:
     def _draw_ink(self, image: np.ndarray, top: float, left: float) -> np.ndarray:
         """The coverage by ink, (height, width) float32 in 0..1."""
         # A margin of paper, or strokes that end at the image's edge would look cut off.
-        margined = cv2.copyMakeBorder(image.astype(np.float32) * (1 / 255), 1, 1, 1, 1,
-                                      cv2.BORDER_CONSTANT, value=0)
+        margined = cv2.copyMakeBorder(
+            image.astype(np.float32) * (1 / 255), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0
+        )
         smooth = cv2.resize(margined, (self._side, self._side), interpolation=cv2.INTER_CUBIC)
         # Bicubic upscaling leaves a blur; a smooth step gives a stroke the edge of a pen.
         np.clip((smooth - 0.2) * (1 / 0.6), 0, 1, out=smooth)
@@ -139,7 +146,11 @@ class View(NamedTuple):
 
 
 def show_images(
-    images: np.ndarray, height: int, width: int, frames_per_image: int, label_share: float,
+    images: np.ndarray,
+    height: int,
+    width: int,
+    frames_per_image: int,
+    label_share: float,
     seed: int,
 ) -> Iterator[View]:
     """Every image in random order, then every image again in another order, and so on for ever.
@@ -154,15 +165,19 @@ def show_images(
     scenes = SceneRenderer(images, height, width, seed)
     while True:
         for index in random.permutation(len(images)):
-            frames = ([scenes.render(index)] if frames_per_image == 1
-                      else scenes.circle(index, frames_per_image))
+            frames = (
+                [scenes.render(index)]
+                if frames_per_image == 1
+                else scenes.circle(index, frames_per_image)
+            )
             for number, frame in enumerate(frames):
                 labelled = number == frames_per_image - 1 and random.random() < label_share
                 yield View(index, number, labelled, frame)
 
 
 def camera_views(
-    images: np.ndarray, seed: int,
+    images: np.ndarray,
+    seed: int,
     disturb: Callable[[np.ndarray], np.ndarray] = lambda frame: frame,
     advance: Callable[[], None] = lambda: None,
 ) -> np.ndarray:

@@ -19,11 +19,11 @@ import numpy as np
 
 from topspark_ros.files import FileError, parse_yaml
 
-from .storages import MOST_METADATA, Channel, StorageError
+from .storages import MAX_METADATA, Channel, StorageError
 
 _BESIDE = ('-wal', '-journal')
-_WAL_HEADER, _FRAME_HEADER = 32, 24    # bytes
-_FARTHEST = 1 << 62    # a row's number
+_WAL_HEADER, _FRAME_HEADER = 32, 24  # bytes
+_FARTHEST = 1 << 62  # a row's number
 _ROWS = 'SELECT id, topic_id, timestamp FROM messages NOT INDEXED'
 
 
@@ -38,12 +38,13 @@ class SqliteFile:
         self._stack = ExitStack()
         try:
             self._database = self._connect(path)
-            self._execute('PRAGMA writable_schema=ON')    # else a file that is cut off is refused
+            self._execute('PRAGMA writable_schema=ON')  # else a file that is cut off is rejected
             self.channels = self._read_channels()
             self._read_rows()
             if not (path.with_name('metadata.yaml').exists() or self._was_closed()):
-                self.lost.append('not closed by its recorder: what was recorded last may be '
-                                 'missing')
+                self.lost.append(
+                    'not closed by its recorder: what was recorded last may be missing'
+                )
         except sqlite3.Error as error:
             self._stack.close()
             raise StorageError('; '.join((*self.lost, _reason(error)))) from None
@@ -69,8 +70,11 @@ class SqliteFile:
     # ---------------------------------------------------------------------------------------
 
     def _connect(self, path: Path) -> sqlite3.Connection:
-        beside = [file for suffix in _BESIDE
-                  if (file := path.with_name(path.name + suffix)).is_file() and file.stat().st_size]
+        beside = [
+            file
+            for suffix in _BESIDE
+            if (file := path.with_name(path.name + suffix)).is_file() and file.stat().st_size
+        ]
         whole, pages = _size(path)
         cut = not beside and pages < whole
         if cut:
@@ -79,12 +83,13 @@ class SqliteFile:
             folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
             for file in (path, *beside):
                 shutil.copyfile(file, folder / file.name)
-            if cut:    # sqlite would take half a page, with zeros for the rest
+            if cut:  # sqlite would take half a page, with zeros for the rest
                 os.truncate(folder / path.name, pages)
             path = folder / path.name
         options = '' if beside else '?immutable=1'
-        database = sqlite3.connect(f'{path.resolve().as_uri()}{options}', uri=True,
-                                   check_same_thread=False)
+        database = sqlite3.connect(
+            f'{path.resolve().as_uri()}{options}', uri=True, check_same_thread=False
+        )
         self._stack.callback(database.close)
         for log in beside:
             if log.name.endswith('-wal'):
@@ -98,44 +103,63 @@ class SqliteFile:
         if pages < 1:
             self.lost.append(f'{log.name}: nothing of its {len(content)} bytes can be taken in')
             return
-        page_size, = struct.unpack_from('>I', content, 8)
+        (page_size,) = struct.unpack_from('>I', content, 8)
         at = _WAL_HEADER + pages * (_FRAME_HEADER + page_size)
         # Frames of an earlier round, which sqlite has taken in before, have another salt.
-        if content[at + 8:at + 16] == content[16:24]:
-            self.lost.append(f'{log.name}: a change that was not finished is lost, '
-                             f'{len(content) - at} bytes')
+        if content[at + 8 : at + 16] == content[16:24]:
+            self.lost.append(
+                f'{log.name}: a change that was not finished is lost, {len(content) - at} bytes'
+            )
 
     def _execute(self, query: str, *values: object) -> sqlite3.Cursor:
         return self._database.execute(query, values)
 
     def _read_channels(self) -> dict[int, Channel]:
-        tables = {name for name, in self._execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {
+            name for (name,) in self._execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
         # Computed when they are read, which may take for ever: no recorder has such.
-        if any(column[-1] for table in tables for column in self._execute(
-                'SELECT * FROM pragma_table_xinfo(?)', table)):
+        if any(
+            column[-1]
+            for table in tables
+            for column in self._execute('SELECT * FROM pragma_table_xinfo(?)', table)
+        ):
             raise StorageError('a table whose columns are computed')
         if not {'messages', 'topics'} <= tables:
-            raise StorageError('; '.join(self.lost) or (
-                'no table of messages in it; where the recorder was killed, they are in the file '
-                'of the same name with -wal behind it, which has to lie beside it'))
+            raise StorageError(
+                '; '.join(self.lost)
+                or (
+                    'no table of messages in it; where the recorder was killed, they are in the '
+                    'file '
+                    'of the same name with -wal behind it, which has to lie beside it'
+                )
+            )
         try:
-            definitions = {kind: (language, text) for kind, language, text in self._execute(
-                'SELECT topic_type, encoding, encoded_message_definition '
-                'FROM message_definitions')}
+            definitions = {
+                kind: (language, text)
+                for kind, language, text in self._execute(
+                    'SELECT topic_type, encoding, encoded_message_definition '
+                    'FROM message_definitions'
+                )
+            }
         except sqlite3.DatabaseError:
-            definitions = {}    # an old one has none
-        return {number: Channel(str(topic), str(kind), str(encoding),
-                                *map(str, definitions.get(kind, ('', ''))))
-                for number, topic, kind, encoding in self._execute(
-                    'SELECT id, name, type, serialization_format FROM topics ORDER BY id')}
+            definitions = {}  # an old one has none
+        return {
+            number: Channel(
+                str(topic), str(kind), str(encoding), *map(str, definitions.get(kind, ('', '')))
+            )
+            for number, topic, kind, encoding in self._execute(
+                'SELECT id, name, type, serialization_format FROM topics ORDER BY id'
+            )
+        }
 
     def _read_rows(self) -> None:
         rows, reason = [], ''
         while True:
             try:
-                for row in self._execute(f'{_ROWS} WHERE id > ? ORDER BY id',
-                                         rows[-1][0] if rows else -_FARTHEST):
+                for row in self._execute(
+                    f'{_ROWS} WHERE id > ? ORDER BY id', rows[-1][0] if rows else -_FARTHEST
+                ):
                     rows.append(row)
                 break
             except sqlite3.DatabaseError as error:
@@ -146,20 +170,18 @@ class SqliteFile:
             rows.append(following)
         if reason:
             self.lost.append(f'damaged ({reason}), {len(rows)} of its messages are found')
-        sound = [row for row in rows if row[1] in self.channels
-                 and isinstance(row[2], int)]
+        sound = [row for row in rows if row[1] in self.channels and isinstance(row[2], int)]
         if len(sound) < len(rows):
             self.lost.append(f'damaged: {len(rows) - len(sound)} messages have no topic or no time')
-        self._number, self.channel, self.recorded_ns = (
-            np.array(sound, np.int64).reshape(-1, 3).T)
+        self._number, self.channel, self.recorded_ns = np.array(sound, np.int64).reshape(-1, 3).T
 
     def _readable_after(self, number: int) -> tuple[int, int, int] | None:
         """The first row behind one after which the table is damaged; None: there is none."""
+
         def from_there(first: int) -> tuple[int, int, int] | None | bool:
             """The first row from there on; None: there is none, False: it cannot be read."""
             try:
-                return self._execute(f'{_ROWS} WHERE id >= ? ORDER BY id LIMIT 1',
-                                     first).fetchone()
+                return self._execute(f'{_ROWS} WHERE id >= ? ORDER BY id LIMIT 1', first).fetchone()
             except sqlite3.DatabaseError:
                 return False
 
@@ -180,14 +202,17 @@ class SqliteFile:
     def _was_closed(self) -> bool:
         """Whether the recorder came to its end, as far as the file tells: of schema 4 it does."""
         try:
-            schema, = self._execute('SELECT schema_version FROM schema').fetchone()
+            (schema,) = self._execute('SELECT schema_version FROM schema').fetchone()
             row = self._execute('SELECT metadata FROM metadata ORDER BY id DESC LIMIT 1').fetchone()
-            told = parse_yaml(row[0][:MOST_METADATA], 'metadata', 'YAML') if row else None
+            metadata = parse_yaml(row[0][:MAX_METADATA], 'metadata', 'YAML') if row else None
         except (sqlite3.DatabaseError, TypeError, FileError):
             return True
-        count = told.get('message_count', 0) if isinstance(told, dict) else 0
-        return schema < 4 or row is not None and (not isinstance(count, int)
-                                                  or count >= len(self._number))
+        count = metadata.get('message_count', 0) if isinstance(metadata, dict) else 0
+        return (
+            schema < 4
+            or row is not None
+            and (not isinstance(count, int) or count >= len(self._number))
+        )
 
     def _message(self, number: int) -> bytes | None:
         try:

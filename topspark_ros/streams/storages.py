@@ -7,13 +7,13 @@ from typing import NamedTuple, Protocol
 
 import lz4.frame
 import numpy as np
-from rosbags.rosbag2.reader import zstd    # Python's own, or its backport
+from rosbags.rosbag2.reader import zstd  # Python's own, or its backport
 
 from topspark_ros.errors import TopsparkError
 
-MOST_METADATA = 1 << 24    # bytes of YAML: a bag of thousands of files or topics
-MAX_BYTES = 1 << 30    # of a chunk or a message: a wrong length takes no memory beyond
-ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'    # a message begins with 0
+MAX_METADATA = 1 << 24  # bytes of YAML: a bag of thousands of files or topics
+MAX_BYTES = 1 << 30  # of a chunk or a message: a wrong length takes no memory beyond
+ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'  # a message begins with 0
 
 
 class StorageError(TopsparkError):
@@ -48,7 +48,7 @@ class Storage(Protocol):
 
     def messages(self, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """Each row with the bytes of its message, in the order that is asked for; rows that cannot
-        be read are left out."""
+        be read are skipped."""
 
     def close(self) -> None:
         """To be called once."""
@@ -67,7 +67,7 @@ def decompressed(data: bytes, compression: str, most: int = MAX_BYTES) -> bytes:
         raise StorageError(f'compression {compression!r}, accepted is zstd, lz4 or none') from None
     parts, size = [], 0
     try:
-        while data:    # frame by frame
+        while data:  # frame by frame
             decompressor = make()
             parts.append(decompressor.decompress(data, most + 1 - size))
             size += len(parts[-1])

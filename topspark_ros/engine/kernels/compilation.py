@@ -64,12 +64,14 @@ def _cached(compiler, *arguments, **options):
         directory = numba.config.CACHE_DIR
         try:
             numba.config.CACHE_DIR = str(
-                cache_directory(Path(function.__code__.co_filename).parent))
+                cache_directory(Path(function.__code__.co_filename).parent)
+            )
             return compiler(*arguments, cache=True, **options)(function)
         except (RuntimeError, OSError):  # no directory that could be written
             return compiler(*arguments, **options)(function)
         finally:
             numba.config.CACHE_DIR = directory
+
     return compiled
 
 

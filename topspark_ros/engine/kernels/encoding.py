@@ -1,13 +1,13 @@
-"""Encoders: from the intensities of one sample to spikes, or to a graded current.
+"""Encoders: from the intensities of one sample to spikes, or to a constant current.
 
-Every encoder but FIRST_SPIKE expects of input i the same number of spikes a step,
+Every encoder but LATENCY expects of input i the same number of spikes a step,
 
     p_i = min(1, rate x_i / norm),    norm = ||x||_2 or the full scale, 255.
 
 They share one small interface: `prepare` makes the sample ready, `find_spikes` lists the spikes in
 some steps, step by step, and `count_spikes` gives the number of each input's alone.
 
-A STRATIFIED input is an integrator: it starts from a charge of its own, gains p_i a step, and at
+A RATE_REGULAR input is an integrator: it starts from a charge of its own, gains p_i a step, and at
 1 spikes and keeps the rest. Charges are multiples of 2**-PHASE_BITS, so that their sums are exact
 and the two ways to find the spikes agree: where many are due, all inputs are charged step by step,
 many at a time; where few are, the steps in between are skipped by a calendar.
@@ -24,8 +24,8 @@ from .compilation import allocating, entry_point, kernel
 from .randomness import GOLDEN_GAMMA, mixed
 from .vectors import LANES, PHASE_BITS, PHASE_ONE, SQUARES
 
-STRATIFIED, BERNOULLI, GRADED, FIRST_SPIKE, GIVEN = range(5)
-STEP_BY_STEP = 5  # STRATIFIED, of a sample with many spikes
+RATE_REGULAR, RATE_BERNOULLI, CONSTANT_CURRENT, LATENCY, GIVEN = range(5)
+STEP_BY_STEP = 5  # RATE_REGULAR, of a sample with many spikes
 L2_NORM, FULL_SCALE = range(2)
 
 FULL_TIMESTEPS = 350  # T0: of Diehl and Cook (2015), and of the parameters without enhancement
@@ -50,28 +50,27 @@ LAST_DAY = np.uint64(CHUNK - 1)
 @entry_point
 def acceptable(pixels):
     """Whether all intensities, (n,) float32, are finite and not negative."""
-    refused = np.int32(0)
+    rejected = np.int32(0)
     for value in pixels:
-        refused |= np.int32(not (value >= 0 and value < np.inf))
-    return refused == 0
-
+        rejected |= np.int32(not (value >= 0 and value < np.inf))
+    return rejected == 0
 
 
 class Encoded(NamedTuple):
     """One sample and its spikes in some steps.
 
     Entries are one for every active input, (inputs + 1,) or (inputs,); phase and increment, of
-    STRATIFIED, one for every input and zeros up to a multiple of LANES.
+    RATE_REGULAR, one for every input and zeros up to a multiple of LANES.
     """
 
     phase: np.ndarray  # int32, what an input has gained since its last spike
     increment: np.ndarray  # int32, what it gains a step
     active: np.ndarray  # (inputs + 1,) int32, the inputs that may spike, ascending
-    probability: np.ndarray  # (inputs + 1,) float64, expected spikes a step; not of STRATIFIED
-    interval: np.ndarray  # (inputs,) uint64, 2**-32 steps; BERNOULLI: digits of the probability
-    pending: np.ndarray  # (inputs,) uint64, time of the next spike; BERNOULLI: trials to come
-    undecided: np.ndarray  # (inputs,) uint64, BERNOULLI: trials whose outcome is still open
-    generator: np.ndarray  # (1,) uint64, BERNOULLI: of a sample that is not learned
+    probability: np.ndarray  # (inputs + 1,) float64, expected spikes a step; not of RATE_REGULAR
+    interval: np.ndarray  # (inputs,) uint64, 2**-32 steps; of RATE_BERNOULLI digits of probability
+    pending: np.ndarray  # (inputs,) uint64, time of the next spike; RATE_BERNOULLI: trials to come
+    undecided: np.ndarray  # (inputs,) uint64, RATE_BERNOULLI: trials whose outcome is still open
+    generator: np.ndarray  # (1,) uint64, RATE_BERNOULLI: of a sample that is not learned
     head: np.ndarray  # (CHUNK,) int32, calendar: the first entry of each day,
     following: np.ndarray  # (inputs,) int32, and the one after each; -1 for none
     start: np.ndarray  # (CHUNK + 1,) int32, where the spikes of each step start,
@@ -157,7 +156,7 @@ def prepare(encoded, coding, normalisation, pixels, rate, timesteps, phases, lis
         if length == 0:
             return coding, 0
     scale = rate / length
-    if coding == STRATIFIED:
+    if coding == RATE_REGULAR:
         return prepare_phases(encoded, pixels, scale, phases, listing)
     count = find_active(encoded, pixels)
     brightest = 0.0
@@ -165,12 +164,12 @@ def prepare(encoded, coding, normalisation, pixels, rate, timesteps, phases, lis
         x = np.float64(pixels[encoded.active[a]])
         encoded.probability[a] = min(1.0, scale * x)
         brightest = max(brightest, x)
-    if coding == FIRST_SPIKE:  # one spike, the brighter the earlier (Thorpe et al. 2001)
+    if coding == LATENCY:  # one spike, the brighter the earlier (Thorpe et al. 2001)
         for a in range(count):
             delay = (1.0 - pixels[encoded.active[a]] / brightest) * timesteps
             encoded.interval[a] = NEVER
             encoded.pending[a] = np.uint64(min(delay, timesteps - 1.0) * STEP)
-    elif coding == BERNOULLI:
+    elif coding == RATE_BERNOULLI:
         for a in range(count):
             encoded.interval[a] = np.uint64(encoded.probability[a] * STEP)
     return coding, count
@@ -178,7 +177,7 @@ def prepare(encoded, coding, normalisation, pixels, rate, timesteps, phases, lis
 
 @kernel
 def prepare_phases(encoded, pixels, scale, phases, listing):
-    """`prepare` for STRATIFIED."""
+    """`prepare` for RATE_REGULAR."""
     inputs = pixels.size
     increment = encoded.increment
     a_step = 0
@@ -186,7 +185,7 @@ def prepare_phases(encoded, pixels, scale, phases, listing):
         increment[i] = np.int32(min(1.0, scale * pixels[i]) * PHASE_ONE + 0.5)
         a_step += increment[i]
     if a_step == 0:
-        return STRATIFIED, 0
+        return RATE_REGULAR, 0
     if not listing or a_step * FEW > inputs * PHASE_ONE:
         for i in range(phases.size):  # (a slice would count references)
             encoded.phase[i] = phases[i]
@@ -198,7 +197,7 @@ def prepare_phases(encoded, pixels, scale, phases, listing):
         first = PHASE_ONE - 0.5 - phases[i]  # half a unit off every phase: never a tie
         encoded.interval[a] = np.int64(interval)  # signed: vectors convert to no other
         encoded.pending[a] = np.int64(first / PHASE_ONE * interval)
-    return STRATIFIED, count
+    return RATE_REGULAR, count
 
 
 @kernel
@@ -231,7 +230,7 @@ def bernoulli_trials(digits, count, trials, undecided, generator):
 def enter(encoded, coding, a):
     """Enter the next spike of entry a, uint64, into the calendar, if there is any."""
     due = encoded.pending[a]
-    if coding == BERNOULLI:
+    if coding == RATE_BERNOULLI:
         if due == ZERO:
             return
         day = vectors.lowest_bit(due)
@@ -280,9 +279,13 @@ def keep_calendar(coding, encoded, count, first, last, generator):
     step modulo CHUNK, on which it spikes next."""
     active, pending, interval = encoded.active, encoded.pending, encoded.interval
     head, following, start, source = (
-        encoded.head, encoded.following, encoded.start, encoded.source)
-    if first == 0 or (coding == BERNOULLI and first % CHUNK == 0):
-        if coding == BERNOULLI:
+        encoded.head,
+        encoded.following,
+        encoded.start,
+        encoded.source,
+    )
+    if first == 0 or (coding == RATE_BERNOULLI and first % CHUNK == 0):
+        if coding == RATE_BERNOULLI:
             bernoulli_trials(interval, count, pending, encoded.undecided, generator)
         head[:] = -1
         for a in range(count - 1, -1, -1):
@@ -295,7 +298,7 @@ def keep_calendar(coding, encoded, count, first, last, generator):
         while waiting >= 0:
             a = np.uint64(waiting)
             waiting = following[a]
-            if coding == BERNOULLI:
+            if coding == RATE_BERNOULLI:
                 source[spikes] = active[a]
                 spikes += ONE
                 pending[a] &= pending[a] - ONE  # without its lowest bit
@@ -310,7 +313,7 @@ def keep_calendar(coding, encoded, count, first, last, generator):
 class Tally(NamedTuple):
     """Spike counts, (inputs,) or, of entries, (inputs + 1,)."""
 
-    trace: np.ndarray  # float32, spikes of each input so far (GRADED: its charge)
+    trace: np.ndarray  # float32, spikes of each input so far (CONSTANT_CURRENT: its charge)
     inputs: np.ndarray  # int32, the inputs that spiked in the latest steps, each once
     amounts: np.ndarray  # float32, how often each of them did
     latest: np.ndarray  # float32, zeros between two calls
@@ -356,7 +359,7 @@ def count_spikes(coding, encoded, count, first, last, generator, start, source, 
     Returns how many inputs are listed in the tally, and the number of spikes.
     """
     listed = spikes = 0
-    if coding == GRADED:
+    if coding == CONSTANT_CURRENT:
         for a in range(count):
             tally.inputs[a] = encoded.active[a]
             tally.amounts[a] = (last - first) * encoded.probability[a]
@@ -372,7 +375,7 @@ def count_spikes(coding, encoded, count, first, last, generator, start, source, 
             entry += np.uint64(number > 0)
             spikes += number
         listed = np.int64(entry)
-    elif coding == FIRST_SPIKE:
+    elif coding == LATENCY:
         for a in range(count):
             if encoded.pending[a] >> FIXED_POINT < np.uint64(last):
                 encoded.pending[a] = NEVER
@@ -383,7 +386,7 @@ def count_spikes(coding, encoded, count, first, last, generator, start, source, 
     else:
         if coding == GIVEN:
             listed = tally_listed(tally, 0, source[start[first] : start[last]])
-        while coding == BERNOULLI and first < last:
+        while coding == RATE_BERNOULLI and first < last:
             until = min(first - first % CHUNK + CHUNK, last)
             keep_calendar(coding, encoded, count, first, until, generator)
             some = encoded.source[: encoded.start[until - first]]

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from .compilation import kernel
-from .vectors import MOST_ROWS, sum_rows
+from .vectors import MAX_ROWS, sum_rows
+
 
 @kernel
 def integrate(potential, decay, weights, source, begin, end, sums):
@@ -19,7 +20,7 @@ def integrate(potential, decay, weights, source, begin, end, sums):
     float32, memory.
     """
     while begin < end:
-        stop = min(begin + MOST_ROWS, end)
+        stop = min(begin + MAX_ROWS, end)
         sum_rows(weights, source, begin, stop, sums)
         for j in range(potential.size):
             potential[j] = decay * potential[j] + sums[j]
@@ -76,12 +77,24 @@ def reached(potential, threshold):
 
 @kernel
 def advance(
-    potential, current, threshold, weights, start, source, charge, sums, graded,
-    membrane_decay, synaptic_decay, first, t, stop,
+    potential,
+    current,
+    threshold,
+    weights,
+    start,
+    source,
+    charge,
+    sums,
+    constant,
+    membrane_decay,
+    synaptic_decay,
+    first,
+    t,
+    stop,
 ):
     """Timesteps from t on, until one in which neurons reach their threshold, at most to stop.
 
-    Input of step first + k are the spikes source[start[k]:start[k + 1]], or `charge` if `graded`.
+    Input of step first + k are the spikes source[start[k]:start[k + 1]], or `charge` if `constant`.
     Returns the step after the last one, and how many neurons reached their threshold in that.
     """
     filtered = synaptic_decay > 0
@@ -89,19 +102,19 @@ def advance(
     decay = np.float32(1)
     while t < stop:
         begin, end = 0, 0
-        if not graded:
+        if not constant:
             begin, end = start[t - first], start[t - first + 1]
         t += 1
         decay *= membrane_decay
         if filtered:
-            if graded:
+            if constant:
                 leak(current, synaptic_decay, charge, 1.0)
             else:
                 for j in range(current.size):
                     current[j] *= synaptic_decay
                 integrate(current, np.float32(1), weights, source, begin, end, sums)
             leak(potential, decay, current, share)
-        elif graded:
+        elif constant:
             leak(potential, decay, charge, 1.0)
         elif begin < end:
             integrate(potential, decay, weights, source, begin, end, sums)

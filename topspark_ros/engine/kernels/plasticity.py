@@ -2,7 +2,7 @@
 
 Behind one small interface: `after_output_spike` and `after_input_spike` at the spikes,
 `after_presentation` at the end. Presynaptic traces x accumulate, x_i <- x_i + 1 at a spike of
-input i (+ p_i a step of graded current), and decay with the rule's time constant. |.| is the L2
+input i (+ p_i a step of constant current), and decay with the rule's time constant. |.| is the L2
 norm, S is WEIGHT_NORM, eta = min(0.5, 0.8 / K) f_j the learning rate, K the wanted output spikes
 of a presentation, f_j a factor that halves with every 12 K spikes of neuron j.
 
@@ -43,7 +43,7 @@ from .readout import strongest
 PAIRWISE, ADAPTIVE, TRIPLET, MODULATED = range(4)
 
 WEIGHT_NORM = 8.0  # L2, of each neuron's weights
-LEAST_LEARNING = 0.02  # factor of a neuron with many spikes
+MIN_LEARNING_RATE = 0.02  # factor of a neuron with many spikes
 TRACE_TIME_CONSTANT = 100.0  # steps
 WEIGHT_DECAY = 1e-4  # ADAPTIVE, in 350 steps
 PUNISHMENT = 0.3  # MODULATED
@@ -52,7 +52,7 @@ DEPRESSION = 0.001
 TRIPLET_TIME_CONSTANTS = (16.8, 33.7, 114.0)  # steps, of x, o1, o2 (Pfister and Gerstner 2006)
 # Outside, a scale is taken into the stored weights and their squares are summed anew: float32 is
 # finite, and of a sum that shrinks by 1e12 float64 keeps four digits.
-LEAST_SCALE, MOST_SCALE = 1e-3, 1e3
+MIN_SCALE, MAX_SCALE = 1e-3, 1e3
 
 
 class Traces(NamedTuple):
@@ -150,7 +150,7 @@ def remember(traces, sources, begin, end, amounts, growth):
 @kernel
 def bound_scale(state, j):
     """Bring the stored weights of neuron j to their real size if its scale has drifted far."""
-    if LEAST_SCALE <= state.scale[j] <= MOST_SCALE:
+    if MIN_SCALE <= state.scale[j] <= MAX_SCALE:
         return
     squares = 0.0
     for i in range(state.weights.shape[0]):
@@ -216,7 +216,7 @@ def potentiate_triplet(state, traces, firing, j, growth, t):
 
 @kernel
 def after_input_spike(state, firing, i, amount, t):
-    """A spike of input i (GRADED: `amount` of one) in step t under TRIPLET; weights changed."""
+    """A spike of input i, or `amount` of one, in step t under TRIPLET; weights changed."""
     for k in range(firing.number[0]):
         j = firing.neurons[k]
         trace = firing.fast[j] * np.exp((firing.last[j] - t) / TRIPLET_TIME_CONSTANTS[1])
@@ -238,7 +238,7 @@ def learning_step(target):
 def tire(state, j, target):
     """Let neuron j learn less after an output spike or update."""
     factor = state.learning_rate[j] * 0.5 ** (1.0 / (12.0 * target))
-    state.learning_rate[j] = max(factor, LEAST_LEARNING)
+    state.learning_rate[j] = max(factor, MIN_LEARNING_RATE)
 
 
 @kernel

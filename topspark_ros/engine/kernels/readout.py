@@ -20,7 +20,7 @@ def strongest(evidence):
 
 
 @kernel
-def lead(evidence):
+def top2_margin(evidence):
     """How far the strongest class is ahead of the second, 0 without evidence."""
     first = second = np.float32(0)
     for value in evidence:

@@ -25,10 +25,10 @@ import numpy as np
 
 from . import encoding, membrane, plasticity
 from .compilation import allocating, entry_point, kernel
-from .encoding import BERNOULLI, CHUNK, FULL_TIMESTEPS, GIVEN, GRADED
+from .encoding import CHUNK, CONSTANT_CURRENT, FULL_TIMESTEPS, GIVEN, RATE_BERNOULLI
 from .plasticity import ADAPTIVE, TRIPLET
 from .randomness import seed_from
-from .readout import lead, strongest
+from .readout import strongest, top2_margin
 
 WINNER, LATERAL, LAYER = range(3)
 
@@ -87,9 +87,20 @@ class Model(NamedTuple):
 def model_of(numbers):
     """The model that an array of numbers stands for."""
     return Model(
-        int(numbers[0]), int(numbers[1]), int(numbers[2]), int(numbers[3]),
-        numbers[4], numbers[5], numbers[6], int(numbers[7]), numbers[8], numbers[9], numbers[10],
-        numbers[11], numbers[12], numbers[13] > 0,
+        int(numbers[0]),
+        int(numbers[1]),
+        int(numbers[2]),
+        int(numbers[3]),
+        numbers[4],
+        numbers[5],
+        numbers[6],
+        int(numbers[7]),
+        numbers[8],
+        numbers[9],
+        numbers[10],
+        numbers[11],
+        numbers[12],
+        numbers[13] > 0,
     )
 
 
@@ -106,7 +117,7 @@ class Dynamics(NamedTuple):
     potential: np.ndarray  # (neurons,) float32
     current: np.ndarray  # (neurons,) float32, synaptic
     threshold: np.ndarray  # (neurons,) float32
-    charge: np.ndarray  # (neurons,) float32, input of every step, GRADED
+    charge: np.ndarray  # (neurons,) float32, input of every step, CONSTANT_CURRENT
     sums: np.ndarray  # (neurons,) float32, memory of membrane.integrate
     held_until: np.ndarray  # (neurons,) int32, step in which the refractory period is over
     last_held: np.ndarray  # (1,) int32, the latest of them
@@ -148,7 +159,7 @@ def settle_dynamics(model, dynamics):
         dynamics.held_until[:] = 0
     if model.inhibition_kind == LAYER:
         dynamics.inhibitory_until[:] = 0
-    if model.coding == GRADED:
+    if model.coding == CONSTANT_CURRENT:
         dynamics.charge[:] = 0
 
 
@@ -174,7 +185,7 @@ def follow_weights(model, state, dynamics, encoded, count, j, old_scale, gain):
     dynamics.potential[j] *= ratio
     dynamics.current[j] *= ratio
     set_thresholds(dynamics.threshold, state.theta, state.scale, gain, j, j + 1)
-    if model.coding == GRADED:
+    if model.coding == CONSTANT_CURRENT:
         dynamics.charge[j] = membrane.charge_of(
             state.weights, j, encoded.active, encoded.probability, count
         )
@@ -281,14 +292,14 @@ def leave_traces(model, state, traces, firing, encoded, count, source, start, fi
     """
     changed = 0
     growth = 1.0
-    if model.coding == GRADED:
+    if model.coding == CONSTANT_CURRENT:
         source, amounts = encoded.active, encoded.probability
     else:
         amounts = encoded.probability[:0]
     for step in range(t, stop):
         growth = plasticity.trace_growth(model.rule, step)
         begin, end = 0, count
-        if model.coding != GRADED:
+        if model.coding != CONSTANT_CURRENT:
             begin, end = start[step - first], start[step - first + 1]
         plasticity.remember(traces, source, begin, end, amounts, growth)
         if model.rule == TRIPLET:
@@ -353,8 +364,25 @@ def rest(model, state, timesteps):
 
 @kernel
 def present(
-    model, state, dynamics, traces, firing, encoded, phases, pixels, start, source, rate, expected,
-    timesteps, learning, label, margin, scores, raster, new_thresholds,
+    model,
+    state,
+    dynamics,
+    traces,
+    firing,
+    encoded,
+    phases,
+    pixels,
+    start,
+    source,
+    rate,
+    expected,
+    timesteps,
+    learning,
+    label,
+    margin,
+    scores,
+    raster,
+    new_thresholds,
 ):
     """Present one sample, fill `scores` and `raster`.
 
@@ -364,7 +392,7 @@ def present(
     updated = neurons * (2 if model.inhibition_kind == LAYER else 1)  # neurons a step
     coding = model.coding
     generator = state.generator
-    if not learning and model.coding == BERNOULLI:  # not even the generator's state changes
+    if not learning and model.coding == RATE_BERNOULLI:  # not even the generator's state changes
         generator = encoded.generator
         seed_from(generator, state.generator[0], pixels)
     coding, count = encoding.prepare(
@@ -374,7 +402,7 @@ def present(
     if coding == GIVEN:
         count = source.size
         expected = count * reference / timesteps
-    elif coding != GRADED:
+    elif coding != CONSTANT_CURRENT:
         start, source = encoded.start, encoded.source
     scores[:] = 0
     if count == 0:
@@ -393,7 +421,7 @@ def present(
         else:
             level_thresholds(dynamics.threshold, state.theta, state.scale, gain)
     plasticity.forget(traces, firing)
-    if coding == GRADED:
+    if coding == CONSTANT_CURRENT:
         membrane.charge_by(
             dynamics.charge, state.weights, encoded.active, encoded.probability, count
         )
@@ -403,7 +431,7 @@ def present(
 
     input_spikes = output_spikes = synaptic_operations = synaptic_updates = 0
     first = t = 0  # steps
-    last = timesteps if coding == GIVEN or coding == GRADED else 0
+    last = timesteps if coding == GIVEN or coding == CONSTANT_CURRENT else 0
     while t < timesteps:
         if t == last:
             chunk = CHUNK if margin == np.inf else SHORT_CHUNK
@@ -424,10 +452,20 @@ def present(
 
         begin = t
         t, at_threshold = membrane.advance(
-            dynamics.potential, dynamics.current, dynamics.threshold, state.weights, start,
-            source, dynamics.charge, dynamics.sums, coding == GRADED,
-            np.float32(model.membrane_decay), np.float32(model.synaptic_decay),
-            first, begin, stop,
+            dynamics.potential,
+            dynamics.current,
+            dynamics.threshold,
+            state.weights,
+            start,
+            source,
+            dynamics.charge,
+            dynamics.sums,
+            coding == CONSTANT_CURRENT,
+            np.float32(model.membrane_decay),
+            np.float32(model.synaptic_decay),
+            first,
+            begin,
+            stop,
         )
         if inhibitors > 0:
             strength = model.inhibition * gain * REST_THRESHOLD
@@ -436,7 +474,7 @@ def present(
             at_threshold = neurons
         if begin < dynamics.last_held[0]:
             hold(model, state, dynamics, begin, gain)
-        if coding == GRADED:
+        if coding == CONSTANT_CURRENT:
             input_spikes += count * (t - begin)
         else:
             input_spikes += start[t - first] - start[begin - first]
@@ -446,12 +484,10 @@ def present(
                 model, state, traces, firing, encoded, count, source, start, first, begin, t
             )
             synaptic_updates += changed
-            if coding == GRADED and model.rule == TRIPLET:
+            if coding == CONSTANT_CURRENT and model.rule == TRIPLET:
                 for k in range(firing.number[0]):
                     j = firing.neurons[k]
-                    follow_weights(
-                        model, state, dynamics, encoded, count, j, state.scale[j], gain
-                    )
+                    follow_weights(model, state, dynamics, encoded, count, j, state.scale[j], gain)
         if at_threshold == 0:
             continue
         spikes = spiking_neurons(dynamics, state.scale, winner_only)
@@ -482,7 +518,7 @@ def present(
                     model.rule, state, traces, firing, j, growth, t - 1, target, label
                 )
                 follow_weights(model, state, dynamics, encoded, count, j, old, gain)
-        if margin < np.inf and lead(scores) >= margin:
+        if margin < np.inf and top2_margin(scores) >= margin:
             break
 
     if output_spikes > 0:
@@ -501,9 +537,30 @@ def present(
 
 @entry_point
 def present_stdp(
-    numbers, weights, scale, squares, responses, theta, learning_rate, class_frames, gain, window,
-    generator, phases, pixels, start, source, rate, expected, timesteps,
-    learning, labels, margin, scores, outcomes, raster,
+    numbers,
+    weights,
+    scale,
+    squares,
+    responses,
+    theta,
+    learning_rate,
+    class_frames,
+    gain,
+    window,
+    generator,
+    phases,
+    pixels,
+    start,
+    source,
+    rate,
+    expected,
+    timesteps,
+    learning,
+    labels,
+    margin,
+    scores,
+    outcomes,
+    raster,
 ):
     """Present samples one after the other.
 
@@ -519,7 +576,15 @@ def present_stdp(
     """
     model = model_of(numbers)
     state = StdpState(
-        weights, scale, squares, responses, theta, learning_rate, class_frames, gain, window,
+        weights,
+        scale,
+        squares,
+        responses,
+        theta,
+        learning_rate,
+        class_frames,
+        gain,
+        window,
         generator,
     )
     inputs, neurons = weights.shape
@@ -530,9 +595,25 @@ def present_stdp(
     ready = False  # whether the thresholds are set, which only learning changes
     for sample in range(pixels.shape[0]):
         outcomes[sample, 1:] = present(
-            model, state, dynamics, traces, firing, encoded, phases, pixels[sample], start,
-            source, rate, expected, timesteps, learning, labels[sample], margin,
-            scores[sample], raster, learning or not ready,
+            model,
+            state,
+            dynamics,
+            traces,
+            firing,
+            encoded,
+            phases,
+            pixels[sample],
+            start,
+            source,
+            rate,
+            expected,
+            timesteps,
+            learning,
+            labels[sample],
+            margin,
+            scores[sample],
+            raster,
+            learning or not ready,
         )
         ready = ready or outcomes[sample, 2] > 0
         outcomes[sample, 0] = strongest(scores[sample])

@@ -16,7 +16,7 @@ from .compilation import kernel
 
 LANES = 64
 SQUARES = 16  # lanes
-MOST_ROWS = 256  # of int8 whose sum surely fits 16 bits
+MAX_ROWS = 256  # of int8 whose sum surely fits 16 bits
 PHASE_BITS = 30
 PHASE_ONE = 2**PHASE_BITS
 
@@ -77,8 +77,10 @@ def _sum_lanes(typing_context, weights, column, source, begin, end, sums):
 
         def row(spike):
             place = builder.zext(builder.load(builder.gep(sources, [spike])), INDEX)
-            return _load(builder, _lanes(
-                context, builder, signature.args[0], weights, [place, column], stored))
+            return _load(
+                builder,
+                _lanes(context, builder, signature.args[0], weights, [place, column], stored),
+            )
 
         def widened(vector):
             return builder.zext(vector, summed) if whole else vector
@@ -98,8 +100,7 @@ def _sum_lanes(typing_context, weights, column, source, begin, end, sums):
         total = _loop(builder, middle, end, 1, total, add_one)
         if whole:
             total = builder.sitofp(total, real)
-        _store(builder, total, _lanes(
-            context, builder, signature.args[5], sums, [column], real))
+        _store(builder, total, _lanes(context, builder, signature.args[5], sums, [column], real))
         return context.get_dummy_value()
 
     return signature, generate
@@ -109,7 +110,7 @@ def _sum_lanes(typing_context, weights, column, source, begin, end, sums):
 def sum_rows(weights, source, begin, end, sums):
     """sums = the rows source[begin:end] of the weights, added up.
 
-    weights: (inputs, neurons) float32, or int8 of 0 to 127 and at most MOST_ROWS spikes then.
+    weights: (inputs, neurons) float32, or int8 of 0 to 127 and at most MAX_ROWS spikes then.
     source: int32. sums: (neurons,) float32. Each column's sum stays in a register throughout.
     """
     neurons = sums.size
@@ -133,8 +134,10 @@ def sum_of_squares(typing_context, values, number):
         values, number = arguments
 
         def add_squares(total, first):
-            some = builder.fpext(_load(builder, _lanes(
-                context, builder, signature.args[0], values, [first], real)), wide)
+            some = builder.fpext(
+                _load(builder, _lanes(context, builder, signature.args[0], values, [first], real)),
+                wide,
+            )
             return builder.fadd(total, builder.fmul(some, some))
 
         sums = ir.Constant(wide, [0.0] * SQUARES)
@@ -157,7 +160,8 @@ def accumulate(typing_context, phase, increment, first):
     def generate(context, builder, signature, arguments):
         phase, increment = (
             _lanes(context, builder, array_type, array, [arguments[2]], vector)
-            for array_type, array in zip(signature.args, arguments[:2]))
+            for array_type, array in zip(signature.args, arguments[:2])
+        )
         total = builder.add(_load(builder, phase), _load(builder, increment))
         rest = ir.Constant(vector, [PHASE_ONE - 1] * LANES)
         _store(builder, builder.and_(total, rest), phase)

@@ -22,15 +22,15 @@ EVENT = np.dtype([('x', 'u2'), ('y', 'u2'), ('p', 'u1'), ('t', 'i8')], align=Tru
 # edge: 1 = rising; id: of the input; t: sensor time, ns. 16 bytes.
 TRIGGER = np.dtype([('edge', 'u1'), ('id', 'u1'), ('t', 'i8')], align=True)
 
-MAX_SIDE = 65535      # of a sensor, pixels
+MAX_SIDE = 65535  # of a sensor, pixels
 MAX_PIXELS = 1 << 24  # of a sensor; filters and pictures take tens of bytes for each
-MAX_LOSS = 1 << 31    # packets; a larger step of `seq` is a restart
+MAX_LOSS = 1 << 31  # packets; a larger step of `seq` is a restart
 
 Buffer = bytes | bytearray | memoryview | array | np.ndarray
 
 
 class EventError(TopsparkError):
-    """What was asked for is refused: one line with field, value and what is accepted."""
+    """What was asked for is rejected: one line with field, value and what is accepted."""
 
 
 class _Encoding(NamedTuple):
@@ -98,8 +98,9 @@ def pixel_count(width: int, height: int) -> int:
         if not 1 <= value <= MAX_SIDE:
             raise EventError(f'{field} is {value}, accepted is 1 to {MAX_SIDE} pixels')
     if width * height > MAX_PIXELS:
-        raise EventError(f'width x height is {width} x {height}, accepted is up to '
-                         f'{MAX_PIXELS} pixels')
+        raise EventError(
+            f'width x height is {width} x {height}, accepted is up to {MAX_PIXELS} pixels'
+        )
     return width * height
 
 
@@ -115,8 +116,9 @@ class EventDecoder:
 
     def __init__(self, encoding: str, width: int, height: int) -> None:
         if encoding not in _ENCODINGS:
-            raise EventError(f'encoding is {encoding!r}, accepted is one of '
-                             f'{", ".join(EVENT_ENCODINGS)}')
+            raise EventError(
+                f'encoding is {encoding!r}, accepted is one of {", ".join(EVENT_ENCODINGS)}'
+            )
         pixel_count(width, height)
         self._kernel, self._word, events_per_word = _ENCODINGS[encoding]
         # For events and triggers; a word is one or the other where it is one event at most.
@@ -133,7 +135,10 @@ class EventDecoder:
         return DecoderCounts(*self._state[kernels.COUNTERS].tolist())
 
     def decode(
-        self, payload: Buffer, time_base: int = 0, seq: int | None = None,
+        self,
+        payload: Buffer,
+        time_base: int = 0,
+        seq: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The events and the triggers of one packet, in the order that they were sent.
 
@@ -164,7 +169,7 @@ class EventDecoder:
         room = self._room_per_word * words.size + 2
         if room > _MOST_ROOM:
             room = _MOST_ROOM
-        if self._room_per_word == 2:    # mostly as many events as words: not worth a copy
+        if self._room_per_word == 2:  # mostly as many events as words: not worth a copy
             out = np.empty(room, _INT64)
         else:
             if self._scratch.size < room:
@@ -173,17 +178,17 @@ class EventDecoder:
         count = self._kernel(words, out, self._state, time_base)
         # Copied as numbers: NumPy copies structures field by field.
         is_kept = self._room_per_word == 2 and 2 * count >= words.size
-        events = np.ndarray(count, EVENT, out if is_kept else out[:2 * count].copy())
+        events = np.ndarray(count, EVENT, out if is_kept else out[: 2 * count].copy())
         trigger_count = self._state[kernels.TRIGGERS_NOW]
         if not trigger_count:
             return events, _NO_TRIGGERS
-        return events, out[-2 * trigger_count:].copy().view(TRIGGER)[::-1]
+        return events, out[-2 * trigger_count :].copy().view(TRIGGER)[::-1]
 
     def _whole_words(self, payload: Buffer) -> np.ndarray:
         data = np.frombuffer(bytes(payload) + bytes(1), np.uint8)[:-1]
         rest = data.size % self._word.itemsize
         self._state[kernels.TRUNCATED] += rest > 0
-        return data[:data.size - rest].view(self._word)
+        return data[: data.size - rest].view(self._word)
 
     def _begin_anew(self, missing: int) -> None:
         """Forget the registers, but for the wraps of the sensor's clock after a mere loss."""

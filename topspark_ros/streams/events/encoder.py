@@ -9,11 +9,11 @@ from topspark_ros.engine.kernels.compilation import entry_point, kernel
 from .decoders import EVENT, EventError
 from .kernels import is_wrap
 
-MAX_EVT3_SIDE = 2048   # of a sensor, pixels: coordinates have 11 bits
-MAX_WRAPS = 1 << 20    # of the 24-bit clock in one packet: half a year, 4 MB of words
+MAX_EVT3_SIDE = 2048  # of a sensor, pixels: coordinates have 11 bits
+MAX_WRAPS = 1 << 20  # of the 24-bit clock in one packet: half a year, 4 MB of words
 
-_CLOCK_BITS = 24       # of the sensor's clock, us
-_VECTOR_PIXELS = 12    # of one vector word; the one of 8 pixels would never make a packet shorter
+_CLOCK_BITS = 24  # of the sensor's clock, us
+_VECTOR_PIXELS = 12  # of one vector word; the one of 8 pixels would never make a packet shorter
 
 
 class Evt3Encoder:
@@ -55,15 +55,17 @@ class Evt3Encoder:
             raise EventError(self._complaint(events, since))
         wraps = (last // 1000 >> _CLOCK_BITS) - (since // 1000 >> _CLOCK_BITS)
         if wraps > MAX_WRAPS:
-            raise EventError(f'events.t goes on from {since} to {last} ns, accepted are '
-                             f'{MAX_WRAPS} wraps of the clock, one each 2^{_CLOCK_BITS} us')
+            raise EventError(
+                f'events.t goes on from {since} to {last} ns, accepted are '
+                f'{MAX_WRAPS} wraps of the clock, one each 2^{_CLOCK_BITS} us'
+            )
         words = np.empty(4 * len(events) + 2 * wraps, np.uint16)
         count = encode_evt3(events, since // 1000, words)
         self._last = last
         return words[:count].tobytes()
 
     def _complaint(self, events: np.ndarray, since: int) -> str:
-        """What is wrong with the first event that is refused."""
+        """What is wrong with the first event that is rejected."""
         before = np.concatenate(([since], events['t'][:-1]))
         late, unknown = events['t'] < before, events['p'] > 1
         outside = (events['x'] >= self._width) | (events['y'] >= self._height)
@@ -73,20 +75,21 @@ class Evt3Encoder:
             return f'events[{i}].t is {t} ns, accepted is {before[i]} ns, as of the one before, on'
         if unknown[i]:
             return f'events[{i}].p is {p}, accepted is 0 or 1'
-        return (f'events[{i}] is at x {x}, y {y}, accepted is inside the sensor of '
-                f'{self._width} x {self._height} pixels')
+        return (
+            f'events[{i}] is at x {x}, y {y}, accepted is inside the sensor of '
+            f'{self._width} x {self._height} pixels'
+        )
 
 
 @entry_point
 def are_encodable(events, width, height, since):
     """Whether all lie inside, have a polarity of 0 or 1, and are in order of time from `since`."""
-    is_refused = False
+    is_rejected = False
     for i in range(events.size):
         event = events[i]
-        is_refused |= ((event.x >= width) | (event.y >= height) | (event.p > 1)
-                       | (event.t < since))
+        is_rejected |= (event.x >= width) | (event.y >= height) | (event.p > 1) | (event.t < since)
         since = event.t
-    return not is_refused
+    return not is_rejected
 
 
 @kernel
@@ -116,8 +119,14 @@ def _vector(events, i, first, base, t):
     while i < events.size:
         event = events[i]
         place = np.int64(event.x) - base
-        if (event.y != first.y or event.p != first.p or event.t >= 1000 * t + 1000
-                or place < 0 or place >= _VECTOR_PIXELS or bits >> place):
+        if (
+            event.y != first.y
+            or event.p != first.p
+            or event.t >= 1000 * t + 1000
+            or place < 0
+            or place >= _VECTOR_PIXELS
+            or bits >> place
+        ):
             break
         bits |= 1 << place
         i += 1

@@ -12,15 +12,15 @@ from topspark_ros.engine.kernels.compilation import entry_point, kernel
 
 from .decoders import EVENT, EventError, pixel_count
 
-HOT_RATE_HZ = 100.0          # of one pixel, events a second of sensor time
+HOT_RATE_HZ = 100.0  # of one pixel, events a second of sensor time
 HOT_PERIOD_NS = 100_000_000  # of sensor time
-BURST_NS = 100_000_000       # of sensor time, whose worth of events the limiter lets pass at once
-MAX_RATE_HZ = 1e10           # that the limiter's integers have room for
+BURST_NS = 100_000_000  # of sensor time, whose worth of events the limiter lets pass at once
+MAX_RATE_HZ = 1e10  # that the limiter's integers have room for
 
-_REACH = 2           # rows and columns around a pixel that are its surroundings
-_HOT_RATIO = 8       # of a pixel's events to the mean around it; a line one pixel wide has 6
-_NUMBER_SHIFT = 32   # of a count lies the period's number, so that counts need no clearing
-_MANY = 1 << 31      # events of one pixel in a period: more than there can be
+_REACH = 2  # rows and columns around a pixel that are its surroundings
+_HOT_RATIO = 8  # of a pixel's events to the mean around it; a line one pixel wide has 6
+_NUMBER_SHIFT = 32  # of a count lies the period's number, so that counts need no clearing
+_MANY = 1 << 31  # events of one pixel in a period: more than there can be
 _EVENT_COST = 1_000_000_000  # of the limiter's bucket: nanoseconds times events a second
 
 _FACTOR, _INCREMENT = 6364136223846793005, 1442695040888963407  # Knuth's generator, modulo 2^64
@@ -50,12 +50,18 @@ class HotPixelFilter:
     discarded: events so far.
     """
 
-    def __init__(self, width: int, height: int, max_rate_hz: float = HOT_RATE_HZ,
-                 period_ns: int = HOT_PERIOD_NS) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        max_rate_hz: float = HOT_RATE_HZ,
+        period_ns: int = HOT_PERIOD_NS,
+    ) -> None:
         pixels = pixel_count(width, height)
         if not 0 < max_rate_hz <= MAX_RATE_HZ:
-            raise EventError(f'max_rate_hz is {max_rate_hz}, accepted is above 0 up to '
-                             f'{MAX_RATE_HZ:g}')
+            raise EventError(
+                f'max_rate_hz is {max_rate_hz}, accepted is above 0 up to {MAX_RATE_HZ:g}'
+            )
         if period_ns < 1:
             raise EventError(f'period_ns is {period_ns}, accepted is 1 or more')
         self.discarded = 0
@@ -64,7 +70,7 @@ class HotPixelFilter:
         self._candidates, self._masked = np.empty((2, pixels), np.int32)
         self._scratch = np.empty(0, np.int64)
         self._state = np.zeros(MASKED + 1, np.int64)
-        self._state[:LEAST + 1] = width, height, period_ns, _least_hot(max_rate_hz, period_ns)
+        self._state[: LEAST + 1] = width, height, period_ns, _least_hot(max_rate_hz, period_ns)
         self.filter(np.empty(0, EVENT))  # compiles, or loads, the kernel
 
     @property
@@ -78,8 +84,15 @@ class HotPixelFilter:
         events: array of EVENT, contiguous; it is not changed, and returned where all is kept.
         """
         self._scratch = _with_room(self._scratch, events)
-        count = drop_masked(events.view(np.int64), self._scratch, self._state, self._counts,
-                            self._masks, self._candidates, self._masked)
+        count = drop_masked(
+            events.view(np.int64),
+            self._scratch,
+            self._state,
+            self._counts,
+            self._masks,
+            self._candidates,
+            self._masked,
+        )
         self.discarded += len(events) - count
         return _kept(events, self._scratch, count)
 
@@ -109,7 +122,7 @@ class RateLimiter:
         self._scratch = np.empty(0, np.int64)
         self._state = np.zeros(DRAWN + 1, np.int64)
         depth = max(int(max_rate_hz) * BURST_NS, 2 * _EVENT_COST)
-        self._state[:LEVEL + 1] = int(max_rate_hz), depth, depth
+        self._state[: LEVEL + 1] = int(max_rate_hz), depth, depth
         self._state[THRESHOLD] = depth // 2
         self.filter(np.empty(0, EVENT))  # compiles, or loads, the kernel
 
@@ -136,7 +149,7 @@ def hot_pixels(counts: np.ndarray, duration_ns: int) -> np.ndarray:
     counts = counts.reshape(-1)
     least = _least_hot(HOT_RATE_HZ, max(duration_ns, HOT_PERIOD_NS))
     found = np.empty(counts.size, np.int32)
-    found = found[:find_hot(counts, width, height, least, found)]
+    found = found[: find_hot(counts, width, height, least, found)]
     found = found[np.argsort(-counts[found], kind='stable')]
     return np.stack((found % width, found // width), axis=1)
 
@@ -152,7 +165,7 @@ def _with_room(scratch: np.ndarray, events: np.ndarray) -> np.ndarray:
 
 def _kept(events: np.ndarray, scratch: np.ndarray, count: int) -> np.ndarray:
     # Copied as numbers: structures are copied slowly.
-    return events if count == len(events) else scratch[:2 * count].copy().view(EVENT)
+    return events if count == len(events) else scratch[: 2 * count].copy().view(EVENT)
 
 
 @kernel
@@ -186,9 +199,8 @@ def _next_period(state, counts, masks, candidates, masked, is_next):
         masks[masked[i]] = 0
     count = 0
     if is_next:
-        for pixel in candidates[:state[CANDIDATES]]:
-            if _is_hot(counts, state[NUMBER] << _NUMBER_SHIFT, pixel, state[WIDTH],
-                       state[HEIGHT]):
+        for pixel in candidates[: state[CANDIDATES]]:
+            if _is_hot(counts, state[NUMBER] << _NUMBER_SHIFT, pixel, state[WIDTH], state[HEIGHT]):
                 masks[pixel] = 1
                 masked[count] = pixel
                 count += 1
@@ -213,8 +225,9 @@ def drop_masked(events, out, state, counts, masks, candidates, masked):
         elapsed = t - start
         if elapsed >= period or elapsed < -period or base == 0:
             is_first = elapsed < -period or base == 0
-            _next_period(state, counts, masks, candidates, masked,
-                         not is_first and elapsed - period < period)
+            _next_period(
+                state, counts, masks, candidates, masked, not is_first and elapsed - period < period
+            )
             start = t if is_first else start + elapsed // period * period
             base = state[NUMBER] << _NUMBER_SHIFT
         x, y = word & 0xFFFF, word >> 16 & 0xFFFF

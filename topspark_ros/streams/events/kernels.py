@@ -17,22 +17,34 @@ from topspark_ros.engine.kernels.vectors import lowest_bit
 
 # Places in `state`: counters (in the order of DecoderCounts), the sensor's size, how many triggers
 # the last packet held, registers.
-(PACKETS, WORDS, EVENTS, TRIGGERS, OUTSIDE, INVALID, UNTIMED, EXCESS, TRUNCATED, WRAPS, GAPS,
- LOST_PACKETS) = range(12)
+(
+    PACKETS,
+    WORDS,
+    EVENTS,
+    TRIGGERS,
+    OUTSIDE,
+    INVALID,
+    UNTIMED,
+    EXCESS,
+    TRUNCATED,
+    WRAPS,
+    GAPS,
+    LOST_PACKETS,
+) = range(12)
 WIDTH, HEIGHT, TRIGGERS_NOW = 12, 13, 14
 X, Y, POLARITY, TIME_HIGH, TIME_LOW, TIME_VALID, ORDER, EPOCH = range(15, 23)
 COUNTERS = slice(PACKETS, LOST_PACKETS + 1)
 REGISTERS = slice(X, EPOCH + 1)
 STATE_SIZE = EPOCH + 1
 
-MAX_PACKET_EVENTS = 1 << 23    # that are kept of one packet: 134 MB
+MAX_PACKET_EVENTS = 1 << 23  # that are kept of one packet: 134 MB
 MAX_PACKET_TRIGGERS = 1 << 16
 
 _0, _1, _2, _3, _7 = (np.uint64(n) for n in (0, 1, 2, 3, 7))
-_LAST = np.uint64(MAX_PACKET_EVENTS)    # place in `out` of an event that is not kept
-_BLOCK = 256            # events of libcaer that are checked at once: they stay in the first cache
-_TIME_STEP_BACK = 10    # a smaller TIME_HIGH of evt3 is a wrap from this difference on
-_HALF_CLOCK = 1 << 27   # the same of evt2 and evt21, whose TIME_HIGH has 28 bits
+_LAST = np.uint64(MAX_PACKET_EVENTS)  # place in `out` of an event that is not kept
+_BLOCK = 256  # events of libcaer that are checked at once: they stay in the first cache
+_TIME_STEP_BACK = 10  # a smaller TIME_HIGH of evt3 is a wrap from this difference on
+_HALF_CLOCK = 1 << 27  # the same of evt2 and evt21, whose TIME_HIGH has 28 bits
 _EVERY_WORD = 0x0001000100010001
 
 # The known codes of words, as bits. OTHERS and CONTINUED (7, 14 and 15 of evt3; 14 and 15 of evt2
@@ -60,8 +72,12 @@ def _put_trigger(out, count, edge, number, t):
 @kernel
 def _four(words, i):
     """Words i to i + 3 as one integer; compiles to one load."""
-    return (np.int64(words[i]) | np.int64(words[i + _1]) << 16
-            | np.int64(words[i + _2]) << 32 | np.int64(words[i + _3]) << 48)
+    return (
+        np.int64(words[i])
+        | np.int64(words[i + _1]) << 16
+        | np.int64(words[i + _2]) << 32
+        | np.int64(words[i + _3]) << 48
+    )
 
 
 @kernel
@@ -125,8 +141,11 @@ def decode_evt3(words, out, state, time_base):
         # TIME_HIGH that says nothing new, up to three times, then TIME_LOW, Y, X.
         while i + _7 <= size:
             difference = _four(words, i) ^ repeated
-            i += (np.uint64(difference & 0xFFFF == 0) + np.uint64(difference & 0xFFFFFFFF == 0)
-                  + np.uint64(difference & 0xFFFFFFFFFFFF == 0))
+            i += (
+                np.uint64(difference & 0xFFFF == 0)
+                + np.uint64(difference & 0xFFFFFFFF == 0)
+                + np.uint64(difference & 0xFFFFFFFFFFFF == 0)
+            )
             four = _four(words, i)
             if four & 0xF000F000F000 != 0x200000006000:
                 break
@@ -378,10 +397,10 @@ def decode_libcaer(words, out, state, time_base):
     n = seen = 0
     previous = words[0] >> 32 if words.size else 0
     for start in range(0, words.size, _BLOCK):
-        block = words[start:start + _BLOCK]
+        block = words[start : start + _BLOCK]
         in_order = block[0] >> 32 >= previous
         previous = block[-1] >> 32
-        if in_order and _decode_clean(block, out[2 * n:], width, height, time_base):
+        if in_order and _decode_clean(block, out[2 * n :], width, height, time_base):
             n += block.size
             seen += block.size
             continue

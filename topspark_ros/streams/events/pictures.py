@@ -11,7 +11,7 @@ from .windows import Window
 BRIGHTER, DARKER = (0, 60, 230), (225, 30, 0)  # RGB
 WHITE = 255
 
-_LEVELS = 12      # events of a pixel that are told apart
+_LEVELS = 12  # events of a pixel that are told apart
 _REMAINDER = 0.6  # of the white that is left by one event more
 
 
@@ -29,15 +29,16 @@ _SHADES = _shades()
 def window_picture(window: Window, width: int, height: int) -> np.ndarray:
     """The window's events in colour, (height, width, 3) uint8, RGB.
 
-    width, height: of the sensor, pixels; events outside it are left out.
+    width, height: of the sensor, pixels; events outside it are skipped.
 
     White where nothing happened, blue where it became brighter and red where it became darker: as
     most of the pixel's events say, or the latest one if both are as many. Each event takes 40 % of
     the white that is left, twelve take all of it: a single one is seen, and many are told apart.
     """
     picture = np.full((height, width, 3), WHITE, np.uint8)
-    draw_events(window.events.view(np.int64), np.zeros((height, width, 2), np.int32), _SHADES,
-                picture)
+    draw_events(
+        window.events.view(np.int64), np.zeros((height, width, 2), np.int32), _SHADES, picture
+    )
     return picture
 
 

@@ -31,7 +31,7 @@ class EventGrid:
     """How the pixels of a sensor are pooled into the cells of a grid.
 
     width, height: of the sensor, pixels.
-    region: left, top, width and height of the part that is looked at, pixels; None: the largest
+    roi: left, top, width and height of the part that is looked at, pixels; None: the largest
         square in the middle.
     rows, columns: of the grid.
     by_polarity: False: both polarities count alike. True: two channels, darker and brighter.
@@ -41,7 +41,7 @@ class EventGrid:
 
     width: int
     height: int
-    region: tuple[int, int, int, int] | None = None
+    roi: tuple[int, int, int, int] | None = None
     rows: int = 28
     columns: int = 28
     by_polarity: bool = False
@@ -52,16 +52,22 @@ class EventGrid:
             value = getattr(self, field)
             if not 1 <= value <= MAX_SIDE:
                 raise EventError(f'{field} is {value}, accepted is 1 to {MAX_SIDE}')
-        if self.region is None:
+        if self.roi is None:
             side = min(self.width, self.height)
-            object.__setattr__(self, 'region', (
-                (self.width - side) // 2, (self.height - side) // 2, side, side))
-        left, top, width, height = self.region
-        if (min(left, top) < 0 or min(width, height) < 1
-                or left + width > self.width or top + height > self.height):
+            object.__setattr__(
+                self, 'roi', ((self.width - side) // 2, (self.height - side) // 2, side, side)
+            )
+        left, top, width, height = self.roi
+        if (
+            min(left, top) < 0
+            or min(width, height) < 1
+            or left + width > self.width
+            or top + height > self.height
+        ):
             raise EventError(
-                f'region is {self.region}, accepted is left, top, width and height of a part of '
-                f'the sensor of {self.width} x {self.height} pixels')
+                f'roi is {self.roi}, accepted is left, top, width and height of a part of '
+                f'the sensor of {self.width} x {self.height} pixels'
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,12 +83,12 @@ class EventGrid:
 
     @cached_property
     def cells(self) -> tuple[np.ndarray, np.ndarray]:
-        """What a column and a row of the sensor add to the cell's index, -1 outside the region."""
-        left, top, width, height = self.region
+        """What a column and a row of the sensor add to the cell's index, -1 outside the roi."""
+        left, top, width, height = self.roi
         across = np.full(self.width, -1, np.int64)
-        across[left:left + width] = np.arange(width) * self.columns // width
+        across[left : left + width] = np.arange(width) * self.columns // width
         down = np.full(self.height, -1, np.int64)
-        down[top:top + height] = np.arange(height) * self.rows // height * self.columns
+        down[top : top + height] = np.arange(height) * self.rows // height * self.columns
         return across, down
 
 
@@ -90,13 +96,21 @@ def count_image(window: Window, grid: EventGrid) -> np.ndarray:
     """The number of events in each cell, of the grid's shape, float32."""
     image = np.zeros(grid.shape, np.float32)
     inputs, channel = grid.places
-    count_places(window.events.view(np.int64), *grid.cells, inputs, channel * grid.by_polarity,
-                 image.reshape(-1))
+    count_places(
+        window.events.view(np.int64),
+        *grid.cells,
+        inputs,
+        channel * grid.by_polarity,
+        image.reshape(-1),
+    )
     return image
 
 
 def spike_train(
-    window: Window, grid: EventGrid, timesteps: int, places: Places | None = None,
+    window: Window,
+    grid: EventGrid,
+    timesteps: int,
+    places: Places | None = None,
 ) -> SpikeTrain:
     """The events as the network's input: each input spikes once in each step that has its events.
 
@@ -114,15 +128,25 @@ def spike_train(
     # Parts of a window that lasts for years are counted in coarser units: they fit 64 bits then.
     duration = window.end - window.start
     coarse = max(0, (duration * timesteps).bit_length() - 63)
-    count = bin_events(window.events.view(np.int64), *grid.cells, inputs,
-                       channel * grid.by_polarity, window.start, max(1, duration >> coarse), coarse,
-                       timesteps, latest, steps, neurons)
+    count = bin_events(
+        window.events.view(np.int64),
+        *grid.cells,
+        inputs,
+        channel * grid.by_polarity,
+        window.start,
+        max(1, duration >> coarse),
+        coarse,
+        timesteps,
+        latest,
+        steps,
+        neurons,
+    )
     return SpikeTrain(steps[:count], neurons[:count])
 
 
 @kernel
 def _place(word, across, down, inputs, channel):
-    """Where an event leads to, -1 outside the region and outside the sensor."""
+    """Where an event leads to, -1 outside the roi and outside the sensor."""
     x, y = word & 0xFFFF, word >> 16 & 0xFFFF
     if x >= across.size or y >= down.size or across[x] < 0 or down[y] < 0:
         return -1
@@ -139,8 +163,20 @@ def count_places(events, across, down, inputs, channel, image):
 
 
 @entry_point
-def bin_events(events, across, down, inputs, channel, start, duration, coarse, timesteps, latest,
-               steps, neurons):
+def bin_events(
+    events,
+    across,
+    down,
+    inputs,
+    channel,
+    start,
+    duration,
+    coarse,
+    timesteps,
+    latest,
+    steps,
+    neurons,
+):
     """Fill steps and neurons; returns how many spikes.
 
     duration: of the window, in units of 2^coarse ns. latest: the last step of each input.

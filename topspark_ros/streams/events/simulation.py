@@ -16,12 +16,12 @@ from topspark_ros.engine.kernels.compilation import entry_point, kernel
 from .decoders import EVENT, EventError, pixel_count
 
 MAX_INTERVAL_NS = 1_000_000_000  # between two frames: too long to guess what happened meanwhile
-MIN_CONTRAST_THRESHOLD = 0.01    # one pixel sends hundreds of events then
+MIN_CONTRAST_THRESHOLD = 0.01  # one pixel sends hundreds of events then
 MAX_REFRACTORY_S = 1.0
 MAX_NOISE_RATE_HZ = 100.0
 
 _LINEAR_BELOW = 20.0  # grey value
-_ROOM = 1 << 15       # events; taken at first, and doubled when it is full
+_ROOM = 1 << 15  # events; taken at first, and doubled when it is full
 _NEVER = np.iinfo(np.int64).max
 
 
@@ -48,14 +48,20 @@ class EventCamera:
     """
 
     def __init__(
-        self, width: int, height: int, contrast_threshold: float = 0.2,
-        refractory_s: float = 0.001, noise_rate_hz: float = 0.0, seed: int = 0,
+        self,
+        width: int,
+        height: int,
+        contrast_threshold: float = 0.2,
+        refractory_s: float = 0.001,
+        noise_rate_hz: float = 0.0,
+        seed: int = 0,
     ) -> None:
         pixel_count(width, height)
         for field, value, low, high in (
-                ('contrast_threshold', contrast_threshold, MIN_CONTRAST_THRESHOLD, math.inf),
-                ('refractory_s', refractory_s, 0, MAX_REFRACTORY_S),
-                ('noise_rate_hz', noise_rate_hz, 0, MAX_NOISE_RATE_HZ)):
+            ('contrast_threshold', contrast_threshold, MIN_CONTRAST_THRESHOLD, math.inf),
+            ('refractory_s', refractory_s, 0, MAX_REFRACTORY_S),
+            ('noise_rate_hz', noise_rate_hz, 0, MAX_NOISE_RATE_HZ),
+        ):
             if not low <= value <= high:
                 raise EventError(f'{field} is {value}, accepted is {low} to {high}')
         self._threshold = float(contrast_threshold)
@@ -91,11 +97,12 @@ class EventCamera:
         return events
 
     def _accepted(self, gray: np.ndarray) -> np.ndarray:
-        if (gray.shape != self._level.shape
-                or gray.dtype not in (np.uint8, np.uint16, np.float32)):
+        if gray.shape != self._level.shape or gray.dtype not in (np.uint8, np.uint16, np.float32):
             height, width = self._level.shape
-            raise EventError(f'gray is {gray.dtype} of shape {gray.shape}, accepted is uint8, '
-                             f'uint16 or float32 of shape ({height}, {width})')
+            raise EventError(
+                f'gray is {gray.dtype} of shape {gray.shape}, accepted is uint8, '
+                f'uint16 or float32 of shape ({height}, {width})'
+            )
         if gray.dtype == np.uint16:
             return gray * np.float32(1 / 256)
         if gray.dtype == np.float32 and not 0 <= gray.min() <= gray.max() < np.inf:
@@ -106,8 +113,17 @@ class EventCamera:
         pixels = self._level.size
         count = self._random.poisson(self._noise_rate_hz * interval * 1e-9 * pixels)
         noise = np.sort(self._random.integers(2 * interval * pixels, size=count))
-        events = find_events(self._before, self._now, self._level, self._sent_ns, noise, start,
-                             interval, self._threshold, self._refractory_ns)
+        events = find_events(
+            self._before,
+            self._now,
+            self._level,
+            self._sent_ns,
+            noise,
+            start,
+            interval,
+            self._threshold,
+            self._refractory_ns,
+        )
         return in_order(events, start, interval)
 
 

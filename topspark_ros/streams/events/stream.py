@@ -14,9 +14,9 @@ from .filtering import HotPixelFilter, RateLimiter
 from .views import EventView, EventViewer
 from .windows import CountWindows, TimeWindows, Window
 
-_PACKETS = 50                  # by which the host's clock is compared with the sensor's
-_CLOCK_SET_NS = 500_000_000    # by which they differ more when one of them was set
-_LAST_STAMP_NS = 2**31 * 10**9 - 1    # that a message can have
+_PACKETS = 50  # by which the host's clock is compared with the sensor's
+_CLOCK_SET_NS = 500_000_000  # by which they differ more when one of them was set
+_LAST_STAMP_NS = 2**31 * 10**9 - 1  # that a message can have
 
 
 @dataclass(frozen=True)
@@ -25,16 +25,16 @@ class EventSettings:
 
     window_ns: length of a window, sensor time.
     window_events: 0, or events of each window; then windows are as long as they take to come.
-    least_events: a window of time with fewer is left out: nothing moves in it.
-    region, by_polarity, centring, size: as of EventViewer.
+    min_events: a window of time with fewer is skipped: nothing moves in it.
+    roi, by_polarity, centring, size: as of EventViewer.
     max_rate_hz: events a second that pass, as of RateLimiter.
     hot_pixel_rate_hz: events a second of a pixel that may be stuck, as of HotPixelFilter.
     """
 
     window_ns: int
     window_events: int = 0
-    least_events: int = 1
-    region: tuple[int, int, int, int] | None = None
+    min_events: int = 1
+    roi: tuple[int, int, int, int] | None = None
     by_polarity: bool = False
     centring: bool = True
     size: int = 28
@@ -89,19 +89,34 @@ class StreamCounts(NamedTuple):
 
         A camera whose packets begin to be heard in the middle sends some words before a time.
         """
-        return tuple(line for is_wrong, line in (
-            (self.lost_packets,
-             f'{self.lost_packets:,} packets of events are missing by their seq'),
-            (self.truncated,
-             f'{self.truncated:,} of {self.packets:,} packets of events end within a word'),
-            (self.unknown_words,
-             f'{self.unknown_words:,} of {self.words:,} words of events are unknown'),
-            (2 * self.untimed_words > self.words,
-             f'{self.untimed_words:,} of {self.words:,} words of events came before a time'),
-            (self.events_outside,
-             f'{self.events_outside:,} of {self.events + self.events_outside:,} events lie outside '
-             'the sensor'),
-        ) if is_wrong)
+        return tuple(
+            line
+            for is_wrong, line in (
+                (
+                    self.lost_packets,
+                    f'{self.lost_packets:,} packets of events are missing by their seq',
+                ),
+                (
+                    self.truncated,
+                    f'{self.truncated:,} of {self.packets:,} packets of events end within a word',
+                ),
+                (
+                    self.unknown_words,
+                    f'{self.unknown_words:,} of {self.words:,} words of events are unknown',
+                ),
+                (
+                    2 * self.untimed_words > self.words,
+                    f'{self.untimed_words:,} of {self.words:,} words of events came before a time',
+                ),
+                (
+                    self.events_outside,
+                    f'{self.events_outside:,} of {self.events + self.events_outside:,} events lie '
+                    'outside '
+                    'the sensor',
+                ),
+            )
+            if is_wrong
+        )
 
 
 class EventStream:
@@ -119,7 +134,13 @@ class EventStream:
         return _sum(self._past, self._camera.counts)
 
     def push(
-        self, encoding: str, width: int, height: int, seq: int, time_base: int, stamp_ns: int,
+        self,
+        encoding: str,
+        width: int,
+        height: int,
+        seq: int,
+        time_base: int,
+        stamp_ns: int,
         payload: Buffer,
     ) -> list[SeenWindow]:
         """The windows that a packet finishes.
@@ -129,7 +150,7 @@ class EventStream:
         payload: its bytes.
 
         A packet of another camera starts anew. Raises EventError for an encoding, a sensor or a
-        region that is refused; the packet is left out then.
+        roi that is rejected; the packet is skipped then.
         """
         sensor = encoding, width, height
         if self._camera is None or self._camera.sensor != sensor:
@@ -144,8 +165,9 @@ def warm_up(settings: EventSettings) -> None:
     """Compile, or load, the kernels of any stream before its first packet comes."""
     for encoding in EVENT_ENCODINGS:
         EventDecoder(encoding, 64, 64)
-    stream = EventStream(replace(settings, window_events=min(settings.window_events, 2),
-                                 least_events=1, region=None))
+    stream = EventStream(
+        replace(settings, window_events=min(settings.window_events, 2), min_events=1, roi=None)
+    )
     events = np.zeros(2, EVENT)
     events['t'] = 0, 2 * settings.window_ns
     payload = Evt3Encoder(64, 64).encode(events)
@@ -161,27 +183,41 @@ class _Camera:
     def __init__(self, sensor: tuple[str, int, int], settings: EventSettings) -> None:
         self.sensor = sensor
         _, width, height = sensor
-        self._least_events = 1 if settings.window_events else settings.least_events
-        self._viewer = EventViewer(width, height, settings.region, settings.by_polarity,
-                                   settings.centring, settings.size)
+        self._least_events = 1 if settings.window_events else settings.min_events
+        self._viewer = EventViewer(
+            width, height, settings.roi, settings.by_polarity, settings.centring, settings.size
+        )
         self._hot_pixels = HotPixelFilter(width, height, settings.hot_pixel_rate_hz)
         self._limiter = RateLimiter(settings.max_rate_hz)
-        self._windows = (CountWindows(settings.window_events) if settings.window_events
-                         else TimeWindows(settings.window_ns))
+        self._windows = (
+            CountWindows(settings.window_events)
+            if settings.window_events
+            else TimeWindows(settings.window_ns)
+        )
         self._decoder = EventDecoder(*sensor)
         self._gaps = self._too_many = 0
-        self._ahead_ns: deque[int] = deque(maxlen=_PACKETS)     # host time less sensor time
-        self._host_end_ns = 0     # of the last window
+        self._ahead_ns: deque[int] = deque(maxlen=_PACKETS)  # host time less sensor time
+        self._host_end_ns = 0  # of the last window
 
     @property
     def counts(self) -> StreamCounts:
         decoded = self._decoder.counts
         return StreamCounts(
-            decoded.packets, decoded.words, decoded.events, decoded.lost_packets,
-            decoded.truncated, decoded.invalid, decoded.untimed, decoded.outside,
-            decoded.excess + self._hot_pixels.discarded + self._limiter.discarded
-            + self._windows.discarded + self._too_many,
-            self._windows.resets)
+            decoded.packets,
+            decoded.words,
+            decoded.events,
+            decoded.lost_packets,
+            decoded.truncated,
+            decoded.invalid,
+            decoded.untimed,
+            decoded.outside,
+            decoded.excess
+            + self._hot_pixels.discarded
+            + self._limiter.discarded
+            + self._windows.discarded
+            + self._too_many,
+            self._windows.resets,
+        )
 
     def push(self, payload: Buffer, time_base: int, seq: int, stamp_ns: int) -> list[SeenWindow]:
         events, _ = self._decoder.decode(payload, time_base, seq)
@@ -199,7 +235,7 @@ class _Camera:
         self._too_many += sum(window.discarded for window in finished)
         ahead_ns = [host_ahead_ns] * len(finished)
         if finished and was_set and was_open and self._windows.resets == resets:
-            ahead_ns[0] = earlier_ns    # it began before a clock was set
+            ahead_ns[0] = earlier_ns  # it began before a clock was set
         seen = list(map(self._seen, finished, ahead_ns))
         return [window for window in seen if len(window.window.events) >= self._least_events]
 
@@ -220,8 +256,11 @@ class _Camera:
             begin_ns = self._host_end_ns
         self._host_end_ns = end_ns
         stamp_ns = max(begin_ns, int(window.events['t'][-1]) + host_ahead_ns)
-        return SeenWindow(window, self._viewer, *(
-            min(max(time_ns, 0), _LAST_STAMP_NS) for time_ns in (begin_ns, end_ns, stamp_ns)))
+        return SeenWindow(
+            window,
+            self._viewer,
+            *(min(max(time_ns, 0), _LAST_STAMP_NS) for time_ns in (begin_ns, end_ns, stamp_ns)),
+        )
 
 
 def _sum(*counts: StreamCounts) -> StreamCounts:

@@ -15,9 +15,9 @@ from .pictures import window_picture
 from .pooling import EventGrid, Places, count_image, spike_train
 from .windows import Window
 
-_WORK_SIDE = 160    # longest side of the grid that activity is looked for on, cells
-_MANY = 8.0         # events in one cell, above which more say nothing about a shape
-_LEVEL = 0.25       # share of the peak activity from which a cell belongs to what moves
+_WORK_SIDE = 160  # longest side of the grid that activity is looked for on, cells
+_MANY = 8.0  # events in one cell, above which more say nothing about a shape
+_LEVEL = 0.25  # share of the peak activity from which a cell belongs to what moves
 
 
 @dataclass(frozen=True)
@@ -41,30 +41,36 @@ class EventViewer:
     """Looks at the windows of one event camera.
 
     width, height: of the sensor, pixels.
-    region: left, top, width and height of the part that is looked at, pixels; None: all of it.
+    roi: left, top, width and height of the part that is looked at, pixels; None: all of it.
     by_polarity: False: both polarities count alike. True: twice as many inputs.
     centring: what moves most is centred and scaled, as `centre_object` does it in an image, and
-        what lies apart from it is left out. False: the region is looked at as it is.
+        what lies apart from it is skipped. False: the roi is looked at as it is.
     size: side of the network's square input, cells.
 
-    Raises EventError for an impossible sensor or region.
+    Raises EventError for an impossible sensor or roi.
     """
 
     def __init__(
-        self, width: int, height: int, region: tuple[int, int, int, int] | None = None,
-        by_polarity: bool = False, centring: bool = True, size: int = 28,
+        self,
+        width: int,
+        height: int,
+        roi: tuple[int, int, int, int] | None = None,
+        by_polarity: bool = False,
+        centring: bool = True,
+        size: int = 28,
     ) -> None:
         self._size, self._centring = size, centring
-        region = region or (0, 0, width, height)
-        self._grid = EventGrid(width, height, region, size, size, by_polarity)
+        roi = roi or (0, 0, width, height)
+        self._grid = EventGrid(width, height, roi, size, size, by_polarity)
         if centring:
-            longest = max(region[2:])
-            rows, columns = (max(1, min(side, round(side * _WORK_SIDE / longest)))
-                             for side in (region[3], region[2]))
+            longest = max(roi[2:])
+            rows, columns = (
+                max(1, min(side, round(side * _WORK_SIDE / longest))) for side in (roi[3], roi[2])
+            )
             self._grid = replace(self._grid, rows=rows, columns=columns)
 
     def view(self, window: Window) -> EventView:
-        """One window. There are no spikes without an event in the region or, with `centring`,
+        """One window. There are no spikes without an event in the roi or, with `centring`,
         without anything in it that moves."""
         places = self._grid.places
         if self._centring:

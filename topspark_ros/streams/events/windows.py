@@ -12,7 +12,7 @@ from .decoders import EVENT, EventError
 
 LAST_NS = 2**63 - 1  # that a time can be
 MAX_EVENTS = 1_000_000  # a window, unless told otherwise: 16 MB
-LATE_NS = 100_000_000   # that an event of a window of so many events may be
+LATE_NS = 100_000_000  # that an event of a window of so many events may be
 
 
 class Window(NamedTuple):
@@ -33,7 +33,7 @@ class Window(NamedTuple):
 class TimeWindows:
     """Cuts packets of events into windows of equal sensor time, one after the other.
 
-    The first one starts at the first event. A window without any event is left out. An event that
+    The first one starts at the first event. A window without any event is skipped. An event that
     is late by less than a window joins the window that is open; where time goes back further the
     sensor has started again, and so do the windows.
 
@@ -89,11 +89,11 @@ class TimeWindows:
 
     def _cuts(self, events: np.ndarray, start: int) -> list[list[int]]:
         cuts = np.empty((len(events), 3), np.int64)
-        return cuts[:find_cuts(events.view(np.int64), start, self._duration, cuts)].tolist()
+        return cuts[: find_cuts(events.view(np.int64), start, self._duration, cuts)].tolist()
 
     def _append(self, events: np.ndarray) -> None:
         self._count += len(events)
-        events = events[:self._max_events - self._kept]
+        events = events[: self._max_events - self._kept]
         if len(events):
             self._parts.append(events)
             self._kept += len(events)
@@ -122,7 +122,7 @@ class CountWindows:
         self.discarded = self.resets = 0
         self._parts: list[np.ndarray] = []
         self._count = 0
-        self._last = None    # time of the last event, ns
+        self._last = None  # time of the last event, ns
 
     @property
     def is_open(self) -> bool:
@@ -161,9 +161,11 @@ class CountWindows:
             return []
         events = joined(self._parts)
         self._parts, self._count = [events[whole:]], self._count - whole
-        windows = (events[begin:begin + self._size] for begin in range(0, whole, self._size))
-        return [Window(window, int(window['t'].min()), int(window['t'].max()) + 1, 0)
-                for window in windows]
+        windows = (events[begin : begin + self._size] for begin in range(0, whole, self._size))
+        return [
+            Window(window, int(window['t'].min()), int(window['t'].max()) + 1, 0)
+            for window in windows
+        ]
 
 
 def joined(parts: list[np.ndarray]) -> np.ndarray:
@@ -185,7 +187,7 @@ def find_cuts(events, start, duration, cuts):
     count = 0
     for i in range(events.size // 2):
         t = events[2 * i + 1]
-        elapsed = t - start    # modulo 2^64, as times are
+        elapsed = t - start  # modulo 2^64, as times are
         went_back = elapsed < -duration
         if went_back or elapsed >= duration:
             start = t if went_back else start + elapsed // duration * duration

@@ -3,6 +3,7 @@
 Both have one interface. What arrives stays in the middleware's queue, and is noted; `take`, called
 by the worker thread, does the work.
 """
+
 from __future__ import annotations
 
 import time
@@ -26,30 +27,30 @@ from topspark_ros.streams.events.stream import SeenWindow
 from topspark_ros.streams.images import ImageError
 from topspark_ros.streams.share import FrameShare
 
-GATHER_S = 0.002    # in which packets come together: a driver sends up to 1000 a second
-TURN_S = 0.1      # of decoding, after which what is finished is classified, and labels are heeded
-LEAST_PATIENCE_S = 1.0       # that a packet may wait at least: a machine stalls now and then
+GATHER_S = 0.002  # in which packets come together: a driver sends up to 1000 a second
+TURN_S = 0.1  # of decoding, after which what is finished is classified, and labels are heeded
+MIN_PATIENCE_S = 1.0  # that a packet may wait at least: a machine stalls now and then
 MAX_WAITING_BYTES = 1 << 27  # of packets
-TURN_BYTES = 1 << 24         # of packets that are received before some are decoded
+TURN_BYTES = 1 << 24  # of packets that are received before some are decoded
 
 
 class Frame(NamedTuple):
     """What is classified at once, and learned later."""
 
     sample: Sample
-    header: cdr.Header      # of its result: the stamp is that of the image or of the last event
-    begin_ns: int           # host time that it takes, as of OnlineLearner.classify
+    header: cdr.Header  # of its result: the stamp is that of the image or of the last event
+    begin_ns: int  # host time that it takes, as of OnlineLearner.classify
     end_ns: int
-    received_s: float       # monotonic, for the latency
+    received_s: float  # monotonic, for the latency
 
 
-class Intake(Protocol):
+class FrameSource(Protocol):
     """A subscription, from activation to deactivation, by which the node destroys it.
 
     topic: its name, resolved.
     share: of the frames that come next, 0..1, which is processed.
     received, dropped, rejected, skipped: frames since then. Those that were lost on their way
-        count as received and dropped, what the share leaves out as received and skipped.
+        count as received and dropped, what the share skips as received and skipped.
     """
 
     topic: str
@@ -61,7 +62,7 @@ class Intake(Protocol):
 
     def take(self, timeout_s: float) -> Frame | None:
         """The next frame; None if none came in time, or `wake` was woken for something else. What
-        is refused is counted."""
+        is rejected is counted."""
 
     def fault(self) -> str:
         """What is wrong with what came lately, empty if nothing."""
@@ -74,27 +75,32 @@ class Intake(Protocol):
         it is over then."""
 
 
-class ImageIntake:
+class ImageSource:
     """Frames of a camera: the latest ones.
 
-    They wait in the middleware's queue, serialised. A frame that the share leaves out is not taken
+    They wait in the middleware's queue, serialised. A frame that the share skips is not taken
     from it, unless one behind it is wanted.
     """
 
-    def __init__(self, node: ManagedNode, compressed: bool, queue_depth: int, share: float,
-                 wake: Wake):
+    def __init__(
+        self, node: ManagedNode, compressed: bool, queue_depth: int, share: float, wake: Wake
+    ):
         self._node = node
         self._samples = ImageSamples()
         self._name = 'image/compressed' if compressed else 'image'
         self._read = cdr.read_compressed_image if compressed else cdr.read_image
         self._queue_depth = queue_depth
-        self._passed = 0     # arrivals that are no longer in the queue, as far as is known
-        self._taken = 0      # of those that were chosen
+        self._passed = 0  # arrivals that are no longer in the queue, as far as is known
+        self._taken = 0  # of those that were chosen
         self._closed = False
         self.rejected = 0
         self._frames = PolledSubscription(
-            node, CompressedImage if compressed else Image, self._name, qos.sensor(queue_depth),
-            raw=True)
+            node,
+            CompressedImage if compressed else Image,
+            self._name,
+            qos.sensor(queue_depth),
+            raw=True,
+        )
         self.topic = self._frames.topic
         self._losses = Losses(self._frames.subscription)
         node.undo_with(self._losses.close)
@@ -152,8 +158,9 @@ class ImageIntake:
         """Of the arrivals that wait, the first one and those that are chosen."""
         arrived = self._arrivals.arrived
         first = max(self._passed, arrived - self._queue_depth)
-        return first, [number for number in range(first, arrived)
-                       if self._arrivals.is_chosen(number)]
+        return first, [
+            number for number in range(first, arrived) if self._arrivals.is_chosen(number)
+        ]
 
     def _frame(self, serialised: bytes, received_s: float) -> Frame | None:
         try:
@@ -167,24 +174,25 @@ class ImageIntake:
         return Frame(sample, message.header, stamp_ns, stamp_ns, received_s)
 
 
-class EventIntake:
+class EventSource:
     """Windows of an event camera.
 
     Packets are decoded in their order, since later ones build on them. A learner that falls behind
     drops whole windows, the oldest first; where decoding itself is too slow, packets are discarded
     before it (:class:`Backlog`), and the windows begin anew. What became of packets is told in the
-    diagnostics alone: one that is refused or discarded is no frame.
+    diagnostics alone: one that is rejected or discarded is no frame.
     """
 
-    def __init__(self, node: ManagedNode, settings: EventSettings, queue_depth: int,
-                 share: float, wake: Wake):
+    def __init__(
+        self, node: ManagedNode, settings: EventSettings, queue_depth: int, share: float, wake: Wake
+    ):
         self._node = node
         self.share, self._frames = share, FrameShare()
         self._stream = EventStream(settings)
-        patience_s = max(LEAST_PATIENCE_S, queue_depth * settings.window_ns * 1e-9)
+        patience_s = max(MIN_PATIENCE_S, queue_depth * settings.window_ns * 1e-9)
         self._waiting: Backlog[tuple[EventPacket, float]] = Backlog(patience_s, MAX_WAITING_BYTES)
-        self._discarded = self._lost = 0     # packets: before they were decoded, on their way
-        self._overruns = 0     # turns that left packets behind in the middleware's queue
+        self._discarded = self._lost = 0  # packets: before they were decoded, on their way
+        self._overruns = 0  # turns that left packets behind in the middleware's queue
         self._recent = Recent(diagnostics.RECENT_S)
         self._windows: deque[tuple[SeenWindow, cdr.Header, float]] = deque()
         self._queue_depth = queue_depth
@@ -213,17 +221,21 @@ class EventIntake:
 
     def fault(self) -> str:
         discarded, overruns, *counts = self._recent.rise(
-            self._waiting.discarded, self._overruns, *self._counts())
+            self._waiting.discarded, self._overruns, *self._counts()
+        )
         faults = StreamCounts(*counts).faults()
         if discarded or overruns:
-            faults = (f'packets come faster than they are decoded: {discarded:,} were discarded '
-                      'before', *faults)
+            faults = (
+                f'packets come faster than they are decoded: {discarded:,} were discarded before',
+                *faults,
+            )
         return f'{self.topic}: {"; ".join(faults)}' if faults else ''
 
     def values(self) -> dict[str, object]:
-        return {f'events: {name.replace("_", " ")}': value
-                for name, value in self._counts()._asdict().items()} | {
-                    'events: discarded packets': self._waiting.discarded}
+        return {
+            f'events: {name.replace("_", " ")}': value
+            for name, value in self._counts()._asdict().items()
+        } | {'events: discarded packets': self._waiting.discarded}
 
     def close(self) -> None:
         self._arrivals.close()
@@ -264,7 +276,8 @@ class EventIntake:
         self._discarded = self._waiting.discarded
         if self._node.debugging:
             self._node.get_logger().debug(
-                f'packet {packet.seq}: {len(packet.events)} bytes finish {len(finished)} windows')
+                f'packet {packet.seq}: {len(packet.events)} bytes finish {len(finished)} windows'
+            )
         if finished:
             self._waiting.succeed()
         for seen in finished:
@@ -272,8 +285,9 @@ class EventIntake:
             if not self._frames.takes(self.share):
                 self.skipped += 1
                 continue
-            header = cdr.Header(cdr.Time(*divmod(seen.stamp_ns, 1_000_000_000)),
-                                packet.header.frame_id)
+            header = cdr.Header(
+                cdr.Time(*divmod(seen.stamp_ns, 1_000_000_000)), packet.header.frame_id
+            )
             self._windows.append((seen, header, received_s))
             if len(self._windows) > self._queue_depth:
                 self._windows.popleft()
