@@ -1,0 +1,33 @@
+"""The documentation site: `make docs` builds it into docs/_build."""
+
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / '_ext'), str(HERE.parent)]
+
+project = 'topspark_ros'
+author = 'topspark_ros maintainers'
+release = ElementTree.parse(HERE.parent / 'package.xml').findtext('version')
+extensions = [
+    'myst_parser',
+    'sphinx.ext.autodoc',
+    'sphinx.ext.mathjax',
+    'sphinx.ext.napoleon',
+    'topspark_reference',
+]
+exclude_patterns = ['_build']
+html_theme = 'furo'
+html_title = f'topspark_ros {release}'
+
+myst_enable_extensions = ['colon_fence', 'dollarmath']
+myst_heading_anchors = 3
+
+autodoc_member_order = 'bysource'
+autodoc_default_options = {'members': True, 'show-inheritance': True}
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+python_use_unqualified_type_names = True
+# Types of other packages, whose documentation is not read here.
+nitpick_ignore_regex = [('py:.*', r'(?!topspark_ros\.).*')]
