@@ -57,14 +57,14 @@ def save_checkpoint(
     Raises CheckpointError if it cannot be written; the previous file is then untouched.
     """
     path = Path(path)
-    header, arrays = _encode(network, class_names)
+    parts = _encode(network, class_names)
     digest = hashlib.sha256()
     try:
         _remove_abandoned(path)
         temporary, file = _open_temporary(path)
         with file:
             try:
-                for part in (header, *arrays):
+                for part in parts:
                     file.write(part)
                     digest.update(part)
                 file.write(digest.digest())
@@ -128,8 +128,8 @@ def load_checkpoint(path: str | os.PathLike, expected: NetworkConfig | None = No
         raise CheckpointError(f'{path} is rejected: it takes more memory than there is') from None
 
 
-def _encode(network: Network, class_names: Sequence[str]) -> tuple[bytes, list[memoryview]]:
-    """All but the digest: what comes before the arrays, and the arrays."""
+def _encode(network: Network, class_names: Sequence[str]) -> list[bytes | memoryview]:
+    """All but the digest: what comes before the arrays, and each array."""
     names = list(class_names)
     if not all(isinstance(name, str) for name in names) or len(names) > MAX_CLASSES:
         raise CheckpointError(
@@ -151,7 +151,7 @@ def _encode(network: Network, class_names: Sequence[str]) -> tuple[bytes, list[m
             f'class_names make a header of {len(header)} bytes, accepted are {MAX_HEADER_BYTES}'
         )
     preamble = MAGIC + struct.pack('<II', VERSION, len(header)) + header
-    return preamble, [array.reshape(-1).view(np.uint8).data for array in arrays.values()]
+    return [preamble, *(array.reshape(-1).view(np.uint8).data for array in arrays.values())]
 
 
 def _decode(file: BinaryIO, expected: NetworkConfig | None) -> Checkpoint:

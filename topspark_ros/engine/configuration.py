@@ -212,6 +212,6 @@ def require_integer(name: str, value: object, low: int, high: int) -> int:
     """`value` as an int; EngineError if it is none from `low` to `high`."""
     if type(value) is int and low <= value <= high:  # the usual case, told at once
         return value
-    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= value <= high:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
         raise EngineError(f'{name} is {value!r}, accepted is an integer from {low} to {high}')
     return int(value)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Real
-from typing import NamedTuple
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -40,7 +40,31 @@ FLOAT32 = np.dtype(np.float32)
 PIXEL_TYPES = np.dtype(np.uint8), FLOAT32
 
 
-class InferenceNetwork:
+class State(Protocol):
+    """A named tuple of arrays: all that a network learns."""
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(inputs, neurons)."""
+
+    @property
+    def class_frames(self) -> np.ndarray:
+        """(classes,) int64: labelled frames of each class."""
+
+    @property
+    def _fields(self) -> tuple[str, ...]: ...
+
+    def __iter__(self) -> Iterator[np.ndarray]: ...
+
+    def _asdict(self) -> dict[str, np.ndarray]: ...
+
+    def _replace(self: S, *, weights: np.ndarray = ..., class_frames: np.ndarray = ...) -> S: ...
+
+
+S = TypeVar('S', bound=State)
+
+
+class InferenceNetwork(Generic[S]):
     """A spiking network that classifies. Nothing of its state changes.
 
     The timestep may change from one presentation to the next: thresholds follow in closed form
@@ -48,9 +72,7 @@ class InferenceNetwork:
     bit. Kernels release the interpreter lock.
     """
 
-    def __init__(
-        self, config: NetworkConfig, kernel: Callable, settings: tuple, state: NamedTuple
-    ) -> None:
+    def __init__(self, config: NetworkConfig, kernel: Callable, settings: tuple, state: S) -> None:
         self._config = config
         self._kernel = kernel
         self._settings = settings  # of the rule, as its kernel's model takes them
@@ -61,7 +83,7 @@ class InferenceNetwork:
         self._input = 0, (math.nan, math.nan)  # timesteps, and what follows of them
         self._hold(state)
 
-    def _hold(self, state: NamedTuple) -> None:
+    def _hold(self, state: S) -> None:
         """Continue from this state, with a copy of its weights that is fast to read."""
         self._state = state._replace(weights=aligned(state.weights))
 
@@ -260,7 +282,7 @@ class InferenceNetwork:
         return start.astype(np.int32), neurons.astype(np.int32)
 
 
-class Network(InferenceNetwork, ABC):
+class Network(InferenceNetwork[S], ABC):
     """A spiking network that learns online, one sample at a time.
 
     Same configuration and same calls give the same results to the last bit. Not for use by two
@@ -344,7 +366,7 @@ class Network(InferenceNetwork, ABC):
         """Back to the untrained network of the configured seed."""
         self._hold(self._initial_state(self._config))
 
-    def quantised(self) -> InferenceNetwork:
+    def quantised(self) -> InferenceNetwork[S]:
         """A copy for inference with int8 weights: a quarter of the memory to hold and to read.
 
         Each neuron's weights are rounded to 127 parts of its largest one.
@@ -353,7 +375,7 @@ class Network(InferenceNetwork, ABC):
         parts = stored.max(axis=0) / np.float32(127)
         rounded = np.rint(stored / np.where(parts > 0, parts, 1)).astype(np.int8)
         state = self._with_weights(rounded, parts)
-        state = type(state)(*(array.copy() for array in state))
+        state = state._replace(**{name: a.copy() for name, a in state._asdict().items()})
         return InferenceNetwork(self._config, self._kernel, self._settings, state)
 
     @abstractmethod
@@ -377,7 +399,7 @@ class Network(InferenceNetwork, ABC):
                 raise EngineError(f'state {name} is not finite')
             if array.dtype.kind != 'u' and name not in self._signed and (array < 0).any():
                 raise EngineError(f'state {name} is negative, accepted is >= 0')
-        candidate = type(self._state)(**{name: array.copy() for name, array in given.items()})
+        candidate = self._state._replace(**{name: a.copy() for name, a in given.items()})
         self._check_state(candidate)
         self._hold(candidate)
 
@@ -409,15 +431,15 @@ class Network(InferenceNetwork, ABC):
 
     @staticmethod
     @abstractmethod
-    def _initial_state(config: NetworkConfig) -> NamedTuple:
+    def _initial_state(config: NetworkConfig) -> S:
         """The untrained state, a named tuple of arrays."""
 
     @abstractmethod
-    def _check_state(self, state: NamedTuple) -> None:
+    def _check_state(self, state: S) -> None:
         """Raise EngineError if a state with the right shapes contradicts itself."""
 
     @abstractmethod
-    def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> NamedTuple:
+    def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> S:
         """The state with other stored weights, which are the present ones over `parts`."""
 
     def _grow_readout(self, classes: int) -> None:
@@ -442,6 +464,6 @@ def require_margin(value: object) -> float:
     """`value` as a margin of early exit; EngineError if it is none."""
     if type(value) is float and value > 0:  # the usual case, told at once
         return value
-    if isinstance(value, bool) or not isinstance(value, Real) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, Real) or not float(value) > 0:
         raise EngineError(f'margin is {value!r}, accepted is a number above 0 (inf: never)')
     return float(value)

@@ -11,7 +11,7 @@ from .kernels.recruiting import present_recruiting
 from .network import Network
 
 
-class RecruitingNetwork(Network):
+class RecruitingNetwork(Network[RecruitingState]):
     """Neurons are recruited one sample at a time.
 
     The neurons are the limit of leaky integrate-and-fire neurons whose membrane time constant is
