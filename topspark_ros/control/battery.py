@@ -203,6 +203,19 @@ class BatteryMonitor:
         self._settings = settings
         self._forget()
 
+    def _forget(self) -> None:
+        self.source = ''
+        self._read_s = -math.inf
+        self._state_of_charge = math.nan
+        self._energy_j = math.nan
+        self._level: _Level | None = None  # that is believed
+        self._new_level: _Level | None = None  # that readings jumped to
+        self._jumps = 0  # readings in a row that were not believed
+        self._last: _Measured | None = None  # believed last
+        self._resolution = 0.0  # smallest step seen, of the state of charge; 0: none
+        self._discharged = 0.0  # share of the capacity, since the reading moved last
+        self._stuck = False
+
     def update(self, now_s: float, reading: BatteryReading) -> tuple[str, ...]:
         """Take a reading; returns a line for each field that is rejected.
 
@@ -276,19 +289,6 @@ class BatteryMonitor:
     def age_s(self, now_s: float) -> float:
         """Time since the last reading with a state of charge, s; inf: there was none."""
         return now_s - self._read_s
-
-    def _forget(self) -> None:
-        self.source = ''
-        self._read_s = -math.inf
-        self._state_of_charge = math.nan
-        self._energy_j = math.nan
-        self._level: _Level | None = None  # that is believed
-        self._new_level: _Level | None = None  # that readings jumped to
-        self._jumps = 0  # readings in a row that were not believed
-        self._last: _Measured | None = None  # believed last
-        self._resolution = 0.0  # smallest step seen, of the state of charge; 0: none
-        self._discharged = 0.0  # share of the capacity, since the reading moved last
-        self._stuck = False
 
     def _read(self, reading: BatteryReading, level: float) -> tuple[_Measured | None, list[str]]:
         """(reading of the source that is taken, None without any; lines on what was rejected).

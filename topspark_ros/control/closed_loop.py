@@ -196,16 +196,16 @@ class ClosedLoop:
         if learning:
             due = classified * report.learning_share
             self._learned_share.measure(learned / due, due)
-        training = self._points.get(report.training_timesteps)
-        inference = self._points.get(report.inference_timesteps)
-        if inference is None or (training is None and learning):
-            return  # the learner's own T, which the profile does not have
-        predicted_j = classified * self._predicted_j(inference, False)
-        if training is not None:
-            predicted_j += learned * self._predicted_j(training, True)
         row = self._profiled.row(
             report.training_timesteps, report.inference_timesteps, float(learning), 1.0
         )
+        if row is None:
+            return  # the learner's own T, which the profile does not have
+        training = self._points.get(report.training_timesteps)
+        inference = self._points[report.inference_timesteps]
+        predicted_j = classified * self._predicted_j(inference, False)
+        if training is not None:
+            predicted_j += learned * self._predicted_j(training, True)
         if predicted_j > 0.0:
             self._energy.measure(row, energy_j / predicted_j, classified, elapsed_s)
         self._latency_ratio.measure(

@@ -109,7 +109,7 @@ class Controller:
         self._decision: Decision | None = None
         self._now_s = -math.inf
         self._set_back_s = 0.0  # sum of the steps that the clock was set back by
-        self._began_s: float | None = None
+        self._began_s = math.nan  # when `decide` was called first; NaN: not yet
         self._mission_j = math.nan  # left of the battery's energy at first; NaN: never known
         self._mission_planned_s = -math.inf
         self._budget_set_s: dict[str, float] = {}  # by source, of budgets without a lifetime
@@ -160,7 +160,7 @@ class Controller:
         the setting that a controller before this one chose, and the number of that decision.
         """
         now_s = self._at(now_s)
-        if self._began_s is None:
+        if math.isnan(self._began_s):
             self._began_s = now_s
         silent = self._learner_silent(now_s)
         if (

@@ -114,7 +114,7 @@ class FrameRate:
 
     def __init__(self, known_hz: float = math.nan) -> None:
         self._smoothed = self._starting_at(known_hz)
-        self._off: tuple[int, float, int] | None = None  # frames, s and side of a last count off
+        self._off: tuple[float, float, int] | None = None  # frames, s and side of a last count off
         self._empty_s = 0.0  # time of the counts without a frame since the last frame
         self._late = 0.0  # frames that were missing and may still arrive
 
@@ -142,19 +142,19 @@ class FrameRate:
         self._empty_s = 0.0
         expected = known_hz * elapsed_s
         came_late = min(self._late, max(0.0, frames - expected))
-        frames -= came_late
+        on_time = frames - came_late
         self._late = self._late - came_late if came_late else 0.0
-        if abs(frames - expected) <= max(self.OFF_FRAMES, self.OFF_SHARE * expected):
+        if abs(on_time - expected) <= max(self.OFF_FRAMES, self.OFF_SHARE * expected):
             self._off = None
-            self._smoothed.measure(frames / elapsed_s, elapsed_s)
+            self._smoothed.measure(on_time / elapsed_s, elapsed_s)
             return
-        side = 1 if frames > expected else -1
-        self._expect_late(expected - frames)
+        side = 1 if on_time > expected else -1
+        self._expect_late(expected - on_time)
         if self._off is None or self._off[2] != side:
-            self._off = frames, elapsed_s, side
+            self._off = on_time, elapsed_s, side
             return
         count, time_s, _ = self._off
-        self._smoothed = self._starting_at((count + frames) / (time_s + elapsed_s))
+        self._smoothed = self._starting_at((count + on_time) / (time_s + elapsed_s))
         self._off = None
         self._late = 0.0
 

@@ -89,16 +89,22 @@ class Kept(NamedTuple):
     met: bool = True
 
 
-class Filter(NamedTuple):
+@dataclass(frozen=True)
+class Filter:
     """name: what it is called in reports.
 
     keep: (assessment, rows) -> Kept; rows: int64, of the candidates, at least one.
-    reason: of a decision that this limit forces; None: it is no limit, and is always applied.
     """
 
     name: str
     keep: Callable[[Assessment, np.ndarray], Kept]
-    reason: Reason | None = None
+
+
+@dataclass(frozen=True)
+class Limit(Filter):
+    """reason: of a decision that this limit forces."""
+
+    reason: Reason
 
 
 class Step(NamedTuple):
@@ -113,9 +119,11 @@ class Step(NamedTuple):
         return self.given[~np.isin(self.given, self.kept)]
 
     @property
-    def limits(self) -> bool:
-        """Whether this is a limit that makes a difference to the rows."""
-        return self.filter.reason is not None and not np.array_equal(self.given, self.kept)
+    def limit(self) -> Limit | None:
+        """The filter if it is a limit, and makes a difference to the rows."""
+        if isinstance(self.filter, Limit) and not np.array_equal(self.given, self.kept):
+            return self.filter
+        return None
 
 
 class Selection(NamedTuple):
@@ -187,16 +195,16 @@ def _or_unlimited(limit: float) -> float:
 
 
 FILTERS = (
-    Filter('power limit', _within_budget, Reason.POWER),
-    Filter('mission', _within_mission, Reason.MISSION),
+    Limit('power limit', _within_budget, Reason.POWER),
+    Limit('mission', _within_mission, Reason.MISSION),
     Filter('most frames', _most_frames),
-    Filter('deadline', _within_deadline, Reason.DEADLINE),
-    Filter('accuracy floor', _accurate, Reason.ACCURACY),
+    Limit('deadline', _within_deadline, Reason.DEADLINE),
+    Limit('accuracy floor', _accurate, Reason.ACCURACY),
     Filter('non-dominated', _worth_their_power),
 )
 
 
-LIMITS = tuple(each for each in FILTERS if each.reason is not None)
+LIMITS = tuple(each for each in FILTERS if isinstance(each, Limit))
 
 
 def select(assessment: Assessment, ignored: Collection[Filter] = ()) -> Selection:
@@ -230,15 +238,19 @@ def _decisive(assessment: Assessment, selection: Selection) -> Reason:
 
     Only limits that removed something are asked.
     """
-    limiting = [step.filter for step in selection.steps if step.limits]
+    limiting = _limiting(selection)
     for limit in limiting:
         if select(assessment, ignored=(limit,)).row != selection.row:
             return limit.reason
     if limiting:
         # Two limits that forbid the same: the first that would decide if it were the only one.
         unlimited = select(assessment, ignored=LIMITS)
-        for limit in (step.filter for step in unlimited.steps if step.limits):
+        for limit in _limiting(unlimited):
             others = [other for other in LIMITS if other is not limit]
             if select(assessment, ignored=others).row != unlimited.row:
                 return limit.reason
     return Reason.SCORE
+
+
+def _limiting(selection: Selection) -> list[Limit]:
+    return [limit for step in selection.steps if (limit := step.limit)]

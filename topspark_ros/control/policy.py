@@ -23,10 +23,10 @@ deadband and dwell; the dwell is short when a budget was changed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from topspark_ros.methodology.profile import Profile
 from topspark_ros.methodology.tradeoff import enumerate_candidates, score_candidates
@@ -116,7 +116,7 @@ class Conditions:
     learner_silent: bool = False
     frame_rate_hz: float = math.nan
     learned_share: float = math.nan
-    energy_ratios: Sequence[float] | None = None
+    energy_ratios: ArrayLike | None = None
     latency_ratio: float = 1.0
     latency_overhead_s: float = 0.0
     inference_timesteps: int = 0
@@ -142,7 +142,6 @@ class TimestepPolicy:
         self._charge_assumed = False  # when it was chosen
         self._changed_s = -math.inf
         self._requested: tuple[float, ...] = ()  # by the budgets, when it was chosen
-        self._learner_seen = False
         self._frame_rate_hz = config.assumed_frame_rate_hz
 
     def resume(
@@ -167,9 +166,9 @@ class TimestepPolicy:
 
         Returns the same object as before while setting and reason stay.
         """
-        if conditions.learner_silent and self._learner_seen:
-            return self._hold()
-        self._learner_seen = not conditions.learner_silent
+        last = self._decision
+        if conditions.learner_silent and last is not None and last.reason != Reason.STARTUP:
+            return self._hold(last)
 
         assessment = self._assess(limits, conditions)
         row, cause = choose(assessment)
@@ -202,16 +201,16 @@ class TimestepPolicy:
             expected_power_w=float(assessment.power_w[row]),
         )
         last = self._decision
-        if last is None or (new.setting, new.reason) != (last.setting, last.reason):
-            self._decision = new
-        return self._decision
+        if last is not None and (new.setting, new.reason) == (last.setting, last.reason):
+            return last
+        self._decision = new
+        return new
 
-    def _hold(self) -> Decision:
-        """The present decision while the learner is silent."""
-        if self._decision.reason != Reason.LEARNER_SILENT:
-            self._decision = replace(
-                self._decision, reason=Reason.LEARNER_SILENT, detail=explain_silence(self._decision)
-            )
+    def _hold(self, last: Decision) -> Decision:
+        """The present decision, `last`, while the learner is silent."""
+        if last.reason == Reason.LEARNER_SILENT:
+            return last
+        self._decision = replace(last, reason=Reason.LEARNER_SILENT, detail=explain_silence(last))
         return self._decision
 
     def _assess(self, limits: Limits, conditions: Conditions) -> Assessment:
@@ -322,7 +321,7 @@ def _requests(limits: Limits) -> tuple[float, ...]:
     )
 
 
-def _usable(ratios: float | Sequence[float]) -> np.ndarray:
+def _usable(ratios: ArrayLike) -> np.ndarray:
     """Ratios, 1 where they are not finite and above 0."""
-    ratios = np.asarray(ratios, float)
-    return np.where(np.isfinite(ratios) & (ratios > 0), ratios, 1.0)
+    given = np.asarray(ratios, float)
+    return np.where(np.isfinite(given) & (given > 0), given, 1.0)

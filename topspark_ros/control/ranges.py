@@ -23,7 +23,7 @@ class Range:
 
     def require(self, name: str, value: object, suffix: str = '') -> None:
         """Raise RangeError, the words followed by `suffix`, unless the value is in the range."""
-        if isinstance(value, bool) or not isinstance(value, Real) or not self.holds(value):
+        if isinstance(value, bool) or not isinstance(value, Real) or not self.holds(float(value)):
             raise RangeError(f'{name} is {value}, accepted is {self.words}{suffix}')
 
     def require_or_nan(self, name: str, value: object, meaning: str) -> None:

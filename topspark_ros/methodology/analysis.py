@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from topspark_ros.engine import RULES, NetworkConfig, NeuronConfig
 
@@ -68,7 +68,7 @@ class Grid:
     max_input_rate: float
 
     def setting(
-        self, rule: str, neurons: int, coding: str, timesteps: int, **neuron: float
+        self, rule: str, neurons: int, coding: str, timesteps: int, **neuron: Any
     ) -> Setting:
         """One of the grid; neuron: fields of NeuronConfig that are not the default."""
         config = NetworkConfig(

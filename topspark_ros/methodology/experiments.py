@@ -80,7 +80,7 @@ class Data:
             self.test_labels,
         ):
             state.update(f'{array.dtype}{array.shape}'.encode())
-            state.update(np.ascontiguousarray(array))
+            state.update(np.ascontiguousarray(array).data)
         return state.hexdigest()[:16]
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
 from pathlib import Path
+from typing import TypeGuard
 
 import yaml
 
@@ -225,8 +226,9 @@ def _point_of(field: str, content: object) -> ProfilePoint:
 
 def _fields_of(field: str, content: object, kind: type) -> dict:
     """`content` as keyword arguments of the dataclass `kind`."""
-    names = list(kind.__dataclass_fields__)
-    _require(isinstance(content, dict), field, content, f'a mapping of {", ".join(names)}')
+    names = [each.name for each in fields(kind)]
+    if not isinstance(content, dict):
+        raise ProfileError(f'{field} is {content!r}, accepted is a mapping of {", ".join(names)}')
     prefix = '' if field == 'profile' else f'{field}.'
     for name in names:
         if name not in content:
@@ -274,14 +276,14 @@ def _require_above_zero(field: str, value: object) -> None:
 
 def _require_positive_integer(field: str, value: object) -> None:
     _require(
-        isinstance(value, Integral) and not isinstance(value, bool) and value > 0,
+        isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0,
         field,
         value,
         'an integer from 1',
     )
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 

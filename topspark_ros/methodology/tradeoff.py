@@ -7,7 +7,7 @@ both phases at the profile's largest T.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class Candidates:
     inference_j: np.ndarray
     training_s: np.ndarray
     training_j: np.ndarray
-    learned_share: float
+    learned_share: float = field(kw_only=True)
 
     def __len__(self) -> int:
         return len(self.learning_share)

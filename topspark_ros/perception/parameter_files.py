@@ -267,15 +267,15 @@ def scalar(text: str) -> bool | int | float | str:
         return float.fromhex(text)
     else:
         return text
-    value = float(text_of_number)
+    number = float(text_of_number)
     # strtod finds no number where it is too large, or too small.
     ordinary = (
         text is not text_of_number
         or _NAMED.fullmatch(text)
-        or (sys.float_info.min <= abs(value) < float('inf'))
+        or (sys.float_info.min <= abs(number) < float('inf'))
         or not re.search('[1-9]', re.split('[eE]', text)[0])
     )
-    return value if ordinary else text
+    return number if ordinary else text
 
 
 def _fits(pattern: str, node: str) -> bool:

@@ -195,16 +195,13 @@ def read_parameters(
 
 def _typed(field: dataclasses.Field, value: Any) -> Any:
     kind = type(field.default)
-    if (
-        kind is tuple
-        and type(value) is list
-        and {type(item) for item in value} <= {type(field.default[0])}
-    ):
-        return tuple(value)
+    accepted = kind.__name__
+    if isinstance(field.default, tuple):
+        item_kind = type(field.default[0])
+        if type(value) is list and {type(item) for item in value} <= {item_kind}:
+            return tuple(value)
+        accepted = f'a list of {item_kind.__name__}'
     if type(value) is not kind:
-        accepted = (
-            f'a list of {type(field.default[0]).__name__}' if kind is tuple else kind.__name__
-        )
         raise ParameterError(
             f'{field.name}: {value!r} is {type(value).__name__}, accepted is {accepted}'
         )
