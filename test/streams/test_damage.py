@@ -247,6 +247,27 @@ def test_what_a_killed_recorder_has_written_of_mcap_is_read(tmp_path):
     assert lost and lost[0].startswith('bag.mcap: damaged (')
 
 
+def test_messages_of_a_file_that_becomes_shorter_are_lost(tmp_path):
+    """They are in no chunk, and are read where they were found when the file was opened."""
+    file = write(tmp_path / 'bag', 'mcap', size=10_000)
+    whole = file.read_bytes()
+    loose = b''.join(
+        inside[40:] if operation == 6 else record(operation, inside)
+        for operation, inside in records(whole)
+        if operation != 7
+    )
+    file.write_bytes(whole[:8] + loose + whole[:8])
+    assert read(file) == (list(range(COUNT)), [])
+    with Bag(file, STORE) as bag:
+        os.truncate(file, file.stat().st_size // 2)
+        values = [bag.deserialize(recorded).number for recorded in bag.messages([NUMBER])]
+        assert values == list(range(len(values))) and 0 < len(values) < COUNT
+        missing = COUNT - len(values)
+        assert bag.lost == [
+            f'{file.name}: became shorter while it was read: {missing} messages are lost'
+        ]
+
+
 def test_a_change_that_was_rolled_back_is_none(tmp_path):
     """A -journal holds pages as they were: sqlite puts them back, in a copy."""
     file = write(tmp_path / 'bag', 'sqlite3')

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 Item = TypeVar('Item')
 
 
-class _Waiting(NamedTuple):
-    item: object
+@dataclass(frozen=True)
+class _Waiting(Generic[Item]):
+    item: Item
     size: int
     since_s: float
 
@@ -33,7 +35,7 @@ class Backlog(Generic[Item]):
     def __init__(self, patience_s: float, capacity: int) -> None:
         self.discarded = 0
         self._patience_s, self._capacity = patience_s, capacity
-        self._items: deque[_Waiting] = deque()
+        self._items: deque[_Waiting[Item]] = deque()
         self._size = 0
         self._succeeded = False
 
@@ -51,9 +53,9 @@ class Backlog(Generic[Item]):
         """The oldest item that is not discarded; there must be one."""
         if self._succeeded and now_s - self._items[0].since_s > self._patience_s:
             self._skip()
-        item, size, _ = self._items.popleft()
-        self._size -= size
-        return item
+        taken = self._items.popleft()
+        self._size -= taken.size
+        return taken.item
 
     def succeed(self) -> None:
         """The run of items that were taken has come to a result."""

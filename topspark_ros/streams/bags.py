@@ -43,6 +43,8 @@ STORAGE_SUFFIXES = ('.mcap', '.db3')
 QUIET_NS = 60_000_000_000  # without a message for longer, the clock has jumped, or it was quiet
 BACK_NS = 1_000_000_000  # a topic's messages may be written in another order by that much
 
+_Key = tuple[str, str]  # of a topic: its name and its type
+
 _COMPRESSED_SUFFIX = '.zstd'
 _PIECE = 1 << 20  # bytes that are unpacked at a time
 _MOST_DEFINITION = 1 << 17  # characters of a type with all that it is made of
@@ -128,7 +130,7 @@ class Bag:
             self._stack.close()
             raise
         self.jumps: tuple[Jump, ...] = self._set_times(opened)
-        counts = Counter()
+        counts: Counter[_Key] = Counter()
         for _, storage, _ in self._files:
             numbers, occurrences = np.unique(storage.channel, return_counts=True)
             messages = dict(zip(numbers.tolist(), occurrences.tolist()))
@@ -278,7 +280,8 @@ class Bag:
 
     def _set_times(self, opened: list[tuple[Path, Storage]]) -> tuple[Jump, ...]:
         """Set times of the bag and its begin and end, and return the jumps of its clock."""
-        jumps, clocks = [], {}
+        jumps: list[Jump] = []
+        clocks: dict[str, _Clock] = {}
         for file, storage in opened:
             # Files of one recording follow each other; others were recorded at the same time.
             clock = clocks.setdefault(_place_in_series(file)[0], _Clock())
@@ -319,7 +322,8 @@ class _Clock:
     """
 
     def __init__(self) -> None:
-        self._latest: dict[tuple[str, str], int] = {}  # recorded time by topic and type
+        # Recorded time by topic; None: of all that no channel was declared for.
+        self._latest: dict[_Key | None, int] = {}
         self._offset_ns = 0
 
     def go_on(self, storage: Storage) -> tuple[np.ndarray, list[Jump]]:
@@ -351,7 +355,7 @@ class _Clock:
 
 
 def _read(
-    file: _File, wanted: set[tuple[str, str]], begin_ns: int | None, end_ns: int | None
+    file: _File, wanted: set[_Key], begin_ns: int | None, end_ns: int | None
 ) -> Iterator[Recorded]:
     storage = file.storage
     numbers = [number for number, channel in storage.channels.items() if channel[:2] in wanted]
@@ -383,10 +387,10 @@ def _types(channel: Channel) -> dict[str, Any]:
             for name, fields in get_types_from_idl(part).items()
         }
     for name, (_, fields) in types.items():
-        for field, (kind, inner) in fields:
+        for field, kind in fields:
             # A line for each element.
-            if kind == Nodetype.ARRAY and inner[1] > _MOST_ELEMENTS:
-                raise BagError(f'{name}.{field} is an array of {inner[1]}')
+            if kind[0] is Nodetype.ARRAY and kind[1][1] > _MOST_ELEMENTS:
+                raise BagError(f'{name}.{field} is an array of {kind[1][1]}')
     return types
 
 

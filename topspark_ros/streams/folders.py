@@ -43,17 +43,18 @@ def load_folder(root: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[s
             f'{root}: no sub-folder, accepted is one for each class with its images or event bags'
         )
     random = np.random.default_rng(0)
-    parts = {'train': ([], []), 'test': ([], [])}
+    parts: dict[str, tuple[list[np.ndarray], list[int]]] = {'train': ([], []), 'test': ([], [])}
     for label, folder in enumerate(classes):
-        for (images, labels), chosen in zip(parts.values(), _load_class(folder, random)):
-            images.extend(chosen)
-            labels.extend([label] * len(chosen))
+        for (images, labels), samples in zip(parts.values(), _load_class(folder, random)):
+            images.extend(samples)
+            labels.extend([label] * len(samples))
     for images, labels in parts.values():
         order = random.permutation(len(labels))
         images[:] = [images[i] for i in order]
         labels[:] = [labels[i] for i in order]
-    names = tuple(parts) if split == 'all' else (split,)
-    images, labels = ([item for name in names for item in parts[name][i]] for i in (0, 1))
+    chosen = list(parts.values()) if split == 'all' else [parts[split]]
+    images = [image for part, _ in chosen for image in part]
+    labels = [label for _, part in chosen for label in part]
     return np.stack(images), np.array(labels, np.int64), tuple(path.name for path in classes)
 
 

@@ -143,16 +143,17 @@ def to_gray(
         )
 
     if (
-        form.samples > 1
+        form.conversion is not None
+        and form.samples > 1
         and sample_bytes == 1
         and side is not None
         and max(height, width) >= 4 * side
     ):
-        return _shrunk_gray(buffer, height, width, step, form, side)
+        return _shrunk_gray(buffer, height, width, step, form.samples, form.conversion, side)
     pixels = buffer.reshape(rows, step)[:height, :row_bytes]
     if sample_bytes > 1:
         stored = np.dtype(form.dtype).newbyteorder('>' if is_bigendian else '<')
-        pixels = np.require(pixels.view(stored), form.dtype, 'CA')  # as OpenCV needs it
+        pixels = np.require(pixels.view(stored), form.dtype, ['C', 'A'])  # as OpenCV needs it
     if form.conversion is None:
         return pixels
     if form.samples > 1:
@@ -165,7 +166,8 @@ def _shrunk_gray(
     height: int,
     width: int,
     step: int,
-    form: _Format,
+    samples: int,
+    conversion: int,
     side: int,
 ) -> np.ndarray:
     """Colours of 8 bits as grey, both sides halved as often as the longer one stays above `side`.
@@ -173,7 +175,7 @@ def _shrunk_gray(
     Rows are merged while they still have colours: there is less to convert then.
     """
     halvings = _halvings(height, width, side)
-    row_bytes = width * form.samples
+    row_bytes = width * samples
     for _ in range(halvings):
         from . import object_kernels as kernels  # Numba, which small images do without
 
@@ -181,8 +183,8 @@ def _shrunk_gray(
         merged = np.empty((height, row_bytes), np.uint8)
         kernels.mean_of_rows(_read_only(buffer), step, merged)
         buffer, step = merged.reshape(-1), row_bytes
-    pixels = buffer.reshape(-1, step)[:height, :row_bytes].reshape(height, width, form.samples)
-    gray = cv2.cvtColor(pixels, form.conversion)
+    pixels = buffer.reshape(-1, step)[:height, :row_bytes].reshape(height, width, samples)
+    gray = cv2.cvtColor(pixels, conversion)
     for _ in range(halvings):
         width //= 2
         merged = np.empty((height, width), np.uint8)
@@ -279,7 +281,8 @@ def _reason(encoding: str) -> str:
 def _bytes_of(data: Buffer) -> np.ndarray:
     """A flat uint8 view of any contiguous buffer."""
     try:
-        if memoryview(data).nbytes == 0:  # numpy.frombuffer rejects an empty buffer
+        view = data.data if isinstance(data, np.ndarray) else memoryview(data)
+        if view.nbytes == 0:  # numpy.frombuffer rejects an empty buffer
             return np.empty(0, np.uint8)
         return np.frombuffer(data, np.uint8)
     except (TypeError, ValueError, BufferError):

@@ -63,13 +63,14 @@ def damage(data: np.ndarray) -> str | None:
 
 def shape(data: np.ndarray) -> tuple[int, int]:
     """Height and width, pixels, of a JPEG that has no damage."""
-    raw, position = memoryview(data).cast('B'), 2
+    raw, position = data.data.cast('B'), 2
     while raw[position + 1] not in _FRAMES:
         if raw[position + 1] == 0xFF:  # fill
             position += 1
         else:
             position += 2 + int.from_bytes(raw[position + 2 : position + 4], 'big')
-    return tuple(int.from_bytes(raw[position + at : position + at + 2], 'big') for at in (5, 7))
+    height, width = (int.from_bytes(raw[position + at : position + at + 2], 'big') for at in (5, 7))
+    return height, width
 
 
 def warm_up() -> None:
@@ -78,9 +79,10 @@ def warm_up() -> None:
 
 
 def _walk(data: np.ndarray) -> None:
-    raw = memoryview(data).cast('B')
+    raw = data.data.cast('B')
     position, tables, interval = 2, dict(_standard_tables()), 0
-    frame, progressive, shown, scans = _Frame(0, {}), False, set(), 0
+    frame, progressive, scans = _Frame(0, {}), False, 0
+    shown: set[int] = set()
     while True:
         while bytes(raw[position : position + 2]) == b'\xff\xff':  # fill
             position += 1
@@ -172,7 +174,8 @@ def _scan(
         and (not progressive or last == 0 or (first > 0 and count == 1))
     ):
         raise _Damage(f'the scan before byte {position} makes no sense')
-    order, units = [0], chosen[0].history.size
+    order: np.ndarray = np.zeros(1, np.int64)
+    units = chosen[0].history.size
     if count > 1:
         order = np.repeat(range(count), [each.blocks_a_unit for each in chosen])
         units = frame.units
@@ -187,7 +190,7 @@ def _scan(
     status, position = read_scan(
         data,
         position,
-        np.asarray(order),
+        order,
         units,
         interval,
         lookup,
@@ -247,7 +250,7 @@ def _huffman_table(definition: bytes) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _standard_tables() -> dict[int, np.ndarray]:
     """Those of the standard's annex K: OpenCV writes them, and webcams leave them out."""
-    raw = memoryview(cv2.imencode('.jpg', np.zeros((8, 8, 3), np.uint8))[1])
+    raw = cv2.imencode('.jpg', np.zeros((8, 8, 3), np.uint8))[1].data
     position, tables = 2, {}
     while raw[position + 1] != _SOS:
         body = _segment(raw, position)
@@ -258,7 +261,9 @@ def _standard_tables() -> dict[int, np.ndarray]:
 
 
 @kernel
-def _filled(data, position, bits, held):
+def _filled(
+    data: np.ndarray, position: int, bits: np.uint64, held: int
+) -> tuple[int, np.uint64, int]:
     """At least 48 bits, unless a marker or the end of all data comes before."""
     while held <= 48 and position < data.size:
         byte = data[position]
@@ -273,7 +278,7 @@ def _filled(data, position, bits, held):
 
 
 @kernel
-def _code(table, bits, held):
+def _code(table: np.ndarray, bits: np.uint64, held: int) -> np.int64:
     """length << 8 | value of the code that comes next; 0: there is none."""
     if held >= 16:
         ahead = np.int64(bits >> np.uint64(held - 16)) & 0xFFFF
@@ -290,15 +295,25 @@ def _code(table, bits, held):
 
 
 @kernel
-def _taken(bits, held, count):
+def _taken(bits: np.uint64, held: int, count: int) -> np.int64:
     """The last `count` of the bits that were held."""
     return np.int64(bits >> np.uint64(held - count)) & ((1 << count) - 1)
 
 
 @entry_point
 def read_scan(
-    data, position, order, units, interval, tables, first, last, refines, progressive, history
-):
+    data: np.ndarray,
+    position: int,
+    order: np.ndarray,
+    units: int,
+    interval: int,
+    tables: np.ndarray,
+    first: int,
+    last: int,
+    refines: int,
+    progressive: bool,
+    history: np.ndarray,
+) -> tuple[int, int]:
     """Read all codes of a scan. Returns 0, or one of _REASONS, and where reading ended.
 
     order: of the blocks in a unit, the number of their component in the scan. interval: units

@@ -37,6 +37,10 @@ _ENTRY = np.dtype([('time', '<u8'), ('offset', '<u8')])  # of an index
 _LATEST = np.iinfo(np.int64).max // 2  # later times are wrong anyway
 _LOOSE = _LATEST  # in the place of a chunk's number: the message is in none
 
+_Column = Sequence[int] | np.ndarray
+_Columns = tuple[_Column, _Column, _Column]  # of some rows: channels, times, offsets
+_Lists = tuple[list[int], list[int], list[int]]
+
 
 class _Chunk(NamedTuple):
     """begin, packed: where its bytes are in the file, and how many. size, checksum: unpacked;
@@ -58,9 +62,8 @@ class McapFile:
         self.lost: list[str] = []
         self._schemas: dict[int, tuple[str, str, str]] = {}
         self._chunks: list[_Chunk] = []
-        # Of each part of the rows: channels, times, offsets, and the chunk that it is in.
-        self._parts: list[tuple[Sequence[int], Sequence[int], Sequence[int], int]] = []
-        self._loose: tuple[list[int], list[int], list[int]] = [], [], []
+        self._parts: list[tuple[_Columns, int]] = []  # of the rows, and the chunk that it is in
+        self._loose: _Lists = [], [], []
         self._file = open(path, 'rb')
         try:
             self._size = self._file.seek(0, 2)
@@ -74,23 +77,26 @@ class McapFile:
             raise
         self._keep_loose()
         self.channel, self.recorded_ns, self._offset = (
-            np.concatenate([np.empty(0, np.int64), *map(_int64, (part[i] for part in self._parts))])
+            np.concatenate(
+                [np.empty(0, np.int64), *map(_int64, (part[i] for part, _ in self._parts))]
+            )
             for i in range(3)
         )
         self._chunk = np.repeat(
-            _int64([part[3] for part in self._parts]), [len(part[0]) for part in self._parts]
+            _int64([chunk for _, chunk in self._parts]), [len(part[0]) for part, _ in self._parts]
         )
 
     def messages(self, rows: Sequence[int]) -> Iterator[tuple[int, bytes]]:
         """As of Storage. A chunk is unpacked once, and kept until all rows of it were read."""
-        rows = np.asarray(rows, np.int64)
-        chunks = self._chunk[rows].tolist()
+        wanted = np.asarray(rows, np.int64)
+        chunks = self._chunk[wanted].tolist()
         left = Counter(chunks)
         unpacked: dict[int, bytes | None] = {}
-        wrong = 0
-        for row, chunk in zip(rows.tolist(), chunks):
+        wrong = gone = 0
+        for row, chunk in zip(wanted.tolist(), chunks):
             if chunk == _LOOSE:
                 data = self._message(int(self._offset[row]))
+                gone += data is None
             else:
                 if chunk not in unpacked:
                     unpacked[chunk] = self._unpacked(chunk, left[chunk])
@@ -104,6 +110,8 @@ class McapFile:
                 yield row, data
         if wrong:
             self.lost.append(f'damaged (its index names other places): {wrong} messages are lost')
+        if gone:
+            self.lost.append(f'became shorter while it was read: {gone} messages are lost')
 
     def close(self) -> None:
         self._file.close()
@@ -201,14 +209,14 @@ class McapFile:
             and set(index[0].tolist()) <= self.channels.keys()
             and (index[2] < size).all()
         ):
-            self._parts.append((*index, number))
+            self._parts.append((index, number))
             return end
         inside = self._unpacked(number, 0)
         if inside is not None:
-            self._parts.append((*self._scan(inside), number))
+            self._parts.append((self._scan(inside), number))
         return None if cut else end
 
-    def _read_index(self, position: int) -> tuple[np.ndarray, ...] | None:
+    def _read_index(self, position: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
         """Channel, time and offset of each message of the chunk before, in order; None: none."""
         channels, entries = [], []
         while (record := self._header(position)) and record[0] == _INDEX:
@@ -227,10 +235,10 @@ class McapFile:
         order = np.argsort(entry['offset'], kind='stable')
         return channel[order], entry['time'][order], entry['offset'][order]
 
-    def _scan(self, inside: bytes) -> tuple[list[int], list[int], list[int]]:
+    def _scan(self, inside: bytes) -> _Lists:
         """What `_read_index` returns, by the records of a chunk, which may also declare channels;
         as far as they are whole."""
-        rows: tuple[list[int], list[int], list[int]] = [], [], []
+        rows: _Lists = [], [], []
         position = 0
         while position + _RECORD.size <= len(inside):
             operation, length = _RECORD.unpack_from(inside, position)
@@ -272,13 +280,17 @@ class McapFile:
         return inside
 
     def _message(self, offset: int) -> bytes | None:
-        """One that is in no chunk."""
-        _, begin, end = self._header(offset)
-        return self._bytes(begin, end - begin)[_MESSAGE_HEADER.size :]
+        """One that is in no chunk; None: the file has become shorter."""
+        record = self._header(offset)
+        if record is None:
+            return None
+        _, begin, end = record
+        content = self._bytes(begin, end - begin)
+        return content[_MESSAGE_HEADER.size :] if len(content) == end - begin else None
 
     def _keep_loose(self) -> None:
         if self._loose[0]:
-            self._parts.append((*self._loose, _LOOSE))
+            self._parts.append((self._loose, _LOOSE))
             self._loose = [], [], []
 
     def _chunk_after(self, position: int) -> int | None:
@@ -297,7 +309,7 @@ class McapFile:
         return min((begin for begin in chunks if position < begin < self._size), default=None)
 
 
-def _int64(values: Sequence[int] | np.ndarray) -> np.ndarray:
+def _int64(values: _Column) -> np.ndarray:
     """Of unsigned ones; what is too large for a time stays so."""
     return np.minimum(np.asarray(values, np.uint64), _LATEST).astype(np.int64)
 

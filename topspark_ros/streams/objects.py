@@ -75,7 +75,8 @@ def _is_crop(shape: tuple[int, int]) -> bool:
 
 def _resized_shape(shape: tuple[int, int], longest: int) -> tuple[int, int]:
     scale = longest / max(shape)
-    return tuple(max(1, round(side * scale)) for side in shape)
+    height, width = (max(1, round(side * scale)) for side in shape)
+    return height, width
 
 
 def _resize(gray: np.ndarray, longest: int) -> np.ndarray:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import yaml
@@ -196,15 +196,11 @@ def _part(name: str, content: object, kind: type[Part]) -> Part:
     return kind(**values)
 
 
-def _fields_of(name: str, content: object, kind: type) -> dict:
+def _fields_of(name: str, content: object, kind: type) -> dict[str, Any]:
     names = [field.name for field in fields(kind)]
-    _require(
-        isinstance(content, Mapping) and set(content) == set(names),
-        name,
-        content,
-        f'the fields {", ".join(names)}',
-    )
-    return dict(content)
+    found = dict(content) if isinstance(content, Mapping) else {}
+    _require(set(found) == set(names), name, content, f'the fields {", ".join(names)}')
+    return found
 
 
 def _require(holds: object, name: str, value: object, accepted: str) -> None:

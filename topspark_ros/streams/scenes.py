@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -112,25 +112,28 @@ class SceneRenderer:
         field = self._noise[top : top + self._height, left : left + self._width]
         frame = cv2.scaleAdd(field, 5 + 3 * noise, cv2.merge(channels))
         # A camera saturates: round and clip to 0..255.
-        return cv2.convertScaleAbs(cv2.max(frame, 0))
+        return cv2.convertScaleAbs(cv2.threshold(frame, 0, 0, cv2.THRESH_TOZERO)[1])
 
     def _draw_ink(self, image: np.ndarray, top: float, left: float) -> np.ndarray:
         """The coverage by ink, (height, width) float32 in 0..1."""
         # A margin of paper, or strokes that end at the image's edge would look cut off.
         margined = cv2.copyMakeBorder(
-            image.astype(np.float32) * (1 / 255), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0
+            image.astype(np.float32) * (1 / 255), 1, 1, 1, 1, cv2.BORDER_CONSTANT
         )
-        smooth = cv2.resize(margined, (self._side, self._side), interpolation=cv2.INTER_CUBIC)
+        smooth: np.ndarray = cv2.resize(
+            margined, (self._side, self._side), interpolation=cv2.INTER_CUBIC
+        )
         # Bicubic upscaling leaves a blur; a smooth step gives a stroke the edge of a pen.
         np.clip((smooth - 0.2) * (1 / 0.6), 0, 1, out=smooth)
         smooth *= smooth * (3 - 2 * smooth)
         # What lies outside repeats the edge, which has to be paper. At whole pixels this copies.
-        smooth = cv2.copyMakeBorder(smooth, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+        smooth = cv2.copyMakeBorder(smooth, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
         middle = (self._width - 1) / 2 - left + 1, (self._height - 1) / 2 - top + 1
         return cv2.getRectSubPix(smooth, (self._width, self._height), middle)
 
 
-class View(NamedTuple):
+@dataclass(frozen=True)
+class View:
     """A frame of a camera in front of which images are shown.
 
     index: of the image.

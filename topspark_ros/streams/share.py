@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from topspark_ros.engine.kernels.compilation import kernel
 
 BORROWED = 8  # frames that may be taken before their turn, at most
@@ -9,7 +11,7 @@ _ROUNDING = 1e-9  # of a frame: ten times a tenth is less than one
 
 
 @kernel
-def takes(state, share, preferred):
+def takes(state: list[float] | np.ndarray, share: float, preferred: bool) -> bool:
     """As FrameShare.takes. state: the share that held before, and the frames that are due; at
     first 1, 0."""
     if state[0] == 0.0 and share > 0.0:

@@ -14,12 +14,16 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from topspark_ros.files import FileError, parse_yaml
 
 from .storages import MAX_METADATA, Channel, StorageError
+
+# Number, topic and time, as they are stored: whatever a damaged file has there.
+_Row = tuple[int, object, object]
 
 _BESIDE = ('-wal', '-journal')
 _WAL_HEADER, _FRAME_HEADER = 32, 24  # bytes
@@ -154,7 +158,8 @@ class SqliteFile:
         }
 
     def _read_rows(self) -> None:
-        rows, reason = [], ''
+        rows: list[_Row] = []
+        reason = ''
         while True:
             try:
                 for row in self._execute(
@@ -175,10 +180,10 @@ class SqliteFile:
             self.lost.append(f'damaged: {len(rows) - len(sound)} messages have no topic or no time')
         self._number, self.channel, self.recorded_ns = np.array(sound, np.int64).reshape(-1, 3).T
 
-    def _readable_after(self, number: int) -> tuple[int, int, int] | None:
+    def _readable_after(self, number: int) -> _Row | None:
         """The first row behind one after which the table is damaged; None: there is none."""
 
-        def from_there(first: int) -> tuple[int, int, int] | None | bool:
+        def from_there(first: int) -> _Row | None | Literal[False]:
             """The first row from there on; None: there is none, False: it cannot be read."""
             try:
                 return self._execute(f'{_ROWS} WHERE id >= ? ORDER BY id LIMIT 1', first).fetchone()
