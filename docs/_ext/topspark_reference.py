@@ -81,7 +81,8 @@ def parameters(node: str) -> str:
         default = list(field.default) if isinstance(field.default, tuple) else field.default
         accepted = ', '.join(map(code, meta['choices']))
         if meta['low'] is not None:
-            accepted = f'{meta["low"]:g} to {meta["high"]:g}'
+            number = f'{{:{"d" if type(field.default) is int else "g"}}}'.format
+            accepted = f'{number(meta["low"])} to {number(meta["high"])}'
         rows.append(
             (
                 code(field.name),
