@@ -59,15 +59,15 @@ def test_deactivate_waits_for_a_callback_of_another_thread(rig, monkeypatch):
     node = TimestepController(
         namespace=rig.namespace, parameter_overrides=[Parameter('control_period', value=0.05)]
     )
-    look = node._look
+    look = node._on_control_period
 
-    def slow_look() -> None:
+    def slow_period() -> None:
         looking.set()
         may_go_on.wait()
         look()
         looked.set()
 
-    monkeypatch.setattr(node, '_look', slow_look)
+    monkeypatch.setattr(node, '_on_control_period', slow_period)
     try:
         with composed(node):
             rig.wait_for(looking.is_set, 'the controller looks around')

@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
@@ -22,10 +23,8 @@ from topspark_ros.engine import (
     EngineError,
     create_network,
     report_compilation,
-    warm_up,
 )
 from topspark_ros.errors import TopsparkError
-from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
 from topspark_ros.nodes.arrivals import Arrivals, Wake
@@ -36,14 +35,13 @@ from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.nodes.sources import EventSource, Frame, FrameSource, ImageSource
 from topspark_ros.nodes.weights import WeightsFile
+from topspark_ros.perception.assembly import assemble
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import label_from, status_fields, timesteps_from
-from topspark_ros.perception.online import Margins, OnlineLearner, Totals
+from topspark_ros.perception.online import Margins, Totals
 from topspark_ros.perception.parameters import ParameterError
-from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
-from topspark_ros.streams import events
-from topspark_ros.streams.images import warm_up_decoding
-from topspark_ros.streams.objects import warm_up as warm_up_finding
+from topspark_ros.perception.steering import profile_margins, profile_mismatches
+from topspark_ros.streams.events import EventView
 
 # The worker looks up at least this often, and at most: how soon a clock that is simulated reaches a
 # time is unknown, and it may stand still.
@@ -54,7 +52,7 @@ SILENT_S = 2.0  # node time without a frame after which one is missed; of half t
 
 
 @dataclass(frozen=True)
-class Parameters(ManagedParameters, SnnLearnerParameters):
+class NodeParameters(ManagedParameters, SnnLearnerParameters):
     """Those of every node, and the learner's."""
 
 
@@ -94,12 +92,11 @@ class SnnLearner(ManagedNode):
         * ~/set_learning (std_srvs/SetBool): sets the parameter `learning`
     """
 
-    Parameters = Parameters
+    Parameters = NodeParameters
 
-    def __init__(self, **node_options):
+    def __init__(self, **node_options: Any) -> None:
         super().__init__('snn_learner', **node_options)
-        self._learner: OnlineLearner | None = None
-        self._weights: WeightsFile | None = None
+        self._configured = False  # whether there is a learner
 
     # Lifecycle -----------------------------------------------------------------------------
 
@@ -108,32 +105,19 @@ class SnnLearner(ManagedNode):
         try:
             self._config = p.network_config()
             if p.input == 'events':
-                self._event_settings = p.event_settings()
+                p.event_settings()
             margins = self._read_profile(p.profile_file)
         except (EngineError, ParameterError) as error:
             raise NodeFault(str(error)) from None
-        weights = WeightsFile(p.checkpoint_file, self._config)
-        network, class_names = self._resume(weights)
+        self._weights = WeightsFile(p.checkpoint_file, self._config)
+        network, class_names = self._resume(self._weights)
         began_s = time.perf_counter()
         with report_compilation(self.get_logger().info):
-            warm_up(network)
-            if p.input == 'events':
-                events.warm_up(self._event_settings)
-            else:
-                warm_up_finding()
-                if p.input == 'compressed':
-                    warm_up_decoding()
+            self._steering = assemble(p, network, class_names, margins)
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
-        learner = OnlineLearner(
-            network,
-            class_names,
-            p.timesteps(),
-            p.online_settings(margins),
-            ENERGY_TABLES[p.energy_model],
-        )
-        self._steering = Steering(learner, p, margins)
+        self._learner = self._steering.learner
+        self._configured = True
         self.undo_with(self._forget)
-        self._learner, self._weights = learner, weights
         # As at deactivation, which the disk may have rejected: there is room again, perhaps.
         self.undo_with(self._save_changes)
 
@@ -142,7 +126,6 @@ class SnnLearner(ManagedNode):
         )
         self._result = conversions.ClassificationMessage()
         self._status = self.create_lifecycle_publisher(msg.LearnerStatus, '~/status', qos.STATUS)
-        self._debug_image = None
         if p.input == 'events':
             self._debug_image = self.create_lifecycle_publisher(
                 Image, '~/debug_image', qos.sensor(1)
@@ -177,7 +160,8 @@ class SnnLearner(ManagedNode):
         return checkpoint
 
     def _forget(self) -> None:
-        self._learner = self._weights = None
+        self._configured = False
+        del self._learner, self._steering
 
     def _read_profile(self, path: str) -> dict[int, Margins]:
         """The margins at each T of the profile; warns where it was measured for another network
@@ -236,11 +220,11 @@ class SnnLearner(ManagedNode):
 
     # Input ---------------------------------------------------------------------------------
 
-    def _make_source(self, p: Parameters, wake: Wake) -> FrameSource:
+    def _make_source(self, p: NodeParameters, wake: Wake) -> FrameSource:
         share = self._steering.decided.frame_share
         if p.input != 'events':
             return ImageSource(self, p.input == 'compressed', p.queue_depth, share, wake)
-        return EventSource(self, self._event_settings, p.queue_depth, share, wake)
+        return EventSource(self, p.event_settings(), p.queue_depth, share, wake)
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
         try:
@@ -256,8 +240,8 @@ class SnnLearner(ManagedNode):
                 f'frame share {decided.frame_share:g}'
             )
 
-    def parameters_changed(self, parameters: Parameters) -> None:
-        if self._learner is not None:
+    def parameters_changed(self, parameters: NodeParameters) -> None:
+        if self._configured:
             self._steering.reconfigure(parameters)
 
     # Work, in a thread of its own ----------------------------------------------------------
@@ -319,7 +303,7 @@ class SnnLearner(ManagedNode):
                 f'{result.timesteps}, latency {latency_s:.6f} s'
             )
         self._last_frame_s = self.now_s()
-        if self._debug_image is not None and self._debug_image.get_subscription_count():
+        if isinstance(frame.sample, EventView) and self._debug_image.get_subscription_count():
             self._debug_image.publish(conversions.rgb_image(frame.sample.picture(), frame.header))
 
     # Output --------------------------------------------------------------------------------
@@ -403,7 +387,7 @@ class SnnLearner(ManagedNode):
         )
 
     def concern(self) -> str:
-        fault = self._weights.fault if self._weights is not None else ''
+        fault = self._weights.fault if self._configured else ''
         return f'weights are not saved: {fault}' if fault else ''
 
     @property
@@ -455,12 +439,12 @@ class SnnLearner(ManagedNode):
             return str(error)
         return ''
 
-    def _on_save(self, request, response: Trigger.Response) -> Trigger.Response:
+    def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         error = self._save()
         response.success, response.message = not error, error or self._weights.path
         return response
 
-    def _on_load(self, request, response: Trigger.Response) -> Trigger.Response:
+    def _on_load(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
             self._weights.restore(self._learner)
         except CheckpointError as error:
@@ -469,12 +453,14 @@ class SnnLearner(ManagedNode):
         response.success, response.message = True, self._weights.path
         return response
 
-    def _on_reset(self, request, response: Trigger.Response) -> Trigger.Response:
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._learner.replace_network(create_network(self._config), ())
         response.success, response.message = True, 'untrained'
         return response
 
-    def _on_set_learning(self, request, response: SetBool.Response) -> SetBool.Response:
+    def _on_set_learning(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
         (result,) = self.set_parameters([Parameter('learning', value=request.data)])
         response.success = result.successful
         response.message = result.reason or ('learning' if request.data else 'inferring')

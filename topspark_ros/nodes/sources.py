@@ -53,12 +53,22 @@ class FrameSource(Protocol):
         count as received and dropped, what the share skips as received and skipped.
     """
 
-    topic: str
     share: float
-    received: int
-    dropped: int
-    rejected: int
-    skipped: int
+
+    @property
+    def topic(self) -> str: ...
+
+    @property
+    def received(self) -> int: ...
+
+    @property
+    def dropped(self) -> int: ...
+
+    @property
+    def rejected(self) -> int: ...
+
+    @property
+    def skipped(self) -> int: ...
 
     def take(self, timeout_s: float) -> Frame | None:
         """The next frame; None if none came in time, or `wake` was woken for something else. What

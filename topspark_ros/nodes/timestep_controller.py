@@ -77,7 +77,7 @@ class TimestepController(ManagedNode):
             self, msg.LearnerStatus, 'snn_learner/status', qos.STATUS
         )
         self.create_subscription(msg.PowerBudget, 'power_budget', self._on_budget, qos.BUDGETS)
-        self.create_timer(self.parameters.control_period, self._look)
+        self.create_timer(self.parameters.control_period, self._on_control_period)
 
     def parameters_changed(self, parameters: Parameters) -> None:
         if self.state == 'active':
@@ -104,7 +104,7 @@ class TimestepController(ManagedNode):
             return
         if age_s > 1.0:  # not only under way
             self.get_logger().info(f'budget of {message.source!r}: set {age_s:.3g} s ago')
-        self._decide()  # a new limit is not to wait for the next look
+        self._decide()  # a new limit does not wait for the next period
 
     def _on_status(self, message: msg.LearnerStatus) -> None:
         try:
@@ -114,7 +114,7 @@ class TimestepController(ManagedNode):
 
     # Output --------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _on_control_period(self) -> None:
         for battery in self._battery.take():
             self._on_battery(battery)
         for status in self._learner.take():
@@ -132,9 +132,10 @@ class TimestepController(ManagedNode):
         )
 
     def _decide(self) -> None:
-        if not self._controller.decide(self.now_s()):
+        decision = self._controller.decide(self.now_s())
+        if decision is None:
             return
-        decision, sequence = self._controller.decision, self._controller.sequence
+        sequence = self._controller.sequence
         self._decisions.publish(
             conversions.decision_message(decision, sequence, self.get_clock().now().to_msg())
         )

@@ -73,14 +73,14 @@ class NumberedController:
         self.sequence = max(self.sequence, sequence)
         self._controller.on_report(now_s, report)
 
-    def decide(self, now_s: float) -> bool:
-        """Decide; returns whether the decision is a new one."""
+    def decide(self, now_s: float) -> Decision | None:
+        """Decide; returns the decision if it is a new one."""
         decision = self._controller.decide(now_s)
         if decision is self.decision:
-            return False
+            return None
         self.decision = decision
         self.sequence += 1
-        return True
+        return decision
 
     @property
     def timesteps(self) -> Timesteps:

@@ -336,10 +336,10 @@ class OnlineLearner:
         energy_j = self._spend(response.counts)
         self._counts['classified'] += 1
         self._activity.inference(now_s, response.counts, energy_j, inference_s)
-        known = response.predicted is not None
+        predicted = response.predicted
         return Classification(
-            self._class_names[response.predicted] if known else None,
-            float(response.scores[response.predicted]) if known else math.nan,
+            None if predicted is None else self._class_names[predicted],
+            math.nan if predicted is None else float(response.scores[predicted]),
             tuple(self._class_names[: response.scores.size]),
             response.scores,
             response.timesteps,
@@ -419,8 +419,8 @@ class OnlineLearner:
         timesteps, margin = due
         response = self._network.infer(_presented(sample, timesteps), timesteps, margin)
         energy_j = self._spend(response.counts)
-        known = response.predicted is not None
-        wrong = not known or self._class_names[response.predicted] != frame.label
+        predicted = response.predicted
+        wrong = predicted is None or self._class_names[predicted] != frame.label
         self._trials.count(timesteps, frame.timesteps, energy_j, wrong, mistaken)
         self._activity.trial(now_s, response.counts, energy_j)
 

@@ -21,6 +21,7 @@ class Steering:
 
     profile_margins: by T of the profile; decisions may name these T alone; empty: any T.
 
+    learner: that is steered.
     decided: what the last decision set, or else the parameters.
     """
 
@@ -30,7 +31,7 @@ class Steering:
         parameters: SnnLearnerParameters,
         profile_margins: Mapping[int, Margins],
     ):
-        self._learner = learner
+        self.learner = learner
         self._profile_margins = profile_margins
         self.decided = parameters.timesteps()
         self.reconfigure(parameters)
@@ -65,7 +66,7 @@ class Steering:
 
     def _set(self) -> None:
         decided, own = self.decided, self._own_margins
-        self._learner.set_timesteps(
+        self.learner.set_timesteps(
             replace(decided, learning_share=decided.learning_share * self._learning_allowed),
             Margins(
                 self._profile_margins.get(decided.training, own).training,

@@ -7,40 +7,40 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
-from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.engine import (
+    Checkpoint,
     Network,
     create_network,
     load_checkpoint,
     save_checkpoint,
-    warm_up,
 )
 from topspark_ros.errors import TopsparkError
-from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import load_profile
-from topspark_ros.perception.controlling import NumberedController, report_of
+from topspark_ros.perception.assembly import assemble
 from topspark_ros.perception.messages import Message, MessageError, label_from, stamp_ns
-from topspark_ros.perception.online import OnlineLearner, OnlineStatus, Sample
+from topspark_ros.perception.online import OnlineStatus, Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
-from topspark_ros.perception.steering import DecisionError, Steering, profile_margins
+from topspark_ros.perception.steering import DecisionError, profile_margins
 from topspark_ros.perception.teaching import LabelError, TimedLabel
+from topspark_ros.replay.controlling import ReplayedController
 from topspark_ros.replay.jumps import StampClock, gaps_s, recorded_jumps
 from topspark_ros.replay.labels import read_labels
 from topspark_ros.replay.periods import Periods
-from topspark_ros.replay.results import FRAMES, NONE, STATUS, Decided, Evaluation
+from topspark_ros.replay.results import FRAMES, NONE, STATUS, Evaluation
 from topspark_ros.replay.settings import EvaluationError, EvaluationSettings, described
 from topspark_ros.replay.topics import LABEL, find_topics
-from topspark_ros.streams import events
-from topspark_ros.streams.bags import QUIET_NS, Bag, BagError, Recorded
+from topspark_ros.streams.bags import QUIET_NS, Bag, BagError, Recorded, Topic
 from topspark_ros.streams.events import EventError, EventStream
-from topspark_ros.streams.images import ImageError, warm_up_decoding
+from topspark_ros.streams.images import ImageError
 from topspark_ros.streams.share import FrameShare
 
 Progress = Callable[[int, float], object]  # of messages and the time of the bag, s
+Handler = Callable[[float, str, Message], None]  # time of the bag, s, and topic
 QUIET_S = QUIET_NS * 1e-9
 
 
@@ -86,45 +86,33 @@ class Run:
         self._recorded_ns = self._published_ns = self._begin_ns
         self._received_s = self._time_s(self._begin_ns)
 
-        network, class_names = create_network(p.network_config()), ()
-        if settings.weights is not None:
-            network, class_names = load_checkpoint(settings.weights, network.config)
-        warm_up(network)
-        margins = profile_margins(load_profile(p.profile_file)) if p.profile_file else {}
-        self._learner = OnlineLearner(
-            network,
-            class_names,
-            p.timesteps(),
-            p.online_settings(margins),
-            ENERGY_TABLES[p.energy_model],
+        config = p.network_config()
+        network, class_names = (
+            Checkpoint(create_network(config), ())
+            if settings.weights is None
+            else load_checkpoint(settings.weights, config)
         )
-        self._steering = Steering(self._learner, p, margins)
+        margins = profile_margins(load_profile(p.profile_file)) if p.profile_file else {}
+        self._steering = assemble(p, network, class_names, margins)
+        self._learner = self._steering.learner
         self._share = FrameShare()
         self._images = ImageSamples()
         if self._topics.kind == 'events':
-            events.warm_up(p.event_settings())
             self._events = EventStream(p.event_settings())
-        elif self._topics.kind == 'compressed':
-            warm_up_decoding()
         self._labels = iter(() if settings.labels is None else read_labels(settings.labels))
         self._next_label = next(self._labels, None)
 
         self._frames: list[_Frame] = []
         self._rows: dict[int, int] = {}  # of the frames, by stamp
         self._status: list[tuple] = []
-        self._decisions: list[Decided] = []
-        self._counts = Counter()
+        self._counts: Counter[str] = Counter()
         self._rejected: dict[tuple[str, str], tuple[str, int]] = {}  # by topic and field
         c = settings.controller
         self._jumps = recorded_jumps(bag, self._begin_ns, self._end_ns)
         self._stamp_clocks: dict[str, StampClock] = {}  # by topic
-        self._controller = None
-        if c is not None:
-            profile = load_profile(c.profile_file)
-            self._inference_s = {
-                point.timesteps: point.inference.latency_s for point in profile.points
-            }
-            self._controller = NumberedController(profile, c.control_settings())
+        self._controller = (
+            None if c is None else ReplayedController(c, self._steering, self._received_s)
+        )
         self._statuses_due, self._decisions_due = (
             Periods(self._received_s, period_s)
             for period_s in (p.status_period, math.inf if c is None else c.control_period)
@@ -133,28 +121,31 @@ class Run:
     def run(self) -> Evaluation:
         """Run over the bag, once only; `took_s` of the result is NaN."""
         topics = self._topics
-        read = {topics.input.name: self._on_packet if topics.kind == 'events' else self._on_image}
+        handlers: dict[str, Handler] = {
+            topics.input.name: self._on_packet if topics.kind == 'events' else self._on_image
+        }
         if topics.label is not None and self._settings.labels is None:
-            read[topics.label.name] = self._on_label
+            handlers[topics.label.name] = (
+                self._on_label if topics.label.type == LABEL else self._on_plain_label
+            )
         if self._controller is not None:
-            self._on_latched_budgets()
-            for topic, handle in (
-                (topics.battery, self._on_battery),
-                (topics.budget, self._on_budget),
-            ):
-                if topic is not None:
-                    read[topic.name] = handle
+            if topics.battery is not None:
+                handlers[topics.battery.name] = partial(self._on_battery, self._controller)
+            if topics.budget is not None:
+                on_budget = partial(self._on_budget, self._controller)
+                self._take_latched(topics.budget, on_budget)
+                handlers[topics.budget.name] = on_budget
         wanted = [
             topic
             for topic in (topics.input, topics.label, topics.battery, topics.budget)
-            if topic is not None and topic.name in read
+            if topic is not None and topic.name in handlers
         ]
         for recorded in self._bag.messages(wanted, self._begin_ns, self._end_ns):
             now_s = self._time_s(recorded.time_ns)
             self._advance(now_s)
             self._recorded_ns = self._published_ns = recorded.recorded_ns
             self._received_s = now_s
-            self._on_message(recorded, read[recorded.topic], now_s)
+            self._on_message(recorded, handlers[recorded.topic], now_s)
             self._learner.learn_due(now_s)
             if recorded.topic == topics.input.name:
                 self._counts['messages'] += 1
@@ -184,7 +175,11 @@ class Run:
             # The last status follows a decision.
             statuses.skip_to(there_s - min_s)
             decisions.skip_to(there_s - min_s)
-            if stride_s >= min_s and self._would_decide(statuses, decisions, there_s):
+            if (
+                self._controller is not None
+                and stride_s >= min_s
+                and self._controller.would_decide(statuses, decisions, there_s)
+            ):
                 stride_s /= 2
                 continue
             self._statuses_due, self._decisions_due = statuses, decisions
@@ -204,29 +199,9 @@ class Run:
             elif self._statuses_due.due_s == now_s:
                 self._statuses_due.go_on()
                 self._report(now_s)
-            else:
+            elif self._controller is not None:
                 self._decisions_due.go_on()
-                self._decide(now_s)
-
-    def _would_decide(self, statuses: Periods, decisions: Periods, until_s: float) -> bool:
-        """Whether the controller makes a new decision by then, if no message arrives."""
-        if self._controller is None:
-            return False
-        controller = copy.deepcopy(self._controller)
-        statuses, decisions = copy.copy(statuses), copy.copy(decisions)
-        while (now_s := min(statuses.due_s, decisions.due_s)) <= until_s:
-            if statuses.due_s == now_s:
-                statuses.go_on()
-                controller.on_report(
-                    now_s,
-                    self._learner_report(now_s, self._last_status),
-                    self._last_status.timesteps.sequence,
-                )
-            else:
-                decisions.go_on()
-                if controller.decide(now_s):
-                    return True
-        return False
+                self._decide(self._controller, now_s)
 
     def _finish(self, end_s: float) -> None:
         """Learn the frames that still wait, and note a last status."""
@@ -241,9 +216,7 @@ class Run:
 
     # Messages ------------------------------------------------------------------------------
 
-    def _on_message(
-        self, recorded: Recorded, handle: Callable[[float, Message], None], now_s: float
-    ) -> None:
+    def _on_message(self, recorded: Recorded, handle: Handler, now_s: float) -> None:
         try:
             message = self._bag.deserialize(recorded)
         except BagError as error:
@@ -253,7 +226,7 @@ class Run:
             clock = self._stamp_clocks.setdefault(recorded.topic, StampClock(recorded.topic))
             jump = clock.jump(stamp_ns(message.header.stamp), recorded, now_s)
             self._jumps += [] if jump is None else [jump]
-        handle(now_s, message)
+        handle(now_s, recorded.topic, message)
 
     def _reject(self, topic: str, error: TopsparkError | str) -> None:
         """Count a message that is rejected; its line is reported once for each field."""
@@ -262,7 +235,7 @@ class Run:
         line, times = self._rejected.get(kind, (f'{topic}: {error}', 0))
         self._rejected[kind] = line, times + 1
 
-    def _on_image(self, now_s: float, message: Message) -> None:
+    def _on_image(self, now_s: float, topic: str, message: Message) -> None:
         stamp = stamp_ns(message.header.stamp)
         self._counts['received'] += 1
         if not self._is_taken(now_s, stamp):
@@ -271,15 +244,15 @@ class Run:
             sample = self._images.take(message)
         except ImageError as error:
             self._counts['rejected frames'] += 1
-            self._reject(self._topics.input.name, error)
+            self._reject(topic, error)
             return
         self._classify(now_s, stamp, sample)
 
-    def _on_packet(self, now_s: float, message: Message) -> None:
+    def _on_packet(self, now_s: float, topic: str, message: Message) -> None:
         try:
             windows = push_packet(self._events, message, self._recorded_ns)
         except EventError as error:
-            self._reject(self._topics.input.name, error)
+            self._reject(topic, error)
             return
         for seen in windows:
             self._counts['received'] += 1
@@ -320,11 +293,11 @@ class Run:
             self._teach(str(self._settings.labels), self._next_label)
             self._next_label = next(self._labels, None)
 
-    def _on_label(self, now_s: float, message: Message) -> None:
-        label = (
-            label_from(message) if self._topics.label.type == LABEL else TimedLabel(0, message.data)
-        )
-        self._teach(self._topics.label.name, label)
+    def _on_label(self, now_s: float, topic: str, message: Message) -> None:
+        self._teach(topic, label_from(message))
+
+    def _on_plain_label(self, now_s: float, topic: str, message: Message) -> None:
+        self._teach(topic, TimedLabel(0, message.data))
 
     def _teach(self, source: str, label: TimedLabel) -> None:
         try:
@@ -338,72 +311,43 @@ class Run:
 
     # The controller ------------------------------------------------------------------------
 
-    def _on_latched_budgets(self) -> None:
-        """Take the budgets published before the beginning: they are latched, so still in force."""
-        if self._topics.budget is not None:
-            for recorded in self._bag.messages([self._topics.budget], None, self._begin_ns):
-                self._published_ns = recorded.recorded_ns
-                self._on_message(recorded, self._on_budget, self._time_s(self._begin_ns))
+    def _take_latched(self, topic: Topic, handle: Handler) -> None:
+        """Take what was published before the beginning: it is latched, so still in force."""
+        for recorded in self._bag.messages([topic], None, self._begin_ns):
+            self._published_ns = recorded.recorded_ns
+            self._on_message(recorded, handle, self._time_s(self._begin_ns))
 
-    def _on_battery(self, now_s: float, message: Message) -> None:
+    def _on_battery(
+        self, controller: ReplayedController, now_s: float, topic: str, message: Message
+    ) -> None:
         self._counts['battery states'] += 1
-        rejected = self._controller.on_battery(now_s, message)
+        rejected = controller.on_battery(now_s, message)
         if rejected:
-            self._reject(self._topics.battery.name, rejected)
+            self._reject(topic, rejected)
 
-    def _on_budget(self, now_s: float, message: Message) -> None:
+    def _on_budget(
+        self, controller: ReplayedController, now_s: float, topic: str, message: Message
+    ) -> None:
         self._counts['budgets'] += 1
         try:
-            self._controller.on_budget(now_s, message, self._recorded_ns, self._published_ns)
+            controller.on_budget(now_s, message, self._recorded_ns, self._published_ns)
         except MessageError as error:
-            self._reject(self._topics.budget.name, error)
+            self._reject(topic, error)
             return
-        self._decide(now_s)  # a new limit does not wait for the next period
+        self._decide(controller, now_s)  # a new limit does not wait for the next period
 
-    def _decide(self, now_s: float) -> None:
-        controller = self._controller
-        if not controller.decide(now_s):
-            return
-        decision, sequence = controller.decision, controller.sequence
+    def _decide(self, controller: ReplayedController, now_s: float) -> None:
         try:
-            self._steering.apply(controller.timesteps)
+            controller.decide(now_s)
         except DecisionError as error:
             self._reject('timestep_decision', error)
-            return
-        self._decisions.append(
-            Decided(
-                now_s,
-                sequence,
-                decision.training_timesteps,
-                decision.inference_timesteps,
-                decision.learning_share,
-                decision.frame_share,
-                decision.reason.name,
-                decision.detail,
-            )
-        )
 
     def _report(self, now_s: float) -> None:
         """Note the learner's status, and hand it to the controller."""
-        self._last_status = self._learner.status(now_s)
+        status = self._learner.status(now_s)
         if self._controller is not None:
-            self._controller.on_report(
-                now_s,
-                self._learner_report(now_s, self._last_status),
-                self._last_status.timesteps.sequence,
-            )
-        self._note_status(now_s, self._last_status)
-
-    def _learner_report(self, now_s: float, status: OnlineStatus) -> LearnerReport:
-        """With the inference time of the profile: a measured one differs from run to run."""
-        inference_s = self._inference_s.get(status.timesteps.inference, math.nan)
-        report = report_of(
-            status,
-            now_s,
-            active_s=now_s - self._time_s(self._begin_ns),
-            skipped=self._counts['skipped'],
-        )
-        return replace(report, inference_s=inference_s, latency_s=inference_s)
+            self._controller.on_status(now_s, status, self._counts['skipped'])
+        self._note_status(now_s, status)
 
     def _note_status(self, now_s: float, status: OnlineStatus) -> None:
         power_limit_w = mission_power_w = state_of_charge = math.nan
@@ -440,17 +384,18 @@ class Run:
             save_checkpoint(settings.save_weights, network, class_names)
         index = {None: NONE} | {name: number for number, name in enumerate(class_names)}
         frames = [
-            frame._replace(label=index[frame.label], predicted=index[frame.predicted])
+            (*frame[:3], index[frame.label], index[frame.predicted], *frame[5:])
             for frame in self._frames
         ]
         counts = self._counts
+        decisions = () if self._controller is None else tuple(self._controller.decisions)
         return Evaluation(
             name=settings.name,
             settings=described(settings, self._bag.path, self._topics),
             class_names=class_names,
             frames=np.array(frames, FRAMES),
             status=np.array(self._status, STATUS),
-            decisions=tuple(self._decisions),
+            decisions=decisions,
             receptive_fields=_receptive_fields(network),
             lost=(
                 *self._bag.lost,
@@ -474,7 +419,7 @@ class Run:
                 'labels too late': totals.labels_late,
                 'battery states': counts['battery states'],
                 'budgets': counts['budgets'],
-                'decisions': len(self._decisions),
+                'decisions': len(decisions),
                 'rejected messages': counts['rejected messages'],
             }
             | self._event_counts(),

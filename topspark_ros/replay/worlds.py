@@ -96,7 +96,7 @@ def _choose(labels: np.ndarray, count: int, random: np.random.Generator) -> np.n
     """Indices of images: all classes in random order, then all again."""
     classes = np.unique(labels)
     stock = {label: list(random.permutation(np.flatnonzero(labels == label))) for label in classes}
-    chosen = []
+    chosen: list[np.intp] = []
     while len(chosen) < count:
         round_ = [label for label in random.permutation(classes) if stock[label]]
         if not round_:
@@ -138,7 +138,7 @@ def _draw(image: np.ndarray, style: Style, random: np.random.Generator) -> np.nd
         (_WIDTH, _HEIGHT),
         interpolation=cv2.INTER_CUBIC,
     )[..., None]
-    margined = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    margined = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=(0.0,))
     coverage = np.zeros((_HEIGHT, _WIDTH, 1))
     object_of(coverage)[..., 0] = np.clip(
         cv2.resize(margined / 255, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), 0, 1

@@ -1,0 +1,41 @@
+"""The learner as its parameters want it, ready for the first frame: for the node and for replay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from topspark_ros.engine import Network, warm_up
+from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.perception.online import Margins, OnlineLearner
+from topspark_ros.perception.steering import Steering
+from topspark_ros.streams import events
+from topspark_ros.streams.images import warm_up_decoding
+from topspark_ros.streams.objects import warm_up as warm_up_finding
+
+
+def assemble(
+    parameters: SnnLearnerParameters,
+    network: Network,
+    class_names: Sequence[str],
+    margins: Mapping[int, Margins],
+) -> Steering:
+    """Compile all kernels that frames need; returns the learner of this network, steered.
+
+    margins: by T of the profile, as `profile_margins` gives them; empty: there is no profile.
+    """
+    warm_up(network)
+    if parameters.input == 'events':
+        events.warm_up(parameters.event_settings())
+    else:
+        warm_up_finding()
+        if parameters.input == 'compressed':
+            warm_up_decoding()
+    learner = OnlineLearner(
+        network,
+        class_names,
+        parameters.timesteps(),
+        parameters.online_settings(margins),
+        ENERGY_TABLES[parameters.energy_model],
+    )
+    return Steering(learner, parameters, margins)
