@@ -234,7 +234,7 @@ def test_image_and_spikes_as_computed_one_by_one(data):
 
 
 def test_region_is_the_largest_square_in_the_middle():
-    assert EventGrid(1280, 720).roi == (280, 0, 720, 720)
+    assert EventGrid(1280, 720).part == (280, 0, 720, 720)
     assert EventGrid(346, 260, by_polarity=True).shape == (2, 28, 28)
 
 

@@ -124,7 +124,7 @@ class EventDecoder:
         # For events and triggers; a word is one or the other where it is one event at most.
         self._room_per_word = 2 if events_per_word == 1 else 2 * events_per_word + 2
         self._scratch = np.empty(2, _INT64)
-        self._next_seq = None
+        self._next_seq: int | None = None
         self._state = np.zeros(kernels.STATE_SIZE, np.int64)
         self.decode(b'')
         self._state[:] = 0
@@ -178,7 +178,7 @@ class EventDecoder:
         count = self._kernel(words, out, self._state, time_base)
         # Copied as numbers: NumPy copies structures field by field.
         is_kept = self._room_per_word == 2 and 2 * count >= words.size
-        events = np.ndarray(count, EVENT, out if is_kept else out[: 2 * count].copy())
+        events: np.ndarray = np.ndarray(count, EVENT, out if is_kept else out[: 2 * count].copy())
         trigger_count = self._state[kernels.TRIGGERS_NOW]
         if not trigger_count:
             return events, _NO_TRIGGERS

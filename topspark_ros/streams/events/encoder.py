@@ -34,7 +34,7 @@ class Evt3Encoder:
             if not 1 <= value <= MAX_EVT3_SIDE:
                 raise EventError(f'{field} is {value}, accepted is 1 to {MAX_EVT3_SIDE} pixels')
         self._width, self._height = width, height
-        self._last = None  # time of the last event, ns
+        self._last: int | None = None  # time of the last event, ns
         self.encode(np.zeros(1, EVENT))
         self._last = None
 
@@ -82,7 +82,7 @@ class Evt3Encoder:
 
 
 @entry_point
-def are_encodable(events, width, height, since):
+def are_encodable(events: np.ndarray, width: int, height: int, since: int) -> bool:
     """Whether all lie inside, have a polarity of 0 or 1, and are in order of time from `since`."""
     is_rejected = False
     for i in range(events.size):
@@ -93,7 +93,7 @@ def are_encodable(events, width, height, since):
 
 
 @kernel
-def _put_time_high(words, n, since, t):
+def _put_time_high(words: np.ndarray, n: int, since: int, t: int) -> int:
     """Put TIME_HIGH of `t` for a decoder that is at `since`, both us. Returns the next place.
 
     Wraps that it would not tell by itself are told before it, each by 4095 and 0.
@@ -109,7 +109,7 @@ def _put_time_high(words, n, since, t):
 
 
 @kernel
-def _vector(events, i, first, base, t):
+def _vector(events: np.ndarray, i: int, first: np.record, base: int, t: int) -> tuple[int, int]:
     """The next vector word's pixels from `base` on, as bits, and the event that comes after them.
 
     i: where to go on. first: the event whose row and polarity they share, at `t`, us. A decoder
@@ -118,7 +118,7 @@ def _vector(events, i, first, base, t):
     bits = 0
     while i < events.size:
         event = events[i]
-        place = np.int64(event.x) - base
+        place = event.x - base
         if (
             event.y != first.y
             or event.p != first.p
@@ -134,7 +134,7 @@ def _vector(events, i, first, base, t):
 
 
 @entry_point
-def encode_evt3(events, since, words):
+def encode_evt3(events: np.ndarray, since: int, words: np.ndarray) -> int:
     """Encode one event or more, all encodable, for a decoder that is at `since`, us.
 
     `words`, uint16, has room for 4 an event and 2 a wrap. Returns the number of words.
@@ -153,7 +153,7 @@ def encode_evt3(events, since, words):
         n += t & 0xFFF != low
         words[n] = event.y
         n += event.y != y
-        low, y = t & 0xFFF, np.int64(event.y)
+        low, y = t & 0xFFF, event.y
 
         x, polarity = np.int64(event.x), np.int64(event.p) << 11
         bits, after = _vector(events, i, event, x, t)

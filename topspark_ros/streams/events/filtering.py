@@ -148,7 +148,7 @@ def hot_pixels(counts: np.ndarray, duration_ns: int) -> np.ndarray:
     height, width = counts.shape
     counts = counts.reshape(-1)
     least = _least_hot(HOT_RATE_HZ, max(duration_ns, HOT_PERIOD_NS))
-    found = np.empty(counts.size, np.int32)
+    found: np.ndarray = np.empty(counts.size, np.int32)
     found = found[: find_hot(counts, width, height, least, found)]
     found = found[np.argsort(-counts[found], kind='stable')]
     return np.stack((found % width, found // width), axis=1)
@@ -169,7 +169,7 @@ def _kept(events: np.ndarray, scratch: np.ndarray, count: int) -> np.ndarray:
 
 
 @kernel
-def _is_hot(counts, base, pixel, width, height):
+def _is_hot(counts: np.ndarray, base: int, pixel: int, width: int, height: int) -> bool:
     """Whether a pixel stands out; a count is what is above `base`, 0 for less."""
     x, y = pixel % width, pixel // width
     around = cells = 0
@@ -182,7 +182,7 @@ def _is_hot(counts, base, pixel, width, height):
 
 
 @entry_point
-def find_hot(counts, width, height, least, found):
+def find_hot(counts: np.ndarray, width: int, height: int, least: int, found: np.ndarray) -> int:
     """Hot pixels of (height * width,) counts, by index; returns how many."""
     count = 0
     for pixel in range(counts.size):
@@ -193,7 +193,14 @@ def find_hot(counts, width, height, least, found):
 
 
 @kernel
-def _next_period(state, counts, masks, candidates, masked, is_next):
+def _next_period(
+    state: np.ndarray,
+    counts: np.ndarray,
+    masks: np.ndarray,
+    candidates: np.ndarray,
+    masked: np.ndarray,
+    is_next: bool,
+) -> None:
     """Mask the pixels that were hot in the period that ends, none if another one lies between."""
     for i in range(state[MASKED]):
         masks[masked[i]] = 0
@@ -210,7 +217,15 @@ def _next_period(state, counts, masks, candidates, masked, is_next):
 
 
 @entry_point
-def drop_masked(events, out, state, counts, masks, candidates, masked):
+def drop_masked(
+    events: np.ndarray,
+    out: np.ndarray,
+    state: np.ndarray,
+    counts: np.ndarray,
+    masks: np.ndarray,
+    candidates: np.ndarray,
+    masked: np.ndarray,
+) -> int:
     """Copy the events of pixels that are not masked; returns how many.
 
     counts: of each pixel, above the period's number shifted.
@@ -247,7 +262,7 @@ def drop_masked(events, out, state, counts, masks, candidates, masked):
 
 
 @entry_point
-def limit_rate(events, out, state):
+def limit_rate(events: np.ndarray, out: np.ndarray, state: np.ndarray) -> int:
     """Copy the events that pass; returns how many. Integers alone: the same on any machine.
 
     Below half of the depth each event adds the level to `share`, half of the depth is one event

@@ -43,7 +43,9 @@ def window_picture(window: Window, width: int, height: int) -> np.ndarray:
 
 
 @entry_point
-def draw_events(events, tally, shades, picture):
+def draw_events(
+    events: np.ndarray, tally: np.ndarray, shades: np.ndarray, picture: np.ndarray
+) -> None:
     """Colour the pixel of each event by what it has had so far; the last event of it decides.
 
     tally: of each pixel, how many darker and brighter ones; 0 at first.

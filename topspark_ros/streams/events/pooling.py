@@ -19,11 +19,11 @@ class Places(NamedTuple):
     """Which input of the network each cell of a grid leads to.
 
     inputs: (rows * columns,) int64, from 0; -1 for none.
-    count: of inputs, for one polarity.
+    channel: how many inputs a polarity has.
     """
 
     inputs: np.ndarray
-    count: int
+    channel: int
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,7 @@ class EventGrid:
             value = getattr(self, field)
             if not 1 <= value <= MAX_SIDE:
                 raise EventError(f'{field} is {value}, accepted is 1 to {MAX_SIDE}')
-        if self.roi is None:
-            side = min(self.width, self.height)
-            object.__setattr__(
-                self, 'roi', ((self.width - side) // 2, (self.height - side) // 2, side, side)
-            )
-        left, top, width, height = self.roi
+        left, top, width, height = self.part
         if (
             min(left, top) < 0
             or min(width, height) < 1
@@ -68,6 +63,14 @@ class EventGrid:
                 f'roi is {self.roi}, accepted is left, top, width and height of a part of '
                 f'the sensor of {self.width} x {self.height} pixels'
             )
+
+    @cached_property
+    def part(self) -> tuple[int, int, int, int]:
+        """What is looked at: the roi, where there is one."""
+        if self.roi is not None:
+            return self.roi
+        side = min(self.width, self.height)
+        return (self.width - side) // 2, (self.height - side) // 2, side, side
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -84,7 +87,7 @@ class EventGrid:
     @cached_property
     def cells(self) -> tuple[np.ndarray, np.ndarray]:
         """What a column and a row of the sensor add to the cell's index, -1 outside the roi."""
-        left, top, width, height = self.roi
+        left, top, width, height = self.part
         across = np.full(self.width, -1, np.int64)
         across[left : left + width] = np.arange(width) * self.columns // width
         down = np.full(self.height, -1, np.int64)
@@ -145,7 +148,9 @@ def spike_train(
 
 
 @kernel
-def _place(word, across, down, inputs, channel):
+def _place(
+    word: int, across: np.ndarray, down: np.ndarray, inputs: np.ndarray, channel: int
+) -> int:
     """Where an event leads to, -1 outside the roi and outside the sensor."""
     x, y = word & 0xFFFF, word >> 16 & 0xFFFF
     if x >= across.size or y >= down.size or across[x] < 0 or down[y] < 0:
@@ -155,7 +160,14 @@ def _place(word, across, down, inputs, channel):
 
 
 @entry_point
-def count_places(events, across, down, inputs, channel, image):
+def count_places(
+    events: np.ndarray,
+    across: np.ndarray,
+    down: np.ndarray,
+    inputs: np.ndarray,
+    channel: int,
+    image: np.ndarray,
+) -> None:
     for i in range(events.size // 2):
         place = _place(events[2 * i], across, down, inputs, channel)
         if place >= 0:
@@ -164,19 +176,19 @@ def count_places(events, across, down, inputs, channel, image):
 
 @entry_point
 def bin_events(
-    events,
-    across,
-    down,
-    inputs,
-    channel,
-    start,
-    duration,
-    coarse,
-    timesteps,
-    latest,
-    steps,
-    neurons,
-):
+    events: np.ndarray,
+    across: np.ndarray,
+    down: np.ndarray,
+    inputs: np.ndarray,
+    channel: int,
+    start: int,
+    duration: int,
+    coarse: int,
+    timesteps: int,
+    latest: np.ndarray,
+    steps: np.ndarray,
+    neurons: np.ndarray,
+) -> int:
     """Fill steps and neurons; returns how many spikes.
 
     duration: of the window, in units of 2^coarse ns. latest: the last step of each input.

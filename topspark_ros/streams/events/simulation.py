@@ -69,7 +69,7 @@ class EventCamera:
         self._noise_rate_hz = noise_rate_hz
         self._random = np.random.default_rng(seed)
         self.restarts = 0
-        self._time_ns = None  # of the frame before
+        self._time_ns: int | None = None  # of the frame before
         # Log intensity in the frame before and in this one; time of the last event, ns.
         self._before, self._now, self._level = np.zeros((3, height, width))
         self._sent_ns = np.zeros((height, width), np.int64)
@@ -142,7 +142,17 @@ _log_intensity(np.arange(256, dtype=np.float32), _TABLE)
 
 
 @entry_point
-def find_events(before, now, level, sent, noise, start, interval, threshold, refractory):
+def find_events(
+    before: np.ndarray,
+    now: np.ndarray,
+    level: np.ndarray,
+    sent: np.ndarray,
+    noise: np.ndarray,
+    start: int,
+    interval: int,
+    threshold: float,
+    refractory: int,
+) -> np.ndarray:
     """The events of `interval` ns from `start` on, pixel by pixel; `level` and `sent` follow.
 
     before, now: log intensity at the start and at the end; level: that of the last crossing; sent:
@@ -163,7 +173,7 @@ def find_events(before, now, level, sent, noise, start, interval, threshold, ref
                 crossing = chance = _NEVER
                 if memory + step <= end if step > 0 else memory + step >= end:
                     share = (memory + step - before[y, x]) / (end - before[y, x])
-                    crossing = np.int64(share * interval)
+                    crossing = int(share * interval)
                 if pixel == noisy:
                     chance = noise[k] // 2 % interval
                 if crossing == chance == _NEVER:
@@ -190,13 +200,13 @@ def find_events(before, now, level, sent, noise, start, interval, threshold, ref
 
 
 @kernel
-def _pixel_of(noise, k, interval):
+def _pixel_of(noise: np.ndarray, k: int, interval: int) -> int:
     """The pixel of noise event k; -1 after the last one."""
     return noise[k] // (2 * interval) if k < noise.size else -1
 
 
 @entry_point
-def in_order(events, start, interval):
+def in_order(events: np.ndarray, start: int, interval: int) -> np.ndarray:
     """The events sorted by time, stably: two passes of a radix sort."""
     bits = 1
     while interval >> 2 * bits:

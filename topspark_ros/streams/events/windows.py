@@ -51,7 +51,7 @@ class TimeWindows:
         self._parts: list[np.ndarray] = []
         self._count = 0  # events that belong to the open window, kept or not
         self._kept = 0
-        self._start = None
+        self._start: int | None = None  # of the open window
         self._cuts(np.empty(0, EVENT), 0)  # compiles, or loads, the kernel
 
     @property
@@ -68,16 +68,18 @@ class TimeWindows:
             return []
         if self._start is None:
             self._start = int(events['t'][0])
+        opened = self._start
         windows = []
         begin = 0
-        for end, start, went_back in self._cuts(events, self._start):
+        for end, start, went_back in self._cuts(events, opened):
             self._append(events[begin:end])
             if went_back:
                 self.reset()
             elif self._count:
-                windows.append(self._close())
-            self._start = start
+                windows.append(self._close(opened))
+            opened = start
             begin = end
+        self._start = opened
         self._append(events[begin:])
         return windows
 
@@ -98,9 +100,9 @@ class TimeWindows:
             self._parts.append(events)
             self._kept += len(events)
 
-    def _close(self) -> Window:
-        end = min(self._start + self._duration, LAST_NS)
-        window = Window(joined(self._parts), self._start, end, self._count - self._kept)
+    def _close(self, start: int) -> Window:
+        end = min(start + self._duration, LAST_NS)
+        window = Window(joined(self._parts), start, end, self._count - self._kept)
         self._parts, self._count, self._kept = [], 0, 0
         return window
 
@@ -122,7 +124,7 @@ class CountWindows:
         self.discarded = self.resets = 0
         self._parts: list[np.ndarray] = []
         self._count = 0
-        self._last = None  # time of the last event, ns
+        self._last: int | None = None  # time of the last event, ns
 
     @property
     def is_open(self) -> bool:
@@ -144,7 +146,7 @@ class CountWindows:
             windows += self._cut(events[begin:restart])
             self.reset()
             begin = restart
-        self._last = times[-1]
+        self._last = int(times[-1])
         return windows + self._cut(events[begin:])
 
     def reset(self) -> None:
@@ -182,7 +184,7 @@ def _require(field: str, value: int) -> int:
 
 
 @entry_point
-def find_cuts(events, start, duration, cuts):
+def find_cuts(events: np.ndarray, start: int, duration: int, cuts: np.ndarray) -> int:
     """Where windows end: rows (index of the next one's first event, its start, time went back)."""
     count = 0
     for i in range(events.size // 2):
