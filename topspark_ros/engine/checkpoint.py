@@ -54,7 +54,10 @@ def save_checkpoint(
     Whoever reads `path`, at any time, and after a crash of the program or a loss of power, finds
     the previous file or the new one. The directory must exist.
 
-    Raises CheckpointError if it cannot be written; the previous file is then untouched.
+    Raises
+    ------
+    CheckpointError
+        If it cannot be written; the previous file is then untouched.
     """
     path = Path(path)
     parts = _encode(network, class_names)
@@ -88,7 +91,10 @@ def check_writable(path: str | os.PathLike) -> None:
 
     Folders that are missing are made.
 
-    Raises CheckpointError naming `path` and what is wrong.
+    Raises
+    ------
+    CheckpointError
+        Naming `path` and what is wrong.
     """
     path = Path(path)
     try:
@@ -110,10 +116,16 @@ def check_writable(path: str | os.PathLike) -> None:
 def load_checkpoint(path: str | os.PathLike, expected: NetworkConfig | None = None) -> Checkpoint:
     """Read what `save_checkpoint` wrote. Executes nothing that the file says.
 
-    expected: the configuration to run with. Its inputs, neurons and rule must be those that the
-        file was saved with; the rest does not shape what the arrays are. None: the file's own.
+    Parameters
+    ----------
+    expected
+        The configuration to run with. Its inputs, neurons and rule must be those that the file was
+        saved with; the rest does not shape what the arrays are. None: the file's own.
 
-    Raises CheckpointError naming the file, what is wrong with it and what is accepted.
+    Raises
+    ------
+    CheckpointError
+        Naming the file, what is wrong with it and what is accepted.
     """
     try:
         with open_file(path, MAX_BYTES, 'a checkpoint') as file:

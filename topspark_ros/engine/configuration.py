@@ -41,30 +41,45 @@ NORMALISATIONS = {
 class NeuronConfig:
     """Leaky integrate-and-fire neurons with adaptive threshold and how they inhibit each other.
 
-    membrane_time_constant: of the potential's decay, steps; inf does not leak.
-    synaptic_time_constant: of the synaptic current's, steps; 0 charges at once. The charge of an
-        input spike does not depend on it.
-    refractory_period: steps after an output spike in which the neuron stays at rest.
-    reset_potential: after an output spike, as a fraction of the resting threshold; below 1.
-    theta_step: what the adaptive thresholds theta of all neurons together gain in a presentation
-        with the wanted number of output spikes; the resting threshold is 13. Each neuron has its
-        own theta while learning; in inference all have the mean.
-    theta_time_constant: of the adaptive threshold's decay while learning, steps; inf keeps it.
-    inhibition: what an output spike takes from the potential of every other neuron, as a
-        fraction of the resting threshold; inf: the neuron furthest above its threshold is the
-        only one to spike and resets all.
-    output_spikes: wanted while learning, relative to the rule's own number, by the level of all
-        thresholds.
-    inference_spikes: how many times as many output spikes inference aims for as learning does, by
-        thresholds as many times lower: more votes from the same input.
-    inhibitory_layer: False: directly; True: by an inhibitory neuron for each excitatory one, a
-        step later (Diehl and Cook 2015). Takes a finite inhibition.
-    enhancement: True: thresholds, input rate and the steps of theta and of learning follow T in
-        closed form, and the thresholds' gain follows the output spikes while learning. False: all
-        of them stay what they are at T = 350 (and the gain what it is at first), as where T is
-        cut and nothing else.
+    Parameters
+    ----------
+    membrane_time_constant
+        Of the potential's decay, steps; inf does not leak.
+    synaptic_time_constant
+        Of the synaptic current's, steps; 0 charges at once. The charge of an input spike does not
+        depend on it.
+    refractory_period
+        Steps after an output spike in which the neuron stays at rest.
+    reset_potential
+        After an output spike, as a fraction of the resting threshold; below 1.
+    theta_step
+        What the adaptive thresholds theta of all neurons together gain in a presentation with the
+        wanted number of output spikes; the resting threshold is 13. Each neuron has its own theta
+        while learning; in inference all have the mean.
+    theta_time_constant
+        Of the adaptive threshold's decay while learning, steps; inf keeps it.
+    inhibition
+        What an output spike takes from the potential of every other neuron, as a fraction of the
+        resting threshold; inf: the neuron furthest above its threshold is the only one to spike and
+        resets all.
+    output_spikes
+        Wanted while learning, relative to the rule's own number, by the level of all thresholds.
+    inference_spikes
+        How many times as many output spikes inference aims for as learning does, by thresholds as
+        many times lower: more votes from the same input.
+    inhibitory_layer
+        False: directly; True: by an inhibitory neuron for each excitatory one, a step later (Diehl
+        and Cook 2015). Takes a finite inhibition.
+    enhancement
+        True: thresholds, input rate and the steps of theta and of learning follow T in closed form,
+        and the thresholds' gain follows the output spikes while learning. False: all of them stay
+        what they are at T = 350 (and the gain what it is at first), as where T is cut and nothing
+        else.
 
-    Raises EngineError naming the field, its value and what is accepted.
+    Raises
+    ------
+    EngineError
+        Naming the field, its value and what is accepted.
     """
 
     membrane_time_constant: float = 100.0
@@ -109,37 +124,50 @@ class NeuronConfig:
 class NetworkConfig:
     """What a network is made of.
 
-    inputs: input neurons, one per pixel.
-    neurons: excitatory neurons, the most that can ever be in use.
-    rule: how the network learns.
-        'recruiting': non-leaky neurons, one-shot recruitment of fresh neurons for what is novel
-        or was misclassified, weights of unit L2 norm. Learns from the first frame.
-        'pairwise', 'adaptive', 'triplet', 'modulated': leaky integrate-and-fire neurons and STDP
-        that depends on the weight (after Diehl and Cook 2015), of SpikeDyn (Putra and Shafique
-        2021), of triplets of spikes (Pfister and Gerstner 2006), with labels as reward.
-    max_input_rate: the rate limit of the input, in spikes a step of a sample of unit norm: pixel
-        i spikes min(1, rate x_i / norm) times a step. The rate is the count-preserving one,
-        which has the spikes of 350 steps in however many there are (see `input_rate`), or this
-        limit if that is lower: then fewer timesteps mean fewer spikes, less energy and less
-        accuracy. 0.57 is what 63.75 Hz for a full pixel (Diehl and Cook 2015) comes to on
-        handwritten digits, some 6.5 spikes a step of all pixels together. The default, 9, is
-        where most pixels of a digit spike at every step: a single step then says most of what
-        there is to see, so that any T may follow any other. math.inf: the same. A higher one, up
-        to 25, levels what is bright: it suits filled shapes, and takes shading from blurred
-        strokes.
-    seed: of the initial weights (STDP), of the chance that neurons are merged (recruiting)
-        and of Bernoulli spikes, 0 to 2**63 - 1.
-    coding: how pixels become spikes. 'rate_regular': evenly spaced spikes. 'rate_bernoulli': a
-        trial a step (a Poisson process in discrete time). 'constant_current': the expected current
-        instead of spikes. 'latency': one spike a pixel (time to first spike), the brighter the
-        earlier, whatever the rate.
-    normalisation: norm of a sample. 'l2': its L2 norm, so that contrast does not matter.
+    Parameters
+    ----------
+    inputs
+        Input neurons, one per pixel.
+    neurons
+        Excitatory neurons, the most that can ever be in use.
+    rule
+        How the network learns. 'recruiting': non-leaky neurons, one-shot recruitment of fresh
+        neurons for what is novel or was misclassified, weights of unit L2 norm. Learns from the
+        first frame. 'pairwise', 'adaptive', 'triplet', 'modulated': leaky integrate-and-fire
+        neurons and STDP that depends on the weight (after Diehl and Cook 2015), of SpikeDyn (Putra
+        and Shafique 2021), of triplets of spikes (Pfister and Gerstner 2006), with labels as
+        reward.
+    max_input_rate
+        The rate limit of the input, in spikes a step of a sample of unit norm: pixel i spikes
+        min(1, rate x_i / norm) times a step. The rate is the count-preserving one, which has the
+        spikes of 350 steps in however many there are (see `input_rate`), or this limit if that is
+        lower: then fewer timesteps mean fewer spikes, less energy and less accuracy. 0.57 is what
+        63.75 Hz for a full pixel (Diehl and Cook 2015) comes to on handwritten digits, some 6.5
+        spikes a step of all pixels together. The default, 9, is where most pixels of a digit spike
+        at every step: a single step then says most of what there is to see, so that any T may
+        follow any other. math.inf: the same. A higher one, up to 25, levels what is bright: it
+        suits filled shapes, and takes shading from blurred strokes.
+    seed
+        Of the initial weights (STDP), of the chance that neurons are merged (recruiting) and of
+        Bernoulli spikes, 0 to 2**63 - 1.
+    coding
+        How pixels become spikes. 'rate_regular': evenly spaced spikes. 'rate_bernoulli': a trial a
+        step (a Poisson process in discrete time). 'constant_current': the expected current instead
+        of spikes. 'latency': one spike a pixel (time to first spike), the brighter the earlier,
+        whatever the rate.
+    normalisation
+        Norm of a sample. 'l2': its L2 norm, so that contrast does not matter.
         'full_scale': 255, with max_input_rate in spikes a step of a full pixel (0.06375).
-    supervised: whether labels guide the learning of the recruiting rule, or the read-out alone.
-        They always guide 'modulated', and no other rule.
-    neuron: the dynamics under STDP. The recruiting rule has its own and takes the default only.
+    supervised
+        Whether labels guide the learning of the recruiting rule, or the read-out alone. They always
+        guide 'modulated', and no other rule.
+    neuron
+        The dynamics under STDP. The recruiting rule has its own and takes the default only.
 
-    Raises EngineError naming the field, its value and what is accepted.
+    Raises
+    ------
+    EngineError
+        Naming the field, its value and what is accepted.
     """
 
     inputs: int = 784

@@ -107,14 +107,22 @@ class InferenceNetwork(Generic[S]):
     ) -> Response:
         """Classify one sample.
 
-        sample: (inputs,) uint8 or float32, intensities >= 0: of any scale with 'l2'
-            normalisation, 0 to 255 with 'full_scale'. Or a SpikeTrain. A sample without any
-            intensity or spike gives no output spike and no prediction.
-        timesteps: steps of 1 ms of network time, 1 to 10000.
-        margin: the presentation ends as soon as the strongest class leads by this much: under
-            STDP output spikes, with the recruiting rule the difference of scores. inf: never.
+        Parameters
+        ----------
+        sample
+            (inputs,) uint8 or float32, intensities >= 0: of any scale with 'l2' normalisation, 0 to
+            255 with 'full_scale'. Or a SpikeTrain. A sample without any intensity or spike gives no
+            output spike and no prediction.
+        timesteps
+            Steps of 1 ms of network time, 1 to 10000.
+        margin
+            The presentation ends as soon as the strongest class leads by this much: under STDP
+            output spikes, with the recruiting rule the difference of scores. inf: never.
 
-        Raises EngineError for any other input.
+        Raises
+        ------
+        EngineError
+            For any other input.
         """
         steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
         return self._present_one(
@@ -130,7 +138,10 @@ class InferenceNetwork(Generic[S]):
     ) -> Responses:
         """Classify samples, (samples, inputs), each as `infer` does, in one call.
 
-        threads: threads that share the samples; results do not depend on it.
+        Parameters
+        ----------
+        threads
+            Threads that share the samples; results do not depend on it.
         """
         pixels = self._require_pixels(samples, 2)
         steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
@@ -311,14 +322,20 @@ class Network(InferenceNetwork[S], ABC):
     ) -> Response:
         """Present one sample with learning on; sample, timesteps and margin as in `infer`.
 
-        label: class index 0 to 999, None if unknown. A label >= classes grows the read-out.
-
         The response is a prediction made before the label was used. With the recruiting rule it
         is made before this sample changed anything; under STDP weights change at output spikes,
         so earlier ones of the same presentation have had their effect. Its scores are over the
         classes known before. A sample without input spikes teaches nothing.
 
-        Raises EngineError, with nothing changed, for any other input.
+        Parameters
+        ----------
+        label
+            Class index 0 to 999, None if unknown. A label >= classes grows the read-out.
+
+        Raises
+        ------
+        EngineError
+            With nothing changed, for any other input.
         """
         steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
         label = -1 if label is None else require_integer('label', label, 0, MAX_CLASSES - 1)
@@ -339,8 +356,12 @@ class Network(InferenceNetwork[S], ABC):
     ) -> Responses:
         """Learn samples, (samples, inputs), one after the other as `learn` does, in one call.
 
-        labels: (samples,) integers, -1 for no label; None for no labels at all. Scores are over
-        all classes known at the end.
+        Scores are over all classes known at the end.
+
+        Parameters
+        ----------
+        labels
+            (samples,) integers, -1 for no label; None for no labels at all.
         """
         pixels = self._require_pixels(samples, 2)
         steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
@@ -389,8 +410,11 @@ class Network(InferenceNetwork[S], ABC):
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Continue from what `state()` returned, to the last bit; the arrays are copied.
 
-        Raises EngineError, with nothing changed, if an array is missing, unknown, of another
-        shape or type, or holds values that no network of this configuration can reach.
+        Raises
+        ------
+        EngineError
+            With nothing changed, if an array is missing, unknown, of another shape or type, or
+            holds values that no network of this configuration can reach.
         """
         given = {name: np.asarray(array) for name, array in state.items()}
         self.check_layout({name: (array.dtype, array.shape) for name, array in given.items()})

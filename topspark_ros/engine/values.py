@@ -12,22 +12,28 @@ class OperationCounts(NamedTuple):
 
     Estimated energy is the sum of each count times the energy of one such operation.
 
-    input_spikes: spikes of the encoded sample that were presented. With constant-current coding,
-        one value a step for every pixel that is not black. Learning by the recruiting rule
-        takes one graded event more of each of these pixels.
-    output_spikes: spikes of excitatory neurons.
-    synaptic_operations: additions of a weight to a membrane potential: one for every pair of input
-        spike and neuron in use, and one for every neuron that an output spike inhibits (the
-        recruiting rule's inhibition only ends the presentation). A graded event reaches the
-        neurons that spiked, to learn. With an inhibitory layer, an
-        output spike takes one for its inhibitory neuron and one for every neuron that this
-        inhibits.
-    neuron_updates: neurons in use, inhibitory ones included, times timesteps. Clocked hardware
-        leaks and compares every neuron at every step. This engine skips silent steps, which saves
-        its own running time and is not counted as a saving of that hardware.
-    synaptic_updates: weights rewritten by learning: all weights of a neuron at an update after an
-        output spike, one weight at an input spike. The recruiting rule also rewrites the neuron's
-        affinities with those in use, and the read-out weights of the neurons that spiked.
+    Parameters
+    ----------
+    input_spikes
+        Spikes of the encoded sample that were presented. With constant-current coding, one value a
+        step for every pixel that is not black. Learning by the recruiting rule takes one graded
+        event more of each of these pixels.
+    output_spikes
+        Spikes of excitatory neurons.
+    synaptic_operations
+        Additions of a weight to a membrane potential: one for every pair of input spike and neuron
+        in use, and one for every neuron that an output spike inhibits (the recruiting rule's
+        inhibition only ends the presentation). A graded event reaches the neurons that spiked, to
+        learn. With an inhibitory layer, an output spike takes one for its inhibitory neuron and one
+        for every neuron that this inhibits.
+    neuron_updates
+        Neurons in use, inhibitory ones included, times timesteps. Clocked hardware leaks and
+        compares every neuron at every step. This engine skips silent steps, which saves its own
+        running time and is not counted as a saving of that hardware.
+    synaptic_updates
+        Weights rewritten by learning: all weights of a neuron at an update after an output spike,
+        one weight at an input spike. The recruiting rule also rewrites the neuron's affinities with
+        those in use, and the read-out weights of the neurons that spiked.
     """
 
     input_spikes: int = 0
@@ -40,9 +46,13 @@ class OperationCounts(NamedTuple):
 class SpikeTrain(NamedTuple):
     """Spikes: a sample given in spikes (an event camera's), or the output spikes of a presentation.
 
-    steps: (spikes,) integers from 0, ascending: the simulation step of each spike.
-    neurons: (spikes,) integers from 0: the input (or output) neuron. An input may spike more than
-        once in a step.
+    Parameters
+    ----------
+    steps
+        (spikes,) integers from 0, ascending: the simulation step of each spike.
+    neurons
+        (spikes,) integers from 0: the input (or output) neuron. An input may spike more than once
+        in a step.
     """
 
     steps: np.ndarray
@@ -52,11 +62,17 @@ class SpikeTrain(NamedTuple):
 class Response(NamedTuple):
     """The network's answer to one presentation.
 
-    scores: (classes,) float32, for each class, 0 to 1. Under STDP its share of the evidence, in sum
-        at most 1; with the recruiting rule a softmax, in sum 1, or zeros without evidence.
-    predicted: the class with most evidence, None if there is no evidence for any.
-    timesteps: T, the number of steps that the sample was presented for.
-    counts: operations that the presentation took.
+    Parameters
+    ----------
+    scores
+        (classes,) float32, for each class, 0 to 1. Under STDP its share of the evidence, in sum at
+        most 1; with the recruiting rule a softmax, in sum 1, or zeros without evidence.
+    predicted
+        The class with most evidence, None if there is no evidence for any.
+    timesteps
+        T, the number of steps that the sample was presented for.
+    counts
+        Operations that the presentation took.
     """
 
     scores: np.ndarray
@@ -68,10 +84,16 @@ class Response(NamedTuple):
 class Responses(NamedTuple):
     """The network's answers to many presentations.
 
-    scores: (samples, classes) float32, as of a Response.
-    predicted: (samples,) int64, -1 if there is no evidence.
-    timesteps: (samples,) int64.
-    counts: (samples, 5) int64, columns in the order of OperationCounts.
+    Parameters
+    ----------
+    scores
+        (samples, classes) float32, as of a Response.
+    predicted
+        (samples,) int64, -1 if there is no evidence.
+    timesteps
+        (samples,) int64.
+    counts
+        (samples, 5) int64, columns in the order of OperationCounts.
     """
 
     scores: np.ndarray
