@@ -31,11 +31,18 @@ PRIOR_TRIALS = 200.0  # that what the profile says of each T counts for
 class Trial(NamedTuple):
     """How labelled frames were classified at one T, as compared with another that was in force.
 
-    timesteps: T that was tried, simulation steps.
-    in_force: T that was in force, simulation steps.
-    frames: counted, the latest most.
-    worse: of these, mistaken at the T tried alone.
-    better: of these, mistaken at the T in force alone.
+    Parameters
+    ----------
+    timesteps
+        T that was tried, simulation steps.
+    in_force
+        T that was in force, simulation steps.
+    frames
+        Counted, the latest most.
+    worse
+        Of these, mistaken at the T tried alone.
+    better
+        Of these, mistaken at the T in force alone.
     """
 
     timesteps: int
@@ -49,9 +56,14 @@ class Trial(NamedTuple):
 class AccuracyReport:
     """How right the learner was.
 
-    accuracy: prequential, 0..1; NaN: unmeasured.
-    frames: labelled frames behind it.
-    trials: one for each two T that were compared.
+    Parameters
+    ----------
+    accuracy
+        Prequential, 0..1; NaN: unmeasured.
+    frames
+        Labelled frames behind it.
+    trials
+        One for each two T that were compared.
     """
 
     accuracy: float = math.nan

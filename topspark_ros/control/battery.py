@@ -78,15 +78,25 @@ class Supply(IntEnum):
 class BatteryReading:
     """The fields of sensor_msgs/BatteryState that are used. NaN: unmeasured, as there.
 
-    percentage: 0 to what it reads at a full battery.
-    voltage_v: V.
-    current_a: A, negative while discharging, unless a driver has it the other way round.
-    charge_ah: Ah.
-    capacity_ah: of the last full charge, Ah.
-    design_capacity_ah: used while capacity_ah is unmeasured, Ah.
-    present: whether there is a battery. Many bridges and drivers leave it false, so false does not
+    Parameters
+    ----------
+    percentage
+        0 to what it reads at a full battery.
+    voltage_v
+        V.
+    current_a
+        A, negative while discharging, unless a driver has it the other way round.
+    charge_ah
+        Ah.
+    capacity_ah
+        Of the last full charge, Ah.
+    design_capacity_ah
+        Used while capacity_ah is unmeasured, Ah.
+    present
+        Whether there is a battery. Many bridges and drivers leave it false, so false does not
         outweigh a measurement.
-    supply: one of Supply, or any other number for unknown.
+    supply
+        One of Supply, or any other number for unknown.
     """
 
     percentage: float = math.nan
@@ -103,7 +113,10 @@ class BatteryReading:
 
         NaN: unmeasured. If `supply` names the direction, it counts more than the sign.
 
-        positive: whether the driver's current is positive while the battery discharges.
+        Parameters
+        ----------
+        positive
+            Whether the driver's current is positive while the battery discharges.
         """
         current_a = self.current_a
         marked = _UNMEASURED in (
@@ -139,17 +152,28 @@ class BatteryReading:
 class BatterySettings:
     """How readings are interpreted.
 
-    full_percentage: `percentage` of a full battery, above 0: 1 by the message's definition, 100
-        with some drivers. It is never guessed.
-    voltage_curve: voltages at equally spaced states of charge, from empty to full, V, two or more,
-        strictly rising; empty: the voltage is not used.
-    timeout_s: age from which a reading is stale, s, above 0.
-    min_discharge_s: shortest time in which the battery can be emptied or charged, s, above 0.
-    stuck_share: share of the capacity, 0..1, that has to be discharged without a change of the
-        reading for it to count as stuck; at least twice the smallest step seen so far.
-    discharge_is_positive: whether the driver's current is positive while discharging.
+    Parameters
+    ----------
+    full_percentage
+        `percentage` of a full battery, above 0: 1 by the message's definition, 100 with some
+        drivers. It is never guessed.
+    voltage_curve
+        Voltages at equally spaced states of charge, from empty to full, V, two or more, strictly
+        rising; empty: the voltage is not used.
+    timeout_s
+        Age from which a reading is stale, s, above 0.
+    min_discharge_s
+        Shortest time in which the battery can be emptied or charged, s, above 0.
+    stuck_share
+        Share of the capacity, 0..1, that has to be discharged without a change of the reading for
+        it to count as stuck; at least twice the smallest step seen so far.
+    discharge_is_positive
+        Whether the driver's current is positive while discharging.
 
-    Raises BatteryError for a value out of its range.
+    Raises
+    ------
+    BatteryError
+        For a value out of its range.
     """
 
     full_percentage: float = 1.0

@@ -20,14 +20,25 @@ BATTERY = 'battery'  # name of the mission's budget among the sources
 class Budget:
     """What one source allows perception to use. NaN in a field: no limit.
 
-    power_w: mean power, W, from 0.
-    energy_j: energy that may still be used, J, from 0.
-    duration_s: time that energy_j has to last, s, above 0.
-    deadline_s: time from a frame to its classification, s, above 0.
-    min_accuracy: minimum of the expected accuracy, 0..1.
-    lifetime_s: time after which this budget lapses, s, above 0.
+    Parameters
+    ----------
+    power_w
+        Mean power, W, from 0.
+    energy_j
+        Energy that may still be used, J, from 0.
+    duration_s
+        Time that energy_j has to last, s, above 0.
+    deadline_s
+        Time from a frame to its classification, s, above 0.
+    min_accuracy
+        Minimum of the expected accuracy, 0..1.
+    lifetime_s
+        Time after which this budget lapses, s, above 0.
 
-    Raises RangeError for a value that is neither NaN nor in its range.
+    Raises
+    ------
+    RangeError
+        For a value that is neither NaN nor in its range.
     """
 
     power_w: float = math.nan
@@ -53,13 +64,22 @@ class Budget:
 class Limits:
     """The limits in force at a moment. NaN in a field: no limit.
 
-    power_w: mean power that the budgets allow, W.
-    mission_power_w: mean power with which the energy lasts to the end, W.
-    overdraft_w: power by which perception stays below both to repay energy overspent, W.
-    energy_j: energy that may still be used, J.
-    time_left_s: time to the end that mission_power_w was planned for, s.
-    deadline_s: time from a frame to its classification, s.
-    min_accuracy: minimum of the expected accuracy, 0..1.
+    Parameters
+    ----------
+    power_w
+        Mean power that the budgets allow, W.
+    mission_power_w
+        Mean power with which the energy lasts to the end, W.
+    overdraft_w
+        Power by which perception stays below both to repay energy overspent, W.
+    energy_j
+        Energy that may still be used, J.
+    time_left_s
+        Time to the end that mission_power_w was planned for, s.
+    deadline_s
+        Time from a frame to its classification, s.
+    min_accuracy
+        Minimum of the expected accuracy, 0..1.
     """
 
     power_w: float = math.nan
@@ -156,11 +176,18 @@ class BudgetBook:
     def set(self, now_s: float, source: str | None, budget: Budget, age_s: float = 0.0) -> None:
         """Replace the budget of `source`.
 
-        source: its name; None: the mission of the battery, whose budget no named source replaces.
-        age_s: how long ago the source set it, s. Energy used since then is charged to it; where
-            the totals do not cover that time, the share that was due, if the energy has to last.
+        Parameters
+        ----------
+        source
+            Its name; None: the mission of the battery, whose budget no named source replaces.
+        age_s
+            How long ago the source set it, s. Energy used since then is charged to it; where the
+            totals do not cover that time, the share that was due, if the energy has to last.
 
-        Raises RangeError if MAX_SOURCES others have budgets in force.
+        Raises
+        ------
+        RangeError
+            If MAX_SOURCES others have budgets in force.
         """
         self._advance(now_s)
         others = self._entries.keys() - {None, source}

@@ -28,18 +28,31 @@ LEARNED_FRAMES = 200.0  # over which the share of learned frames is averaged
 class LearnerReport:
     """What the learner did. Frames and energy are counted since its activation.
 
-    time_s: time of the report, s, of any clock.
-    training_timesteps, inference_timesteps, learning_share, frame_share: its setting.
-    classified, skipped, learned: numbers of frames.
-    energy_j: energy that these frames took, J.
-    frame_rate_hz: frames classified a second, lately, Hz; NaN: unmeasured. It is used for the first
-        report alone, and only if that counts a second's worth of frames.
-    metered: whether energy_j was measured, not estimated.
-    decided: whether the setting is a controller's, not the learner's own.
-    latency_s: from a frame to its classification, 95th percentile, s; NaN: unmeasured.
-    inference_s: mean time of the inference alone, s; NaN: unmeasured.
-    active_s: time since activation, s; 0: unknown.
-    accuracy: how right it was.
+    Parameters
+    ----------
+    time_s
+        Time of the report, s, of any clock.
+    training_timesteps, inference_timesteps, learning_share, frame_share
+        Its setting.
+    classified, skipped, learned
+        Numbers of frames.
+    energy_j
+        Energy that these frames took, J.
+    frame_rate_hz
+        Frames classified a second, lately, Hz; NaN: unmeasured. It is used for the first report
+        alone, and only if that counts a second's worth of frames.
+    metered
+        Whether energy_j was measured, not estimated.
+    decided
+        Whether the setting is a controller's, not the learner's own.
+    latency_s
+        From a frame to its classification, 95th percentile, s; NaN: unmeasured.
+    inference_s
+        Mean time of the inference alone, s; NaN: unmeasured.
+    active_s
+        Time since activation, s; 0: unknown.
+    accuracy
+        How right it was.
     """
 
     time_s: float
@@ -73,8 +86,11 @@ class LearnerReport:
 class ClosedLoop:
     """Energy, latency, frame rate and power, estimated from the learner's reports.
 
-    core_power_w: power of a busy core, W. If the energy is metered, that of a frame is predicted as
-        processor time times this power; the profile's energies are estimates for other hardware.
+    Parameters
+    ----------
+    core_power_w
+        Power of a busy core, W. If the energy is metered, that of a frame is predicted as processor
+        time times this power; the profile's energies are estimates for other hardware.
     """
 
     def __init__(self, profile: Profile, core_power_w: float) -> None:
@@ -161,7 +177,10 @@ class ClosedLoop:
     def update(self, report: LearnerReport, limit_w: float) -> float:
         """Take a report; returns the energy used since the last one, J.
 
-        limit_w: power limit in force, W; NaN: none.
+        Parameters
+        ----------
+        limit_w
+            Power limit in force, W; NaN: none.
         """
         last, self._last = self._last, report
         # The interval is charged to the limit in force when it began, or to the present one if

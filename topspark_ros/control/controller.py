@@ -30,17 +30,28 @@ from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
 class ControlSettings:
     """Settings of a controller.
 
-    policy, battery: see PolicyConfig and BatterySettings.
-    learner_timeout_s: the learner counts as silent when its last report is older, s, above 0.
-    budget_timeout_s: a budget without a lifetime is stale when it is older, s; 0: never.
-    mission_duration_s: how long the battery has to last, from the first decision on, s; 0: there
-        is no mission.
-    mission_battery_share: share of the battery's energy that perception may use, 0..1.
-    budget_share: share of every budget's power and energy, the mission's included, that this
-        controller may use, 0..1. The shares of controllers that share a budget should sum to 1.
-    core_power_w: power of a busy core, W, above 0; see ClosedLoop.
+    Parameters
+    ----------
+    policy, battery
+        See PolicyConfig and BatterySettings.
+    learner_timeout_s
+        The learner counts as silent when its last report is older, s, above 0.
+    budget_timeout_s
+        A budget without a lifetime is stale when it is older, s; 0: never.
+    mission_duration_s
+        How long the battery has to last, from the first decision on, s; 0: there is no mission.
+    mission_battery_share
+        Share of the battery's energy that perception may use, 0..1.
+    budget_share
+        Share of every budget's power and energy, the mission's included, that this controller may
+        use, 0..1. The shares of controllers that share a budget should sum to 1.
+    core_power_w
+        Power of a busy core, W, above 0; see ClosedLoop.
 
-    Raises RangeError for a value out of its range.
+    Raises
+    ------
+    RangeError
+        For a value out of its range.
     """
 
     policy: PolicyConfig = PolicyConfig()
@@ -68,13 +79,22 @@ class ControlSettings:
 class ControlStatus:
     """What the controller knows and plans. NaN: unknown, or unlimited.
 
-    sources: names of the sources whose budgets are in force.
-    battery_source: field that the state of charge was read from last; see BatteryMonitor.
-    power_w: power of perception, W.
-    frame_rate_hz: frames that arrive a second, Hz.
-    energy_ratio: measured energy of a frame over the profile's, at the present setting.
-    latency_ratio: measured time of an inference over the profile's.
-    latency_overhead_s: latency of a frame without its inference, s.
+    Parameters
+    ----------
+    sources
+        Names of the sources whose budgets are in force.
+    battery_source
+        Field that the state of charge was read from last; see BatteryMonitor.
+    power_w
+        Power of perception, W.
+    frame_rate_hz
+        Frames that arrive a second, Hz.
+    energy_ratio
+        Measured energy of a frame over the profile's, at the present setting.
+    latency_ratio
+        Measured time of an inference over the profile's.
+    latency_overhead_s
+        Latency of a frame without its inference, s.
     """
 
     limits: Limits
@@ -129,9 +149,15 @@ class Controller:
     def on_budget(self, now_s: float, source: str, budget: Budget, age_s: float = 0.0) -> None:
         """Take the budget of a source, which replaces the one that it set before.
 
-        age_s: how long ago the source set it, s.
+        Parameters
+        ----------
+        age_s
+            How long ago the source set it, s.
 
-        Raises RangeError if too many sources have set a budget.
+        Raises
+        ------
+        RangeError
+            If too many sources have set a budget.
         """
         now_s, share = self._at(now_s), self._settings.budget_share
         own = replace(budget, power_w=budget.power_w * share, energy_j=budget.energy_j * share)

@@ -26,16 +26,27 @@ class Reason(IntEnum):
 class Decision:
     """The setting to use, and what was expected of it when it was chosen.
 
-    training_timesteps, inference_timesteps: T, numbers of simulation steps, both of the profile.
-    learning_share: share of the processed frames that is learned, 0..1; 0: none.
-    frame_share: share of the frames that is processed, 0..1; 0: paused.
-    reason: what decided.
-    detail: one sentence with the numbers that decided.
-    expected_accuracy: of the processed frames, 0..1.
-    expected_latency_s: from a frame to its classification, s.
-    expected_energy_j: energy of a processed frame, J; learning counts with the share of the frames
-        that is learned.
-    expected_power_w: that energy times the rate of processed frames, W.
+    Parameters
+    ----------
+    training_timesteps, inference_timesteps
+        T, numbers of simulation steps, both of the profile.
+    learning_share
+        Share of the processed frames that is learned, 0..1; 0: none.
+    frame_share
+        Share of the frames that is processed, 0..1; 0: paused.
+    reason
+        What decided.
+    detail
+        One sentence with the numbers that decided.
+    expected_accuracy
+        Of the processed frames, 0..1.
+    expected_latency_s
+        From a frame to its classification, s.
+    expected_energy_j
+        Energy of a processed frame, J; learning counts with the share of the frames that is
+        learned.
+    expected_power_w
+        That energy times the rate of processed frames, W.
     """
 
     training_timesteps: int

@@ -50,9 +50,12 @@ class MeterError(TopsparkError):
 class Meter(Protocol):
     """A meter of this process.
 
-    name: 'battery', 'hwmon', 'rapl' or 'processor'.
-    reasons: why 'auto' took none of the better ones, a line each; empty if it did, or was not
-        asked.
+    Parameters
+    ----------
+    name
+        'battery', 'hwmon', 'rapl' or 'processor'.
+    reasons
+        Why 'auto' took none of the better ones, a line each; empty if it did, or was not asked.
     """
 
     name: str
@@ -61,8 +64,11 @@ class Meter(Protocol):
     def energy_j(self) -> float:
         """Energy drawn by this process since the meter was opened, J. Never falls.
 
-        Raises MeterError if the meter cannot be read. What it counts meanwhile is not lost if it
-        can be read again.
+        Raises
+        ------
+        MeterError
+            If the meter cannot be read. What it counts meanwhile is not lost if it can be read
+            again.
         """
         ...
 
@@ -71,14 +77,24 @@ class Meter(Protocol):
 class MeterSettings:
     """What the meters cannot measure themselves.
 
-    core_power_w: what one busy core draws, W, from 0; of 'processor'.
-    base_power_w: what is drawn without perception, W, from 0; of 'rapl', 'hwmon' and 'battery'.
-    discharge_is_positive: whether the driver's current is positive while discharging; of 'battery'.
-    channel: label of the rail; of 'hwmon'. Empty: the only one, or else the one with CPU in its
-        label. One without a label is named by its driver and sensor, as 'amdgpu power1'.
-    root: folder in which sys and proc are looked for.
+    Parameters
+    ----------
+    core_power_w
+        What one busy core draws, W, from 0; of 'processor'.
+    base_power_w
+        What is drawn without perception, W, from 0; of 'rapl', 'hwmon' and 'battery'.
+    discharge_is_positive
+        Whether the driver's current is positive while discharging; of 'battery'.
+    channel
+        Label of the rail; of 'hwmon'. Empty: the only one, or else the one with CPU in its label.
+        One without a label is named by its driver and sensor, as 'amdgpu power1'.
+    root
+        Folder in which sys and proc are looked for.
 
-    Raises RangeError for a power out of its range.
+    Raises
+    ------
+    RangeError
+        For a power out of its range.
     """
 
     core_power_w: float
@@ -95,12 +111,18 @@ class MeterSettings:
 def open_meter(kind: str, settings: MeterSettings) -> Meter | None:
     """Open a meter; None for 'estimated'.
 
-    kind: one of METERS. 'auto' takes the first that can be read of 'hwmon', 'rapl', 'processor':
-        a sensor beats a model, and a model a constant. It takes no rail but the one named in
+    Parameters
+    ----------
+    kind
+        One of METERS. 'auto' takes the first that can be read of 'hwmon', 'rapl', 'processor': a
+        sensor beats a model, and a model a constant. It takes no rail but the one named in
         `channel` or with CPU in its label: an only one is as often a graphics card's.
 
-    Raises MeterError for an unknown kind and for a meter that cannot be read; 'auto' and
-    'processor' can always be read.
+    Raises
+    ------
+    MeterError
+        For an unknown kind and for a meter that cannot be read; 'auto' and 'processor' can
+        always be read.
     """
     if kind == 'estimated':
         return None

@@ -45,22 +45,37 @@ DWELL_REQUESTED_S = 0.5  # whoever changes a budget waits for an answer
 class PolicyConfig:
     """How the policy weighs and how steady it is.
 
-    latency_weight: mu of the score, from 0.
-    energy_weight_full: epsilon of the score at a full battery, from 0.
-    energy_weight_empty: epsilon at an empty battery, linear between the two, from 0.
-    assumed_state_of_charge: used while the battery is unknown, 0..1.
-    assumed_frame_rate_hz: used until a frame rate was measured, Hz, above 0.
-    min_dwell_s: a decision stays at least this long while no limit is violated, s, from 0; at most
+    Parameters
+    ----------
+    latency_weight
+        Mu of the score, from 0.
+    energy_weight_full
+        Epsilon of the score at a full battery, from 0.
+    energy_weight_empty
+        Epsilon at an empty battery, linear between the two, from 0.
+    assumed_state_of_charge
+        Used while the battery is unknown, 0..1.
+    assumed_frame_rate_hz
+        Used until a frame rate was measured, Hz, above 0.
+    min_dwell_s
+        A decision stays at least this long while no limit is violated, s, from 0; at most
         DWELL_REQUESTED_S once a budget was changed.
-    deadband: a decision stays while no other scores better by more than this, from 0.
-    limit_margin: a setting is entered only if it leaves this share of the power limit and of the
-        deadline free, but is kept up to the limit; 0 to below 1.
-    min_frame_share: share of the frames that is processed at least, whatever the power limit, 0..1.
-    max_training_loss: no T is used for training that by the profile loses more accuracy against the
-        best training T, 0..1. A frame classified badly is gone; what is learned badly stays,
-        whichever T comes next.
+    deadband
+        A decision stays while no other scores better by more than this, from 0.
+    limit_margin
+        A setting is entered only if it leaves this share of the power limit and of the deadline
+        free, but is kept up to the limit; 0 to below 1.
+    min_frame_share
+        Share of the frames that is processed at least, whatever the power limit, 0..1.
+    max_training_loss
+        No T is used for training that by the profile loses more accuracy against the best training
+        T, 0..1. A frame classified badly is gone; what is learned badly stays, whichever T comes
+        next.
 
-    Raises RangeError for a value out of its range.
+    Raises
+    ------
+    RangeError
+        For a value out of its range.
     """
 
     latency_weight: float = 0.02
@@ -94,20 +109,33 @@ class PolicyConfig:
 class Conditions:
     """What is known at the time of a decision. Every float is accepted in every field.
 
-    state_of_charge: 0..1; NaN or out of range: unknown.
-    battery: why it is unknown, in a word.
-    budget_stale: a budget has not been renewed for longer than its timeout.
-    learner_silent: no status of the learner has come for longer than its timeout, or ever.
-    frame_rate_hz: frames that arrive a second, Hz; 0, negative or not finite: unmeasured, and the
-        last measured one counts.
-    learned_share: share of the frames due for learning that was learned, clipped to 0..1; NaN:
-        unmeasured. While learning is off, or unmeasured, the last one counts, at first 1.
-    energy_ratios: measured energy of a frame over the profile's, an entry for each row of
-        Candidates; None: as in the profile.
-    latency_ratio: measured time of an inference over the profile's.
-    latency_overhead_s: time from receipt of a frame to its classification without the inference, s.
-    inference_timesteps: T of inference that the learner has in force; 0: unknown.
-    accuracy: how right it was.
+    Parameters
+    ----------
+    state_of_charge
+        0..1; NaN or out of range: unknown.
+    battery
+        Why it is unknown, in a word.
+    budget_stale
+        A budget has not been renewed for longer than its timeout.
+    learner_silent
+        No status of the learner has come for longer than its timeout, or ever.
+    frame_rate_hz
+        Frames that arrive a second, Hz; 0, negative or not finite: unmeasured, and the last
+        measured one counts.
+    learned_share
+        Share of the frames due for learning that was learned, clipped to 0..1; NaN: unmeasured.
+        While learning is off, or unmeasured, the last one counts, at first 1.
+    energy_ratios
+        Measured energy of a frame over the profile's, an entry for each row of Candidates; None: as
+        in the profile.
+    latency_ratio
+        Measured time of an inference over the profile's.
+    latency_overhead_s
+        Time from receipt of a frame to its classification without the inference, s.
+    inference_timesteps
+        T of inference that the learner has in force; 0: unknown.
+    accuracy
+        How right it was.
     """
 
     state_of_charge: float = math.nan
@@ -128,7 +156,10 @@ class TimestepPolicy:
 
     Deterministic: equal sequences of calls give equal decisions.
 
-    config: may be replaced at any time.
+    Parameters
+    ----------
+    config
+        May be replaced at any time.
     """
 
     def __init__(self, profile: Profile, config: PolicyConfig = PolicyConfig()) -> None:

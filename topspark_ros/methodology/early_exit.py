@@ -55,11 +55,16 @@ def calibrate_margin(
 ) -> float:
     """The least margin for inference at `timesteps` that loses at most `max_loss`; inf: none does.
 
-    networks: one or more of one rule.
-    pixels, labels: (samples, inputs) and (samples,) for each network, which it has not learned.
-        The loss is over all of them together.
-    max_loss: of accuracy against no early exit, above 0, below 1. See `loss_bound` for how sure
-        the promise is.
+    Parameters
+    ----------
+    networks
+        One or more of one rule.
+    pixels, labels
+        (samples, inputs) and (samples,) for each network, which it has not learned. The loss is
+        over all of them together.
+    max_loss
+        Of accuracy against no early exit, above 0, below 1. See `loss_bound` for how sure the
+        promise is.
     """
 
     def attempt(margin: float) -> _Attempt:
@@ -85,9 +90,13 @@ def calibrate_training_margin(
     For every margin tried, a network is trained on each of the first `folds` (1 to 5) folds of
     `data`, whose number is its seed.
 
-    settings: one or more that train alike. What an early stop leaves untrained may show at one T
-        and not at another, and a network in use is run at any of them.
-    max_loss: of accuracy against training without early stop; as of `calibrate_margin`.
+    Parameters
+    ----------
+    settings
+        One or more that train alike. What an early stop leaves untrained may show at one T and not
+        at another, and a network in use is run at any of them.
+    max_loss
+        Of accuracy against training without early stop; as of `calibrate_margin`.
     """
 
     @functools.cache

@@ -17,12 +17,20 @@ from topspark_ros.engine import OperationCounts
 class EnergyTable:
     """Energy of each operation on one kind of hardware.
 
-    name: the key in ENERGY_TABLES.
-    source: where the figures come from.
-    synaptic_operation_j: one weight added to one neuron's potential, J.
-    neuron_update_j: one neuron's potential and threshold brought up to date, J.
-    synaptic_update_j: one weight changed by the plasticity rule, J.
-    spike_j: one input or output spike carried to where it is processed, J.
+    Parameters
+    ----------
+    name
+        The key in ENERGY_TABLES.
+    source
+        Where the figures come from.
+    synaptic_operation_j
+        One weight added to one neuron's potential, J.
+    neuron_update_j
+        One neuron's potential and threshold brought up to date, J.
+    synaptic_update_j
+        One weight changed by the plasticity rule, J.
+    spike_j
+        One input or output spike carried to where it is processed, J.
     """
 
     name: str
@@ -71,7 +79,10 @@ ENERGY_TABLES: Mapping[str, EnergyTable] = MappingProxyType(
 def estimate_energy_j(counts: OperationCounts, table: EnergyTable) -> float:
     """Estimated energy of the operations counted, J; static power is not part of it.
 
-    counts: of one presentation or a sum over several.
+    Parameters
+    ----------
+    counts
+        Of one presentation or a sum over several.
     """
     return (
         counts.synaptic_operations * table.synaptic_operation_j

@@ -35,11 +35,19 @@ class ExperimentError(TopsparkError):
 class Data:
     """Samples to learn from and samples to test with.
 
-    name: of where they come from.
-    training_pixels, test_pixels: (samples, inputs) uint8 or float32.
-    training_labels, test_labels: (samples,) int64, from 0.
+    Parameters
+    ----------
+    name
+        Of where they come from.
+    training_pixels, test_pixels
+        (samples, inputs) uint8 or float32.
+    training_labels, test_labels
+        (samples,) int64, from 0.
 
-    Raises ExperimentError if a part is empty or its labels are not as many as its samples.
+    Raises
+    ------
+    ExperimentError
+        If a part is empty or its labels are not as many as its samples.
     """
 
     name: str

@@ -27,15 +27,24 @@ class ProfileError(TopsparkError):
 class PhaseFigures:
     """What one phase, inference or training, comes to at one T.
 
-    accuracy: fraction of test samples classified right, mean over seeds, 0..1.
-    accuracy_std: standard deviation of it over seeds; NaN: unmeasured (one seed).
-    accuracy_worst: of the seed with the lowest, 0..1.
-    margin: lead of a class that ended a presentation early, as in engine.Network.infer; inf: none.
-    steps: mean steps of one sample; T without early exit.
-    latency_s: processor time of one sample on one core, s.
-    energy_j: energy of one sample, J; Profile.energy_model says by which model.
-    input_spikes, output_spikes, synaptic_operations, neuron_updates, synaptic_updates: mean
-        operations of one sample, as engine.OperationCounts.
+    Parameters
+    ----------
+    accuracy
+        Fraction of test samples classified right, mean over seeds, 0..1.
+    accuracy_std
+        Standard deviation of it over seeds; NaN: unmeasured (one seed).
+    accuracy_worst
+        Of the seed with the lowest, 0..1.
+    margin
+        Lead of a class that ended a presentation early, as in engine.Network.infer; inf: none.
+    steps
+        Mean steps of one sample; T without early exit.
+    latency_s
+        Processor time of one sample on one core, s.
+    energy_j
+        Energy of one sample, J; Profile.energy_model says by which model.
+    input_spikes, output_spikes, synaptic_operations, neuron_updates, synaptic_updates
+        Mean operations of one sample, as engine.OperationCounts.
     """
 
     accuracy: float
@@ -56,10 +65,15 @@ class PhaseFigures:
 class ProfilePoint:
     """Both phases at one T.
 
-    timesteps: T, steps a sample is presented for.
-    inference: at this T, with a network trained at the reference T. Learns nothing.
-    training: of learning at this T; its accuracy is that of the network so trained, tested at
-        the reference T.
+    Parameters
+    ----------
+    timesteps
+        T, steps a sample is presented for.
+    inference
+        At this T, with a network trained at the reference T. Learns nothing.
+    training
+        Of learning at this T; its accuracy is that of the network so trained, tested at the
+        reference T.
     """
 
     timesteps: int
@@ -82,14 +96,25 @@ class Obtained:
 class Profile:
     """A table over T for one configuration. The largest T is the reference.
 
-    name: free text.
-    rule, neurons, coding, max_input_rate: as in engine.NetworkConfig.
-    inference_spikes: as in engine.NeuronConfig.
-    energy_model: name of the energy table.
-    obtained: how the figures were obtained.
-    points: one a T, T rising.
+    Parameters
+    ----------
+    name
+        Free text.
+    rule, neurons, coding, max_input_rate
+        As in engine.NetworkConfig.
+    inference_spikes
+        As in engine.NeuronConfig.
+    energy_model
+        Name of the energy table.
+    obtained
+        How the figures were obtained.
+    points
+        One a T, T rising.
 
-    Raises ProfileError where a value is not acceptable.
+    Raises
+    ------
+    ProfileError
+        Where a value is not acceptable.
     """
 
     name: str

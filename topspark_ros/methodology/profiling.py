@@ -35,16 +35,27 @@ def measure_profile(
     label, in an order shuffled by the seed, and is tested at the largest T. The network trained
     at the largest T is tested at every T.
 
-    config: its seed is replaced by each of `seeds`.
-    timesteps: T to measure, in any order.
-    energy_table: the model for the energy figures.
-    progress: called with (finished, all) pieces of work after each of them.
-    max_loss: accuracy that ending presentations early may cost in training, and once more in
-        inference, above 0, below 1: margins for each T are calibrated first, on as many folds of
-        the training samples as there are seeds, up to five. None: all steps are always taken.
-    jobs: threads to run in. More than the cores free blur the latencies.
+    Parameters
+    ----------
+    config
+        Its seed is replaced by each of `seeds`.
+    timesteps
+        T to measure, in any order.
+    energy_table
+        The model for the energy figures.
+    progress
+        Called with (finished, all) pieces of work after each of them.
+    max_loss
+        Accuracy that ending presentations early may cost in training, and once more in inference,
+        above 0, below 1: margins for each T are calibrated first, on as many folds of the training
+        samples as there are seeds, up to five. None: all steps are always taken.
+    jobs
+        Threads to run in. More than the cores free blur the latencies.
 
-    Raises ExperimentError for no or repeated T or seeds and for what cannot be run.
+    Raises
+    ------
+    ExperimentError
+        For no or repeated T or seeds and for what cannot be run.
     """
     for field, values in (('timesteps', timesteps), ('seeds', seeds)):
         if len(values) == 0 or len(set(values)) != len(values):

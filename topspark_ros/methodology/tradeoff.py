@@ -26,17 +26,28 @@ class Candidates:
 
     All arrays have the shape (n * n * (1 + len(LEARNING_SHARES)) + n + len(SHARES),).
 
-    training_timesteps: int64. Without learning it decides nothing and is the smallest.
-    inference_timesteps: int64.
-    learning_share: of the processed frames that is to be learned, 0..1, float64.
-    frame_share: of the frames that is processed, 0..1, float64.
-    accuracy: expected, of the frames that are processed, 0..1, float64.
-    latency_s: processor time of an inference, s, float64.
-    inference_j: energy of an inference, J, float64.
-    training_loss: accuracy lost against the best training T, 0..1, float64; 0 without learning.
-    training_s, training_j: processor time and energy of learning one frame, 0 without learning,
-        s and J, float64.
-    learned_share: of the frames that are to be learned, that is, 0..1.
+    Parameters
+    ----------
+    training_timesteps
+        Int64. Without learning it decides nothing and is the smallest.
+    inference_timesteps
+        Int64.
+    learning_share
+        Of the processed frames that is to be learned, 0..1, float64.
+    frame_share
+        Of the frames that is processed, 0..1, float64.
+    accuracy
+        Expected, of the frames that are processed, 0..1, float64.
+    latency_s
+        Processor time of an inference, s, float64.
+    inference_j
+        Energy of an inference, J, float64.
+    training_loss
+        Accuracy lost against the best training T, 0..1, float64; 0 without learning.
+    training_s, training_j
+        Processor time and energy of learning one frame, 0 without learning, s and J, float64.
+    learned_share
+        Of the frames that are to be learned, that is, 0..1.
     """
 
     training_timesteps: np.ndarray
@@ -137,8 +148,12 @@ def enumerate_candidates(profile: Profile, learned_share: float) -> Candidates:
 def score_candidates(candidates: Candidates, mu: float, epsilon: float) -> np.ndarray:
     """The score S of every candidate, shape as theirs, float64.
 
-    mu: weight of the processor time a frame relative to the reference's.
-    epsilon: weight of the energy a frame relative to the reference's.
+    Parameters
+    ----------
+    mu
+        Weight of the processor time a frame relative to the reference's.
+    epsilon
+        Weight of the energy a frame relative to the reference's.
     """
     reference = np.flatnonzero(candidates.learning_share == 1.0)[-1]
     return (

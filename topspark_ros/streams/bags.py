@@ -99,15 +99,22 @@ class _File(NamedTuple):
 class Bag:
     """An open recording; a context manager.
 
-    path: a bag's folder, or one storage file of it (.mcap or .db3, or compressed, .zstd).
-    definitions: of types that the bag does not define itself, as old ones do not.
-
     topics: with their types, in order.
     begin_ns, end_ns: of the first and of the last message, time of the bag; both 0 in an empty one.
     jumps: where the recording's clock was set back, or longer than QUIET_NS was without a message.
     lost: what of the bag cannot be read, one line each; more may come while messages are read.
 
-    Raises BagError if nothing of it can be read.
+    Parameters
+    ----------
+    path
+        A bag's folder, or one storage file of it (.mcap or .db3, or compressed, .zstd).
+    definitions
+        Of types that the bag does not define itself, as old ones do not.
+
+    Raises
+    ------
+    BagError
+        If nothing of it can be read.
     """
 
     def __init__(self, path: str | Path, definitions: Typestore) -> None:
@@ -165,7 +172,10 @@ class Bag:
     ) -> Iterator[Recorded]:
         """The messages of topics in order of time.
 
-        begin_ns, end_ns: only those from begin to before end, time of the bag.
+        Parameters
+        ----------
+        begin_ns, end_ns
+            Only those from begin to before end, time of the bag.
         """
         wanted = {topic[:2] for topic in topics}
         yield from heapq.merge(

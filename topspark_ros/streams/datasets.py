@@ -45,9 +45,14 @@ DATASET_NAMES = tuple(_CLASS_NAMES)
 class Dataset:
     """Labelled grey images.
 
-    images: (n, height, width) uint8, the object bright on 0.
-    labels: (n,) int64, index into class_names.
-    class_names: the name of each class.
+    Parameters
+    ----------
+    images
+        (n, height, width) uint8, the object bright on 0.
+    labels
+        (n,) int64, index into class_names.
+    class_names
+        The name of each class.
     """
 
     images: np.ndarray
@@ -65,10 +70,17 @@ def load_dataset(name: str, split: str = 'all') -> Dataset:
     with t10k for the test part. A folder holds a sub-folder of images and event bags for each
     class, see folders.py; its samples are 28 x 28.
 
-    name: one of DATASET_NAMES, or the path of a folder.
-    split: 'train', 'test' or 'all' (train, then test).
+    Parameters
+    ----------
+    name
+        One of DATASET_NAMES, or the path of a folder.
+    split
+        'train', 'test' or 'all' (train, then test).
 
-    Raises DatasetError for an unknown name or split and for a file that is missing or broken.
+    Raises
+    ------
+    DatasetError
+        For an unknown name or split and for a file that is missing or broken.
     """
     if split not in _FILE_PREFIXES:
         raise DatasetError(f'split is {split!r}, accepted is one of {", ".join(_FILE_PREFIXES)}')

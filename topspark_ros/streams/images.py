@@ -98,18 +98,29 @@ def to_gray(
     16 bits a camera uses is not known. What is grey already is a view of `data`, possibly
     read-only and strided, unless its byte order is foreign: nothing is copied.
 
-    encoding: one of ENCODINGS.
-    height, width: rows and columns, pixels, from 1; from 3 of a Bayer pattern; even where
-        neighbours share a colour (width of yuyv and uyvy, both of nv12 and nv21).
-    step: bytes a row, padding included; of nv12, nv21 and nv24 a row of brightness.
-    is_bigendian: byte order of 16-bit samples, true for the most significant byte first.
-    data: bytes, array.array('B'), memoryview or uint8 ndarray of step * height bytes; with the
+    Parameters
+    ----------
+    encoding
+        One of ENCODINGS.
+    height, width
+        Rows and columns, pixels, from 1; from 3 of a Bayer pattern; even where neighbours share a
+        colour (width of yuyv and uyvy, both of nv12 and nv21).
+    step
+        Bytes a row, padding included; of nv12, nv21 and nv24 a row of brightness.
+    is_bigendian
+        Byte order of 16-bit samples, true for the most significant byte first.
+    data
+        Bytes, array.array('B'), memoryview or uint8 ndarray of step * height bytes; with the
         colours behind them, half as much again for nv12 and nv21, twice as much for nv24.
-    side: of the longer side, so many pixels are enough: an image in colour of 8 bits and four times
+    side
+        Of the longer side, so many pixels are enough: an image in colour of 8 bits and four times
         that or more comes back smaller, by a power of two.
 
-    Raises ImageError for an encoding that is unknown or tells no brightness, an image that is
-    empty or of a side that does not fit, a step too small or a size of data that does not fit.
+    Raises
+    ------
+    ImageError
+        For an encoding that is unknown or tells no brightness, an image that is empty or of a
+        side that does not fit, a step too small or a size of data that does not fit.
     """
     if encoding not in _FORMATS:
         reason = _reason(encoding)
@@ -208,14 +219,22 @@ def _halvings(height: int, width: int, side: int) -> int:
 def decode_compressed(format: str, data: Buffer, side: int | None = None) -> np.ndarray:
     """A compressed image as an array of shape (height, width), uint8 or, of 16 bits, uint16.
 
-    format: the field of sensor_msgs/CompressedImage. What it says of depth is believed; of all
-        else, the signature of the file in `data` decides.
-    data: bytes, array.array('B'), memoryview or uint8 ndarray, a whole JPEG or PNG file (or any
-        other that OpenCV reads).
-    side: of the longer side, so many pixels are enough: of a JPEG of twice that or more, fewer are
+    Parameters
+    ----------
+    format
+        The field of sensor_msgs/CompressedImage. What it says of depth is believed; of all else,
+        the signature of the file in `data` decides.
+    data
+        Bytes, array.array('B'), memoryview or uint8 ndarray, a whole JPEG or PNG file (or any other
+        that OpenCV reads).
+    side
+        Of the longer side, so many pixels are enough: of a JPEG of twice that or more, fewer are
         decoded.
 
-    Raises ImageError for depth and for data that is empty, damaged or cannot be decoded.
+    Raises
+    ------
+    ImageError
+        For depth and for data that is empty, damaged or cannot be decoded.
     """
     encoding = format.partition(';')[0].strip()
     reason = 'depth, no brightness' if 'compressedDepth' in format else _reason(encoding)

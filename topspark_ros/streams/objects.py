@@ -31,8 +31,12 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     how many of 16 bits a camera uses, make no difference. An image of at most 48 pixels a side
     is taken as a crop on an even background.
 
-    gray: (height, width) uint8 or uint16, may be read-only and strided.
-    size: side of the square grid, cells.
+    Parameters
+    ----------
+    gray
+        (height, width) uint8 or uint16, may be read-only and strided.
+    size
+        Side of the square grid, cells.
     """
     work = _resize(gray, WORK_SIDE)
     relief = cv2.GaussianBlur(_remove_background(gray, work), (5, 5), 1.0)

@@ -29,9 +29,14 @@ class SceneRenderer:
     position jitters. All of it follows from the seed and what was rendered so far, so that
     two renderers with equal arguments and equal calls give equal frames.
 
-    images: (n, side, side) uint8, ink bright on 0.
-    height, width: of a frame, pixels.
-    seed: of everything that changes.
+    Parameters
+    ----------
+    images
+        (n, side, side) uint8, ink bright on 0.
+    height, width
+        Of a frame, pixels.
+    seed
+        Of everything that changes.
     """
 
     def __init__(
@@ -186,9 +191,14 @@ def camera_views(
 ) -> np.ndarray:
     """Each image as the learner gets it: rendered, seen, found and centred, (n, 784) float32.
 
-    images, seed: as of SceneRenderer.
-    disturb: what happens to a frame, (height, width, 3) uint8, before it is seen.
-    advance: called after each image.
+    Parameters
+    ----------
+    images, seed
+        As of SceneRenderer.
+    disturb
+        What happens to a frame, (height, width, 3) uint8, before it is seen.
+    advance
+        Called after each image.
     """
     scenes = SceneRenderer(images, seed=seed)
     views = []

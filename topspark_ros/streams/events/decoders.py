@@ -60,22 +60,35 @@ _MOST_ROOM = 2 * (kernels.MAX_PACKET_EVENTS + 1 + kernels.MAX_PACKET_TRIGGERS)  
 class DecoderCounts(NamedTuple):
     """What a decoder has met so far.
 
-    packets: decoded.
-    words: in them; an event each of libcaer and mono.
-    events, triggers: decoded.
-    outside: events dropped because they lie outside the sensor.
-    invalid: words with a code that the encoding does not know, and events that libcaer has marked
-        as invalid. Such a word is skipped. OTHERS and CONTINUED, which hold data of the vendor's
-        own, are passed over and not counted.
-    untimed: words skipped because they came before the time was known, at the beginning and after
-        lost packets: before a TIME_HIGH and a TIME_LOW after it (evt3), or before a TIME_HIGH
-        (evt2, evt21).
-    excess: events and triggers dropped because a packet holds more than MAX_PACKET_EVENTS or
+    Parameters
+    ----------
+    packets
+        Decoded.
+    words
+        In them; an event each of libcaer and mono.
+    events, triggers
+        Decoded.
+    outside
+        Events dropped because they lie outside the sensor.
+    invalid
+        Words with a code that the encoding does not know, and events that libcaer has marked as
+        invalid. Such a word is skipped. OTHERS and CONTINUED, which hold data of the vendor's own,
+        are passed over and not counted.
+    untimed
+        Words skipped because they came before the time was known, at the beginning and after lost
+        packets: before a TIME_HIGH and a TIME_LOW after it (evt3), or before a TIME_HIGH (evt2,
+        evt21).
+    excess
+        Events and triggers dropped because a packet holds more than MAX_PACKET_EVENTS or
         MAX_PACKET_TRIGGERS.
-    truncated: packets whose last bytes were too few for a word; those bytes are dropped.
-    wraps: overflows of the sensor's clock, made good.
-    gaps: times that `seq` did not go up by one; registers were reset.
-    lost_packets: missing in the gaps where `seq` went up.
+    truncated
+        Packets whose last bytes were too few for a word; those bytes are dropped.
+    wraps
+        Overflows of the sensor's clock, made good.
+    gaps
+        Times that `seq` did not go up by one; registers were reset.
+    lost_packets
+        Missing in the gaps where `seq` went up.
     """
 
     packets: int
@@ -107,11 +120,15 @@ def pixel_count(width: int, height: int) -> int:
 class EventDecoder:
     """Decodes the packets of one event camera. Not for use by two threads at once.
 
-    encoding: one of EVENT_ENCODINGS.
-    width, height: of the sensor, pixels.
-
     The kernel is compiled, or loaded from its cache, here. Raises EventError for an unknown
     encoding and an impossible size.
+
+    Parameters
+    ----------
+    encoding
+        One of EVENT_ENCODINGS.
+    width, height
+        Of the sensor, pixels.
     """
 
     def __init__(self, encoding: str, width: int, height: int) -> None:
@@ -142,13 +159,18 @@ class EventDecoder:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The events and the triggers of one packet, in the order that they were sent.
 
-        payload: the packet's bytes, contiguous.
-        time_base: of the packet, ns; evt2, evt21 and evt3 have their own.
-        seq: of the packet. Unless it is the last one plus one, packets were lost or the driver
-            has started again: the decoder then begins anew. None: not known.
-
         Returns arrays of EVENT and of TRIGGER, the caller's own. Whatever the bytes are, no event
         lies outside the sensor. Times are modulo 2^64 ns.
+
+        Parameters
+        ----------
+        payload
+            The packet's bytes, contiguous.
+        time_base
+            Of the packet, ns; evt2, evt21 and evt3 have their own.
+        seq
+            Of the packet. Unless it is the last one plus one, packets were lost or the driver has
+            started again: the decoder then begins anew. None: not known.
         """
         if seq is not None:
             if seq != self._next_seq and self._next_seq is not None:

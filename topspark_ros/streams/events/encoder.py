@@ -19,14 +19,17 @@ _VECTOR_PIXELS = 12  # of one vector word; the one of 8 pixels would never make 
 class Evt3Encoder:
     """Encodes the events of one camera. Not for use by two threads at once.
 
-    width, height: of the sensor, pixels, 1 to 2048.
-
     Each packet begins with the time, so that a new decoder gets all its events; it knows their time
     but for a multiple of 2^24 us. A decoder that gets every packet in order counts all wraps of the
     sensor's clock, those between two packets too.
 
     The kernels are compiled, or loaded from their cache, here. Raises EventError for an impossible
     size.
+
+    Parameters
+    ----------
+    width, height
+        Of the sensor, pixels, 1 to 2048.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -41,11 +44,17 @@ class Evt3Encoder:
     def encode(self, events: np.ndarray) -> bytes:
         """One packet, no bytes for no events.
 
-        events: array of EVENT, contiguous, in order of time within a call and from call to call.
-            Times are rounded down to 1 us.
+        Parameters
+        ----------
+        events
+            Array of EVENT, contiguous, in order of time within a call and from call to call. Times
+            are rounded down to 1 us.
 
-        Raises EventError for an event outside the sensor, a polarity other than 0 and 1, a time
-        that goes back, and a pause of more than MAX_WRAPS wraps. Nothing has changed then.
+        Raises
+        ------
+        EventError
+            For an event outside the sensor, a polarity other than 0 and 1, a time that goes
+            back, and a pause of more than MAX_WRAPS wraps. Nothing has changed then.
         """
         if not len(events):
             return b''

@@ -32,19 +32,29 @@ class EventCamera:
     linearly in time; whenever it gets `contrast_threshold` away from the level, an event is sent
     and the level follows by as much.
 
-    width, height: of the sensor, pixels.
-    contrast_threshold: of both polarities, in natural logarithm: intensity that changes by a
-        factor f makes abs(ln f) / contrast_threshold events.
-    refractory_s: a pixel sends nothing for so long after an event; its level follows all the same.
-    noise_rate_hz: of events that each pixel sends at random, of either polarity, a Poisson
-        process; the level does not follow them.
-    seed: of the noise.
-
-    restarts: frames that began anew, like the first one, because they were not later than the one
-        before or more than MAX_INTERVAL_NS later.
-
     The kernels are compiled, or loaded from their cache, here. Raises EventError naming the
     argument, its value and what is accepted.
+
+    Parameters
+    ----------
+    width, height
+        Of the sensor, pixels.
+    contrast_threshold
+        Of both polarities, in natural logarithm: intensity that changes by a factor f makes abs(ln
+        f) / contrast_threshold events.
+    refractory_s
+        A pixel sends nothing for so long after an event; its level follows all the same.
+    noise_rate_hz
+        Of events that each pixel sends at random, of either polarity, a Poisson process; the level
+        does not follow them.
+    seed
+        Of the noise.
+
+    Attributes
+    ----------
+    restarts
+        Frames that began anew, like the first one, because they were not later than the one before
+        or more than MAX_INTERVAL_NS later.
     """
 
     def __init__(
@@ -78,11 +88,15 @@ class EventCamera:
     def observe(self, gray: np.ndarray, t_ns: int) -> np.ndarray:
         """The events since the frame before, in order of time; none if the frame begins anew.
 
-        gray: (height, width) uint8, uint16 of 256 times the scale, or float32 of that of uint8.
-        t_ns: of the frame.
-
         Returns an array of EVENT, the caller's own. Raises EventError for an array of another
         shape or type and for values below 0 or not finite; nothing has changed then.
+
+        Parameters
+        ----------
+        gray
+            (height, width) uint8, uint16 of 256 times the scale, or float32 of that of uint8.
+        t_ns
+            Of the frame.
         """
         _log_intensity(self._accepted(gray), self._now)
         before_ns, self._time_ns = self._time_ns, t_ns

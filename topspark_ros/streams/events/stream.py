@@ -23,12 +23,20 @@ _LAST_STAMP_NS = 2**31 * 10**9 - 1  # that a message can have
 class EventSettings:
     """How a stream of events is cut and looked at.
 
-    window_ns: length of a window, sensor time.
-    window_events: 0, or events of each window; then windows are as long as they take to come.
-    min_events: a window of time with fewer is skipped: nothing moves in it.
-    roi, by_polarity, centring, size: as of EventViewer.
-    max_rate_hz: events a second that pass, as of RateLimiter.
-    hot_pixel_rate_hz: events a second of a pixel that may be stuck, as of HotPixelFilter.
+    Parameters
+    ----------
+    window_ns
+        Length of a window, sensor time.
+    window_events
+        0, or events of each window; then windows are as long as they take to come.
+    min_events
+        A window of time with fewer is skipped: nothing moves in it.
+    roi, by_polarity, centring, size
+        As of EventViewer.
+    max_rate_hz
+        Events a second that pass, as of RateLimiter.
+    hot_pixel_rate_hz
+        Events a second of a pixel that may be stuck, as of HotPixelFilter.
     """
 
     window_ns: int
@@ -45,11 +53,15 @@ class EventSettings:
 class SeenWindow(NamedTuple):
     """A window, and when the host saw it.
 
-    begin_ns, end_ns: host time that it takes, up to before `end_ns`. A window begins where the one
-        before ended, unless the sensor was silent, lost packets or started again in between.
-    stamp_ns: host time of its last event.
-
     Host times are what the stamp of a message can be, 0 to 2^31 s, however far off the clocks are.
+
+    Parameters
+    ----------
+    begin_ns, end_ns
+        Host time that it takes, up to before `end_ns`. A window begins where the one before ended,
+        unless the sensor was silent, lost packets or started again in between.
+    stamp_ns
+        Host time of its last event.
     """
 
     window: Window
@@ -65,12 +77,19 @@ class SeenWindow(NamedTuple):
 class StreamCounts(NamedTuple):
     """What a stream has come to so far.
 
-    packets, words, events: decoded.
-    lost_packets: missing by their `seq`.
-    truncated, unknown_words, untimed_words, events_outside: as of DecoderCounts.
-    discarded: events of stuck pixels, above the rate, too many for a window or a packet, and of
-        windows that lost packets left unfinished.
-    restarts: times that the camera started again, or another one took its place.
+    Parameters
+    ----------
+    packets, words, events
+        Decoded.
+    lost_packets
+        Missing by their `seq`.
+    truncated, unknown_words, untimed_words, events_outside
+        As of DecoderCounts.
+    discarded
+        Events of stuck pixels, above the rate, too many for a window or a packet, and of windows
+        that lost packets left unfinished.
+    restarts
+        Times that the camera started again, or another one took its place.
     """
 
     packets: int = 0

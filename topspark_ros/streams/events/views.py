@@ -40,14 +40,24 @@ class EventView:
 class EventViewer:
     """Looks at the windows of one event camera.
 
-    width, height: of the sensor, pixels.
-    roi: left, top, width and height of the part that is looked at, pixels; None: all of it.
-    by_polarity: False: both polarities count alike. True: twice as many inputs.
-    centring: what moves most is centred and scaled, as `centre_object` does it in an image, and
-        what lies apart from it is skipped. False: the roi is looked at as it is.
-    size: side of the network's square input, cells.
+    Parameters
+    ----------
+    width, height
+        Of the sensor, pixels.
+    roi
+        Left, top, width and height of the part that is looked at, pixels; None: all of it.
+    by_polarity
+        False: both polarities count alike. True: twice as many inputs.
+    centring
+        What moves most is centred and scaled, as `centre_object` does it in an image, and what lies
+        apart from it is skipped. False: the roi is looked at as it is.
+    size
+        Side of the network's square input, cells.
 
-    Raises EventError for an impossible sensor or roi.
+    Raises
+    ------
+    EventError
+        For an impossible sensor or roi.
     """
 
     def __init__(

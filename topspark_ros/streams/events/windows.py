@@ -18,10 +18,15 @@ LATE_NS = 100_000_000  # that an event of a window of so many events may be
 class Window(NamedTuple):
     """Events that are looked at together.
 
-    events: array of EVENT, in the order that they were sent.
-    start, end: sensor time, ns; every event is at `start` or later and before `end`, but for those
-        that were sent late.
-    discarded: events that belonged here and were too many.
+    Parameters
+    ----------
+    events
+        Array of EVENT, in the order that they were sent.
+    start, end
+        Sensor time, ns; every event is at `start` or later and before `end`, but for those that
+        were sent late.
+    discarded
+        Events that belonged here and were too many.
     """
 
     events: np.ndarray
@@ -37,11 +42,19 @@ class TimeWindows:
     is late by less than a window joins the window that is open; where time goes back further the
     sensor has started again, and so do the windows.
 
-    duration_ns: 1 or more.
-    max_events: kept in a window, the first ones; the rest is counted.
+    Parameters
+    ----------
+    duration_ns
+        1 or more.
+    max_events
+        Kept in a window, the first ones; the rest is counted.
 
-    discarded: events in the windows that `reset`, or time going back, left unfinished.
-    resets: times that `reset` was called, or sensor time went back.
+    Attributes
+    ----------
+    discarded
+        Events in the windows that `reset`, or time going back, left unfinished.
+    resets
+        Times that `reset` was called, or sensor time went back.
     """
 
     def __init__(self, duration_ns: int, max_events: int = MAX_EVENTS) -> None:
@@ -62,7 +75,10 @@ class TimeWindows:
     def push(self, events: np.ndarray) -> list[Window]:
         """The windows that are finished now; later events are kept for the next call.
 
-        events: array of EVENT, contiguous.
+        Parameters
+        ----------
+        events
+            Array of EVENT, contiguous.
         """
         if not len(events):
             return []
@@ -113,10 +129,17 @@ class CountWindows:
     An event that is late by up to LATE_NS joins the window that is open; where time goes back
     further the sensor has started again, and so do the windows.
 
-    count: events a window, 1 or more.
+    Parameters
+    ----------
+    count
+        Events a window, 1 or more.
 
-    discarded: events in the windows that `reset`, or time going back, left unfinished.
-    resets: times that `reset` was called, or sensor time went back.
+    Attributes
+    ----------
+    discarded
+        Events in the windows that `reset`, or time going back, left unfinished.
+    resets
+        Times that `reset` was called, or sensor time went back.
     """
 
     def __init__(self, count: int) -> None:
@@ -134,7 +157,10 @@ class CountWindows:
     def push(self, events: np.ndarray) -> list[Window]:
         """The windows that are finished now; later events are kept for the next call.
 
-        events: array of EVENT, contiguous.
+        Parameters
+        ----------
+        events
+            Array of EVENT, contiguous.
         """
         if not len(events):
             return []
