@@ -219,8 +219,11 @@ class BatteryMonitor:
     """Follows a battery from its readings. All times `now_s` are of one clock that never goes back,
     s, and finite.
 
-    source: field that the last state of charge was read from: 'percentage', 'charge' or 'voltage';
-        '': none yet.
+    Attributes
+    ----------
+    source
+        Field that the last state of charge was read from: 'percentage', 'charge' or 'voltage'; '':
+        none yet.
     """
 
     def __init__(self, settings: BatterySettings) -> None:

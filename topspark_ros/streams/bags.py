@@ -69,8 +69,12 @@ class Topic(NamedTuple):
 class Recorded(NamedTuple):
     """A message as it was recorded.
 
-    recorded_ns: of the recording's clock. time_ns: of the bag, the same but where the clock was
-    set back before.
+    Parameters
+    ----------
+    recorded_ns
+        Time of the recording's clock.
+    time_ns
+        Time of the bag: the same, but where the clock was set back before.
     """
 
     topic: str
@@ -99,17 +103,23 @@ class _File(NamedTuple):
 class Bag:
     """An open recording; a context manager.
 
-    topics: with their types, in order.
-    begin_ns, end_ns: of the first and of the last message, time of the bag; both 0 in an empty one.
-    jumps: where the recording's clock was set back, or longer than QUIET_NS was without a message.
-    lost: what of the bag cannot be read, one line each; more may come while messages are read.
-
     Parameters
     ----------
     path
         A bag's folder, or one storage file of it (.mcap or .db3, or compressed, .zstd).
     definitions
         Of types that the bag does not define itself, as old ones do not.
+
+    Attributes
+    ----------
+    topics
+        With their types, in order.
+    begin_ns, end_ns
+        Of the first and of the last message, time of the bag; both 0 in an empty one.
+    jumps
+        Where the recording's clock was set back, or longer than QUIET_NS was without a message.
+    lost
+        What of the bag cannot be read, one line each; more may come while messages are read.
 
     Raises
     ------
