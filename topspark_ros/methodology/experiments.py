@@ -96,12 +96,21 @@ class Data:
 class Setting:
     """How a network is made, trained and tested.
 
-    config: its seed is replaced by that of the run.
-    training_timesteps, inference_timesteps: T, steps.
-    training_margin, inference_margin: of early exit, as in Network.learn and Network.infer.
-    quantised: whether an int8 copy is tested in the place of the network itself.
+    Parameters
+    ----------
+    config
+        Its seed is replaced by that of the run.
+    training_timesteps, inference_timesteps
+        T, steps.
+    training_margin, inference_margin
+        Of early exit, as in Network.learn and Network.infer.
+    quantised
+        Whether an int8 copy is tested in the place of the network itself.
 
-    Raises ExperimentError for a T that no network takes.
+    Raises
+    ------
+    ExperimentError
+        For a T that no network takes.
     """
 
     config: NetworkConfig
