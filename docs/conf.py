@@ -26,9 +26,15 @@ myst_enable_extensions = ['colon_fence', 'dollarmath']
 myst_heading_anchors = 3
 
 autodoc_member_order = 'bysource'
-autodoc_default_options = {'members': True, 'show-inheritance': True}
+autodoc_typehints = 'description'
+autodoc_typehints_description_target = 'documented_params'
+autodoc_default_options = {'members': True}
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 python_use_unqualified_type_names = True
-# Types of other packages, whose documentation is not read here.
-nitpick_ignore_regex = [('py:.*', r'(?!topspark_ros\.).*')]
+nitpick_ignore_regex = [
+    # Types of other packages, whose documentation is not read here.
+    ('py:.*', r'(?!topspark_ros\.).*'),
+    # Types with a parameter keep the name of the module that they are written in.
+    ('py:.*', r'topspark_ros\.engine\.network\..*'),
+]

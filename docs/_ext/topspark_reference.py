@@ -9,11 +9,11 @@ Each directive takes one name:
 """
 
 from __future__ import annotations
+import __future__
 
 import argparse
 import ast
 import dataclasses
-import importlib
 import runpy
 import sys
 from collections.abc import Iterator, Sequence
@@ -23,32 +23,21 @@ from unittest.mock import MagicMock, patch
 
 from docutils import nodes
 from sphinx.application import Sphinx
-from sphinx.ext.autodoc.mock import mock
 from sphinx.util.docutils import SphinxDirective
 
 from topspark_ros import engine
 from topspark_ros.cli.main import verb_module
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.perception.parameters import parameter
+from topspark_ros.streams import events
 
 ROOT = Path(__file__).parents[2]
+NODES = 'topspark_ros.nodes'
 WITHOUT_ROS = {
     'snn_learner': SnnLearnerParameters,
     'timestep_controller': TimestepControllerParameters,
 }
-# What the modules of the other nodes import. Their parameters need none of it.
-ROS = [
-    'builtin_interfaces',
-    'diagnostic_msgs',
-    'event_camera_msgs',
-    'geometry_msgs',
-    'lifecycle_msgs',
-    'rcl_interfaces',
-    'rclpy',
-    'sensor_msgs',
-    'std_msgs',
-    'topspark_ros.msg',
-]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -66,12 +55,30 @@ def code(value: object) -> str:
 
 def node_parameters(node: str) -> tuple[dataclasses.Field, ...]:
     """What a node declares, but for what all nodes have."""
-    declaration = WITHOUT_ROS.get(node)
-    if declaration is None:
-        with mock(ROS):
-            module = importlib.import_module(f'topspark_ros.nodes.{node}')
-        declaration = getattr(module, f'{node.title().replace("_", "")}Parameters')
-    return tuple(field for field in dataclasses.fields(declaration) if field.name != 'autostart')
+    return dataclasses.fields(WITHOUT_ROS.get(node) or _declaration(node))
+
+
+def _declaration(node: str) -> type:
+    """The dataclass of a node whose module needs ROS: of all its code, this class alone is run."""
+    name = f'{node.title().replace("_", "")}Parameters'
+    path = ROOT / 'topspark_ros' / 'nodes' / f'{node}.py'
+    body = ast.parse(path.read_text()).body
+    (declared,) = (each for each in body if isinstance(each, ast.ClassDef) and each.name == name)
+    used = {each.id for each in ast.walk(declared) if isinstance(each, ast.Name)}
+    needed = [each for each in body if isinstance(each, ast.Import) or _gives(each) & used]
+    namespace = {'__name__': __name__, 'ManagedParameters': object, 'parameter': parameter}
+    module = ast.Module([*needed, declared], type_ignores=[])
+    exec(compile(module, str(path), 'exec', __future__.annotations.compiler_flag), namespace)
+    return namespace[name]
+
+
+def _gives(statement: ast.stmt) -> set[str]:
+    """The names that a module's assignment defines, or its import but from the other nodes."""
+    if isinstance(statement, ast.Assign):
+        return {target.id for target in statement.targets if isinstance(target, ast.Name)}
+    if isinstance(statement, ast.ImportFrom) and not statement.module.startswith(NODES):
+        return {alias.asname or alias.name for alias in statement.names}
+    return set()
 
 
 def parameters(node: str) -> str:
@@ -221,8 +228,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
         app.add_directive(name, type(name, (Reference,), members))
     app.connect('autodoc-skip-member', skip_fields_of_tuples)
     # Documented where users import it from, so that links between them are found.
-    for name in engine.__all__:
-        member = getattr(engine, name)
-        if hasattr(member, '__module__'):
-            member.__module__ = 'topspark_ros.engine'
+    for package in (engine, events):
+        for name in package.__all__:
+            member = getattr(package, name)
+            if hasattr(member, '__module__'):
+                member.__module__ = package.__name__
     return {'parallel_read_safe': True}
