@@ -6,12 +6,20 @@ import argparse
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -73,7 +81,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     check_output('--output', arguments.output, PICTURES)
     window_ns = max(1, round(arguments.window * 1e9))
-    cameras, rejected, lost = [], Counter(), Counter()
+    cameras: list[Camera] = []
+    rejected: Counter[str] = Counter()
+    lost: Counter[str] = Counter()
     topics = event_topics(arguments.bag, arguments.topic, lost)
     console = Console(highlight=False)
     with Progress(
@@ -86,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         disable=not console.is_terminal,
     ) as progress:
         for topic, total in topics.items():
-            packets = progress.add_task(topic, total=total)
+            task = progress.add_task(topic, total=total)
             cameras += read_cameras(
                 arguments.bag,
                 topic,
@@ -94,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
                 window_ns,
                 rejected,
                 lost,
-                lambda count, task=packets: progress.update(task, completed=count),
+                partial(_advance, progress, task),
             )
     if not cameras and (rejected or lost):
         raise UsageError(f'{arguments.bag}: {next(iter((*rejected, *lost)))}')
@@ -179,9 +189,13 @@ class Camera:
         self._decoder = EventDecoder(encoding, width, height)
         self._pixels = np.zeros(pixel_count(width, height), np.int64)
         self.recorded_jumps = self.largest_recorded_jump_ns = 0
-        self._recorded = None  # when the last packet was
-        self._packets, self._bytes = Counter(), Counter()  # by slice of the recording's clock
-        self._events, self._brighter = Counter(), Counter()  # by slice of sensor time
+        self._recorded: int | None = None  # when the last packet was
+        # By slice of the recording's clock.
+        self._packets: Counter[int] = Counter()
+        self._bytes: Counter[int] = Counter()
+        # By slice of sensor time.
+        self._events: Counter[int] = Counter()
+        self._brighter: Counter[int] = Counter()
 
     @property
     def counts(self) -> DecoderCounts:
@@ -249,7 +263,7 @@ class Camera:
             ]
             edges_s = edges * SLICE_NS * 1e-9
         else:
-            counts = np.array([[self.counts.events], [self.brighter]])
+            counts = [np.array([self.counts.events]), np.array([self.brighter])]
             edges_s = np.array([0, max(1, self.clock.duration_ns)]) * 1e-9
         rate_hz, brighter_hz = (count / np.diff(edges_s) for count in counts)
         title = (
@@ -315,9 +329,10 @@ class Shots:
         self._width, self._height = width, height
         self._window_ns = window_ns
         self._due = list(places)
-        self._parts, self._size = [], 0  # of the window that is open
-        self._begin = None
-        self._shots = []
+        self._parts: list[np.ndarray] = []  # of the window that is open
+        self._size = 0
+        self._begin: int | None = None
+        self._shots: list[pictures.EventShot] = []
 
     def add(self, place: int, events: np.ndarray, elapsed: np.ndarray) -> None:
         """The events of the packet at a place, with their time since the first of all, ns."""
@@ -325,22 +340,22 @@ class Shots:
             if not self._due or place < self._due[0]:
                 return
             self._due = [due for due in self._due if due > place]
-            self._begin = elapsed[0]
+            self._begin = int(elapsed[0])
         outside = abs(elapsed - self._begin) >= self._window_ns
         is_over = outside.any()
         events = events[: outside.argmax()] if is_over else events
         self._parts.append(events[: MAX_EVENTS - self._size])
         self._size += len(self._parts[-1])
         if is_over:
-            self._close()
+            self._close(self._begin)
 
     def finished(self) -> list[pictures.EventShot]:
         """All of them; the last one ends where the recording ends."""
         if self._begin is not None:
-            self._close()
+            self._close(self._begin)
         return self._shots
 
-    def _close(self) -> None:
+    def _close(self, begin: int) -> None:
         # Pixels in blocks of the picture's size: a single event would fade away there.
         block = max(1, round(self._width / SHOT_PIXELS))
         events = joined(self._parts).copy()
@@ -348,8 +363,12 @@ class Shots:
             events[axis] //= block
         window = Window(events, 0, self._window_ns, 0)
         image = window_picture(window, -(-self._width // block), -(-self._height // block))
-        self._shots.append(pictures.EventShot(self._begin * 1e-9, image, block, len(events)))
+        self._shots.append(pictures.EventShot(begin * 1e-9, image, block, len(events)))
         self._parts, self._size, self._begin = [], 0, None
+
+
+def _advance(progress: Progress, task: TaskID, count: int) -> None:
+    progress.update(task, completed=count)
 
 
 def _rate(count: float, duration_ns: int) -> float:

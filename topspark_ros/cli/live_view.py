@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -14,6 +16,10 @@ from rich.text import Text
 
 from topspark_ros.control.battery import BatteryValidity
 from topspark_ros.control.decision import Reason
+
+if TYPE_CHECKING:  # the one needs ROS, the other takes time
+    from topspark_ros.nodes.observer import Snapshot
+    from topspark_ros.perception.messages import Message
 
 UNITS = ((1.0, ''), (1e-3, 'm'), (1e-6, 'µ'), (1e-9, 'n'))
 BAR_CELLS = 24
@@ -72,9 +78,14 @@ class Display:
             self._live.__enter__()
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self._live is not None:
-            self._live.__exit__(*exception)
+            self._live.__exit__(kind, exception, traceback)
 
     def show(self) -> None:
         if self._live is not None:
@@ -84,15 +95,15 @@ class Display:
             self._console.print(self._line(), highlight=False, markup=False, soft_wrap=True)
 
 
-def line(snapshot, hint: str) -> str:
+def line(snapshot: Snapshot, hint: str) -> str:
     """An observer's snapshot in one line; `hint` tells what may be wrong while it is empty."""
     learner, controller = snapshot.learner, snapshot.controller
+    setting = learner or controller
     warned = [f'{name}: {text}' for name, text in _warnings(snapshot)]
-    if not snapshot.received:
+    if setting is None:
         return ' | '.join(
             [f'nothing heard yet: {", ".join(_missing(snapshot))}', *warned, _help(snapshot, hint)]
         )
-    setting = learner or controller
     parts = [
         f'T {setting.inference_timesteps:3d} infer {setting.training_timesteps:3d} train',
         f'learning {_learned(setting)}, {_part(setting)}',
@@ -118,9 +129,9 @@ def line(snapshot, hint: str) -> str:
     return ' | '.join([*parts, *warned, *_missing(snapshot)])
 
 
-def view(snapshot, *, title: str, hint: str) -> Panel:
+def view(snapshot: Snapshot, *, title: str, hint: str) -> Panel:
     """The same as a panel for some 100 columns."""
-    parts = [_figures(snapshot)] if snapshot.received else []
+    parts: list[RenderableType] = [_figures(snapshot)] if snapshot.received else []
     warned = [(name, Text(text, HEED)) for name, text in _warnings(snapshot)]
     parts += _section('Warnings', warned)
     missing = [(Text(text, HEED),) for text in _missing(snapshot)]
@@ -132,7 +143,7 @@ def view(snapshot, *, title: str, hint: str) -> Panel:
     return Panel(Group(*parts), title=title)
 
 
-def _section(title: str, rows: list[tuple]) -> Iterator[RenderableType]:
+def _section(title: str, rows: Sequence[tuple[RenderableType, ...]]) -> Iterator[RenderableType]:
     """A blank line, a title and the rows; nothing at all without rows."""
     if rows:
         table = Table.grid(padding=(0, 2))
@@ -141,7 +152,7 @@ def _section(title: str, rows: list[tuple]) -> Iterator[RenderableType]:
         yield from (Text(), Text(title, 'bold'), table)
 
 
-def _figures(snapshot) -> Table:
+def _figures(snapshot: Snapshot) -> Table:
     learner, controller = snapshot.learner, snapshot.controller
     table = Table.grid(padding=(0, 2))
     table.add_column(style='bold', no_wrap=True)
@@ -175,7 +186,7 @@ def _figures(snapshot) -> Table:
     return table
 
 
-def _timesteps(setting) -> Text:
+def _timesteps(setting: Message) -> Text:
     return Text.assemble(
         'T ',
         (f'{setting.inference_timesteps}', MAIN),
@@ -188,7 +199,7 @@ def _timesteps(setting) -> Text:
     )
 
 
-def _learned(setting) -> str:
+def _learned(setting: Message) -> str:
     return (
         'on'
         if setting.learning_share == 1.0
@@ -198,7 +209,7 @@ def _learned(setting) -> str:
     )
 
 
-def _part(setting) -> str:
+def _part(setting: Message) -> str:
     return (
         'all frames'
         if setting.frame_share == 1.0
@@ -208,7 +219,7 @@ def _part(setting) -> str:
     )
 
 
-def _accuracy(learner, controller) -> Text:
+def _accuracy(learner: Message, controller: Message | None) -> Text:
     text = Text.assemble(
         (share(learner.accuracy), MAIN),
         f' of the last {learner.accuracy_window} labelled frames'
@@ -221,7 +232,7 @@ def _accuracy(learner, controller) -> Text:
     return text
 
 
-def _power(snapshot) -> Group:
+def _power(snapshot: Snapshot) -> Group:
     learner, controller, power_w = snapshot.learner, snapshot.controller, snapshot.power_w
     limit_w = math.nan if controller is None else controller.power_limit
     style = BAD if power_w > limit_w else GOOD
@@ -236,7 +247,7 @@ def _power(snapshot) -> Group:
             f' of {quantity(limit_w, "W")}',
             (f'   {share(used)}', style),
         )
-    meter = (learner or controller).meter
+    meter = next(status.meter for status in (learner, controller) if status is not None)
     notes = [
         f'measured by {meter}'
         if meter
@@ -251,7 +262,7 @@ def _power(snapshot) -> Group:
     return Group(first, Text('   '.join(notes), 'dim'))
 
 
-def _mission(controller) -> str:
+def _mission(controller: Message) -> str:
     text = f'{quantity(controller.energy_left, "J")} left'
     if not math.isnan(controller.time_left):
         text += (
@@ -261,7 +272,7 @@ def _mission(controller) -> str:
     return text
 
 
-def _battery(controller, battery) -> Text:
+def _battery(controller: Message | None, battery: Message | None) -> Text:
     if controller is None:
         charge, state = (math.nan if battery is None else battery.percentage), 'no controller'
     else:
@@ -275,7 +286,7 @@ def _battery(controller, battery) -> Text:
     return text
 
 
-def _latency(learner, controller) -> Text:
+def _latency(learner: Message, controller: Message | None) -> Text:
     deadline_s = math.nan if controller is None else controller.deadline
     late = learner.latency_p95 > deadline_s
     return Text.assemble(
@@ -287,8 +298,8 @@ def _latency(learner, controller) -> Text:
     )
 
 
-def _decisions(snapshot) -> list[tuple]:
-    rows = []
+def _decisions(snapshot: Snapshot) -> list[tuple[RenderableType, ...]]:
+    rows: list[tuple[RenderableType, ...]] = []
     for made in reversed(snapshot.decisions):
         clock = time.strftime('%H:%M:%S', time.localtime(made.header.stamp.sec))
         reason = REASONS.get(made.reason, str(made.reason))
@@ -304,7 +315,7 @@ def _decisions(snapshot) -> list[tuple]:
     return rows
 
 
-def _warnings(snapshot) -> list[tuple[str, str]]:
+def _warnings(snapshot: Snapshot) -> list[tuple[str, str]]:
     """Nodes that are not well, not active or no longer there, and what they say."""
     warned = []
     for name, health in sorted(snapshot.health.items()):
@@ -324,12 +335,12 @@ def _warnings(snapshot) -> list[tuple[str, str]]:
     return warned
 
 
-def _help(snapshot, hint: str) -> str:
+def _help(snapshot: Snapshot, hint: str) -> str:
     others = ', '.join(snapshot.elsewhere)
     return f'There is a learner in {others}.' if others else hint
 
 
-def _missing(snapshot) -> list[str]:
+def _missing(snapshot: Snapshot) -> list[str]:
     """Topics that have not come, or come no longer, and why that may be."""
     texts = []
     for topic in snapshot.topics:

@@ -150,7 +150,7 @@ def _load(arguments: argparse.Namespace, progress: Progress) -> tuple[Data, tupl
     samples = len(training.labels) if arguments.samples is None else arguments.samples
     if not 1 <= samples <= len(training.labels):
         raise UsageError(f'--samples is {samples}, accepted is 1 to {len(training.labels)}')
-    parts = training.images[:samples], test.images
+    parts = [training.images[:samples], test.images]
     name = Path(arguments.dataset).name
     if arguments.dataset in DATASET_NAMES:
         name += f', {VIEWS[arguments.view]}'

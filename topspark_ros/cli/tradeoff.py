@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from topspark_ros.cli.arguments import (
     PICTURES,
@@ -197,8 +198,8 @@ def _place(decision: Decision) -> tuple[float, float]:
     return decision.expected_energy_j * 1e6, 100 * decision.expected_accuracy
 
 
-def _draw_pairs(axis, candidates: Candidates, chosen: Sequence[Decision]) -> None:
-    def points(rows) -> tuple[np.ndarray, np.ndarray]:
+def _draw_pairs(axis: Axes, candidates: Candidates, chosen: Sequence[Decision]) -> None:
+    def points(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return candidates.energy_j[rows] * 1e6, 100 * candidates.accuracy[rows]
 
     front = pareto_front(candidates)
@@ -215,7 +216,7 @@ def _draw_pairs(axis, candidates: Candidates, chosen: Sequence[Decision]) -> Non
         place: f'{candidates.training_timesteps[row]}/{candidates.inference_timesteps[row]}'
         for row, place in zip(front, zip(*points(front)))
     }
-    taken = []
+    taken: list[np.ndarray] = []
     for place, name in named.items():
         pixel = axis.transData.transform(place)
         if all(abs(pixel - other).max() > LABEL_PIXELS for other in taken):
@@ -228,7 +229,7 @@ def _draw_pairs(axis, candidates: Candidates, chosen: Sequence[Decision]) -> Non
     axis.set_title('Accuracy against energy')
 
 
-def _draw_steps(axis, profile: Profile, decisions: Sequence[Decision]) -> None:
+def _draw_steps(axis: Axes, profile: Profile, decisions: Sequence[Decision]) -> None:
     axis.step(
         CURVE,
         [d.inference_timesteps for d in decisions],

@@ -6,11 +6,16 @@ import argparse
 import math
 import os
 import time
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.panel import Panel
 
 from topspark_ros.cli import live_view, ros
 from topspark_ros.cli.arguments import UsageError
+
+if TYPE_CHECKING:  # which needs ROS
+    from topspark_ros.nodes.observer import Observer
 
 SUMMARY = (
     'Show live what the perception of a running robot does: T, accuracy, power against '
@@ -75,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
 
 
-def watch(observer, once: bool, duration_s: float | None) -> int:
+def watch(observer: Observer, once: bool, duration_s: float | None) -> int:
     """The exit code."""
     title = f'topspark watch {observer.get_namespace()}'
     hint = (
@@ -83,7 +88,7 @@ def watch(observer, once: bool, duration_s: float | None) -> int:
         f'{os.environ.get("ROS_DOMAIN_ID", "0")} that of the robot?'
     )
 
-    def view():
+    def view() -> Panel:
         return live_view.view(observer.snapshot(), title=title, hint=hint)
 
     console = Console()

@@ -11,7 +11,7 @@ import json
 import math
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -33,12 +33,14 @@ from topspark_ros.replay.results import (
 FORMAT, VERSION = 'topspark evaluation', 2
 MAX_BYTES = 2**30  # of one file: the frames of days
 CLASSES = ('label', 'predicted')  # columns of FRAMES
-DECISIONS = {
-    field.name: {'bool': lambda text: bool(int(text)), 'int': int, 'float': float, 'str': str}[
-        field.type
-    ]
-    for field in fields(Decided)
+Parser = Callable[[str], object]  # what a field of a table becomes
+PARSERS: dict[str, Parser] = {
+    'bool': lambda text: bool(int(text)),
+    'int': int,
+    'float': float,
+    'str': str,
 }
+DECISIONS = {field.name: PARSERS[str(field.type)] for field in fields(Decided)}
 
 
 class ReportError(TopsparkError):
@@ -152,13 +154,13 @@ def _write_rows(folder: Path, run: Evaluation) -> None:
     names = np.array([*run.class_names, ''], object)  # NONE is the last
     frames = [
         names[run.frames[column]] if column in CLASSES else _texts(run.frames[column])
-        for column in FRAMES.names
+        for column in _columns(FRAMES)
     ]
-    _write_csv(folder / 'frames.csv', FRAMES.names, zip(*frames))
+    _write_csv(folder / 'frames.csv', _columns(FRAMES), zip(*frames))
     _write_csv(
         folder / 'status.csv',
-        STATUS.names,
-        zip(*(_texts(run.status[column]) for column in STATUS.names)),
+        _columns(STATUS),
+        zip(*(_texts(run.status[column]) for column in _columns(STATUS))),
     )
     _write_csv(
         folder / 'decisions.csv',
@@ -184,11 +186,11 @@ def _read_run(folder: Path, stored: dict, took_s: float) -> Evaluation:
         folder / 'frames.csv',
         {
             name: numbers.__getitem__ if name in CLASSES else _parser(FRAMES[name])
-            for name in FRAMES.names
+            for name in _columns(FRAMES)
         },
     )
     status = _read_csv(
-        folder / 'status.csv', {name: _parser(STATUS[name]) for name in STATUS.names}
+        folder / 'status.csv', {name: _parser(STATUS[name]) for name in _columns(STATUS)}
     )
     decisions = _read_csv(folder / 'decisions.csv', DECISIONS)
     return Evaluation(
@@ -207,8 +209,8 @@ def _read_run(folder: Path, stored: dict, took_s: float) -> Evaluation:
     )
 
 
-def _read_csv(path: Path, columns: dict) -> list[tuple]:
-    """columns: what a field becomes, by name."""
+def _read_csv(path: Path, columns: dict[str, Parser]) -> list[tuple]:
+    """columns: by name."""
     try:
         with open_text(path, MAX_BYTES, 'a file as `topspark evaluate` wrote it') as file:
             header, *lines = csv.reader(file)
@@ -233,16 +235,20 @@ def _read_csv(path: Path, columns: dict) -> list[tuple]:
     return rows
 
 
-def _parser(dtype: np.dtype):
+def _columns(table: np.dtype) -> tuple[str, ...]:
+    return table.names or ()
+
+
+def _parser(dtype: np.dtype) -> Parser:
     if dtype.kind == 'f':
         return lambda text: float(text) if text else math.nan
-    return (lambda text: bool(int(text))) if dtype.kind == 'b' else int
+    return PARSERS['bool'] if dtype.kind == 'b' else int
 
 
 def _texts(column: np.ndarray) -> list[object]:
     """Numbers as the shortest text that gives them back."""
     if column.dtype.kind != 'f':
-        return column.astype(np.int64).tolist()
+        return [int(value) for value in column]
     return ['' if value != value else str(value) for value in column]
 
 

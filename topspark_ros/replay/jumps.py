@@ -96,9 +96,9 @@ def without_gaps(run: Evaluation) -> Evaluation:
         frames=frames,
         status=status,
         decisions=tuple(
-            replace(each, time_s=float(closed(np.float64(each.time_s)))) for each in run.decisions
+            replace(each, time_s=float(closed(np.array(each.time_s)))) for each in run.decisions
         ),
-        jumps=tuple(replace(jump, at_s=float(closed(np.float64(jump.at_s)))) for jump in run.jumps),
+        jumps=tuple(replace(jump, at_s=float(closed(np.array(jump.at_s)))) for jump in run.jumps),
     )
 
 

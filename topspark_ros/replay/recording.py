@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 from rosbags.interfaces import (
+    Connection,
     Qos,
     QosDurability,
     QosHistory,
@@ -29,6 +30,7 @@ from rosbags.rosbag2 import (
     Writer,
     WriterError,
 )
+from rosbags.typesys.stores.ros2_jazzy import sensor_msgs__msg__BatteryState as BatteryState
 
 from topspark_ros.control.budgets import Budget
 from topspark_ros.control.ranges import RangeError
@@ -40,6 +42,9 @@ from topspark_ros.streams.images import to_gray
 from topspark_ros.streams.scenes import show_images
 
 from .definitions import typestore
+
+if TYPE_CHECKING:
+    from rosbags.typesys.store import Msg, Msgarg
 
 START_NS = 1_735_689_600_000_000_000  # of every bag: 1 January 2025, so that it is the same again
 _LONGEST_S = 2**31 - 2 - START_NS // 1_000_000_000
@@ -252,13 +257,15 @@ class _Message(NamedTuple):
     stamp_ns: int
     topic: Topic
     frame_id: str
-    fields: dict[str, object]
+    fields: dict[str, Msgarg]
 
 
 def _write(writer: Writer, messages: Iterator[_Message]) -> list[RecordedTopic]:
     store = typestore()
     header = store.types['std_msgs/msg/Header']
-    connections, counts, sizes = {}, Counter(), Counter()
+    connections: dict[Topic, Connection] = {}
+    counts: Counter[Topic] = Counter()
+    sizes: Counter[Topic] = Counter()
     for message in messages:
         topic = message.topic
         if topic not in connections:
@@ -281,7 +288,7 @@ def _write(writer: Writer, messages: Iterator[_Message]) -> list[RecordedTopic]:
     ]
 
 
-def _time(nanoseconds: int) -> Any:
+def _time(nanoseconds: int) -> Msg:
     """builtin_interfaces/Time."""
     return typestore().types['builtin_interfaces/msg/Time'](*divmod(nanoseconds, 1_000_000_000))
 
@@ -325,7 +332,7 @@ class _Camera:
 
     def _seen(
         self, number: int, frame: np.ndarray, stamp_ns: int
-    ) -> Iterator[tuple[Topic, dict[str, object]]]:
+    ) -> Iterator[tuple[Topic, dict[str, Msgarg]]]:
         """Topics and fields of what a frame is recorded as."""
         height, width, channels = frame.shape
         if self._settings.images == 'raw':
@@ -362,7 +369,6 @@ class _Camera:
 
 def _battery_states(settings: RecordingSettings) -> Iterator[_Message]:
     """A battery that falls evenly; its current is what that takes of its capacity."""
-    battery = typestore().types[BATTERY.type]
     fall = settings.battery_start - settings.battery_end
     current_a = -fall * _CAPACITY_AH * _SECONDS_AN_HOUR / settings.duration_s
     for second in range(math.ceil(settings.duration_s)):
@@ -381,9 +387,9 @@ def _battery_states(settings: RecordingSettings) -> Iterator[_Message]:
                 'capacity': _CAPACITY_AH,
                 'design_capacity': _CAPACITY_AH,
                 'percentage': state_of_charge,
-                'power_supply_status': battery.POWER_SUPPLY_STATUS_DISCHARGING,
-                'power_supply_health': battery.POWER_SUPPLY_HEALTH_GOOD,
-                'power_supply_technology': battery.POWER_SUPPLY_TECHNOLOGY_LION,
+                'power_supply_status': BatteryState.POWER_SUPPLY_STATUS_DISCHARGING,
+                'power_supply_health': BatteryState.POWER_SUPPLY_HEALTH_GOOD,
+                'power_supply_technology': BatteryState.POWER_SUPPLY_TECHNOLOGY_LION,
                 'present': True,
                 'cell_voltage': np.empty(0, np.float32),
                 'cell_temperature': np.empty(0, np.float32),
