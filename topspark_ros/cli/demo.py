@@ -9,8 +9,10 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -22,6 +24,10 @@ from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import read_parameters
 from topspark_ros.replay.archive import write_json
 
+if TYPE_CHECKING:  # which needs ROS
+    from topspark_ros.nodes.observer import History, Recorder, Snapshot
+    from topspark_ros.perception.messages import Message
+
 SUMMARY = (
     'Run camera, learner, controller, battery and operator as ROS 2 nodes for a minute and '
     'report what they did.'
@@ -31,6 +37,8 @@ START_TIMEOUT_S = 120.0  # kernels are compiled at the first start
 LAST_TIMEOUT_S = 20.0  # of what is still under way when the camera has finished
 REFRESH_S = 0.1
 HINT = 'The learner compiles its kernels, which may take a minute at the first start.'
+
+Declaration = TypeVar('Declaration')  # of parameters
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,13 +100,12 @@ def prepared(kind: type[Demo], variant: Variant, parameters: Path, results: Path
     from topspark_ros.nodes.dataset_camera import DatasetCameraParameters
 
     namespace = f'/demo_{os.getpid()}'  # keeps it apart from other runs
-    camera, learner = (
-        declaration(**read_parameters(parameters, node, declaration, namespace).values)
-        for node, declaration in (
-            ('dataset_camera', DatasetCameraParameters),
-            ('snn_learner', SnnLearnerParameters),
-        )
-    )
+
+    def read(node: str, declaration: type[Declaration]) -> Declaration:
+        return declaration(**read_parameters(parameters, node, declaration, namespace).values)
+
+    camera = read('dataset_camera', DatasetCameraParameters)
+    learner = read('snn_learner', SnnLearnerParameters)
     if not camera.frames:
         raise DemoFault(f'{parameters}: frames of dataset_camera is 0, accepted is 1 or more')
     with writing('--results', results, 'folder'):
@@ -157,7 +164,7 @@ class Demo:
 
     # The run -------------------------------------------------------------------------------
 
-    def _follow(self, recorder, display: live_view.Display) -> None:
+    def _follow(self, recorder: Recorder, display: live_view.Display) -> None:
         snapshot, history = recorder.snapshot(), recorder.history
         for node in (
             'snn_learner',
@@ -191,9 +198,7 @@ class Demo:
             self._wait(
                 lambda: (
                     len(history.power_w) >= statuses + 2
-                    and len(history.results)
-                    == snapshot.learner.frames_classified
-                    == self._due(snapshot)
+                    and self._is_complete(snapshot.learner, self._published(snapshot), history)
                 ),
                 'the last classifications',
                 LAST_TIMEOUT_S,
@@ -203,21 +208,30 @@ class Demo:
         except DemoFault:
             pass  # some were lost: the verdict says how many
 
-    def _due(self, snapshot) -> int:
-        """How many samples were there to be classified, without those that decisions skipped."""
-        received = (
-            snapshot.learner.frames_received
-            if self._variant is EVENTS
-            else self._published(snapshot)
-        )
-        return received - snapshot.learner.frames_skipped
+    def _is_complete(self, status: Message, published: int, history: History) -> bool:
+        """Whether all that was due was classified. status: LearnerStatus."""
+        return len(history.results) == status.frames_classified == self._due(status, published)
 
-    def _published(self, snapshot) -> int:
+    def _due(self, status: Message, published: int) -> int:
+        """How many samples were there to be classified, without those that decisions skipped.
+
+        status: LearnerStatus.
+        published: frames of the camera.
+        """
+        received = status.frames_received if self._variant is EVENTS else published
+        return received - status.frames_skipped
+
+    def _published(self, snapshot: Snapshot) -> int:
         """Frames of the camera."""
         return int(snapshot.health['dataset_camera'].values['frames published'])
 
     def _wait(
-        self, done, what: str, timeout_s: float, recorder, display: live_view.Display
+        self,
+        done: Callable[[], object],
+        what: str,
+        timeout_s: float,
+        recorder: Recorder,
+        display: live_view.Display,
     ) -> None:
         deadline_s = time.monotonic() + timeout_s
         while not done():
@@ -232,7 +246,7 @@ class Demo:
             display.show()
             recorder.spin(REFRESH_S)
 
-    def _display(self, recorder) -> live_view.Display:
+    def _display(self, recorder: Recorder) -> live_view.Display:
         def done() -> str:
             return f'{len(recorder.history.results)} of {self._expected} {self._variant.sample}s'
 
@@ -282,8 +296,8 @@ class Demo:
 
     # The verdict ---------------------------------------------------------------------------
 
-    def _conclude(self, snapshot, history) -> int:
-        figures = self._figures(snapshot, history)
+    def _conclude(self, snapshot: Snapshot, history: History) -> int:
+        figures = self._figures(snapshot.learner, self._published(snapshot), history)
         write_json(self._results / 'demo.json', figures)
         report.draw_history(
             self._results / 'demo.png',
@@ -311,8 +325,9 @@ class Demo:
         self._console.print(f'Picture, figures and logs: {self._results}', highlight=False)
         return 0 if all(figures['verdict'].values()) else 1
 
-    def _figures(self, snapshot, history) -> dict:
-        status, published, due = (snapshot.learner, self._published(snapshot), self._due(snapshot))
+    def _figures(self, status: Message, published: int, history: History) -> dict:
+        """status: LearnerStatus, the last one. published: frames of the camera."""
+        due = self._due(status, published)
         sample, bound = self._variant.sample, self._variant.accuracy_bound
         accuracy = _latest(history.accuracy)
         settings = [
@@ -367,7 +382,7 @@ class Demo:
         }
 
         # The history begins with the first result; what was decided before holds from then on.
-        def since(points):
+        def since(points: Iterable[tuple[float, ...]]) -> list[tuple[float, ...]]:
             return [(time_s - began_s, *rest) for time_s, *rest in points]
 
         series = {
