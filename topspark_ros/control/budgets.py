@@ -92,12 +92,12 @@ class Limits:
 
     @property
     def strictest_power_w(self) -> float:
-        """The lower of power_w and mission_power_w, W; NaN: no limit."""
+        """The lower of power_w and mission_power_w, W; NaN without a limit."""
         return _min(self.power_w, self.mission_power_w)
 
     @property
     def allowed_power_w(self) -> float:
-        """The same less the overdraft, W, not below 0; inf: no limit."""
+        """The same less the overdraft, W, not below 0; inf without a limit."""
         return self.less_overdraft(self.strictest_power_w)
 
     def less_overdraft(self, limit_w: float) -> float:

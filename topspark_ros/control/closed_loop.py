@@ -134,12 +134,12 @@ class ClosedLoop:
 
     @property
     def latency_ratio(self) -> float:
-        """Measured time of an inference over the profile's; 1: unmeasured."""
+        """Measured time of an inference over the profile's; 1 if it is unmeasured."""
         return self._latency_ratio.get(1.0)
 
     @property
     def latency_overhead_s(self) -> float:
-        """Latency of a frame without its inference, s; 0: unmeasured."""
+        """Latency of a frame without its inference, s; 0 if it is unmeasured."""
         return self._overhead_s.get(0.0)
 
     def overdraft_w(self, limit_w: float) -> float:
@@ -169,7 +169,7 @@ class ClosedLoop:
 
     @property
     def last_report(self) -> LearnerReport | None:
-        """None: there was none yet."""
+        """None before the first one."""
         return self._last
 
     # Reports -------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class Decision:
 
     @property
     def setting(self) -> tuple[int, int, float, float]:
-        """What the learner does: training T, inference T, learning share, frame share."""
+        """What the learner does, as training T, inference T, learning share, frame share."""
         return (
             self.training_timesteps,
             self.inference_timesteps,

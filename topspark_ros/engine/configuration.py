@@ -219,7 +219,7 @@ class NetworkConfig:
 
     @property
     def highest_rate(self) -> float:
-        """Of the input, spikes a step of a sample of unit norm: that of a single step."""
+        """Of the input at T = 1, spikes a step of a sample of unit norm."""
         return input_rate(1, self.max_input_rate, self.normalisation)
 
 

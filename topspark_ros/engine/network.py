@@ -94,7 +94,7 @@ class InferenceNetwork(Generic[S]):
 
     @property
     def classes(self) -> int:
-        """Classes that the read-out tells apart: the highest label seen plus one."""
+        """Classes that the read-out tells apart, which is the highest label seen plus one."""
         return self._state.class_frames.size
 
     @property
@@ -136,12 +136,21 @@ class InferenceNetwork(Generic[S]):
         margin: float = math.inf,
         threads: int = 1,
     ) -> Responses:
-        """Classify samples, (samples, inputs), each as `infer` does, in one call.
+        """Classify samples, each as `infer` does, in one call.
 
         Parameters
         ----------
+        samples
+            (samples, inputs) uint8 or float32, each as of `infer`.
+        timesteps, margin
+            As of `infer`.
         threads
             Threads that share the samples; results do not depend on it.
+
+        Raises
+        ------
+        EngineError
+            For any other input.
         """
         pixels = self._require_pixels(samples, 2)
         steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
@@ -306,7 +315,7 @@ class Network(InferenceNetwork[S], ABC):
     @property
     @abstractmethod
     def recruited_neurons(self) -> int:
-        """Neurons in use: only these integrate, compete and cost anything."""
+        """Neurons in use. Only these integrate, compete and cost anything."""
 
     @property
     @abstractmethod
@@ -320,7 +329,7 @@ class Network(InferenceNetwork[S], ABC):
         label: int | None = None,
         margin: float = math.inf,
     ) -> Response:
-        """Present one sample with learning on; sample, timesteps and margin as in `infer`.
+        """Present one sample with learning on.
 
         The response is a prediction made before the label was used. With the recruiting rule it
         is made before this sample changed anything; under STDP weights change at output spikes,
@@ -329,6 +338,8 @@ class Network(InferenceNetwork[S], ABC):
 
         Parameters
         ----------
+        sample, timesteps, margin
+            As of `infer`.
         label
             Class index 0 to 999, None if unknown. A label >= classes grows the read-out.
 
@@ -354,14 +365,23 @@ class Network(InferenceNetwork[S], ABC):
         labels: np.ndarray | None = None,
         margin: float = math.inf,
     ) -> Responses:
-        """Learn samples, (samples, inputs), one after the other as `learn` does, in one call.
+        """Learn samples one after the other, as `learn` does, in one call.
 
         Scores are over all classes known at the end.
 
         Parameters
         ----------
+        samples
+            (samples, inputs) uint8 or float32, each as of `infer`.
+        timesteps, margin
+            As of `infer`.
         labels
             (samples,) integers, -1 for no label; None for no labels at all.
+
+        Raises
+        ------
+        EngineError
+            With nothing changed, for any other input.
         """
         pixels = self._require_pixels(samples, 2)
         steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)

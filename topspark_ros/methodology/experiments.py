@@ -129,7 +129,7 @@ class Setting:
 
     @property
     def training_key(self) -> tuple:
-        """What training depends on: one network will do for settings where this is the same."""
+        """What training depends on. One network will do for settings where this is the same."""
         neuron = replace(self.config.neuron, inference_spikes=1.0)
         return (replace(self.config, neuron=neuron), self.training_timesteps, self.training_margin)
 
