@@ -18,7 +18,7 @@ extensions = [
     'topspark_reference',
 ]
 exclude_patterns = ['_build']
-smartquotes = False  # they make one dash of the two of an option
+smartquotes_action = 'D'
 html_theme = 'furo'
 html_title = f'topspark_ros {release}'
 

@@ -14,6 +14,7 @@ import __future__
 import argparse
 import ast
 import dataclasses
+import re
 import runpy
 import sys
 from collections.abc import Iterator, Sequence
@@ -34,6 +35,7 @@ from topspark_ros.streams import events
 
 ROOT = Path(__file__).parents[2]
 NODES = 'topspark_ros.nodes'
+OPTION = re.compile(r'(?<![\w`-])--[a-z][a-z-]*')
 WITHOUT_ROS = {
     'snn_learner': SnnLearnerParameters,
     'timestep_controller': TimestepControllerParameters,
@@ -150,7 +152,7 @@ def verb(name: str) -> str:
         default = action.default
         if default is False or default is argparse.SUPPRESS:
             default = None
-        text = action.help % {**vars(action), 'prog': parser.prog}
+        text = OPTION.sub(r'`\g<0>`', action.help % {**vars(action), 'prog': parser.prog})
         if action.choices:
             text += f' ({", ".join(map(code, action.choices))})'
         rows.append((' '.join(names), code(default), text))
