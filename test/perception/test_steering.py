@@ -15,7 +15,7 @@ from topspark_ros.engine import NetworkConfig, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
-from topspark_ros.perception.controlling import NumberedController, report_of
+from topspark_ros.perception.controlling import NumberedController, report_of, timesteps_of
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import (
     MessageError,
@@ -169,9 +169,9 @@ def test_decisions_are_numbered(controller):
     controller.on_budget(0.3, budget(1e-7), 3 * 10**8, 3 * 10**8)
     assert controller.decide(0.3) and controller.sequence == 2
     assert controller.decision.setting != first.setting
-    learner = new_learner()
-    Steering(learner, PARAMETERS, profile_margins(PROFILE)).apply(controller.timesteps)
-    assert learner.timesteps == controller.timesteps and learner.timesteps.sequence == 2
+    learner, timesteps = new_learner(), timesteps_of(controller.decision, controller.sequence)
+    Steering(learner, PARAMETERS, profile_margins(PROFILE)).apply(timesteps)
+    assert learner.timesteps == timesteps and learner.timesteps.sequence == 2
 
 
 def test_a_replay_hands_over_what_messages_say(controller):
@@ -180,7 +180,9 @@ def test_a_replay_hands_over_what_messages_say(controller):
     controller.on_status(0.5, message)
     assert controller.decide(0.5)
     fields = decision_fields(controller.decision, controller.sequence)
-    assert timesteps_from(SimpleNamespace(**fields)) == controller.timesteps
+    assert timesteps_from(SimpleNamespace(**fields)) == timesteps_of(
+        controller.decision, controller.sequence
+    )
 
     learner = new_learner()
     learner.set_timesteps(Timesteps(16, 8, sequence=3, frame_share=0.25))

@@ -82,19 +82,19 @@ class NumberedController:
         self.sequence += 1
         return decision
 
-    @property
-    def timesteps(self) -> Timesteps:
-        """The decision in force as the learner applies it."""
-        return Timesteps(
-            self.decision.training_timesteps,
-            self.decision.inference_timesteps,
-            self.decision.learning_share,
-            self.sequence,
-            self.decision.frame_share,
-        )
-
     def status(self, now_s: float) -> ControlStatus:
         return self._controller.status(now_s)
+
+
+def timesteps_of(decision: Decision, sequence: int) -> Timesteps:
+    """A decision, by its number, as the learner applies it."""
+    return Timesteps(
+        decision.training_timesteps,
+        decision.inference_timesteps,
+        decision.learning_share,
+        sequence,
+        decision.frame_share,
+    )
 
 
 def report_of(

@@ -10,7 +10,7 @@ from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.control.controller import ControlStatus
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
-from topspark_ros.perception.controlling import NumberedController, report_of
+from topspark_ros.perception.controlling import NumberedController, report_of, timesteps_of
 from topspark_ros.perception.messages import Message
 from topspark_ros.perception.online import OnlineStatus
 from topspark_ros.perception.steering import Steering
@@ -56,7 +56,7 @@ class ReplayedController:
         decision = self._controller.decide(now_s)
         if decision is None:
             return
-        self._steering.apply(self._controller.timesteps)
+        self._steering.apply(timesteps_of(decision, self._controller.sequence))
         self.decisions.append(
             Decided(
                 now_s,
