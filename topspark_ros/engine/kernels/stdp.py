@@ -128,6 +128,43 @@ class Dynamics(NamedTuple):
     above: np.ndarray  # (neurons,) float32, memory of furthest_above and inhibit
 
 
+class Memory(NamedTuple):
+    """What presentations need, one after the other."""
+
+    dynamics: Dynamics
+    traces: plasticity.Traces
+    firing: plasticity.Firing
+    encoded: encoding.Encoded
+
+
+class Presentation(NamedTuple):
+    """How samples are presented, the same for all of a call; arguments as of `present_stdp`."""
+
+    phases: np.ndarray
+    start: np.ndarray
+    source: np.ndarray
+    rate: float
+    expected: float
+    timesteps: int
+    learning: bool
+    margin: float
+    raster: np.ndarray
+
+
+class Sample(NamedTuple):
+    """One encoded sample, and what it is to cause."""
+
+    coding: int
+    count: int  # active inputs; GIVEN: spikes
+    start: np.ndarray  # spikes of each step, see encoding.find_spikes
+    source: np.ndarray
+    generator: np.ndarray  # of the Bernoulli encoder
+    target: float  # output spikes wanted
+    gain: float  # of the thresholds
+    window_steps: int  # from one update to the next under ADAPTIVE
+    label: int
+
+
 @allocating
 def dynamics_of(neurons):
     """Memory for the dynamics, to be used for many samples."""
@@ -147,8 +184,53 @@ def dynamics_of(neurons):
     )
 
 
+@allocating
+def memory_of(inputs, neurons):
+    """Memory for presentations."""
+    return Memory(
+        dynamics_of(neurons),
+        plasticity.traces_of(inputs),
+        plasticity.firing_of(neurons),
+        encoding.encoded_of(inputs),
+    )
+
+
 @kernel
-def settle_dynamics(model, dynamics):
+def encode(model, state, encoded, presentation, pixels, label):
+    """The sample, ready to be presented."""
+    timesteps, learning = presentation.timesteps, presentation.learning
+    generator = state.generator
+    if not learning and model.coding == RATE_BERNOULLI:  # not even the generator's state changes
+        generator = encoded.generator
+        seed_from(generator, state.generator[0], pixels)
+    coding, count = encoding.prepare(
+        encoded,
+        model.coding,
+        model.normalisation,
+        pixels,
+        presentation.rate,
+        timesteps,
+        presentation.phases,
+        True,
+    )
+    reference = timesteps if model.enhancement else FULL_TIMESTEPS
+    expected = presentation.expected
+    start, source = presentation.start, presentation.source
+    if coding == GIVEN:
+        count = source.size
+        expected = count * reference / timesteps
+    elif coding != CONSTANT_CURRENT:
+        start, source = encoded.start, encoded.source
+    target = model.output_spikes * target_spikes(expected, reference, state.scale.size)
+    gain = state.gain[0] * expected / target
+    if not learning:
+        gain /= model.inference_spikes
+    window_steps = plasticity.window_length(target, reference)
+    return Sample(coding, count, start, source, generator, target, gain, window_steps, label)
+
+
+@kernel
+def rest_dynamics(model, dynamics):
     """All neurons at rest."""
     dynamics.potential[:] = 0
     dynamics.last_held[0] = 0
@@ -179,15 +261,16 @@ def level_thresholds(threshold, theta, scale, gain):
 
 
 @kernel
-def follow_weights(model, state, dynamics, encoded, count, j, old_scale, gain):
+def follow_weights(model, state, memory, sample, j, old_scale):
     """Let the dynamics of neuron j follow its changed weights and scale."""
+    dynamics, encoded = memory.dynamics, memory.encoded
     ratio = np.float32(old_scale / state.scale[j])
     dynamics.potential[j] *= ratio
     dynamics.current[j] *= ratio
-    set_thresholds(dynamics.threshold, state.theta, state.scale, gain, j, j + 1)
-    if model.coding == CONSTANT_CURRENT:
+    set_thresholds(dynamics.threshold, state.theta, state.scale, sample.gain, j, j + 1)
+    if sample.coding == CONSTANT_CURRENT:
         dynamics.charge[j] = membrane.charge_of(
-            state.weights, j, encoded.active, encoded.probability, count
+            state.weights, j, encoded.active, encoded.probability, sample.count
         )
 
 
@@ -208,7 +291,7 @@ def reset_value(model, state, j, gain):
 @kernel
 def inhibit(state, dynamics, sources, number, strength):
     """Every spike in sources[:number] takes `strength` from all neurons but its own."""
-    for k in range(number):  # one spike fewer for those, before all others get all of them
+    for k in range(number):  # a neuron does not inhibit itself
         j = sources[k]
         dynamics.above[k] = dynamics.potential[j] - (number - 1) * strength / state.scale[j]
     for j in range(state.scale.size):
@@ -254,11 +337,18 @@ def spiking_neurons(dynamics, scale, winner_only):
 
 
 @kernel
-def reset(state, model, dynamics, count, t, gain):
+def reset(model, state, dynamics, count, t, gain):
     """Resets, refractory periods and inhibition after `count` output spikes in step t.
 
-    Returns the synaptic operations that it takes. A winner has reset all potentials before.
+    Returns the synaptic operations that it takes.
     """
+    if model.inhibition_kind == WINNER:
+        dynamics.potential[:] = 0
+        if model.reset_potential != 0:
+            for j in range(dynamics.potential.size):
+                dynamics.potential[j] = reset_value(model, state, j, gain)
+        if model.refractory_period == 0:  # nothing else to do, at less cost
+            return dynamics.potential.size - 1
     neurons = dynamics.potential.size
     for k in range(count):
         j = dynamics.spiking[k]
@@ -284,38 +374,44 @@ def reset(state, model, dynamics, count, t, gain):
 
 
 @kernel
-def leave_traces(model, state, traces, firing, encoded, count, source, start, first, t, stop):
+def leave_traces(model, state, memory, sample, first, t, stop):
     """The presynaptic side of learning for the input of steps t to stop - 1.
 
+    first: the step that `sample.start` begins with.
     Returns what an output spike in the last of them divides the traces by, and the number of
     weights changed.
     """
+    firing, encoded = memory.firing, memory.encoded
+    constant = sample.coding == CONSTANT_CURRENT
+    source, amounts = sample.source, encoded.probability[:0]
+    if constant:
+        source, amounts = encoded.active, encoded.probability
     changed = 0
     growth = 1.0
-    if model.coding == CONSTANT_CURRENT:
-        source, amounts = encoded.active, encoded.probability
-    else:
-        amounts = encoded.probability[:0]
     for step in range(t, stop):
         growth = plasticity.trace_growth(model.rule, step)
-        begin, end = 0, count
-        if model.coding != CONSTANT_CURRENT:
-            begin, end = start[step - first], start[step - first + 1]
-        plasticity.remember(traces, source, begin, end, amounts, growth)
+        begin, end = 0, sample.count
+        if not constant:
+            begin, end = sample.start[step - first], sample.start[step - first + 1]
+        plasticity.remember(memory.traces, source, begin, end, amounts, growth)
         if model.rule == TRIPLET:
             for k in range(begin, end):
                 amount = amounts[k] if amounts.size > 0 else 1.0
                 changed += plasticity.after_input_spike(state, firing, source[k], amount, step)
+    if constant and model.rule == TRIPLET:
+        for k in range(firing.number[0]):
+            j = firing.neurons[k]
+            follow_weights(model, state, memory, sample, j, state.scale[j])
     return growth, changed
 
 
 @kernel
-def close_window(model, state, dynamics, traces, firing, encoded, count, target, gain):
+def close_window(model, state, memory, sample):
     """Update the leading neuron under ADAPTIVE; the number of weights changed."""
-    j = plasticity.leading_neuron(firing)
+    j = plasticity.leading_neuron(memory.firing)
     old = state.scale[j]
-    changed = plasticity.after_window(state, traces, firing, j, target)
-    follow_weights(model, state, dynamics, encoded, count, j, old, gain)
+    changed = plasticity.after_window(state, memory.traces, memory.firing, j, sample.target)
+    follow_weights(model, state, memory, sample, j, old)
     return changed
 
 
@@ -363,173 +459,177 @@ def rest(model, state, timesteps):
 
 
 @kernel
-def present(
-    model,
-    state,
-    dynamics,
-    traces,
-    firing,
-    encoded,
-    phases,
-    pixels,
-    start,
-    source,
-    rate,
-    expected,
-    timesteps,
-    learning,
-    label,
-    margin,
-    scores,
-    raster,
-    new_thresholds,
-):
-    """Present one sample, fill `scores` and `raster`.
+def begin(model, state, memory, presentation, sample, new_thresholds):
+    """All neurons and traces as they are before the first step."""
+    dynamics, encoded = memory.dynamics, memory.encoded
+    rest_dynamics(model, dynamics)
+    if new_thresholds:
+        if presentation.learning:
+            neurons = state.scale.size
+            set_thresholds(dynamics.threshold, state.theta, state.scale, sample.gain, 0, neurons)
+        else:
+            level_thresholds(dynamics.threshold, state.theta, state.scale, sample.gain)
+    plasticity.forget(memory.traces, memory.firing)
+    if sample.coding == CONSTANT_CURRENT:
+        membrane.charge_by(
+            dynamics.charge, state.weights, encoded.active, encoded.probability, sample.count
+        )
+
+
+@kernel
+def integrate(model, state, dynamics, sample, first, t, stop):
+    """Charge all neurons from step t on, until some may spike or `stop` is reached.
+
+    first: the step that `sample.start` begins with.
+    Returns the step after the last, and whether neurons may spike in the last (0: none).
+    """
+    inhibitors = dynamics.inhibitors[0]
+    after, at_threshold = membrane.advance(
+        dynamics.potential,
+        dynamics.current,
+        dynamics.threshold,
+        state.weights,
+        sample.start,
+        sample.source,
+        dynamics.charge,
+        dynamics.sums,
+        sample.coding == CONSTANT_CURRENT,
+        np.float32(model.membrane_decay),
+        np.float32(model.synaptic_decay),
+        first,
+        t,
+        stop,
+    )
+    if inhibitors > 0:
+        strength = model.inhibition * sample.gain * REST_THRESHOLD
+        inhibit(state, dynamics, dynamics.inhibiting, inhibitors, strength)
+        dynamics.inhibitors[0] = 0
+        at_threshold = state.scale.size
+    if t < dynamics.last_held[0]:
+        hold(model, state, dynamics, t, sample.gain)
+    return after, at_threshold
+
+
+@kernel
+def input_spikes_of(sample, first, t, stop):
+    """Input spikes in steps t to stop - 1; first: the step that `sample.start` begins with."""
+    if sample.coding == CONSTANT_CURRENT:
+        return sample.count * (stop - t)
+    return sample.start[stop - first] - sample.start[t - first]
+
+
+@kernel
+def fire(model, state, memory, presentation, sample, spikes, earlier, t, growth, scores):
+    """What the output spikes of step t leave: evidence, raster and, while learning, weights.
+
+    spikes, earlier: how many they are, and how many there were before.
+    growth: what `leave_traces` gave. Returns the number of weights changed.
+    """
+    raster = presentation.raster
+    changed = 0
+    for k in range(spikes):
+        j = memory.dynamics.spiking[k]
+        gather_evidence(state.responses, j, scores)
+        plasticity.count_output_spike(memory.firing, j)
+        if earlier + k < raster.shape[0]:
+            raster[earlier + k, 0] = t
+            raster[earlier + k, 1] = j
+        if presentation.learning:
+            state.theta[j] += model.theta_step / sample.target
+            old = state.scale[j]
+            changed += plasticity.after_output_spike(
+                model.rule,
+                state,
+                memory.traces,
+                memory.firing,
+                j,
+                growth,
+                t,
+                sample.target,
+                sample.label,
+            )
+            follow_weights(model, state, memory, sample, j, old)
+    return changed
+
+
+@kernel
+def present(model, state, memory, presentation, pixels, label, scores, new_thresholds):
+    """Present one sample, fill `scores` and the raster.
 
     Returns what `present_stdp` reports after `predicted`.
     """
+    dynamics, firing = memory.dynamics, memory.firing
+    timesteps, learning = presentation.timesteps, presentation.learning
     neurons = state.scale.size
     updated = neurons * (2 if model.inhibition_kind == LAYER else 1)  # neurons a step
-    coding = model.coding
-    generator = state.generator
-    if not learning and model.coding == RATE_BERNOULLI:  # not even the generator's state changes
-        generator = encoded.generator
-        seed_from(generator, state.generator[0], pixels)
-    coding, count = encoding.prepare(
-        encoded, coding, model.normalisation, pixels, rate, timesteps, phases, True
-    )
-    reference = timesteps if model.enhancement else FULL_TIMESTEPS
-    if coding == GIVEN:
-        count = source.size
-        expected = count * reference / timesteps
-    elif coding != CONSTANT_CURRENT:
-        start, source = encoded.start, encoded.source
+    sample = encode(model, state, memory.encoded, presentation, pixels, label)
     scores[:] = 0
-    if count == 0:
+    if sample.count == 0:
         if learning:
             rest(model, state, timesteps)
         return timesteps, 0, 0, 0, updated * timesteps, 0
 
-    target = model.output_spikes * target_spikes(expected, reference, neurons)
-    gain = state.gain[0] * expected / target
-    if not learning:
-        gain /= model.inference_spikes
-    settle_dynamics(model, dynamics)
-    if new_thresholds:
-        if learning:
-            set_thresholds(dynamics.threshold, state.theta, state.scale, gain, 0, neurons)
-        else:
-            level_thresholds(dynamics.threshold, state.theta, state.scale, gain)
-    plasticity.forget(traces, firing)
-    if coding == CONSTANT_CURRENT:
-        membrane.charge_by(
-            dynamics.charge, state.weights, encoded.active, encoded.probability, count
-        )
-    winner_only = model.inhibition_kind == WINNER
-    window_steps = plasticity.window_length(target, reference)
-    window_spikes = 0
-
+    begin(model, state, memory, presentation, sample, new_thresholds)
+    adaptive = learning and model.rule == ADAPTIVE
+    window_spikes = 0  # output spikes since the last update under ADAPTIVE
     input_spikes = output_spikes = synaptic_operations = synaptic_updates = 0
     first = t = 0  # steps
-    last = timesteps if coding == GIVEN or coding == CONSTANT_CURRENT else 0
+    last = timesteps if sample.coding == GIVEN or sample.coding == CONSTANT_CURRENT else 0
     while t < timesteps:
         if t == last:
-            chunk = CHUNK if margin == np.inf else SHORT_CHUNK
+            chunk = CHUNK if presentation.margin == np.inf else SHORT_CHUNK
             first, last = t, min(t + chunk, timesteps)
-            encoding.find_spikes(coding, encoded, count, t, last, generator)
+            encoding.find_spikes(
+                sample.coding, memory.encoded, sample.count, t, last, sample.generator
+            )
         stop = last
-        if learning and model.rule == ADAPTIVE:
-            if t % window_steps == 0 and window_spikes > 0:
-                synaptic_updates += close_window(
-                    model, state, dynamics, traces, firing, encoded, count, target, gain
-                )
+        if adaptive:
+            if t % sample.window_steps == 0 and window_spikes > 0:
+                synaptic_updates += close_window(model, state, memory, sample)
                 window_spikes = 0
-            stop = min(stop, t - t % window_steps + window_steps)
-        inhibitors = dynamics.inhibitors[0]
+            stop = min(stop, t - t % sample.window_steps + sample.window_steps)
         one_by_one = learning and model.rule == TRIPLET and firing.number[0] > 0
-        if inhibitors > 0 or t < dynamics.last_held[0] or one_by_one:
+        if dynamics.inhibitors[0] > 0 or t < dynamics.last_held[0] or one_by_one:
             stop = t + 1
 
-        begin = t
-        t, at_threshold = membrane.advance(
-            dynamics.potential,
-            dynamics.current,
-            dynamics.threshold,
-            state.weights,
-            start,
-            source,
-            dynamics.charge,
-            dynamics.sums,
-            coding == CONSTANT_CURRENT,
-            np.float32(model.membrane_decay),
-            np.float32(model.synaptic_decay),
-            first,
-            begin,
-            stop,
-        )
-        if inhibitors > 0:
-            strength = model.inhibition * gain * REST_THRESHOLD
-            inhibit(state, dynamics, dynamics.inhibiting, inhibitors, strength)
-            dynamics.inhibitors[0] = 0
-            at_threshold = neurons
-        if begin < dynamics.last_held[0]:
-            hold(model, state, dynamics, begin, gain)
-        if coding == CONSTANT_CURRENT:
-            input_spikes += count * (t - begin)
-        else:
-            input_spikes += start[t - first] - start[begin - first]
+        since = t
+        t, at_threshold = integrate(model, state, dynamics, sample, first, since, stop)
+        input_spikes += input_spikes_of(sample, first, since, t)
         growth = 1.0
         if learning:
-            growth, changed = leave_traces(
-                model, state, traces, firing, encoded, count, source, start, first, begin, t
-            )
+            growth, changed = leave_traces(model, state, memory, sample, first, since, t)
             synaptic_updates += changed
-            if coding == CONSTANT_CURRENT and model.rule == TRIPLET:
-                for k in range(firing.number[0]):
-                    j = firing.neurons[k]
-                    follow_weights(model, state, dynamics, encoded, count, j, state.scale[j], gain)
         if at_threshold == 0:
             continue
-        spikes = spiking_neurons(dynamics, state.scale, winner_only)
+        spikes = spiking_neurons(dynamics, state.scale, model.inhibition_kind == WINNER)
         if spikes == 0:
             continue
+        synaptic_operations += reset(model, state, dynamics, spikes, t - 1, sample.gain)
+        synaptic_updates += fire(
+            model,
+            state,
+            memory,
+            presentation,
+            sample,
+            spikes,
+            output_spikes,
+            t - 1,
+            growth,
+            scores,
+        )
+        output_spikes += spikes
         window_spikes += spikes
-        if winner_only:
-            dynamics.potential[:] = 0
-            if model.reset_potential != 0:
-                for j in range(neurons):
-                    dynamics.potential[j] = reset_value(model, state, j, gain)
-        if winner_only and model.refractory_period == 0:  # nothing else to do, at less cost
-            synaptic_operations += neurons - 1
-        else:
-            synaptic_operations += reset(state, model, dynamics, spikes, t - 1, gain)
-        for k in range(spikes):
-            j = dynamics.spiking[k]
-            gather_evidence(state.responses, j, scores)
-            plasticity.count_output_spike(firing, j)
-            if output_spikes < raster.shape[0]:
-                raster[output_spikes, 0] = t - 1
-                raster[output_spikes, 1] = j
-            output_spikes += 1
-            if learning:
-                state.theta[j] += model.theta_step / target
-                old = state.scale[j]
-                synaptic_updates += plasticity.after_output_spike(
-                    model.rule, state, traces, firing, j, growth, t - 1, target, label
-                )
-                follow_weights(model, state, dynamics, encoded, count, j, old, gain)
-        if margin < np.inf and top2_margin(scores) >= margin:
+        if presentation.margin < np.inf and top2_margin(scores) >= presentation.margin:
             break
 
     if output_spikes > 0:
         scores /= np.float32(output_spikes)
     if learning:
-        if model.rule == ADAPTIVE and window_spikes > 0:
-            synaptic_updates += close_window(
-                model, state, dynamics, traces, firing, encoded, count, target, gain
-            )
+        if adaptive and window_spikes > 0:
+            synaptic_updates += close_window(model, state, memory, sample)
         if input_spikes > 0:
-            settle(model, state, firing, target * t / timesteps, output_spikes, t, label)
+            target = sample.target * t / timesteps
+            settle(model, state, firing, target, output_spikes, t, label)
         rest(model, state, t)
     synaptic_operations += input_spikes * neurons
     return t, input_spikes, output_spikes, synaptic_operations, updated * t, synaptic_updates
@@ -587,32 +687,20 @@ def present_stdp(
         window,
         generator,
     )
-    inputs, neurons = weights.shape
-    dynamics = dynamics_of(neurons)
-    traces = plasticity.traces_of(inputs)
-    firing = plasticity.firing_of(neurons)
-    encoded = encoding.encoded_of(inputs)
+    memory = memory_of(weights.shape[0], weights.shape[1])
+    presentation = Presentation(
+        phases, start, source, rate, expected, timesteps, learning, margin, raster
+    )
     ready = False  # whether the thresholds are set, which only learning changes
     for sample in range(pixels.shape[0]):
         outcomes[sample, 1:] = present(
             model,
             state,
-            dynamics,
-            traces,
-            firing,
-            encoded,
-            phases,
+            memory,
+            presentation,
             pixels[sample],
-            start,
-            source,
-            rate,
-            expected,
-            timesteps,
-            learning,
             labels[sample],
-            margin,
             scores[sample],
-            raster,
             learning or not ready,
         )
         ready = ready or outcomes[sample, 2] > 0
