@@ -97,7 +97,7 @@ def test_every_executable_is_installed_and_can_be_executed():
     cmake = (ROOT / 'CMakeLists.txt').read_text()
     nodes = ROOT / 'topspark_ros' / 'nodes'
     for path in nodes.glob('*.py'):
-        if re.search(r'^class \w+\(ManagedNode\)', path.read_text(), re.MULTILINE):
+        if re.search(r'^class \w+\(ManagedNode\b', path.read_text(), re.MULTILINE):
             assert re.search(rf'^\s+{path.stem}\)?$', cmake, re.MULTILINE), path.stem
     assert (nodes / 'executable.py').read_text().startswith('#!/usr/bin/env python3\n')
     assert os.access(nodes / 'executable.py', os.X_OK)

@@ -37,7 +37,7 @@ _eventfd_write = types.ExternalFunction('eventfd_write', types.int32(types.int32
 
 
 @c_function(types.void(types.voidptr, types.size_t))
-def _note(pointer, messages):
+def _note(pointer: int, messages: int) -> None:
     memory = numba.carray(pointer, _WORDS, np.int64)
     numbers = memory.view(np.float64)
     _clock_gettime(_CLOCK_MONOTONIC, memory[_TIME:].ctypes.data)

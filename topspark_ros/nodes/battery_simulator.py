@@ -47,7 +47,7 @@ class BatterySimulatorParameters(ManagedParameters):
     )
 
 
-class BatterySimulator(ManagedNode):
+class BatterySimulator(ManagedNode[BatterySimulatorParameters]):
     """A linear battery under the load that the learner reports.
 
     ROS Parameters:

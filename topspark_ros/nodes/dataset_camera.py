@@ -64,7 +64,7 @@ class DatasetCameraParameters(ManagedParameters):
     frame_id: str = parameter('camera', 'Frame of the header.', fixed=True)
 
 
-class DatasetCamera(ManagedNode):
+class DatasetCamera(ManagedNode[DatasetCameraParameters]):
     """Publishes camera frames that show a dataset's images in random order.
 
     ROS Parameters:

@@ -7,7 +7,7 @@ often it did is told as a value.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
@@ -22,7 +22,7 @@ REJECT_LOG_PERIOD_S = 5.0
 RECENT_S = 10.0  # wall time
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
-Report = tuple[bytes, str, dict[str, object]]
+Report = tuple[bytes, str, Mapping[str, object]]
 
 
 class Tally:
@@ -49,12 +49,12 @@ class _Complaint(Tally):
         super().__init__()
         self._due_s = self._period_s = 0.0
 
-    def add(self) -> bool:
-        """Whether it is to be logged."""
+    def repeat(self) -> bool:
+        """Once more; whether it is to be logged."""
         now_s = time.monotonic()
         if not self.recent:
             self._due_s, self._period_s = now_s, REJECT_LOG_PERIOD_S
-        super().add()
+        self.add()
         if now_s < self._due_s:
             return False
         self._due_s, self._period_s = now_s + self._period_s, 2.0 * self._period_s
@@ -89,7 +89,7 @@ class Diagnostics:
         tally = self._rejected.setdefault(topic, Tally())
         tally.add()
         field = str(error).split(maxsplit=1)[0]
-        due = self._complaints.setdefault((topic, field), _Complaint()).add()
+        due = self._complaints.setdefault((topic, field), _Complaint()).repeat()
         logger = self._node.get_logger()
         if not due and not logger.is_enabled_for(LoggingSeverity.DEBUG):
             return
@@ -106,10 +106,13 @@ class Diagnostics:
 
     def status(self) -> DiagnosticStatus:
         """What is published next."""
-        level, message, values = self._report()
+        level, message, reported = self._report()
         # A copy: a worker thread may reject something meanwhile.
         rejected = list(self._rejected.items())
-        values |= {f'rejected on {topic}': tally.total for topic, tally in rejected}
+        values = {
+            **reported,
+            **{f'rejected on {topic}': tally.total for topic, tally in rejected},
+        }
         self._clock.update()
         concerns = [
             concern

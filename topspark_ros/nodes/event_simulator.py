@@ -57,7 +57,7 @@ class EventSimulatorParameters(ManagedParameters):
     seed: int = parameter(0, 'Seed of the noise.', low=0, high=2**31 - 1, fixed=True)
 
 
-class EventSimulator(ManagedNode):
+class EventSimulator(ManagedNode[EventSimulatorParameters]):
     """Makes of a camera an event camera: one packet a frame, with the events since the one before.
 
     A packet has the header of its frame. Sensor time is the frames' stamp, of which evt3 keeps 24

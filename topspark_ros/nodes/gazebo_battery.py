@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from sensor_msgs.msg import BatteryState
 from std_msgs.msg import Empty
@@ -29,7 +30,7 @@ class GazeboBatteryParameters(ManagedParameters):
     )
 
 
-class GazeboBattery(ManagedNode):
+class GazeboBattery(ManagedNode[GazeboBatteryParameters]):
     """Drains Gazebo's battery until it has lost the energy that the learner reports.
 
     Gazebo's LinearBatteryPlugin takes no load at run time: it draws the `power_load` of its SDF,
@@ -54,7 +55,7 @@ class GazeboBattery(ManagedNode):
 
     Parameters = GazeboBatteryParameters
 
-    def __init__(self, **node_options):
+    def __init__(self, **node_options: Any) -> None:
         super().__init__('gazebo_battery', **node_options)
 
     def configure(self) -> None:
@@ -64,9 +65,9 @@ class GazeboBattery(ManagedNode):
 
     def activate(self) -> None:
         self._perception_w = 0.0
-        self._spent_j = None  # by perception, as reported last
+        self._spent_j: float | None = None  # by perception, as reported last
         self._owed_j = 0.0  # of the battery's energy, still to be drawn
-        self._last = None
+        self._last: BatteryState | None = None
         self.undo_with(self.publish_last, self._rest, Empty())
         self.create_subscription(
             BatteryState, 'gazebo/battery_state', self._on_battery, qos.BATTERY

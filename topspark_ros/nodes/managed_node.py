@@ -15,8 +15,10 @@ import dataclasses
 import threading
 import traceback
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, Generic, TypeVar
 
+from lifecycle_msgs.srv import ChangeState
+from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -29,6 +31,10 @@ from rclpy.lifecycle import (
 )
 from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.service import Service
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 
 from topspark_ros.errors import TopsparkError
 from topspark_ros.nodes import diagnostics
@@ -57,12 +63,15 @@ class ManagedParameters:
     )
 
 
-class ManagedNode(LifecycleNodeMixin, Node):
-    """Base of the package's nodes."""
+Declared = TypeVar('Declared', bound=ManagedParameters)
 
-    Parameters: ClassVar[type[ManagedParameters]] = ManagedParameters
 
-    def __init__(self, name: str, **node_options):
+class ManagedNode(LifecycleNodeMixin, Node, Generic[Declared]):
+    """Base of the package's nodes. Each names its parameters."""
+
+    Parameters: type[Declared]
+
+    def __init__(self, name: str, **node_options: Any) -> None:
         self._undo = {'configure': Undo(), 'activate': Undo()}
         # Of the thread that a transition runs in: what other threads make meanwhile is not its.
         self._in_transition = threading.local()
@@ -107,13 +116,13 @@ class ManagedNode(LifecycleNodeMixin, Node):
         """What is wrong while it is not active; empty: nothing."""
         return ''
 
-    def parameters_changed(self, parameters: ManagedParameters) -> None:
+    def parameters_changed(self, parameters: Declared) -> None:
         """There are new, already checked parameters, in whatever state the node is."""
 
     # What a node uses ----------------------------------------------------------------------
 
     @property
-    def parameters(self):
+    def parameters(self) -> Declared:
         return self._parameter_server.values
 
     @property
@@ -160,17 +169,19 @@ class ManagedNode(LifecycleNodeMixin, Node):
     # rclpy would tell of what does not match by names before they were remapped, and not of polled
     # subscriptions; the diagnostics tell of all.
 
-    def create_publisher(self, *args, **kwargs):
+    def create_publisher(self, *args: Any, **kwargs: Any) -> Publisher:
         kwargs.setdefault('event_callbacks', PublisherEventCallbacks(use_default_callbacks=False))
         return self._made(super().create_publisher(*args, **kwargs), self.destroy_publisher)
 
-    def create_lifecycle_publisher(self, *args, **kwargs):
+    def create_lifecycle_publisher(self, *args: Any, **kwargs: Any) -> LifecyclePublisher:
         kwargs.setdefault('event_callbacks', PublisherEventCallbacks(use_default_callbacks=False))
         return self._made(
             super().create_lifecycle_publisher(*args, **kwargs), self.destroy_lifecycle_publisher
         )
 
-    def create_subscription(self, msg_type, topic, callback, *args, **kwargs):
+    def create_subscription(
+        self, msg_type: type, topic: str, callback: Callable[..., None], *args: Any, **kwargs: Any
+    ) -> Subscription:
         kwargs.setdefault(
             'event_callbacks', SubscriptionEventCallbacks(use_default_callbacks=False)
         )
@@ -179,16 +190,20 @@ class ManagedNode(LifecycleNodeMixin, Node):
             self.destroy_subscription,
         )
 
-    def create_service(self, srv_type, srv_name, callback, *args, **kwargs):
+    def create_service(
+        self, srv_type: type, srv_name: str, callback: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Service:
         return self._made(
             super().create_service(srv_type, srv_name, self._guarded(callback), *args, **kwargs),
             self.destroy_service,
         )
 
-    def create_client(self, *args, **kwargs):
+    def create_client(self, *args: Any, **kwargs: Any) -> Client:
         return self._made(super().create_client(*args, **kwargs), self.destroy_client)
 
-    def create_timer(self, timer_period_sec, callback, *args, **kwargs):
+    def create_timer(
+        self, timer_period_sec: float, callback: Callable[..., None], *args: Any, **kwargs: Any
+    ) -> Timer:
         return self._made(
             super().create_timer(timer_period_sec, self._guarded(callback), *args, **kwargs),
             self.destroy_timer,
@@ -204,7 +219,9 @@ class ManagedNode(LifecycleNodeMixin, Node):
         except RCLError as error:
             self._reject_transition('autostart', error)
 
-    def _on_change_state(self, request, response):
+    def _on_change_state(
+        self, request: ChangeState.Request, response: ChangeState.Response
+    ) -> ChangeState.Response:
         # On a transition that the state does not have rclpy raises, which would end the process.
         try:
             return self._change_state(request, response)
@@ -213,7 +230,7 @@ class ManagedNode(LifecycleNodeMixin, Node):
             response.success = False
             return response
 
-    def _reject_transition(self, name: str | int, error: RCLError) -> None:
+    def _reject_transition(self, name: str | int, error: Exception) -> None:
         self.get_logger().warning(f'transition {name}: rejected while {self.state}: {error}')
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:

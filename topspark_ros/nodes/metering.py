@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import BatteryState
@@ -49,59 +50,59 @@ class Metering:
         self._readings = MeterWindow(window_s)
         self._meter: Meter | None = None
         self._battery: Subscription | None = None
-        self._rejectd = ''  # why the last state of the battery told nothing
+        self._rejected = ''  # why the last state of the battery told nothing
         self._warned = ''
         self.name = self.fault = ''
         try:
-            self._meter = open_meter(kind, settings)
+            meter = self._meter = open_meter(kind, settings)
         except MeterError as error:
             self._fail(error)
             return
-        if isinstance(self._meter, BatteryMeter):
+        if isinstance(meter, BatteryMeter):
             self._battery = node.create_subscription(
-                BatteryState, 'battery_state', self._on_battery, qos.BATTERY
+                BatteryState, 'battery_state', partial(self._on_battery, meter), qos.BATTERY
             )
-        elif self._meter is not None:
+        elif meter is not None:
             self._readings.add(time.monotonic(), 0.0, classified())
-            node.get_logger().info('; '.join([f'meter {self._meter.name}', *self._meter.reasons]))
+            node.get_logger().info('; '.join([f'meter {meter.name}', *meter.reasons]))
 
     def read(self) -> Measured:
         """What it says now; where it cannot be read, it is tried again the next time."""
-        measured = Measured()
-        if self._meter is not None:
+        meter, measured = self._meter, Measured()
+        if meter is not None:
             try:
-                measured = self._read()
+                measured = self._read(meter)
             except MeterError as error:
                 self._fail(error)
-        self.name = '' if math.isnan(measured.power_w) else self._meter.name
+        self.name = '' if meter is None or math.isnan(measured.power_w) else meter.name
         return measured
 
-    def _read(self) -> Measured:
+    def _read(self, meter: Meter) -> Measured:
         now_s = time.monotonic() if self._battery is None else self._node.now_s()
         if self._battery is None:
-            self._readings.add(now_s, self._meter.energy_j(), self._classified())
+            self._readings.add(now_s, meter.energy_j(), self._classified())
         measured = self._readings.summary(now_s)
         self.fault = self._warned = ''
         if self._battery is not None and math.isnan(measured.power_w):
             topic = self._battery.topic_name
-            self.fault = self._rejectd or (
+            self.fault = self._rejected or (
                 f'meter battery: no state on {topic} (publishers: '
                 f'{self._node.count_publishers(topic)})'
             )
         return measured
 
-    def _on_battery(self, state: BatteryState) -> None:
+    def _on_battery(self, meter: BatteryMeter, state: BatteryState) -> None:
         now_s = self._node.now_s()
         try:
-            rejected = self._meter.measure(now_s, battery_reading(state))
+            rejected = meter.measure(now_s, battery_reading(state))
         except MeterError as error:
-            self._rejectd = str(error)
+            self._rejected = str(error)
             self._node.diagnostics.reject('battery_state', error)
             return
-        self._rejectd = ''
+        self._rejected = ''
         if rejected:
             self._node.diagnostics.reject('battery_state', rejected)
-        self._readings.add(now_s, self._meter.energy_j(), self._classified())
+        self._readings.add(now_s, meter.energy_j(), self._classified())
 
     def _fail(self, error: MeterError) -> None:
         self.fault = str(error)

@@ -14,10 +14,10 @@ from typing import TypeVar
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import qos_policy_name_from_kind
+from rclpy.qos import QoSProfile, qos_policy_name_from_kind
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import BatteryState
 
@@ -30,6 +30,8 @@ from topspark_ros.replay.results import Decided
 
 HARDWARE_ID = 'topspark'  # of our nodes in /diagnostics
 KEPT_DECISIONS = 5
+
+Message = TypeVar('Message')
 
 
 @dataclass
@@ -126,16 +128,22 @@ class Observer(Node):
         self._executor.add_node(self)
 
     def _listen(
-        self, message_type: type, name: str, callback: Callable, profile, *, periodic: bool = True
+        self,
+        message_type: type[Message],
+        name: str,
+        callback: Callable[[Message], None],
+        profile: QoSProfile,
+        *,
+        periodic: bool = True,
     ) -> None:
         topic = Topic(self.resolve_topic_name(name), periodic)
         self._snapshot.topics.append(topic)
 
-        def on_message(message) -> None:
+        def on_message(message: Message) -> None:
             topic.received_s = self.elapsed_s
             callback(message)
 
-        def rejected(event) -> None:
+        def rejected(event: QoSRequestedIncompatibleQoSInfo) -> None:
             topic.incompatible = qos_policy_name_from_kind(event.last_policy_kind)
 
         self.create_subscription(

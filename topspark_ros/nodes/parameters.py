@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from difflib import get_close_matches
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -29,8 +30,16 @@ from topspark_ros.perception.parameters import (  # noqa: F401  (the last one fo
 
 UNCONFIGURED = 'unconfigured'
 TAKEN_AT_CONFIGURE = 'a change while the node is unconfigured'
+MISSPELT = 0.9  # similarity, 0..1, above which a name is taken for a declared one
 
-Parameters = TypeVar('Parameters')
+
+class _Dataclass(Protocol):
+    """What the functions of `dataclasses` take."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+Parameters = TypeVar('Parameters', bound=_Dataclass)
 
 
 def descriptor(field: dataclasses.Field) -> ParameterDescriptor:
@@ -92,6 +101,7 @@ class ParameterServer(Generic[Parameters]):
             [node.get_parameter(name) for name in self._fields]
         )
         self._take_former_names(node)
+        self._warn_of_misspelt_names(node)
         node.add_on_set_parameters_callback(self._validate)
         node.add_post_set_parameters_callback(self._apply)
 
@@ -107,6 +117,13 @@ class ParameterServer(Generic[Parameters]):
                 if not result.successful:
                     raise ParameterError(f'{former}: {result.reason}')
                 self.values = self._candidate([node.get_parameter(name)])
+
+    def _warn_of_misspelt_names(self, node: Node) -> None:
+        """rclpy passes over what it does not know; names unlike any may be other nodes'."""
+        for name in node._parameter_overrides:  # nothing public tells what was set
+            if name not in self._fields and name not in former_names(self._declaration):
+                for close in get_close_matches(name, self._fields, n=1, cutoff=MISSPELT):
+                    node.get_logger().warning(f'{name} is no parameter; is {close} meant?')
 
     def _candidate(self, changes: list[Parameter]) -> Parameters:
         values = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from geometry_msgs.msg import PoseStamped, Twist
 from rclpy.clock import Clock, ClockType
@@ -45,7 +46,7 @@ class PatrolParameters(ManagedParameters):
     )
 
 
-class Patrol(ManagedNode):
+class Patrol(ManagedNode[PatrolParameters]):
     """Follows the path, and labels the frames in which one panel is wholly in view, and no other.
 
     The robot stands still while no pose comes, after the last lap, and after deactivation.
@@ -65,7 +66,7 @@ class Patrol(ManagedNode):
 
     Parameters = PatrolParameters
 
-    def __init__(self, **node_options):
+    def __init__(self, **node_options: Any) -> None:
         super().__init__('patrol', **node_options)
 
     def configure(self) -> None:
@@ -80,7 +81,7 @@ class Patrol(ManagedNode):
     def activate(self) -> None:
         self._circuit = Circuit(self._gallery.path.radius_m)
         self._share = FrameShare()
-        self._pose = None
+        self._pose: Pose | None = None
         self._pose_ns = 0
         self._heard_s = -math.inf
         self._shown = self._labels = 0
@@ -101,7 +102,7 @@ class Patrol(ManagedNode):
         self._pose_ns = stamp_ns(message.header.stamp)
         self._heard_s = self.now_s()
         velocity = Twist()
-        forward, turn = self._circuit.drive(self._pose, self.parameters.speed)
+        forward, turn = self._circuit.drive(pose, self.parameters.speed)
         if not self._finished:
             velocity.linear.x, velocity.angular.z = forward, turn
         self._velocity.publish(velocity)

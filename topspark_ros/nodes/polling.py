@@ -22,13 +22,13 @@ Message = TypeVar('Message')
 class _Unscheduled(CallbackGroup):
     """No executor takes the messages of its subscriptions."""
 
-    def can_execute(self, entity) -> bool:
+    def can_execute(self, entity: object) -> bool:
         return False
 
-    def beginning_execution(self, entity) -> bool:
+    def beginning_execution(self, entity: object) -> bool:
         return False
 
-    def ending_execution(self, entity) -> None:
+    def ending_execution(self, entity: object) -> None:
         pass
 
 

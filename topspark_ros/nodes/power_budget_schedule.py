@@ -61,7 +61,7 @@ class PowerBudgetScheduleParameters(ManagedParameters):
     )
 
 
-class PowerBudgetSchedule(ManagedNode):
+class PowerBudgetSchedule(ManagedNode[PowerBudgetScheduleParameters]):
     """Publishes each step's budget when its time has come.
 
     ROS Parameters:

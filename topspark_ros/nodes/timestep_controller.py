@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from sensor_msgs.msg import BatteryState
@@ -21,11 +22,11 @@ from topspark_ros.perception.messages import MessageError
 
 
 @dataclass(frozen=True)
-class Parameters(ManagedParameters, TimestepControllerParameters):
+class NodeParameters(ManagedParameters, TimestepControllerParameters):
     """Those of every node, and the controller's."""
 
 
-class TimestepController(ManagedNode):
+class TimestepController(ManagedNode[NodeParameters]):
     """Chooses T for inference and training by TopSpark's score, under the budgets; what the
     learner reports corrects what the profile predicts.
 
@@ -48,9 +49,9 @@ class TimestepController(ManagedNode):
         * /diagnostics (diagnostic_msgs/DiagnosticArray)
     """
 
-    Parameters = Parameters
+    Parameters = NodeParameters
 
-    def __init__(self, **node_options):
+    def __init__(self, **node_options: Any) -> None:
         super().__init__('timestep_controller', **node_options)
 
     # Lifecycle -----------------------------------------------------------------------------
@@ -79,7 +80,7 @@ class TimestepController(ManagedNode):
         self.create_subscription(msg.PowerBudget, 'power_budget', self._on_budget, qos.BUDGETS)
         self.create_timer(self.parameters.control_period, self._on_control_period)
 
-    def parameters_changed(self, parameters: Parameters) -> None:
+    def parameters_changed(self, parameters: NodeParameters) -> None:
         if self.state == 'active':
             self._controller.reconfigure(parameters.control_settings())
 
