@@ -489,6 +489,24 @@ def test_a_paused_learner_learns_what_waits_and_takes_the_next_frame_when_resume
     camera.show(any_digit(camera))
 
 
+def test_labels_of_skipped_frames_are_no_concern_those_of_no_frame_are(rig):
+    start_learner(rig)
+    statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
+    camera = Camera(rig)
+    camera.meet(lambda: any_digit(camera))
+    decide(rig, 1, frame_share=0.25)
+    rig.latest(statuses, lambda status: status.frame_share == 0.25)
+    for _ in range(20):
+        frame, name = camera.next_digit()
+        camera.label(camera.send(image(frame)), name)
+    rig.latest(statuses, lambda status: status.labels_unmatched >= 12)
+    assert 'named no frame' not in concern(rig)[1]
+    for _ in range(40):
+        camera.label(camera.next_stamp(), 'ghost')
+        camera.send(any_digit(camera))
+    rig.wait_for(lambda: 'labels named no frame' in concern(rig)[1])
+
+
 def test_a_meter_of_processor_time(rig):
     start_learner(rig, meter='processor', core_power=8.0)
     statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')

@@ -237,3 +237,12 @@ def test_a_value_under_the_former_name_is_checked_as_any_other(domain):
     with pytest.raises(ParameterError, match='^event_least_count: .*0'):
         with alive(SnnLearner, {}, event_least_count=0):
             pass
+
+
+def test_a_misspelt_name_is_worth_a_warning_and_one_of_another_node_is_not(domain, capfd):
+    with alive(SnnLearner, {}, neuron=7, event_centering=True, wheel_radius=0.1):
+        pass
+    printed = capfd.readouterr().err
+    assert 'neuron is no parameter; is neurons meant?' in printed
+    assert 'event_centering is no parameter; is event_centring meant?' in printed
+    assert 'wheel_radius' not in printed

@@ -407,8 +407,9 @@ class SnnLearner(ManagedNode):
         )
 
     def _recent_concerns(self, totals: Totals) -> Iterator[str]:
-        classified, empty, labels, unmatched, late = self._recent.rise(
+        classified, skipped, empty, labels, unmatched, late = self._recent.rise(
             totals.classified,
+            self._source.skipped,
             totals.empty,
             totals.labels,
             totals.labels_unmatched,
@@ -421,8 +422,10 @@ class SnnLearner(ManagedNode):
                 f'{late} labels came when their frames had been learned without them: '
                 f'label_wait is {self.parameters.label_wait:g} s'
             )
-        if unmatched > labels / 2:
-            yield f'{unmatched} labels named no frame'
+        # Labels of skipped frames name none, and are no mistake.
+        share = classified / (classified + skipped) if classified else 1.0
+        if labels - unmatched < labels * share / 2:
+            yield f'{unmatched} of {labels} labels named no frame'
 
     # Weights -------------------------------------------------------------------------------
 
