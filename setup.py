@@ -28,6 +28,7 @@ setup(
         'joblib',
         'llvmlite',
         'lz4',
+        'markdown-it-py',
         'matplotlib',
         'numba',
         'numpy>=1.26',

@@ -13,14 +13,14 @@ from topspark_ros.cli.main import VERBS
 
 PACKAGE = Path(__file__).parents[1] / 'topspark_ros'
 
-# Room -> the rooms, and of the modules beside them `plotting`, that it may import.
+# Room -> the rooms, and of the modules beside them `pages` and `plotting`, that it may import.
 ARROWS = {
     'engine': set(),
     'streams': {'engine'},
     'methodology': {'engine'},
     'control': {'engine', 'methodology'},
     'perception': {'engine', 'streams', 'methodology', 'control'},
-    'replay': {'engine', 'streams', 'methodology', 'control', 'perception', 'plotting'},
+    'replay': {'engine', 'streams', 'methodology', 'control', 'perception', 'pages', 'plotting'},
     'nodes': {'engine', 'streams', 'methodology', 'control', 'perception', 'replay'},
     'cli': {
         'engine',
@@ -30,6 +30,7 @@ ARROWS = {
         'perception',
         'replay',
         'nodes',
+        'pages',
         'plotting',
     },
 }

@@ -125,8 +125,10 @@ def test_every_imported_package_is_declared():
         'rosbags': 'python3-rosbags-pip',
         'sklearn': 'python3-sklearn',
         'yaml': 'python3-yaml',
+        # Brought by these.
         'llvmlite': 'python3-numba',
-    }  # which brings it
+        'markdown_it': 'python3-rich',
+    }
     optional = {'dask'}  # has no rosdep key: setup.py's extra
     third_party = imports - set(sys.stdlib_module_names) - {'topspark_ros'} - optional
     missing = {

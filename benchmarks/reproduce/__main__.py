@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     report.draw_reductions(options.output / 'reductions.png', sections[0].rows)
     report.draw_first_frames(options.output / 'first_frames.png', hits)
     report.draw_paper(options.output / 'paper.png', accuracy)
-    report.write(
+    page = report.write(
         options.output / 'report.md',
         sections,
         {
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
             f'missed: {claim.what}: {claim.figure:.2f} {claim.unit}, bound {claim.bound:g}'
         )
     promised = sum(claim.promised for claim in claims)
-    console.print(f'{options.output}/report.md: {len(missed)} of {promised} bounds missed')
+    console.print(f'{page}: {len(missed)} of {promised} bounds missed', soft_wrap=True)
     return 0
 
 

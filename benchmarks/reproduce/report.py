@@ -1,4 +1,4 @@
-"""The report: a Markdown page with its pictures."""
+"""The report: a page with its pictures."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from topspark_ros.pages import table, write_page
 from topspark_ros.plotting import BLUE, ORANGE, RED, drawing, legend_below, log_axis, steps_axis
 
 from .common import Claim, Section
@@ -14,8 +15,8 @@ COLOURS = {'training': BLUE, 'inference': ORANGE}
 RUNNING_FRAMES = 100
 
 
-def write(path: Path, sections: list[Section], pictures: dict[str, str], how: str) -> None:
-    """pictures: file name by the title of the section that shows it."""
+def write(path: Path, sections: list[Section], pictures: dict[str, str], how: str) -> Path:
+    """Returns the page as HTML. pictures: file name by the title of the section that shows it."""
     lines = [
         '# TopSpark, reproduced and surpassed',
         '',
@@ -30,7 +31,7 @@ def write(path: Path, sections: list[Section], pictures: dict[str, str], how: st
         if section.title in pictures:
             lines += [f'![{section.title}]({pictures[section.title]})', '']
         lines += _table(section.rows)
-    path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
+    return write_page(path, lines)
 
 
 def _claim_table(claims: list[Claim]) -> list[str]:
@@ -54,11 +55,7 @@ def _claim_table(claims: list[Claim]) -> list[str]:
 
 def _table(rows: list[dict]) -> list[str]:
     columns = list(rows[0])
-    return [
-        '| ' + ' | '.join(columns) + ' |',
-        '|' + '---|' * len(columns),
-        *('| ' + ' | '.join(_shown(row[column]) for column in columns) + ' |' for row in rows),
-    ]
+    return table(columns, [[_shown(row[column]) for column in columns] for row in rows])
 
 
 def _shown(value: object) -> str:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from html_reports import self_contained
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -24,6 +25,7 @@ def results(tmp_path_factory):
         text=True,
     )
     assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1].startswith(f'{folder}/out/report.html: ')
     return folder / 'out'
 
 
@@ -32,6 +34,14 @@ def test_report_shows_its_pictures(results):
     for name in ('reductions', 'first_frames', 'paper'):
         assert f'({name}.png)' in report
         assert (results / f'{name}.png').stat().st_size > 10_000
+
+
+def test_the_html_has_all_of_it_inside(results):
+    report = self_contained(results / 'report.html')
+    assert len(report.pictures()) == 3
+    told = json.loads((results / 'figures.json').read_text())
+    shown = [words.strip() for words in report.texts]
+    assert {claim['what'] for claim in told['claims']} <= set(shown)
 
 
 def test_fewer_timesteps_cost_little_on_digits(results):

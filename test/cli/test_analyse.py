@@ -7,6 +7,7 @@ import json
 import sys
 
 import pytest
+from html_reports import self_contained
 
 from topspark_ros.cli import pictures
 from topspark_ros.cli.main import main
@@ -83,6 +84,19 @@ def test_an_analysis_ends_in_table_pictures_and_recommendation(analyse, tmp_path
     assert 'Smallest T within 1% of the best accuracy at T = 16:' in printed
     assert '  recruiting, N = 10: T = ' in printed
     assert 'Neuron parameters that accuracy depends on most, pairwise, N = 10' in printed
+
+    assert printed.splitlines()[-1] == f'{tmp_path}/report.html written'
+    report = self_contained(tmp_path / 'report.html')
+    assert report.pictures() == [
+        'Accuracy against T',
+        'Accuracy against energy',
+        'Neuron parameters, pairwise',
+    ]
+    assert len(report.of('td')) == len(rows) * len(rows[0]) and set(rows[0]) <= set(report.texts)
+    told = printed[printed.index('Smallest T') :].splitlines()[:-1]
+    assert len(told) > 8 and {line.strip() for line in told} <= {
+        words.strip() for words in report.texts
+    }
 
     # Once more: nothing is computed, and the same comes out to the last digit.
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'cells').iterdir()}

@@ -11,6 +11,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2 and the built package: run `mak
 
 import yaml
 from ament_index_python.packages import get_package_share_directory
+from html_reports import self_contained
 
 
 def topspark(*arguments) -> subprocess.CompletedProcess:
@@ -31,6 +32,10 @@ def short_demo(folder, name: str, frames: int, *arguments) -> tuple[dict, int]:
     ended = topspark('demo', *arguments, '--parameters', short, '--results', folder)
 
     assert (folder / 'demo.png').read_bytes().startswith(b'\x89PNG')
+    assert ended.stdout.splitlines()[-1].startswith(f'{folder}/report.html written')
+    report = self_contained(folder / 'report.html')
+    assert report.pictures() == ['T, accuracy, power and charge over time']
+    assert 'Decisions of the controller' in report.texts
     assert not [log for log in folder.glob('*.log') if 'Traceback' in log.read_text()]
     return json.loads((folder / 'demo.json').read_text()), ended.returncode
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from html_reports import self_contained
 from rosbags.rosbag2 import Writer
 
 from topspark_ros.cli.main import main
@@ -78,7 +79,10 @@ def test_a_report_of_one_run(evaluate, bag, config, tmp_path):
     code, printed, error = evaluate(bag, '--config', config, '--seed', 4)
     assert (code, error) == (0, '')
     assert rows(printed)['T = 8'][0] == '40'
-    assert 'results/evaluation/README.md written' in printed and 'lost' not in printed
+    assert printed.splitlines()[-1] == 'results/evaluation/report.html written'
+    assert 'lost' not in printed
+    report = self_contained(tmp_path / 'results' / 'evaluation' / 'report.html')
+    assert 'Accuracy over time' in report.pictures()
     (run,) = read_runs(tmp_path / 'results' / 'evaluation')
     assert run.settings['seed'] == 4 and run.settings['neurons'] == 30
     assert set(run.frames['timesteps']) == {8} and run.counts['classified'] == 40
@@ -173,7 +177,8 @@ def test_two_reports_side_by_side(evaluate, bag, config, tmp_path):
         evaluate(bag, '--config', config, '--seed', seed, '--output', tmp_path / f'seed {seed}')
     both = tmp_path / 'seed 1', tmp_path / 'seed 2'
     code, printed, _ = evaluate('--compare', *both)
-    assert (code, printed) == (0, 'results/comparison/README.md written\n')
+    assert (code, printed) == (0, 'results/comparison/report.html written\n')
+    self_contained(tmp_path / 'results' / 'comparison' / 'report.html')
     assert '| `seed` | 1 | 2 |' in (tmp_path / 'results/comparison/README.md').read_text()
     assert json.loads((tmp_path / 'results/comparison/comparison.json').read_text())['pairs']
 
@@ -237,7 +242,7 @@ def test_without_a_frame_it_ends_with_1_and_says_why(evaluate, changed, config):
         'topspark evaluate: no frame was evaluated, of 40 messages: /image: '
         "encoding is 'depth', accepted is "
     )
-    assert 'lost: rejected messages: 40' in printed and 'README.md written' in printed
+    assert 'lost: rejected messages: 40' in printed and printed.endswith('report.html written\n')
 
 
 def test_clocks_that_jump_are_told(evaluate, changed, config):

@@ -100,8 +100,7 @@ def test_a_jump_of_55_years_costs_nothing_and_is_told(after_pause, digits_bag, s
     assert len(run.status) < len(whole.status) + 400
     assert figures(run).power_w == pytest.approx(figures(whole).power_w, rel=0.5)
 
-    page = write_report(tmp_path / 'report', [run])
-    text = page.read_text()
+    text = write_report(tmp_path / 'report', [run]).with_name('README.md').read_text()
     assert f'- {line}' in text and 'without a message' not in text
     shown = without_gaps(run)
     assert shown.frames['time_s'].max() < 16 and shown.status['time_s'].max() < 16
@@ -202,11 +201,11 @@ def test_what_was_lost_stands_in_the_report(events_bag, rewritten, tmp_path):
     learner = replace(LEARNER, event_window=0.16, event_min_count=20, label_wait=1.0)
     run = evaluate(rewritten(events_bag, broken), replace(FIXED, learner=learner))
     assert run.losses['events: truncated'] == 59 and run.losses['labels of no frame'] == 15
-    text = write_report(tmp_path / 'report', [run]).read_text()
+    text = write_report(tmp_path / 'report', [run]).with_name('README.md').read_text()
     assert '- events: truncated: 59' in text and '- labels of no frame: 15' in text
     assert 'Nothing was lost' not in text
     anew = replace(run, lost=(), counts={'messages': 7, 'eaten by mice': 3})
-    text = write_report(tmp_path / 'anew', [anew]).read_text()
+    text = write_report(tmp_path / 'anew', [anew]).with_name('README.md').read_text()
     assert '- eaten by mice: 3' in text and 'Nothing was lost' not in text
     whole = evaluate(events_bag, replace(FIXED, learner=learner))
     assert not whole.losses.keys() - {'events: discarded', 'events: untimed words'}

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from html_reports import self_contained
 from hypothesis import given
 from hypothesis import settings as hypotheses
 from hypothesis import strategies as st
 
-from topspark_ros.cli.report import draw_history
+from topspark_ros.cli.report import write_report as write_demo
 from topspark_ros.control.battery import BatteryReading
 from topspark_ros.control.budgets import Budget
 from topspark_ros.control.closed_loop import LearnerReport
@@ -206,7 +207,7 @@ def report(folder: Path) -> dict:
 
 
 def links(page: Path) -> list[Path]:
-    return [page.parent / name for name in re.findall(r'\]\(([^)]+)\)', page.read_text())]
+    return [page.parent / name for name in re.findall(r'[^\\]\]\(([^)]+)\)', page.read_text())]
 
 
 def line(page: Path, name: str) -> list[str]:
@@ -421,6 +422,28 @@ def test_a_sweep_has_a_page_of_all_and_one_each(written, sweep):
     assert report(folder)['runs'][1]['figures'] == report(folder / 'T_8')['runs'][0]['figures']
 
 
+def test_the_html_of_a_sweep_has_all_and_links_to_each_run(written):
+    sweep, _ = written
+    report = self_contained(sweep / 'report.html')
+    assert report.pictures() == [
+        'Accuracy against energy',
+        'Accuracy over time',
+        'T and power over time',
+    ]
+    assert report.links() == ['T_2/report.html', 'T_8/report.html', 'T_32/report.html']
+    assert 'Evaluation: 3 runs' in report.texts
+    one = self_contained(sweep / 'T_8' / 'report.html')
+    assert 'What the neurons have learned' in one.pictures() and not one.links()
+
+
+def test_the_names_of_strangers_are_shown_as_they_are(tmp_path, controlled):
+    report = self_contained(write_report(tmp_path, [EDGES['hostile names'](controlled)]))
+    # In the headers of three tables, as a count and as a loss; as title of page and window.
+    assert report.texts.count(HOSTILE) == 5
+    assert report.texts.count(f'Evaluation: {HOSTILE}') == 2
+    assert len(report.pictures()) == 4 and not report.links()
+
+
 def test_a_report_is_read_back_to_the_last_bit(written, sweep, controlled):
     for folder, runs in zip(written, (sweep, [controlled])):
         for read, run in zip(read_runs(folder), runs, strict=True):
@@ -442,10 +465,9 @@ def test_equal_runs_give_equal_reports_but_for_their_times(tmp_path, written, sw
 
 def test_losses_and_counts_are_told(tmp_path, sweep):
     lost = 'image: 3 messages of encoding 32FC1, accepted are mono8, rgb8 | bgr8'
-    page = write_report(
-        tmp_path, [replace(sweep[0], lost=(lost,), counts={'rejected messages': 3})]
-    )
-    assert '- ' + lost.replace('|', r'\|') in page.read_text()
+    write_report(tmp_path, [replace(sweep[0], lost=(lost,), counts={'rejected messages': 3})])
+    page = tmp_path / 'README.md'
+    assert f'- {lost}' in page.read_text()
     assert line(page, 'rejected messages') == ['3']
 
 
@@ -453,7 +475,8 @@ def test_losses_and_counts_are_told(tmp_path, sweep):
 
 
 def test_a_comparison_has_both_and_the_difference(tmp_path, written, sweep, controlled):
-    page = compare_reports(tmp_path, written[0] / 'T_32', written[1])
+    compare_reports(tmp_path, written[0] / 'T_32', written[1])
+    page = tmp_path / 'README.md'
     text = page.read_text()
     a, b = figures(sweep[2]), figures(controlled)
     assert line(page, '**accuracy**') == [
@@ -474,17 +497,18 @@ def test_a_comparison_has_both_and_the_difference(tmp_path, written, sweep, cont
 def test_sweeps_are_compared_run_by_run(tmp_path, written, sweep):
     (tmp_path / 'other').mkdir()
     write_runs(tmp_path / 'other', [evaluate('T = 8', 8, seed=1), replace(sweep[2], name='x')])
-    page = compare_reports(tmp_path / 'both', written[0], tmp_path / 'other')
-    assert re.findall('^## (.*)$', page.read_text(), re.MULTILINE) == ['T = 8']
+    compare_reports(tmp_path / 'both', written[0], tmp_path / 'other')
+    text = (tmp_path / 'both' / 'README.md').read_text()
+    assert re.findall('^## (.*)$', text, re.MULTILINE) == ['T = 8']
     with pytest.raises(ReportError, match='run of the same name'):
         compare_reports(tmp_path / 'none', written[0], written[1])
 
 
 def test_a_report_equals_itself(tmp_path, written):
-    page = compare_reports(tmp_path, written[1], written[1])
-    assert 'All settings are the same.' in page.read_text()
-    assert 'Neither is more accurate.' in page.read_text()
-    assert '(100.0 %)' in page.read_text()
+    compare_reports(tmp_path, written[1], written[1])
+    text = (tmp_path / 'README.md').read_text()
+    assert 'All settings are the same.' in text
+    assert 'Neither is more accurate.' in text and '(100.0 %)' in text
 
 
 # What is missing, and what is rejected.
@@ -505,6 +529,7 @@ def renamed(run: Evaluation, *names: str) -> Evaluation:
     return replace(run, class_names=(*names, *run.class_names[len(names) :]))
 
 
+HOSTILE = '<script>alert(1)</script> [link](https://example.org) `**|**`'
 EDGES = {
     'nothing labelled': lambda run: changed(run, 'frames', label=NONE),
     'no frame': lambda run: replace(few(run, slice(0)), receptive_fields=np.empty((0, 64), 'f4')),
@@ -535,13 +560,20 @@ EDGES = {
     'odd names': lambda run: renamed(
         replace(run, name='a|b $x_$\n,"'), '$_$', 'a,"b"\n|c', 'x' * 500, ' '
     ),
+    'hostile names': lambda run: renamed(
+        replace(run, name=HOSTILE, lost=(HOSTILE,), counts={HOSTILE: 3}),
+        HOSTILE,
+        '![a picture](/etc/passwd)',
+        '</style></script><img src=x onerror=alert(1)>',
+    ),
 }
 
 
 @pytest.mark.parametrize('edge', EDGES)
 def test_what_is_missing_leaves_a_whole_page(tmp_path, controlled, edge):
     run = EDGES[edge](controlled)
-    page = write_report(tmp_path / 'one', [run])
+    assert self_contained(write_report(tmp_path / 'one', [run])).of('td')
+    page = tmp_path / 'one' / 'README.md'
     assert all(path.exists() for path in links(page))
     assert not re.search(r'\bnan\b|\binf\b', page.read_text())
     (read,) = read_runs(tmp_path / 'one')
@@ -552,8 +584,7 @@ def test_what_is_missing_leaves_a_whole_page(tmp_path, controlled, edge):
     assert ('accuracy.png' in shown) == (table.counts.sum() > 1)
     assert ('history.png' in shown) == (len(run.status) > 1)
     assert ('receptive_fields.png' in shown) == bool(len(run.receptive_fields))
-    page = compare_reports(tmp_path / 'both', tmp_path / 'one', tmp_path / 'one')
-    assert all(path.exists() for path in links(page))
+    self_contained(compare_reports(tmp_path / 'both', tmp_path / 'one', tmp_path / 'one'))
 
 
 @pytest.mark.parametrize(
@@ -573,7 +604,7 @@ def test_confusions_of_one_none_and_many_classes(tmp_path, controlled, classes, 
 
 
 @pytest.mark.parametrize('empty', [True, False])
-def test_the_course_of_the_demo_has_the_same_panels(tmp_path, controlled, empty):
+def test_the_demo_has_a_page_of_its_course(tmp_path, controlled, empty):
     status = controlled.status[['time_s', 'power_w', 'accuracy', 'state_of_charge']]
     course = dict(
         decisions=[asdict(each) for each in controlled.decisions],
@@ -583,14 +614,25 @@ def test_the_course_of_the_demo_has_the_same_panels(tmp_path, controlled, empty)
         state_of_charge=status[['time_s', 'state_of_charge']].tolist(),
         frames=controlled.frames[['time_s', 'predicted']].tolist(),
     )
-    draw_history(
-        tmp_path / 'demo.png',
-        dict.fromkeys(course, []) if empty else course,
+    page = write_demo(
+        tmp_path,
+        {
+            'series': dict.fromkeys(course, []) if empty else course,
+            'verdict': {'frames were learned': True, 'no frame was lost': False},
+        },
+        [('frames published', '40'), ('latency, median', '3.1 ms')],
         sample='frame',
         accuracy_window=200,
         accuracy_bound=0.9,
     )
     assert (tmp_path / 'demo.png').read_bytes().startswith(b'\x89PNG')
+    text = (tmp_path / 'README.md').read_text()
+    assert '- yes: frames were learned\n- **no**: no frame was lost\n' in text
+    assert '| latency, median | 3.1 ms |' in text
+    report = self_contained(page)
+    assert len(report.pictures()) == 1
+    details = {each.detail for each in controlled.decisions}
+    assert details and (details <= set(report.texts)) != empty
 
 
 def test_classes_are_in_the_order_of_their_numbers(controlled):
@@ -629,7 +671,7 @@ def test_a_front_needs_two_runs_with_known_figures(tmp_path, sweep):
 def test_a_sweep_of_nothing_has_no_empty_picture(tmp_path, sweep):
     runs = [changed(few(run, slice(0)), 'status', energy_j=0.0) for run in sweep[:2]]
     page = write_report(tmp_path, [replace(run, status=run.status[:0]) for run in runs])
-    assert not [path for path in links(page) if path.suffix == '.png']
+    assert not self_contained(page).pictures()
 
 
 def rejected(function, *arguments) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from topspark_ros import pages
 from topspark_ros.cli import pictures
 from topspark_ros.cli.arguments import UsageError, comma_separated, writing
 from topspark_ros.engine import CODINGS, RULES, NetworkConfig
@@ -106,7 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output',
         type=Path,
         default=Path('results/analysis'),
-        help='folder for table, pictures and cells; finished cells in it are not computed again',
+        help='folder for report, table and cells; finished cells in it are not computed again',
     )
 
 
@@ -138,11 +139,16 @@ def run(arguments: argparse.Namespace) -> int:
                 scheduler=arguments.scheduler,
             )
         )
+    recommendation = _recommendation(grid, summaries, energy)
     with writing('--output', arguments.output, 'folder'):
-        _write_table(arguments.output / 'table.csv', table(summaries, data, energy))
+        rows = table(summaries, data, energy)
+        _write_table(arguments.output / 'table.csv', rows)
         pictures.draw_analysis(arguments.output, grid, summaries, data, energy)
-    print('\n'.join(_recommendation(grid, summaries, energy)))
-    print(f'table and pictures are in {arguments.output}')
+        page = _write_page(
+            arguments.output, grid, pictures.origin_of(summaries, data), recommendation, rows
+        )
+    print('\n'.join(recommendation))
+    print(f'{page} written')
     return 0
 
 
@@ -196,6 +202,48 @@ def _write_table(path: Path, rows: list[dict[str, object]]) -> None:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _write_page(
+    folder: Path,
+    grid: Grid,
+    origin: str,
+    recommendation: Sequence[str],
+    rows: Sequence[Mapping[str, object]],
+) -> Path:
+    """The page of all that was found, beside its pictures. Returns it as HTML."""
+    lines = ['# What a smaller timestep T costs', '', f'{pages.escaped(origin)}.', '']
+    for line in recommendation:
+        depth = len(line) - len(line.lstrip())
+        lines.append(f'{" " * depth}- {pages.escaped(line)}')
+    shown = [
+        ('Accuracy against T', 'accuracy', 'A panel a rule and size; a band is all seeds.'),
+        (
+            'Accuracy against energy',
+            'energy',
+            'Energy of an inference, estimated; upper left is better.',
+        ),
+        *(
+            (
+                f'Neuron parameters, {rule}',
+                f'sensitivity_{rule}',
+                'Accuracy when one parameter is varied; black: its default.',
+            )
+            for rule in grid.varied_rules
+        ),
+    ]
+    for title, name, sentence in shown:
+        lines += ['', f'## {title}', '', f'![{title}]({name}.png)', '', sentence]
+    lines += ['', '## All settings', '', 'Units are in the names; `table.csv` has all digits.', '']
+    cells = [
+        [
+            f'{value:.4g}' if isinstance(value, float) else pages.escaped(str(value))
+            for value in row.values()
+        ]
+        for row in rows
+    ]
+    lines += pages.table([pages.escaped(name) for name in rows[0]], cells)
+    return pages.write_page(folder / 'README.md', lines)
 
 
 def _recommendation(

@@ -82,8 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--results',
         type=Path,
         default=argparse.SUPPRESS,
-        help='folder for picture, JSON and logs (default: '
-        f'results/{IMAGES.name}, or {EVENTS.name})',
+        help=f'folder for report, JSON and logs (default: results/{IMAGES.name}, or {EVENTS.name})',
     )
 
 
@@ -299,30 +298,28 @@ class Demo:
     def _conclude(self, snapshot: Snapshot, history: History) -> int:
         figures = self._figures(snapshot.learner, self._published(snapshot), history)
         write_json(self._results / 'demo.json', figures)
-        report.draw_history(
-            self._results / 'demo.png',
-            figures['series'],
+        summary = [_shown(name, value) for name, value in figures['summary'].items()]
+        page = report.write_report(
+            self._results,
+            figures,
+            summary,
             sample=self._variant.sample,
             accuracy_window=self._accuracy_window,
             accuracy_bound=self._variant.accuracy_bound,
         )
 
-        summary = figures['summary']
         table = Table(title='What the robot did', show_header=False)
-        for name, value in summary.items():
-            if isinstance(value, float):
-                unit = name[name.rfind('[') + 1 : -1] if name.endswith(']') else ''
-                text = live_view.quantity(value, unit) if unit else live_view.share(value)
-                table.add_row(name.split(' [')[0], text)
-            else:
-                table.add_row(name, str(value))
+        for row in summary:
+            table.add_row(*row)
         self._console.print(table)
         for name, holds in figures['verdict'].items():
             self._console.print(
                 f'[{"green" if holds else "bold red"}]{"yes" if holds else "NO "}[/] {name}',
                 highlight=False,
             )
-        self._console.print(f'Picture, figures and logs: {self._results}', highlight=False)
+        self._console.print(
+            f'{page} written, figures and logs beside it', highlight=False, soft_wrap=True
+        )
         return 0 if all(figures['verdict'].values()) else 1
 
     def _figures(self, status: Message, published: int, history: History) -> dict:
@@ -397,6 +394,14 @@ class Demo:
             f'{sample}s': since(map(dataclasses.astuple, history.results)),
         }
         return {'summary': summary, 'verdict': verdict, 'series': series}
+
+
+def _shown(name: str, value: float | int | str) -> tuple[str, str]:
+    """A figure's name without its unit, and its value with it."""
+    if not isinstance(value, float):
+        return name, str(value)
+    name, _, unit = name.removesuffix(']').partition(' [')
+    return name, live_view.quantity(value, unit) if unit else live_view.share(value)
 
 
 def _latest(points: list[tuple[float, float]]) -> float:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         duration=float('inf'),
     )
 
-    def option(name: str, **details) -> None:
+    def option(name: str, **details: Any) -> None:
         parser.add_argument(name, default=argparse.SUPPRESS, **details)
 
     parser.add_argument(
@@ -201,7 +202,7 @@ def _why_nothing(run: Evaluation) -> str:
     return f'no frame was evaluated, of {run.counts["messages"]} messages: {reasons[0]}'
 
 
-def _given(arguments: argparse.Namespace, node: str, declaration: type) -> dict[str, object]:
+def _given(arguments: argparse.Namespace, node: str, declaration: type) -> dict[str, Any]:
     """The parameters of a node that --config sets."""
     if arguments.config is None:
         return {}

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -33,7 +35,7 @@ STYLES = {True: '-', False: '--'}
 LABELS = {True: 'with enhancement', False: 'without'}
 PANEL = (3.6, 2.9)  # inches
 SHOT_WIDTH, RATE_HEIGHT = 3.2, 2.4  # inches
-RATE_STYLES = {  # one line can lie on another
+RATE_STYLES: dict[str, dict] = {  # one line can lie on another
     'all events': dict(color='black'),
     'brighter': dict(color=np.divide(BRIGHTER, 255)),
     'darker': dict(color=np.divide(DARKER, 255), linestyle=(0, (3, 1.5))),
@@ -50,15 +52,20 @@ def draw_analysis(
 ) -> None:
     """accuracy.png, energy.png and, for each rule whose parameters were varied,
     sensitivity_<rule>.png."""
-    seeds = len(next(iter(summaries.values())).accuracies)
-    origin = (
-        f'{data.name}: {len(data.training_labels)} samples learned once, '
-        f'{len(data.test_labels)} classified, {seeds} seed{"s" if seeds > 1 else ""}'
-    )
+    origin = origin_of(summaries, data)
     draw_accuracy(folder / 'accuracy.png', grid, summaries, origin)
     draw_energy(folder / 'energy.png', grid, summaries, energy, origin)
     for rule in grid.varied_rules:
         draw_sensitivity(folder / f'sensitivity_{rule}.png', grid, summaries, rule, origin)
+
+
+def origin_of(summaries: Mapping[Setting, Summary], data: Data) -> str:
+    """What the figures come from."""
+    seeds = len(next(iter(summaries.values())).accuracies)
+    return (
+        f'{data.name}: {len(data.training_labels)} samples learned once, '
+        f'{len(data.test_labels)} classified, {seeds} seed{"s" if seeds > 1 else ""}'
+    )
 
 
 def draw_accuracy(
@@ -112,9 +119,9 @@ def draw_sensitivity(
     ) as panels:
         for axis, (parameter, values) in zip(panels, PARAMETER_VALUES.items()):
             default = getattr(NeuronConfig(), parameter)
-            values = sorted((default, *values))
-            colours = matplotlib.colormaps['plasma'](np.linspace(0, 0.88, len(values)))
-            for value, colour in zip(values, colours):
+            tried = sorted((default, *values))
+            colours = matplotlib.colormaps['plasma'](np.linspace(0, 0.88, len(tried)))
+            for value, colour in zip(tried, colours):
                 points = [
                     summaries[grid.variant(rule, timesteps, parameter, value)]
                     for timesteps in sorted(grid.timesteps)
@@ -129,7 +136,7 @@ def draw_sensitivity(
             axis.legend(
                 loc='lower center',
                 bbox_to_anchor=(0.5, 0.98),
-                ncols=len(values),
+                ncols=len(tried),
                 fontsize=8,
                 handlelength=1.2,
                 handletextpad=0.4,
@@ -247,12 +254,12 @@ def draw_events(
                     zorder=0,
                 )
         factor, unit = _time_unit(window_s)
-        handles = [line(name, **style) for name, style in RATE_STYLES.items()]
+        handles: list[Artist] = [line(name, **style) for name, style in RATE_STYLES.items()]
         handles.append(Patch(color='0.88', label=f'windows of {window_s / factor:g} {unit}'))
         legend_below(figure, handles)
 
 
-def _draw_shot(axis, history: EventHistory, shot: EventShot) -> None:
+def _draw_shot(axis: Axes, history: EventHistory, shot: EventShot) -> None:
     bottom, right = (shot.block * side for side in shot.image.shape[:2])
     axis.imshow(shot.image, interpolation='nearest', extent=(0, right, bottom, 0))
     axis.set(xlim=(0, history.width), ylim=(history.height, 0))
@@ -261,7 +268,7 @@ def _draw_shot(axis, history: EventHistory, shot: EventShot) -> None:
     axis.set_xlabel('x  [pixels]', fontsize=8)
 
 
-def _draw_rate(axis, history: EventHistory, factor: float, unit: str) -> None:
+def _draw_rate(axis: Axes, history: EventHistory, factor: float, unit: str) -> None:
     edges = history.edges_s / factor
     rates = history.rate_hz, history.brighter_hz, history.rate_hz - history.brighter_hz
     for rate, style in zip(rates, RATE_STYLES.values()):
@@ -287,19 +294,21 @@ def _panels(
 ) -> Iterator[Sequence]:
     """A picture of rows * columns panels, accuracy upwards, with its legend below."""
     with drawing(path, PANEL[0] * columns, PANEL[1] * rows + 1) as figure:
-        yield figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flatten()
+        panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+        yield panels.flatten().tolist()
         figure.suptitle(title)
         legend_below(figure, handles, title=origin, title_fontsize=8)
 
 
-def _curve(axis, grid: Grid, points: Sequence[Summary], **style) -> None:
+def _curve(axis: Axes, grid: Grid, points: Sequence[Summary], **style: Any) -> None:
     timesteps = sorted(grid.timesteps)
     axis.plot(
         timesteps, [100 * each.accuracy for each in points], marker='o', markersize=3, **style
     )
     axis.fill_between(
         timesteps,
-        *([100 * edge(each.accuracies) for each in points] for edge in (min, max)),
+        [100 * min(each.accuracies) for each in points],
+        [100 * max(each.accuracies) for each in points],
         color=style['color'],
         alpha=0.12,
         linewidth=0,
@@ -307,7 +316,7 @@ def _curve(axis, grid: Grid, points: Sequence[Summary], **style) -> None:
 
 
 def _number(
-    axis, timesteps: Sequence[int], points: Sequence[tuple[float, float]], colour: str
+    axis: Axes, timesteps: Sequence[int], points: Sequence[tuple[float, float]], colour: str
 ) -> None:
     """T above each point of a curve."""
     for steps, point in zip(timesteps, points):

@@ -1,11 +1,14 @@
-"""What a run leaves behind: a picture of its course."""
+"""What a run leaves behind: a page with its verdict, its figures, its course and its decisions."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from topspark_ros.pages import escaped, table, write_page
 from topspark_ros.plotting import (
     BLUE,
     GREEN,
@@ -23,8 +26,75 @@ from topspark_ros.plotting import (
 )
 
 
+def write_report(
+    folder: Path,
+    figures: dict,
+    summary: Sequence[tuple[str, str]],
+    *,
+    sample: str,
+    accuracy_window: int,
+    accuracy_bound: float,
+) -> Path:
+    """README.md with demo.png, and the page as HTML, which is returned.
+
+    figures: of the JSON: `verdict`, and `series` as of `draw_history`.
+    summary: names of the figures, and their values as text.
+    """
+    draw_history(
+        folder / 'demo.png',
+        figures['series'],
+        sample=sample,
+        accuracy_window=accuracy_window,
+        accuracy_bound=accuracy_bound,
+    )
+    lines = ['# What the robot did', '']
+    lines += [
+        f'- {"yes" if holds else "**no**"}: {escaped(name)}'
+        for name, holds in figures['verdict'].items()
+    ]
+    lines += ['', *table(('figure', 'value'), [tuple(map(escaped, row)) for row in summary])]
+    lines += [
+        '',
+        '## T, accuracy, power and charge over time',
+        '',
+        '![T, accuracy, power and charge over time](demo.png)',
+        '',
+        f'Each {sample} was classified before it was learned. Lines: decisions of the controller, '
+        'and what decided. Energies and powers are estimated.',
+    ]
+    if figures['series']['decisions']:
+        lines += ['', '## Decisions of the controller', '']
+        lines += _decisions(figures['series']['decisions'], sample)
+    lines += ['', '`demo.json` has all figures and time series; there is a log of each node.']
+    return write_page(folder / 'README.md', lines)
+
+
+def _decisions(decisions: Sequence[Mapping], sample: str) -> list[str]:
+    header = ('time', 'T of inference', 'T of training', f'{sample}s', 'learned', 'reason', 'why')
+    return table(
+        header,
+        [
+            (
+                f'{each["time_s"]:.1f} s',
+                str(each['inference_timesteps']),
+                str(each['training_timesteps']),
+                f'{each["frame_share"]:.0%}',
+                f'{each["learning_share"]:.0%}',
+                spoken(each['reason']),
+                escaped(each['detail']),
+            )
+            for each in decisions
+        ],
+    )
+
+
 def draw_history(
-    path: Path, series: dict, *, sample: str, accuracy_window: int, accuracy_bound: float
+    path: Path,
+    series: Mapping[str, Sequence],
+    *,
+    sample: str,
+    accuracy_window: int,
+    accuracy_bound: float,
 ) -> None:
     """T, accuracy, power with its budget, and state of charge over time.
 
@@ -43,15 +113,11 @@ def draw_history(
         steps, accuracy, against, battery = panels
         battery.set_xlim(0, duration_s)
         battery.set_xlabel('time  [s]')
-        timestep_panel(
-            steps,
-            [*times_s, duration_s],
-            *(
-                [decision[key] for decision in (*decisions, *decisions[-1:])]
-                for key in ('inference_timesteps', 'training_timesteps')
-            ),
-            (BLUE, ORANGE),
+        inference, training = (
+            [decision[key] for decision in (*decisions, *decisions[-1:])]
+            for key in ('inference_timesteps', 'training_timesteps')
         )
+        timestep_panel(steps, [*times_s, duration_s], inference, training, (BLUE, ORANGE))
         steps.set_title('Timestep, re-selected by the controller')
         mark(
             [steps, against],
@@ -61,7 +127,8 @@ def draw_history(
         )
         legend_beside(steps)
 
-        accuracy_panel(accuracy, *_columns(series['accuracy']), GREEN)
+        labelled_s, right = _columns(series['accuracy'])
+        accuracy_panel(accuracy, labelled_s, right, GREEN)
         accuracy.axhline(100 * accuracy_bound, color='0.5', linestyle=':', linewidth=1)
         accuracy.set_title(
             f'Prequential accuracy: each {sample} classified before it is learned '
@@ -70,18 +137,17 @@ def draw_history(
 
         against.plot(*power, color=BLUE, label='perception, estimated')
         if len(budget[0]):
-            against.step(
-                *np.append(budget, [[duration_s], budget[1, -1:]], axis=1),
-                where='post',
-                **LIMIT_STYLES['power_limit_w'] | {'label': 'budget'},
-            )
+            style: dict[str, Any] = LIMIT_STYLES['power_limit_w'] | {'label': 'budget'}
+            until_end = np.append(budget, [[duration_s], [budget[1, -1]]], axis=1)
+            against.step(*until_end, where='post', **style)
         power_axis(against, power[1], budget[1])
         against.set_title('Power against budget')
         legend_beside(against)
 
-        charge_panel(battery, *_columns(series['state_of_charge']), PURPLE)
+        measured_s, charge = _columns(series['state_of_charge'])
+        charge_panel(battery, measured_s, charge, PURPLE)
 
 
-def _columns(points: list[tuple[float, float]]) -> np.ndarray:
+def _columns(points: Sequence[Sequence[float]]) -> np.ndarray:
     """Times and values, (2, points) float64."""
     return np.array([point[:2] for point in points], float).reshape(-1, 2).T

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 
 from topspark_ros.methodology.tradeoff import non_dominated
 from topspark_ros.plotting import (
@@ -123,7 +124,7 @@ def draw_history(path: Path, runs: Sequence[Evaluation]) -> bool:
     return True
 
 
-def _draw_timesteps(axis, runs: Sequence[Evaluation]) -> None:
+def _draw_timesteps(axis: Axes, runs: Sequence[Evaluation]) -> None:
     for run, colour in zip(runs, _colours(runs)):
         status = run.status
         on = status['frame_share'] > 0
@@ -135,13 +136,13 @@ def _draw_timesteps(axis, runs: Sequence[Evaluation]) -> None:
             (colour, ORANGE if len(runs) == 1 else colour),
             (
                 _named('inference', run, runs),
-                _named('training', run, runs) if len(runs) <= 2 else None,
+                _named('training', run, runs) if len(runs) <= 2 else '',
             ),
         )
     axis.set_title('Timestep')
 
 
-def _draw_power(axis, runs: Sequence[Evaluation]) -> None:
+def _draw_power(axis: Axes, runs: Sequence[Evaluation]) -> None:
     for run, colour in zip(runs, _colours(runs)):
         axis.plot(
             run.status['time_s'],
@@ -177,7 +178,7 @@ def _draw_power(axis, runs: Sequence[Evaluation]) -> None:
     axis.set_title('Power, estimated')
 
 
-def _draw_shares(axis, runs: Sequence[Evaluation]) -> None:
+def _draw_shares(axis: Axes, runs: Sequence[Evaluation]) -> None:
     for run, colour in zip(runs, _colours(runs)):
         processed = 100 * run.status['frame_share']
         axis.step(
@@ -200,7 +201,7 @@ def _draw_shares(axis, runs: Sequence[Evaluation]) -> None:
     axis.set_title('Share of the frames')
 
 
-def _draw_charge(axis, runs: Sequence[Evaluation]) -> None:
+def _draw_charge(axis: Axes, runs: Sequence[Evaluation]) -> None:
     for run, colour in zip(runs, _colours(runs)):
         charge_panel(axis, run.status['time_s'], run.status['state_of_charge'], colour)
 
@@ -345,7 +346,7 @@ def _setting(decision: Decided) -> str:
     return f'T = {training}/{decision.inference_timesteps}'
 
 
-def _colours(runs: Sequence[Evaluation]):
+def _colours(runs: Sequence[Evaluation]) -> Sequence:
     """One each; of more than MAX_COLOURS, from dark to light in their order."""
     if len(runs) <= MAX_COLOURS:
         return COLOURS[: len(runs)]

@@ -1,4 +1,4 @@
-"""Reports of evaluations: a Markdown page with its pictures and tables, and of two a comparison."""
+"""Reports of evaluations: a page with pictures and tables, and of two evaluations a comparison."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from matplotlib.ticker import EngFormatter
 
 from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.pages import code, escaped, table, write_page
 from topspark_ros.replay import pictures
 from topspark_ros.replay.archive import (
     ReportError,
@@ -54,7 +55,7 @@ class Row(NamedTuple):
 def write_report(folder: Path, evaluations: Sequence[Evaluation]) -> Path:
     """A page of one run; of several the page that compares them, and in a sub-folder each its own.
 
-    folder: made if it is not there. Returns the page.
+    folder: made if it is not there. Returns the page as HTML.
     """
     runs = list(evaluations)
     if not runs:
@@ -71,16 +72,16 @@ def write_report(folder: Path, evaluations: Sequence[Evaluation]) -> Path:
     else:
         lines += _pictures_of_many(folder, runs, results)
         lines += ['', '## Each run', '']
-        lines += [f'- [{_cell(run.name)}]({name}/{PAGE})' for run, name in zip(runs, names)]
+        lines += [f'- [{escaped(run.name)}]({name}/{PAGE})' for run, name in zip(runs, names)]
     lines += _losses(runs) + _repeat(runs) + _files(len(runs) == 1)
-    return _write_page(folder, lines)
+    return write_page(folder / PAGE, lines)
 
 
 def compare_reports(folder: Path, first: Path, second: Path) -> Path:
     """A page that puts two reports side by side, frame by frame where their stamps agree.
 
     folder: made if it is not there; neither of the two. Reports of one run each are compared
-    whatever the runs are called, others run by run of the same name. Returns the page.
+    whatever the runs are called, others run by run of the same name. Returns the page as HTML.
 
     Raises ReportError for a folder that is no report, or of another version, and if no run is in
     both.
@@ -89,7 +90,12 @@ def compare_reports(folder: Path, first: Path, second: Path) -> Path:
         raise ReportError(f'{folder}: is one of the reports, accepted is another folder')
     pairs = _pairs(first, second)
     folder.mkdir(parents=True, exist_ok=True)
-    lines = ['# Two evaluations side by side', '', f'- first: `{first}`', f'- second: `{second}`']
+    lines = [
+        '# Two evaluations side by side',
+        '',
+        f'- first: {code(str(first))}',
+        f'- second: {code(str(second))}',
+    ]
     compared = []
     for number, pair in enumerate(pairs):
         lines += _compare(folder, '' if len(pairs) == 1 else f'_{number}', *pair)
@@ -102,7 +108,7 @@ def compare_reports(folder: Path, first: Path, second: Path) -> Path:
             }
         )
     write_json(folder / 'comparison.json', {'pairs': compared})
-    return _write_page(folder, lines)
+    return write_page(folder / PAGE, lines)
 
 
 # The page of a report ----------------------------------------------------------------------
@@ -110,7 +116,9 @@ def compare_reports(folder: Path, first: Path, second: Path) -> Path:
 
 def _title(runs: Sequence[Evaluation]) -> str:
     return (
-        f'Evaluation: {_cell(runs[0].name)}' if len(runs) == 1 else f'Evaluation: {len(runs)} runs'
+        f'Evaluation: {escaped(runs[0].name)}'
+        if len(runs) == 1
+        else f'Evaluation: {len(runs)} runs'
     )
 
 
@@ -123,8 +131,9 @@ def _answer(runs: Sequence[Evaluation], results: Sequence[Figures]) -> list[str]
             *(f'{run.took_s:.1f} s, {_number(real_time_factor(run))} x real time' for run in runs),
         ]
     )
-    return _table(
-        ['', *(_cell(run.name) for run in runs)], [row for row in rows if set(row[1:]) != {UNKNOWN}]
+    return table(
+        ['', *(escaped(run.name) for run in runs)],
+        [row for row in rows if set(row[1:]) != {UNKNOWN}],
     )
 
 
@@ -148,7 +157,7 @@ def _pictures_of_one(folder: Path, run: Evaluation, worst: PowerWindow | None) -
     if pictures.draw_confusion(folder / 'confusion.png', run):
         recalls = sorted(confusion(run).recalls().items(), key=lambda item: item[1])
         lowest = ', '.join(
-            f'{_cell(name)} ({_share(recall)})' for name, recall in recalls[:NAMED_CLASSES]
+            f'{escaped(name)} ({_share(recall)})' for name, recall in recalls[:NAMED_CLASSES]
         )
         lines += _shown(
             'What is taken for what',
@@ -223,10 +232,10 @@ def _losses(runs: Sequence[Evaluation]) -> list[str]:
     counts = list(dict.fromkeys(name for run in runs for name in run.counts))
     lines = ['', '## What came, and what was lost', '']
     if counts:
-        lines += _table(
-            ['', *(_cell(run.name) for run in runs)],
+        lines += table(
+            ['', *(escaped(run.name) for run in runs)],
             [
-                [_cell(name), *(str(run.counts.get(name, UNKNOWN)) for run in runs)]
+                [escaped(name), *(str(run.counts.get(name, UNKNOWN)) for run in runs)]
                 for name in counts
             ],
         ) + ['']
@@ -234,7 +243,7 @@ def _losses(runs: Sequence[Evaluation]) -> list[str]:
         *dict.fromkeys(line for run in runs for line in run.lost),
         *dict.fromkeys(f'{name}: {count}' for run in runs for name, count in run.losses.items()),
     ]
-    lines += [f'- {_cell(line)}' for line in lost] or ['Nothing was lost or rejected.']
+    lines += [f'- {escaped(line)}' for line in lost] or ['Nothing was lost or rejected.']
     jumps = dict.fromkeys(line for run in runs for line in described(run.jumps))
     if jumps:
         lines += [
@@ -242,7 +251,7 @@ def _losses(runs: Sequence[Evaluation]) -> list[str]:
             'Clocks jumped. Gaps in the recorded time are skipped of the pictures, of '
             'lengths and of mean powers; the files have the times of the bag.',
             '',
-            *(f'- {_cell(line)}' for line in jumps),
+            *(f'- {escaped(line)}' for line in jumps),
         ]
     return lines
 
@@ -257,9 +266,9 @@ def _repeat(runs: Sequence[Evaluation]) -> list[str]:
         'to the last digit, but for the time it takes.',
         '',
     ]
-    lines += _table(
-        ['setting', *(_cell(run.name) for run in runs)],
-        [[f'`{_cell(name)}`', *(_value(run.settings.get(name)) for run in runs)] for name in names],
+    lines += table(
+        ['setting', *(escaped(run.name) for run in runs)],
+        [[code(name), *(_value(run.settings.get(name)) for run in runs)] for name in names],
     )
     return lines + [
         '',
@@ -313,9 +322,9 @@ def _compare(folder: Path, suffix: str, first: Evaluation, second: Evaluation) -
             _relative(first.took_s, second.took_s),
         ]
     )
-    names = [_cell(run.name) for run in (first, second)]
+    names = [escaped(run.name) for run in (first, second)]
     lines = ['', f'## {names[0]}' + ('' if names[0] == names[1] else f' and {names[1]}'), '']
-    lines += _table(
+    lines += table(
         ['', f'first: {names[0]}', f'second: {names[1]}', 'second against first'],
         [row for row in rows if set(row[1:3]) != {UNKNOWN}],
     )
@@ -364,12 +373,12 @@ def _frame_by_frame(first: Evaluation, second: Evaluation) -> str:
 def _differing(first: Evaluation, second: Evaluation) -> list[str]:
     names = dict.fromkeys((*first.settings, *second.settings))
     rows = [
-        [f'`{_cell(name)}`', _value(first.settings.get(name)), _value(second.settings.get(name))]
+        [code(name), _value(first.settings.get(name)), _value(second.settings.get(name))]
         for name in names
         if first.settings.get(name) != second.settings.get(name)
     ]
     return (
-        _table(['setting that differs', 'first', 'second'], rows)
+        table(['setting that differs', 'first', 'second'], rows)
         if rows
         else ['All settings are the same.']
     )
@@ -421,7 +430,7 @@ def _steps(values: Sequence[int]) -> str:
 def _value(value: object) -> str:
     if value is None or isinstance(value, float) and not math.isfinite(value):
         return UNKNOWN
-    return _cell(f'{value:g}' if isinstance(value, float) else str(value))
+    return escaped(f'{value:g}' if isinstance(value, float) else str(value))
 
 
 ROWS = (
@@ -473,23 +482,5 @@ ROWS = (
 )
 
 
-# Markdown ----------------------------------------------------------------------------------
-
-
 def _shown(title: str, name: str, sentence: str, level: int = 2) -> list[str]:
     return ['', f'{"#" * level} {title}', '', f'![{title}]({name})', '', sentence]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    return ['| ' + ' | '.join(cells) + ' |' for cells in (header, ['---'] * len(header), *rows)]
-
-
-def _cell(text: str) -> str:
-    """On one line, and no end of a table's cell."""
-    return ' '.join(text.split()).replace('|', r'\|')
-
-
-def _write_page(folder: Path, lines: Sequence[str]) -> Path:
-    page = folder / PAGE
-    page.write_text('\n'.join(lines) + '\n', encoding='utf-8')
-    return page
