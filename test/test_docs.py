@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from test_architecture import without_ros
+from test_architecture import ARROWS, without_ros
 
 from topspark_ros.cli.main import VERBS, command_line, main
 from topspark_ros.streams.datasets import load_dataset
@@ -215,6 +215,11 @@ def test_every_parameter_and_field_is_on_the_site(site):
         assert parameters(node) <= words('parameters')
     for message in messages():
         assert {line.name for line in reference().message_lines(message)[1]} <= words('messages')
+
+
+def test_the_page_of_the_architecture_is_right():
+    rows = re.findall(r'^\| `(\w+)` \|.*\|(.*)\|$', (DOCS / 'architecture.md').read_text(), re.M)
+    assert {package: set(re.findall(r'`(\w+)`', may)) for package, may in rows} == ARROWS
 
 
 def test_the_readme_is_short():
