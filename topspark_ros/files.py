@@ -18,6 +18,11 @@ import yaml
 
 from .errors import TopsparkError
 
+try:
+    from yaml import CSafeLoader as SafeLoader  # where PyYAML has libyaml
+except ImportError:
+    from yaml import SafeLoader
+
 MAX_YAML_BYTES = 2**20
 _MOST_YAML_DEPTH = 20
 _MOST_INTEGER_DIGITS = 40
@@ -122,7 +127,7 @@ def _no_nonsense(path: str | os.PathLike, accepted: str) -> Iterator[None]:
         raise FileError(f'{Path(path)}: {reason}, accepted is {accepted}') from None
 
 
-class _Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
+class _Loader(SafeLoader):
     """Constructs plain types only."""
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:

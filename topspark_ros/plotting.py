@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from numpy.typing import ArrayLike
 
 # Told apart by the colour-blind too (Okabe and Ito 2008).
 BLUE, ORANGE, GREEN, PURPLE = '#0072B2', '#E69F00', '#009E73', '#CC79A7'
@@ -28,7 +33,7 @@ LIMIT_STYLES = {
 STYLE = {
     'axes.axisbelow': True,
     'axes.grid': True,
-    'axes.prop_cycle': matplotlib.cycler(color=COLOURS),
+    'axes.prop_cycle': cycler(color=COLOURS),
     'axes.titlesize': 11,
     'grid.color': '0.92',
     'legend.frameon': False,
@@ -59,7 +64,7 @@ def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
 @contextmanager
 def picture(
     path: Path, heights: Sequence[float] = (3.6,), size: tuple[float, float] | None = None
-) -> Iterator[Sequence]:
+) -> Iterator[list[Axes]]:
     """Panels one above the other with a common x axis, written to `path` at the end.
 
     heights: of the panels, inches.
@@ -68,13 +73,13 @@ def picture(
     with drawing(path, *(size or (WIDTH, sum(heights) + 0.4))) as figure:
         yield figure.subplots(
             len(heights), 1, squeeze=False, sharex=True, gridspec_kw={'height_ratios': heights}
-        )[:, 0]
+        )[:, 0].tolist()
 
 
 # Axes --------------------------------------------------------------------------------------
 
 
-def steps_axis(axis, direction: str, ticks: Sequence[int] | None = None) -> None:
+def steps_axis(axis: Axes, direction: str, ticks: Sequence[int] | None = None) -> None:
     """T along x or y, base 2.
 
     ticks: where, steps; by default at powers of 2.
@@ -88,7 +93,7 @@ def steps_axis(axis, direction: str, ticks: Sequence[int] | None = None) -> None
     along.set_minor_formatter(NullFormatter())
 
 
-def log_axis(axis, direction: str, multiples: Sequence[int] = (1, 2, 5)) -> None:
+def log_axis(axis: Axes, direction: str, multiples: Sequence[int] = (1, 2, 5)) -> None:
     """Logarithmic x or y, base 10, with plain numbers.
 
     multiples: of the powers of ten, that have a number.
@@ -100,12 +105,12 @@ def log_axis(axis, direction: str, multiples: Sequence[int] = (1, 2, 5)) -> None
     along.set_minor_formatter(NullFormatter())
 
 
-def accuracy_axis(axis) -> None:
+def accuracy_axis(axis: Axes) -> None:
     axis.set_ylim(0, 102)
     axis.set_ylabel('accuracy  [%]')
 
 
-def prefixed_axis(axis, direction: str, unit: str, ratio: float = 1.0) -> None:
+def prefixed_axis(axis: Axes, direction: str, unit: str, ratio: float = 1.0) -> None:
     """Ticks with SI prefixes along x or y.
 
     ratio: of the largest value to the smallest; from FAR on the axis is logarithmic.
@@ -115,7 +120,7 @@ def prefixed_axis(axis, direction: str, unit: str, ratio: float = 1.0) -> None:
     getattr(axis, f'{direction}axis').set_major_formatter(EngFormatter(unit))
 
 
-def power_axis(axis, power_w: np.ndarray, limits_w: np.ndarray) -> None:
+def power_axis(axis: Axes, power_w: np.ndarray, limits_w: np.ndarray) -> None:
     """Room for all power and limits, W; logarithmic if the limits are far above the power."""
     highest_w, limit_w = (np.nanmax(values, initial=0.0) for values in (power_w, limits_w))
     if 0 < FAR * highest_w < limit_w:
@@ -132,17 +137,19 @@ def power_axis(axis, power_w: np.ndarray, limits_w: np.ndarray) -> None:
 # Panels over time --------------------------------------------------------------------------
 
 
-def accuracy_panel(axis, times_s, accuracy, colour: str, label: str | None = None) -> None:
+def accuracy_panel(
+    axis: Axes, times_s: ArrayLike, accuracy: ArrayLike, colour: str, label: str | None = None
+) -> None:
     """accuracy: 0..1."""
     axis.plot(times_s, 100 * np.asarray(accuracy), color=colour, linewidth=1.8, label=label)
     accuracy_axis(axis)
 
 
 def timestep_panel(
-    axis,
-    times_s,
-    inference,
-    training,
+    axis: Axes,
+    times_s: ArrayLike,
+    inference: ArrayLike,
+    training: ArrayLike,
     colours: Sequence[str],
     labels: Sequence[str] = ('inference', 'training'),
 ) -> None:
@@ -157,7 +164,7 @@ def timestep_panel(
         axis.set_ylim(low / 2, high * 2)
 
 
-def charge_panel(axis, times_s, state_of_charge, colour: str) -> None:
+def charge_panel(axis: Axes, times_s: ArrayLike, state_of_charge: ArrayLike, colour: str) -> None:
     """state_of_charge: 0..1."""
     axis.plot(times_s, 100 * np.asarray(state_of_charge), color=colour)
     axis.set_ylim(0, 104)
@@ -165,7 +172,9 @@ def charge_panel(axis, times_s, state_of_charge, colour: str) -> None:
     axis.set_title('Battery')
 
 
-def mark(panels: Sequence, times_s: Sequence[float], texts: Sequence[str], end_s: float) -> None:
+def mark(
+    panels: Sequence[Axes], times_s: Sequence[float], texts: Sequence[str], end_s: float
+) -> None:
     """A line at each time in all panels; its text at the foot of the first one, where it fits."""
     begin_s = panels[0].get_xlim()[0]
     character_s = CHARACTER * (end_s - begin_s)
@@ -195,19 +204,19 @@ def mark(panels: Sequence, times_s: Sequence[float], texts: Sequence[str], end_s
 # Legends -----------------------------------------------------------------------------------
 
 
-def line(label: str, **style) -> Line2D:
+def line(label: str, **style: Any) -> Line2D:
     """An entry of a legend."""
     return Line2D([], [], label=label, **style)
 
 
-def legend_beside(axis) -> None:
+def legend_beside(axis: Axes) -> None:
     """Right of a panel, where it hides nothing; one curve alone needs none."""
     handles, _ = axis.get_legend_handles_labels()
     if len(handles) > 1:
         axis.legend(loc='upper left', bbox_to_anchor=(1.0, 1.02), fontsize=8.5)
 
 
-def legend_below(figure: Figure, handles: Sequence, **style) -> None:
+def legend_below(figure: Figure, handles: Sequence[Artist], **style: Any) -> None:
     """Below all panels; in one row, unless `ncols` is given."""
     figure.legend(
         **{'handles': handles, 'loc': 'outside lower center', 'ncols': max(1, len(handles))} | style
