@@ -27,6 +27,7 @@ from .files import read_bytes
 
 HTML_PAGE = 'report.html'
 MAX_PICTURE_BYTES = 2**26
+LONG_CELL = 24  # of a table, characters of Markdown; a longer one is broken into lines
 
 _MARKUP = re.compile(r'[\\`*\[\]<&~]|(?<![^\W_])_|_(?![^\W_])')  # snake_case is none
 
@@ -83,6 +84,7 @@ main { max-width: 70rem; margin: 0 auto; padding: 1rem clamp(1rem, 4vw, 2.5rem) 
 h1, h2, h3 { line-height: 1.25; overflow-wrap: anywhere; }
 h2 { margin-top: 2.5rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line); }
 p, li { max-width: 48rem; overflow-wrap: anywhere; }
+p:has(img) { max-width: none; }
 a { color: var(--link); }
 img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
 code { padding: .1em .3em; border-radius: 3px; background: var(--shade);
@@ -92,6 +94,8 @@ table { border-collapse: collapse; font-size: .93rem; font-variant-numeric: tabu
 th, td { padding: .35rem .8rem; text-align: start; vertical-align: top;
   border-bottom: 1px solid var(--line); }
 th { padding: 0; background: var(--shade); }
+td { white-space: nowrap; }
+td.long { min-width: min(16rem, 50vw); white-space: normal; overflow-wrap: anywhere; }
 tbody tr:hover { background: var(--shade); }
 th button { width: 100%; padding: .45rem .8rem; border: 0; background: none; color: inherit;
   font: inherit; font-weight: 600; text-align: start; white-space: nowrap; cursor: pointer; }
@@ -215,6 +219,9 @@ class _Renderer(RendererHTML):
 
     def th_close(self, *_: Any) -> str:
         return '</button></th>\n'
+
+    def td_open(self, tokens: Sequence[Token], idx: int, *_: Any) -> str:
+        return '<td class="long">' if len(tokens[idx + 1].content) > LONG_CELL else '<td>'
 
 
 def _write(path: Path, words: str) -> Path:

@@ -92,7 +92,9 @@ def test_an_analysis_ends_in_table_pictures_and_recommendation(analyse, tmp_path
         'Accuracy against energy',
         'Neuron parameters, pairwise',
     ]
-    assert len(report.of('td')) == len(rows) * len(rows[0]) and set(rows[0]) <= set(report.texts)
+    differ = {name for name in rows[0] if len({row[name] for row in rows}) > 1}
+    assert {'rule', 'theta_step', 'accuracy_mean'} < differ < set(report.texts)
+    assert len(report.of('td')) == len(rows) * len(differ) == len(rows) * len(report.of('th'))
     told = printed[printed.index('Smallest T') :].splitlines()[:-1]
     assert len(told) > 8 and {line.strip() for line in told} <= {
         words.strip() for words in report.texts

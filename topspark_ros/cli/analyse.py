@@ -234,15 +234,23 @@ def _write_page(
     ]
     for title, name, sentence in shown:
         lines += ['', f'## {title}', '', f'![{title}]({name}.png)', '', sentence]
-    lines += ['', '## All settings', '', 'Units are in the names; `table.csv` has all digits.', '']
+    told = [name for name in rows[0] if len({row[name] for row in rows}) > 1] or list(rows[0])
     cells = [
         [
-            f'{value:.4g}' if isinstance(value, float) else pages.escaped(str(value))
-            for value in row.values()
+            f'{row[name]:.4g}' if isinstance(row[name], float) else pages.escaped(str(row[name]))
+            for name in told
         ]
         for row in rows
     ]
-    lines += pages.table([pages.escaped(name) for name in rows[0]], cells)
+    lines += [
+        '',
+        '## All settings',
+        '',
+        'In which they differ, and what they came to; units are in the names. `table.csv` has all '
+        'columns and digits.',
+        '',
+        *pages.table([pages.escaped(name) for name in told], cells),
+    ]
     return pages.write_page(folder / 'README.md', lines)
 
 
