@@ -150,7 +150,7 @@ def _case(network: Network, train: SpikeTrain, learning: bool) -> dict:
         threshold_step=unit * neuron.theta_step / wanted,
         learning_step=min(0.5, 0.8 / wanted),
         tiring=0.5 ** (1 / (12 * wanted)),
-        least_factor=plasticity.MIN_LEARNING_RATE,
+        min_factor=plasticity.MIN_LEARNING_RATE,
         weight_norm=plasticity.WEIGHT_NORM,
     )
 

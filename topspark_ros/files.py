@@ -1,5 +1,5 @@
-"""Reading files that a stranger may have written: nothing in them is executed, and their size is
-known before memory is taken for them. Every room may import it.
+"""Files. What a stranger may have written is read without executing anything in it, and its size is
+known before memory is taken for it; what is written is whole. Every room may import it.
 
 `accepted` ends the line of an error: what the file should be.
 """
@@ -24,8 +24,8 @@ except ImportError:
     from yaml import SafeLoader
 
 MAX_YAML_BYTES = 2**20
-_MOST_YAML_DEPTH = 20
-_MOST_INTEGER_DIGITS = 40
+_MAX_YAML_DEPTH = 20
+_MAX_INTEGER_DIGITS = 40
 _YAML_NONSENSE = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError)
 
 
@@ -59,6 +59,17 @@ def open_file(path: str | os.PathLike, max_bytes: int, accepted: str) -> BinaryI
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write `text` in UTF-8, whole or not at all, whenever the process is killed. OSError."""
+    path = Path(path)
+    scratch = path.with_name(f'.{path.name}.{os.getpid()}')
+    try:
+        scratch.write_text(text, encoding='utf-8')
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -132,7 +143,7 @@ class _Loader(SafeLoader):
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
         # The time that one takes rises with the square of its digits.
-        if len(node.value) > _MOST_INTEGER_DIGITS:
+        if len(node.value) > _MAX_INTEGER_DIGITS:
             raise yaml.MarkedYAMLError(
                 problem=f'an integer of {len(node.value)} digits', problem_mark=node.start_mark
             )
@@ -152,8 +163,8 @@ def _checked_events(text: str) -> Iterator[yaml.Event]:
             )
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
-        if depth > _MOST_YAML_DEPTH:
+        if depth > _MAX_YAML_DEPTH:
             raise yaml.MarkedYAMLError(
-                problem=f'more than {_MOST_YAML_DEPTH} levels deep', problem_mark=event.start_mark
+                problem=f'more than {_MAX_YAML_DEPTH} levels deep', problem_mark=event.start_mark
             )
         yield event

@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from .files import read_bytes
+from .files import read_bytes, write_text
 
 HTML_PAGE = 'report.html'
 MAX_PICTURE_BYTES = 2**26
@@ -42,8 +41,10 @@ def write_page(path: Path, lines: Sequence[str]) -> Path:
     """
     markdown = '\n'.join(lines) + '\n'
     page = _html(markdown, path.parent)
-    _write(path, markdown)
-    return _write(path.with_name(HTML_PAGE), page)
+    html_path = path.with_name(HTML_PAGE)
+    write_text(path, markdown)
+    write_text(html_path, page)
+    return html_path
 
 
 # Markdown ----------------------------------------------------------------------------------
@@ -222,13 +223,3 @@ class _Renderer(RendererHTML):
 
     def td_open(self, tokens: Sequence[Token], idx: int, *_: Any) -> str:
         return '<td class="long">' if len(tokens[idx + 1].content) > LONG_CELL else '<td>'
-
-
-def _write(path: Path, words: str) -> Path:
-    scratch = path.with_name(f'{path.name}.{os.getpid()}')
-    try:
-        scratch.write_text(words, encoding='utf-8')
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
-    return path

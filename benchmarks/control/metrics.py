@@ -131,7 +131,7 @@ def causes_of_changes(trace: Trace, history: History) -> Counter:
     return counts
 
 
-def best_fixed(fixed: dict[str, Figures], most_excess: float) -> str | None:
+def best_fixed(fixed: dict[str, Figures], max_excess: float) -> str | None:
     """The most accurate T in hindsight of those that do not run out nor exceed a limit by more.
 
     fixed: by name of the T. Returns None if there is none.
@@ -139,7 +139,7 @@ def best_fixed(fixed: dict[str, Figures], most_excess: float) -> str | None:
     good = [
         name
         for name, figures in fixed.items()
-        if math.isnan(figures.ran_out_s) and not figures.excess > most_excess
+        if math.isnan(figures.ran_out_s) and not figures.excess > max_excess
     ]
     return max(good, key=lambda name: fixed[name].accuracy, default=None)
 

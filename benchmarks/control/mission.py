@@ -70,7 +70,7 @@ class Mission:
     ) -> None:
         self._trace, self._camera, self._policy = trace, camera, policy
         self._inference_s = {point.timesteps: point.inference.latency_s for point in profile.points}
-        self._least_j = profile.points[0].inference.energy_j
+        self._min_j = profile.points[0].inference.energy_j
         network = create_network(
             NetworkConfig(
                 rule=profile.rule,
@@ -146,7 +146,7 @@ class Mission:
     @property
     def _is_out(self) -> bool:
         """Whether what is left of the mission's energy is too little for another frame."""
-        return self._used_j + self._least_j > self._trace.mission_j
+        return self._used_j + self._min_j > self._trace.mission_j
 
     @property
     def _used_j(self) -> float:

@@ -36,11 +36,11 @@ def claims(table: Table, timesteps: tuple[int, ...]) -> list[Claim]:
     """Of the worst seed each."""
     ours = {seed: of_seed[OURS] for seed, of_seed in table.items()}
 
-    def lost(most_excess: float, field: str) -> float:
+    def lost(max_excess: float, field: str) -> float:
         """Points of accuracy lost against the best fixed T, of the worst seed that has one."""
         losses = [
             100 * (getattr(table[seed][best], field) - getattr(ours[seed], field))
-            for seed, best in best_by_seed(table, timesteps, most_excess).items()
+            for seed, best in best_by_seed(table, timesteps, max_excess).items()
             if best
         ]
         return max(losses, default=math.nan)
@@ -81,11 +81,11 @@ def claims(table: Table, timesteps: tuple[int, ...]) -> list[Claim]:
 
 
 def best_by_seed(
-    table: Table, timesteps: tuple[int, ...], most_excess: float
+    table: Table, timesteps: tuple[int, ...], max_excess: float
 ) -> dict[int, str | None]:
     names = [fixed_name(each) for each in timesteps]
     return {
-        seed: best_fixed({name: of_seed[name] for name in names}, most_excess)
+        seed: best_fixed({name: of_seed[name] for name in names}, max_excess)
         for seed, of_seed in table.items()
     }
 
@@ -123,11 +123,11 @@ def write(path: Path, table: Table, timesteps: tuple[int, ...], how: str) -> Non
         f'| {claim.what} | {claim.figure:.2f} | {claim.bound:g} | {claim.aim:g} | {claim.met} |'
         for claim in claims(table, timesteps)
     ]
-    for words, most_excess in (
+    for words, max_excess in (
         ('keeps every window within 5 %', 0.05),
         ('does not run out', math.inf),
     ):
-        best = best_by_seed(table, timesteps, most_excess)
+        best = best_by_seed(table, timesteps, max_excess)
         lines += [
             '',
             f'Best fixed T in hindsight that {words}: '

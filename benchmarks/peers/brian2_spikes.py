@@ -53,7 +53,7 @@ def excitatory_group(case: dict[str, np.ndarray]) -> NeuronGroup:
         threshold='v >= v_threshold and may_spike',
         reset='v = reset_potential'
         + (
-            '\n v_threshold += threshold_step\nfactor = clip(factor * tiring, least_factor, 1)'
+            '\n v_threshold += threshold_step\nfactor = clip(factor * tiring, min_factor, 1)'
             if case['learning']
             else ''
         ),
@@ -67,7 +67,7 @@ def excitatory_group(case: dict[str, np.ndarray]) -> NeuronGroup:
             reset_potential=case['reset_potential'],
             threshold_step=case['threshold_step'],
             tiring=case['tiring'],
-            least_factor=case['least_factor'],
+            min_factor=case['min_factor'],
         ),
     )
     group.v_threshold = case['threshold']

@@ -77,11 +77,11 @@ def test_limits_are_kept_in_the_policys_order(tradeoff, monkeypatch):
     assert code == 0 and row[2:4] == ['1', '1'] and row[-1] == 'power'
     (row,) = rows(tradeoff('--epsilon', 0, '--power', 10 * both_j * 0.9, '--rate', 10)[1])
     assert row[2] == '1' and row[-2:] == ['50.0%', 'power']
-    least_w = 10 * (inference_j + 0.12 * training_j)  # an eighth is the least that is learned
-    (row,) = rows(tradeoff('--epsilon', 0, '--power', least_w, '--rate', 10)[1])
+    min_w = 10 * (inference_j + 0.12 * training_j)  # an eighth is the least that is learned
+    (row,) = rows(tradeoff('--epsilon', 0, '--power', min_w, '--rate', 10)[1])
     assert row[2] == 'off' and row[-2:] == ['0.0%', 'power']
     (row,) = rows(
-        tradeoff('--epsilon', 0, '--power', least_w, '--rate', 10, '--learned-share', 0.1)[1]
+        tradeoff('--epsilon', 0, '--power', min_w, '--rate', 10, '--learned-share', 0.1)[1]
     )
     assert row[2] != 'off'
     (row,) = rows(tradeoff('--epsilon', 0, '--power', 0, '--rate', 10)[1])

@@ -157,7 +157,7 @@ def test_same_inputs_same_decisions(profile, before, steps):
 def test_never_above_a_power_limit_that_can_be_met(profile, columns, config, steps, share):
     profile = profile_of(profile, columns)
     smallest = profile.points[0]
-    least_share = min(least for least in (1.0, *SHARES) if least >= config.min_frame_share)
+    min_share = min(least for least in (1.0, *SHARES) if least >= config.min_frame_share)
     steps = [
         (elapsed_s, limits, replace(conditions, learned_share=share))
         for elapsed_s, limits, conditions in steps
@@ -167,12 +167,12 @@ def test_never_above_a_power_limit_that_can_be_met(profile, columns, config, ste
         train_j = profile.at(decision.training_timesteps).training.energy_j
         processed_hz = conditions.frame_rate_hz * decision.frame_share
         power_w = processed_hz * (infer_j + decision.learning_share * share * train_j)
-        assert decision.frame_share >= least_share
-        least_w = conditions.frame_rate_hz * least_share * smallest.inference.energy_j
-        if least_w <= limits.allowed_power_w:
+        assert decision.frame_share >= min_share
+        min_w = conditions.frame_rate_hz * min_share * smallest.inference.energy_j
+        if min_w <= limits.allowed_power_w:
             assert power_w <= limits.allowed_power_w * (1 + 1e-9)
         else:
-            assert decision.setting == (smallest.timesteps, smallest.timesteps, 0.0, least_share)
+            assert decision.setting == (smallest.timesteps, smallest.timesteps, 0.0, min_share)
             assert decision.reason in (Reason.INFEASIBLE, Reason.ENERGY)
 
 

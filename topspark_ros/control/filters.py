@@ -151,7 +151,7 @@ def _within_mission(assessment: Assessment, rows: np.ndarray) -> Kept:
     return _within_power(assessment, rows, assessment.limits.mission_power_w)
 
 
-def _most_frames(assessment: Assessment, rows: np.ndarray) -> Kept:
+def _max_frames(assessment: Assessment, rows: np.ndarray) -> Kept:
     """Those that process most frames, and of these those that learn most."""
     for share in (assessment.candidates.frame_share, assessment.candidates.learning_share):
         rows = rows[share[rows] == share[rows].max()]
@@ -197,7 +197,7 @@ def _or_unlimited(limit: float) -> float:
 FILTERS = (
     Limit('power limit', _within_budget, Reason.POWER),
     Limit('mission', _within_mission, Reason.MISSION),
-    Filter('most frames', _most_frames),
+    Filter('most frames', _max_frames),
     Limit('deadline', _within_deadline, Reason.DEADLINE),
     Limit('accuracy floor', _accurate, Reason.ACCURACY),
     Filter('non-dominated', _worth_their_power),

@@ -20,7 +20,7 @@ RULE_NUMBERS = dict(
 )
 
 
-class StdpNetwork(Network):
+class StdpNetwork(Network[StdpState]):
     """Leaky integrate-and-fire neurons that compete (after Diehl and Cook 2015).
 
     Dynamics: kernels.stdp. Learning rules: kernels.plasticity. A neuron's theta grows with its

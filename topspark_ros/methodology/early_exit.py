@@ -78,7 +78,7 @@ def calibrate_margin(
             float(np.mean([each.timesteps.mean() for each in responses])),
         )
 
-    return _least_margin(attempt, _falling(networks[0].config), max_loss)
+    return _min_margin(attempt, _falling(networks[0].config), max_loss)
 
 
 def calibrate_training_margin(
@@ -110,9 +110,9 @@ def calibrate_training_margin(
     config = settings[0].config
     margin = math.inf
     if config.rule != 'recruiting':
-        margin = _least_margin(attempt, (LATENCY,), max_loss)
+        margin = _min_margin(attempt, (LATENCY,), max_loss)
     if margin == math.inf:
-        margin = _least_margin(attempt, _falling(config), max_loss)
+        margin = _min_margin(attempt, _falling(config), max_loss)
     return margin
 
 
@@ -164,7 +164,7 @@ def _falling(config: NetworkConfig) -> tuple[float, ...]:
     return RECRUITING_MARGINS if config.rule == 'recruiting' else STDP_MARGINS
 
 
-def _least_margin(
+def _min_margin(
     attempt: Callable[[float], _Attempt], margins: Sequence[float], max_loss: float
 ) -> float:
     if not 0 < max_loss < 1:

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TypeGuard
 
 import yaml
 
 from topspark_ros.errors import TopsparkError
-from topspark_ros.files import FileError, read_yaml
+from topspark_ros.files import FileError, read_yaml, write_text
 
 
 class ProfileError(TopsparkError):
@@ -208,17 +206,8 @@ def load_profile(path: str | os.PathLike) -> Profile:
 
 def save_profile(profile: Profile, path: str | os.PathLike) -> None:
     """Write the profile as YAML, atomically: the file is the old one or the whole new one."""
-    path = Path(path)
     text = yaml.safe_dump(_plain(profile), sort_keys=False, allow_unicode=True, width=96)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix='.part')
-    try:
-        with os.fdopen(descriptor, 'w', encoding='utf-8') as file:
-            file.write(_HEADER + text)
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    write_text(path, _HEADER + text)
 
 
 _HEADER = """\

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import joblib
 from topspark_ros import engine
 from topspark_ros.engine import OperationCounts
 from topspark_ros.errors import TopsparkError
+from topspark_ros.files import write_text
 
 from . import experiments
 from .experiments import Data, Outcome, Pass, Setting, run_experiments
@@ -185,11 +185,9 @@ def _save(path: Path, identity: dict, outcome: Outcome) -> None:
         phase: each._asdict() | {'counts': each.counts._asdict()}
         for phase, each in outcome._asdict().items()
     }
-    scratch = path.with_suffix(f'.{os.getpid()}')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
-        os.replace(scratch, path)
+        write_text(path, json.dumps(content, indent=1) + '\n')
     except OSError as error:
         raise SweepError(
             f'store is {path.parent}, accepted is a folder that can be written: {error}'

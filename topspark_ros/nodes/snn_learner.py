@@ -56,7 +56,7 @@ class NodeParameters(ManagedParameters, SnnLearnerParameters):
     """Those of every node, and the learner's."""
 
 
-class SnnLearner(ManagedNode):
+class SnnLearner(ManagedNode[NodeParameters]):
     """Classifies every frame at once and learns it when its label has come or been waited for.
 
     A frame is an image or, with `input: events`, a window of events, whose spikes are presented

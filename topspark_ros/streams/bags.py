@@ -47,8 +47,8 @@ _Key = tuple[str, str]  # of a topic: its name and its type
 
 _COMPRESSED_SUFFIX = '.zstd'
 _PIECE = 1 << 20  # bytes that are unpacked at a time
-_MOST_DEFINITION = 1 << 17  # characters of a type with all that it is made of
-_MOST_ELEMENTS = 10_000  # of an array of fixed size
+_MAX_DEFINITION = 1 << 17  # characters of a type with all that it is made of
+_MAX_ELEMENTS = 10_000  # of an array of fixed size
 _ACCEPTED = (
     f'accepted is a whole rosbag2 recording (its folder, or a {" or ".join(STORAGE_SUFFIXES)} file)'
 )
@@ -395,7 +395,7 @@ def _read(
 
 def _types(channel: Channel) -> dict[str, Any]:
     """As rosbags has them. BagError for those of which its code would become too long."""
-    if len(channel.definition) > _MOST_DEFINITION or '<<' in channel.definition:
+    if len(channel.definition) > _MAX_DEFINITION or '<<' in channel.definition:
         raise BagError('a definition that is too long, or computes')
     if channel.language == 'ros2msg':
         types = get_types_from_msg(channel.definition, channel.type)
@@ -409,7 +409,7 @@ def _types(channel: Channel) -> dict[str, Any]:
     for name, (_, fields) in types.items():
         for field, kind in fields:
             # A line for each element.
-            if kind[0] is Nodetype.ARRAY and kind[1][1] > _MOST_ELEMENTS:
+            if kind[0] is Nodetype.ARRAY and kind[1][1] > _MAX_ELEMENTS:
                 raise BagError(f'{name}.{field} is an array of {kind[1][1]}')
     return types
 

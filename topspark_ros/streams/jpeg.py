@@ -19,7 +19,7 @@ from topspark_ros.errors import TopsparkError
 from .images import MAX_PIXELS
 
 _PADDING = 16  # bytes before a restart marker
-_MOST_SCANS = 100  # ten are usual; a stranger's file may keep us busy with many
+_MAX_SCANS = 100  # ten are usual; a stranger's file may keep us busy with many
 _SHORT = 9  # bits of the codes that one look tells; the longest has 16
 _EOI, _SOS, _DHT, _DRI = 0xD9, 0xDA, 0xC4, 0xDD
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2
@@ -107,8 +107,8 @@ def _walk(data: np.ndarray) -> None:
                 frame = _frame(body, len(raw))
             elif marker == _SOS:
                 scans += 1
-                if scans > _MOST_SCANS:
-                    raise _Damage(f'more than {_MOST_SCANS} scans')
+                if scans > _MAX_SCANS:
+                    raise _Damage(f'more than {_MAX_SCANS} scans')
                 position = _scan(data, position, body, frame, tables, interval, progressive)
                 shown.update(body[1 : 1 + 2 * body[0] : 2])
         except _Damage:

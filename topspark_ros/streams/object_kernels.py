@@ -9,8 +9,8 @@ from topspark_ros.engine.kernels.compilation import entry_point, kernel
 FILL = 20 / 28  # share of the grid that the object's bounding square takes
 OVERSAMPLING = 3  # samples a cell and direction, averaged
 _INK_LEVEL = 0.4  # share of the peak contrast from which a pixel belongs to the object
-_LEAST_AREA = 12  # pixels worked on, of an object; a faulty pixel of the camera has 9
-_LEAST_SHARE = 0.1  # of all that stands out, in one object; noise is spread over the frame
+_MIN_AREA = 12  # pixels worked on, of an object; a faulty pixel of the camera has 9
+_MIN_SHARE = 0.1  # of all that stands out, in one object; noise is spread over the frame
 _SPECK_SHARE = 0.05  # components smaller than this share of the largest are specks
 _GAP_SHARE = 0.1  # of its size, by which a part of an object may lie off the largest one
 _EDGE = 2  # pixels around the object that are kept: the soft edge of its strokes
@@ -174,7 +174,7 @@ def main_part(mask):
             area += areas[part]
             for pixel in range(ends[part], ends[part + 1]):
                 out[pixels[pixel, 0], pixels[pixel, 1]] = 1
-    if area < max(_LEAST_AREA, _LEAST_SHARE * ends[count]):
+    if area < max(_MIN_AREA, _MIN_SHARE * ends[count]):
         out[:] = 0
     return out
 

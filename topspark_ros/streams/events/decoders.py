@@ -54,7 +54,7 @@ _ENCODINGS = {
 EVENT_ENCODINGS = tuple(_ENCODINGS)
 
 _NO_TRIGGERS = np.empty(0, TRIGGER)
-_MOST_ROOM = 2 * (kernels.MAX_PACKET_EVENTS + 1 + kernels.MAX_PACKET_TRIGGERS)  # of one packet
+_MAX_ROOM = 2 * (kernels.MAX_PACKET_EVENTS + 1 + kernels.MAX_PACKET_TRIGGERS)  # of one packet
 
 
 class DecoderCounts(NamedTuple):
@@ -189,8 +189,8 @@ class EventDecoder:
             time_base -= 1 << 64
 
         room = self._room_per_word * words.size + 2
-        if room > _MOST_ROOM:
-            room = _MOST_ROOM
+        if room > _MAX_ROOM:
+            room = _MAX_ROOM
         if self._room_per_word == 2:  # mostly as many events as words: not worth a copy
             out = np.empty(room, _INT64)
         else:

@@ -70,7 +70,7 @@ class HotPixelFilter:
         self._candidates, self._masked = np.empty((2, pixels), np.int32)
         self._scratch = np.empty(0, np.int64)
         self._state = np.zeros(MASKED + 1, np.int64)
-        self._state[: LEAST + 1] = width, height, period_ns, _least_hot(max_rate_hz, period_ns)
+        self._state[: LEAST + 1] = width, height, period_ns, _min_hot(max_rate_hz, period_ns)
         self.filter(np.empty(0, EVENT))  # compiles, or loads, the kernel
 
     @property
@@ -147,14 +147,14 @@ def hot_pixels(counts: np.ndarray, duration_ns: int) -> np.ndarray:
     """
     height, width = counts.shape
     counts = counts.reshape(-1)
-    least = _least_hot(HOT_RATE_HZ, max(duration_ns, HOT_PERIOD_NS))
+    least = _min_hot(HOT_RATE_HZ, max(duration_ns, HOT_PERIOD_NS))
     found: np.ndarray = np.empty(counts.size, np.int32)
     found = found[: find_hot(counts, width, height, least, found)]
     found = found[np.argsort(-counts[found], kind='stable')]
     return np.stack((found % width, found // width), axis=1)
 
 
-def _least_hot(max_rate_hz: float, duration_ns: int) -> int:
+def _min_hot(max_rate_hz: float, duration_ns: int) -> int:
     """Events of one pixel in `duration_ns` that are more than `max_rate_hz`."""
     return int(min(max_rate_hz * duration_ns / 1e9, _MANY)) + 1
 

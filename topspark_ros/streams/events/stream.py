@@ -202,7 +202,7 @@ class _Camera:
     def __init__(self, sensor: tuple[str, int, int], settings: EventSettings) -> None:
         self.sensor = sensor
         _, width, height = sensor
-        self._least_events = 1 if settings.window_events else settings.min_events
+        self._min_events = 1 if settings.window_events else settings.min_events
         self._viewer = EventViewer(
             width, height, settings.roi, settings.by_polarity, settings.centring, settings.size
         )
@@ -256,7 +256,7 @@ class _Camera:
         if finished and was_set and was_open and self._windows.resets == resets:
             ahead_ns[0] = earlier_ns  # it began before a clock was set
         seen = list(map(self._seen, finished, ahead_ns))
-        return [window for window in seen if len(window.window.events) >= self._least_events]
+        return [window for window in seen if len(window.window.events) >= self._min_events]
 
     def _host_ahead_ns(self, ahead_ns: int) -> int:
         """Host time less sensor time, from a packet's stamp and its last event.
