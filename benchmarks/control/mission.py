@@ -193,6 +193,7 @@ class Mission:
                 skipped=self._skipped,
                 learned=totals.learned,
                 energy_j=totals.energy_j,
+                trial_energy_j=totals.trial_energy_j,
                 latency_s=inference_s + OVERHEAD_S * load,
                 inference_s=inference_s,
                 accuracy=accuracy_of(self._learner.status(now_s)),

@@ -110,6 +110,26 @@ def test_fewer_frames_cost_as_much_each(profile):
     assert (ratios[20 : 20 + len(SHARES)] == loop.energy_ratio((4, 4, 0.0, 1.0))).all()
 
 
+def test_trials_raise_the_energy_of_a_frame_evenly_however_they_come(profile):
+    """One in ten reports has a trial that takes as much as all its frames."""
+    loop, report = told(profile, INFERRING, count=0)
+    ratios = []
+    for number in range(200):
+        report = after(report)
+        if number % 10 == 0:
+            report = replace(
+                report,
+                energy_j=report.energy_j + 1.0,
+                trial_energy_j=report.trial_energy_j + 1.0,
+            )
+        loop.update(report, 2.1)
+        ratios.append(loop.energy_ratio(INFERRING.setting))
+    assert min(ratios[100:]) == pytest.approx(1.1, rel=0.01)
+    assert max(ratios[100:]) == pytest.approx(1.1, rel=0.01)
+    # 2 W, and each 5 s a trial of 1 J: above a limit of 2.1 W, which is repaid.
+    assert loop.overdraft_w(2.1) > 0.0
+
+
 def test_ratios_are_bounded(profile):
     for factor in (1e-6, 1e6):
         loop, _ = told(profile, INFERRING, count=50, frame_j=0.1 * factor)

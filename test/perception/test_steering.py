@@ -291,6 +291,14 @@ def test_an_energy_that_is_none_is_rejected(controller, energy):
     assert learner_report(metered).metered and learner_report(metered).energy_j == 2.0
 
 
+@pytest.mark.parametrize('energy', [-1.0, NAN, 2.5])
+def test_an_energy_of_trials_that_is_none_is_rejected(controller, energy):
+    broken = status(0.0)
+    broken.energy_total_estimated, broken.energy_total_trials = 2.0, energy
+    with pytest.raises(MessageError, match='energy_total_trials: .*; accepted: 0 to .*, 2'):
+        controller.on_status(0.0, broken)
+
+
 def test_a_budget_that_is_none_is_rejected(controller):
     with pytest.raises(ValueError, match='power is -1.0, accepted is a finite number from 0'):
         controller.on_budget(0.0, budget(-1.0), 0, 0)

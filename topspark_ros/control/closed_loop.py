@@ -38,6 +38,8 @@ class LearnerReport:
         Numbers of frames.
     energy_j
         Energy that these frames took, J.
+    trial_energy_j
+        Of that, in trials, J.
     frame_rate_hz
         Frames classified a second, lately, Hz; NaN: unmeasured. It is used for the first report
         alone, and only if that counts a second's worth of frames.
@@ -64,6 +66,7 @@ class LearnerReport:
     skipped: int
     learned: int
     energy_j: float
+    trial_energy_j: float = 0.0
     frame_rate_hz: float = math.nan
     metered: bool = False
     decided: bool = True
@@ -198,7 +201,8 @@ class ClosedLoop:
         energy_j = report.energy_j - last.energy_j
         elapsed_s = report.time_s - last.time_s
         if elapsed_s > 0.0:
-            self._measure(last, report, energy_j, elapsed_s)
+            self._measure(last, report, _without_bursts(last, report), elapsed_s)
+            self._power_w.measure(energy_j / elapsed_s, elapsed_s)
             self._overdraft.use(energy_j, elapsed_s, limit_w)
         return energy_j
 
@@ -208,7 +212,6 @@ class ClosedLoop:
         classified = report.classified - last.classified
         learned = report.learned - last.learned
         self._rate.count(classified + report.skipped - last.skipped, elapsed_s)
-        self._power_w.measure(energy_j / elapsed_s, elapsed_s)
         if classified == 0 or report.setting[:3] != last.setting[:3]:
             return
         learning = report.learning_share > 0.0
@@ -242,6 +245,18 @@ class ClosedLoop:
     def _candidates(self) -> Candidates:
         learned_share = min(self._learned_share.get(1.0), 1.0)
         return replace(self._profiled, learned_share=learned_share)
+
+
+def _without_bursts(last: LearnerReport, report: LearnerReport) -> float:
+    """Energy used between two reports, J, with the share of trials that is usual.
+
+    Trials are few, and one at a large T takes as much as many frames: no reason for another
+    setting, for the next seconds take less.
+    """
+    frames_j = report.energy_j - report.trial_energy_j
+    usual = report.trial_energy_j / frames_j if frames_j > 0.0 else 0.0
+    trials_j = report.trial_energy_j - last.trial_energy_j
+    return (report.energy_j - last.energy_j - trials_j) * (1.0 + usual)
 
 
 def _restarted(last: LearnerReport, report: LearnerReport) -> bool:

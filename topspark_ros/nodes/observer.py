@@ -25,7 +25,7 @@ from topspark_ros import msg
 from topspark_ros.control.decision import Reason
 from topspark_ros.nodes import conversions, qos
 from topspark_ros.perception.messages import label_from
-from topspark_ros.perception.teaching import MAX_KEPT, LabelBook
+from topspark_ros.perception.teaching import MAX_KEPT, LabelBook, named_by
 from topspark_ros.replay.results import Decided
 
 HARDWARE_ID = 'topspark'  # of our nodes in /diagnostics
@@ -278,7 +278,7 @@ class Recorder(Observer):
 
     def _on_label(self, message: msg.Label) -> None:
         label = label_from(message)
-        named = [classified for classified in self._unlabelled if label.names(classified)]
+        named = named_by(label, self._unlabelled)
         for classified in named:
             self._unlabelled.remove(classified)
             self._score(classified, label.class_name)

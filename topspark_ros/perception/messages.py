@@ -173,6 +173,7 @@ def status_fields(
         energy_estimated=activity.energy_j,
         power_estimated=activity.power_w,
         energy_total_estimated=totals.energy_j,
+        energy_total_trials=totals.trial_energy_j,
         active_time=active_s,
         energy_measured=measured.energy_j,
         power_measured=measured.power_w,
@@ -217,6 +218,11 @@ def learner_report(message: Message) -> LearnerReport:
     energy_j = getattr(message, field)
     if not 0.0 <= energy_j < math.inf:
         raise MessageError(f'{field}: {energy_j:g}; accepted: a finite number from 0')
+    trial_energy_j = 0.0 if message.meter else message.energy_total_trials
+    if not 0.0 <= trial_energy_j <= energy_j:
+        raise MessageError(
+            f'energy_total_trials: {trial_energy_j:g}; accepted: 0 to {field}, {energy_j:g}'
+        )
     return LearnerReport(
         time_s=stamp_ns(message.header.stamp) * 1e-9,
         training_timesteps=message.training_timesteps,
@@ -227,6 +233,7 @@ def learner_report(message: Message) -> LearnerReport:
         skipped=message.frames_skipped,
         learned=message.frames_learned,
         energy_j=energy_j,
+        trial_energy_j=trial_energy_j,
         frame_rate_hz=message.frame_rate,
         metered=bool(message.meter),
         decided=message.decision_sequence > 0,

@@ -35,6 +35,7 @@ from topspark_ros.perception.teaching import (
     LabelError,
     TimedLabel,
     check_label,
+    named_by,
 )
 from topspark_ros.perception.trials import Trials, TrialSettings
 from topspark_ros.streams.share import FrameShare
@@ -106,7 +107,8 @@ class Classification:
 class Totals:
     """Counts since the learner was made, or since `reset_counts`."""
 
-    energy_j: float = 0.0  # estimated, inference and learning
+    energy_j: float = 0.0  # estimated: inference, learning and trials
+    trial_energy_j: float = 0.0  # of that, trials
     classified: int = 0
     learned: int = 0
     empty: int = 0  # classified frames in which nothing stood out
@@ -183,6 +185,7 @@ class OnlineLearner:
             counts = self._counts
             return Totals(
                 self._energy_j,
+                self._trial_energy_j,
                 counts['classified'],
                 counts['learned'],
                 counts['empty'],
@@ -195,7 +198,7 @@ class OnlineLearner:
         """Totals and activity begin anew; weights, waiting frames and accuracy stay."""
         with self._lock:
             self._activity = ActivityWindow(self.settings.activity_window_s)
-            self._energy_j = 0.0
+            self._energy_j = self._trial_energy_j = 0.0
             self._counts: Counter[str] = Counter()
             self._labels.unmatched = 0
 
@@ -278,7 +281,7 @@ class OnlineLearner:
             waiting = [frame for frame in self._waiting if frame.stamp_ns and label.names(frame)]
             for frame in waiting:
                 frame.label = class_name
-            late = [frame for frame in self._unlabelled if label.names(frame)]
+            late = named_by(label, self._unlabelled)
             for frame in late:
                 self._unlabelled.remove(frame)
                 self._hits.append(frame.predicted == class_name)
@@ -419,6 +422,7 @@ class OnlineLearner:
         timesteps, margin = due
         response = self._network.infer(_presented(sample, timesteps), timesteps, margin)
         energy_j = self._spend(response.counts)
+        self._trial_energy_j += energy_j
         predicted = response.predicted
         wrong = predicted is None or self._class_names[predicted] != frame.label
         self._trials.count(timesteps, frame.timesteps, energy_j, wrong, mistaken)

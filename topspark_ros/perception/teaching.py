@@ -8,8 +8,9 @@ span of time, and so every sample that lies wholly within it. All times are host
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Reversible
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from topspark_ros.errors import TopsparkError
 
@@ -28,6 +29,9 @@ class Sample(Protocol):
     end_ns: int
 
 
+AnySample = TypeVar('AnySample', bound=Sample)
+
+
 class TimedLabel(NamedTuple):
     """A class, and when it was seen. until_ns 0: at `stamp_ns`, one moment."""
 
@@ -43,6 +47,17 @@ class TimedLabel(NamedTuple):
     def is_over(self, begin_ns: int) -> bool:
         """Whether it names no sample that begins then or later."""
         return (self.until_ns or self.stamp_ns) < begin_ns
+
+
+def named_by(label: TimedLabel, samples: Reversible[AnySample]) -> list[AnySample]:
+    """Of samples in the order of their time those that the label names."""
+    named = []
+    for sample in reversed(samples):
+        if sample.end_ns < label.stamp_ns:
+            break
+        if label.names(sample):
+            named.append(sample)
+    return named[::-1]
 
 
 def check_label(class_name: str, stamp_ns: int, until_ns: int) -> None:
@@ -72,31 +87,31 @@ class LabelBook:
 
     def add(self, label: TimedLabel, used: bool) -> None:
         """used: it has named a sample already."""
+        if label.is_over(self._newest_ns):
+            self.unmatched += not used
+            return
         if len(self._kept) == MAX_KEPT:
             self.unmatched += not self._kept[0].used
         self._kept.append(_Kept(label, used))
-        self._let_go()
 
     def label_of(self, sample: Sample) -> str | None:
         """The class that a new sample is labelled with; of several labels the last counts."""
         self._newest_ns = sample.begin_ns
         name = None
-        for kept in self._kept:
+        for _ in range(len(self._kept)):
+            kept = self._kept.popleft()
             if kept.label.names(sample):
                 kept.used, name = True, kept.label.class_name
-        self._let_go()
+            if kept.label.is_over(sample.begin_ns):
+                self.unmatched += not kept.used
+            else:
+                self._kept.append(kept)
         return name
 
     def clear(self) -> None:
         """No sample that the labels kept could name will come."""
         self.unmatched += sum(not kept.used for kept in self._kept)
         self._kept.clear()
-
-    def _let_go(self) -> None:
-        over = [kept for kept in self._kept if kept.label.is_over(self._newest_ns)]
-        for kept in over:
-            self.unmatched += not kept.used
-            self._kept.remove(kept)
 
 
 @dataclass(eq=False)
