@@ -248,6 +248,16 @@ class Counted:
         return Look(self.count, processor_time_s(self._pid))
 
 
+class Paused:
+    """A learner that receives nothing: its time is of what the camera sends."""
+
+    def __init__(self, pid: int, camera: Counted):
+        self._pid, self._camera = pid, camera
+
+    def look(self) -> Look:
+        return Look(self._camera.count, processor_time_s(self._pid))
+
+
 @contextmanager
 def process(name: str, case: Case, folder: Path, namespace: str) -> Iterator[Counted]:
     path = folder / f'{name}.count'
@@ -278,7 +288,7 @@ def process(name: str, case: Case, folder: Path, namespace: str) -> Iterator[Cou
 
 def measure(case: Case, seconds: float, rounds: int) -> dict[str, list[float]]:
     """Processor time for each message, s, by subject, of each round: of the whole frames, for each
-    that was classified, of all others for each that was received."""
+    that was classified, with frame_share 0 for each that was sent, else for each received."""
     namespace = f'/camera_{os.getpid()}_{case.name.replace("-", "_")}'
     with (
         tempfile.TemporaryDirectory() as name,
@@ -287,7 +297,7 @@ def measure(case: Case, seconds: float, rounds: int) -> dict[str, list[float]]:
         learners(case, Path(name), namespace) as robots,
         process('camera', case, Path(name), namespace) as camera,
     ):
-        subjects: dict[str, Counted | Learner] = {'floor': floor, 'empty': empty} | {
+        subjects: dict[str, Counted | Learner | Paused] = {'floor': floor, 'empty': empty} | {
             f'learner {share:g}': robot for share, robot in robots.items()
         }
         for share, robot in robots.items():
@@ -295,6 +305,7 @@ def measure(case: Case, seconds: float, rounds: int) -> dict[str, list[float]]:
         while min(floor.count, empty.count) < 10:
             time.sleep(0.1)
         time.sleep(SETTLING_S)
+        subjects['learner 0'] = Paused(robots[0.0].pid, camera)
         begin = {name: subject.look() for name, subject in subjects.items()}
         sent, before = camera.count, begin
         spent: dict[str, list[float]] = {name: [] for name in subjects}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import numpy as np
 from rclpy.serialization import deserialize_message
 from rig import Camera, image, msg
@@ -34,7 +36,17 @@ def test_the_node_and_the_evaluation_agree_frame_by_frame(rig, tmp_path):
     rig.wait_until_active('snn_learner')
     camera = Camera(rig)
     camera.meet(lambda: image(camera.next_digit()[0]))
+    statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
     camera.teach(1)
+    seconds = count(1)
+
+    def label_is_heard() -> bool:
+        # Statuses are due as the clock goes on.
+        rig.publish('/clock', Clock(clock=stamp(next(seconds) * 10**9)), qos.sensor(1))
+        rig.spin(0.1)
+        return bool(statuses) and statuses[-1].labels_received == 1
+
+    rig.wait_for(label_is_heard)
     assert rig.call(Trigger, 'snn_learner/reset_weights').success
 
     results = []

@@ -76,17 +76,25 @@ class Wake:
 class Arrivals:
     """Counts what arrives on a subscription, and wakes a thread for the share that is chosen.
 
-    arrived: messages since it was made.
+    arrived: messages so far, on all subscriptions that were listened to.
     chosen: those of the share, evenly spread as of FrameShare.
     """
 
-    def __init__(self, subscription: Subscription, wake: Wake, share: float = 1.0):
-        self._subscription, self._wake = subscription, wake  # that they live as long
+    def __init__(self, wake: Wake, share: float = 1.0):
+        self._wake = wake  # that it lives as long
+        self._subscription: Subscription | None = None
         self._memory = np.zeros(_WORDS, np.int64)
         self._numbers = self._memory.view(np.float64)
         self._memory[_WAKE] = wake.descriptor
         self._numbers[_SHARE], self._numbers[_SHARE_STATE] = share, 1.0
-        self._call(_note.address, self._memory.ctypes.data)
+
+    def listen_to(self, subscription: Subscription | None) -> None:
+        """Note what arrives there from now on; None: nothing."""
+        if self._subscription is not None:
+            _call_on_arrival(self._subscription, None, None)
+        if subscription is not None:
+            _call_on_arrival(subscription, _note.address, self._memory.ctypes.data)
+        self._subscription = subscription
 
     @property
     def arrived(self) -> int:
@@ -104,6 +112,8 @@ class Arrivals:
     @share.setter
     def share(self, share: float) -> None:
         self._numbers[_SHARE] = share
+        if share == 0.0:  # as after a frame with this share: then the next one is taken at once
+            self._numbers[_SHARE_STATE] = 0.0
 
     def is_chosen(self, number: int) -> bool:
         """Whether this one was, counted from 0, one of the last RING."""
@@ -113,19 +123,15 @@ class Arrivals:
         """When it came, s, of time.monotonic()."""
         return self._memory[_TIMES + number % RING] * 1e-9
 
-    def close(self) -> None:
-        """Nothing is noted any more."""
-        self._call(None, None)
 
-    def _call(self, function: int | None, memory: int | None) -> None:
-        handle = self._subscription.handle
-        with handle:
-            if _set_on_new_message(handle.pointer, function, memory) != 0:
-                raise TopsparkError(
-                    f'{self._subscription.topic_name}: '
-                    f'{rclpy_implementation.rclpy_get_rmw_implementation_identifier()} does not '
-                    'tell of messages that arrive'
-                )
+def _call_on_arrival(subscription: Subscription, function: int | None, memory: int | None) -> None:
+    with subscription.handle:
+        if _set_on_new_message(subscription.handle.pointer, function, memory) != 0:
+            raise TopsparkError(
+                f'{subscription.topic_name}: '
+                f'{rclpy_implementation.rclpy_get_rmw_implementation_identifier()} does not '
+                'tell of messages that arrive'
+            )
 
 
 # Of rcl's public interface; rclpy uses it in its EventsExecutor alone.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from itertools import count
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
@@ -18,6 +19,7 @@ from topspark_ros.nodes.clock import ClockWatch
 from topspark_ros.nodes.matching import mismatches
 
 PERIOD_S = 1.0
+MATCHING_PERIOD = 5  # reports from one look at who is on the topics to the next
 REJECT_LOG_PERIOD_S = 5.0
 RECENT_S = 10.0  # wall time
 
@@ -72,6 +74,7 @@ class Diagnostics:
         self._complaints: dict[tuple[str, str], _Complaint] = {}  # of a topic and a field
         self._clock = ClockWatch(node)
         self._mismatches: list[str] = []  # logged
+        self._reports = count()
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
         # Not of the node's clock: that it does not run is to be told as well.
         self._timer = node.create_timer(
@@ -140,6 +143,8 @@ class Diagnostics:
         )
 
     def _find_mismatches(self) -> list[str]:
+        if next(self._reports) % MATCHING_PERIOD:  # to ask the discovery costs most of a report
+            return self._mismatches
         before, self._mismatches = self._mismatches, list(mismatches(self._node))
         for line in self._mismatches:
             if line not in before:

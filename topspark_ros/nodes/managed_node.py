@@ -190,6 +190,11 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[Declared]):
             self.destroy_subscription,
         )
 
+    def destroy_subscription(self, subscription: Subscription) -> bool:
+        for undo in self._undo.values():
+            undo.forget(subscription)
+        return super().destroy_subscription(subscription)
+
     def create_service(
         self, srv_type: type, srv_name: str, callback: Callable[..., Any], *args: Any, **kwargs: Any
     ) -> Service:

@@ -7,7 +7,7 @@ costs more than most messages are worth.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
@@ -15,6 +15,9 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
+
+from topspark_ros.nodes.arrivals import Arrivals, Wake
+from topspark_ros.nodes.serialised import SerialisedBuffer
 
 Message = TypeVar('Message')
 
@@ -32,24 +35,19 @@ class _Unscheduled(CallbackGroup):
         pass
 
 
-class PolledSubscription(Generic[Message]):
-    """What came on a topic, as much of it as the queue of `profile` holds.
-
-    raw: messages stay serialised, as bytes.
-
-    topic: its name, resolved.
-    """
+class _Polled(Generic[Message]):
+    """A subscription without a callback, and its queue as deep as `profile` says."""
 
     def __init__(
         self,
         node: Node,
-        message_type: type[Message],
+        message_type: type,
         topic: str,
         profile: QoSProfile,
         *,
         raw: bool = False,
     ):
-        self._type, self._raw, self._depth = message_type, raw, profile.depth
+        self._depth = profile.depth
         self.subscription = node.create_subscription(
             message_type,
             topic,
@@ -58,7 +56,10 @@ class PolledSubscription(Generic[Message]):
             raw=raw,
             callback_group=_Unscheduled(),
         )
-        self.topic = self.subscription.topic_name
+
+    def take_one(self) -> Message | None:
+        """The oldest message that has come since; None if there is none."""
+        raise NotImplementedError
 
     def take(self) -> Iterator[Message]:
         """The messages that have come since, oldest first: no more than the queue holds, so that
@@ -69,10 +70,79 @@ class PolledSubscription(Generic[Message]):
                 return
             yield message
 
+
+class PolledSubscription(_Polled[Message]):
+    """What came on a topic, as much of it as the queue of `profile` holds."""
+
+    def __init__(
+        self, node: Node, message_type: type[Message], topic: str, profile: QoSProfile
+    ) -> None:
+        super().__init__(node, message_type, topic, profile)
+        self._type = message_type
+
+    def take_one(self) -> Message | None:
+        taken = self.subscription.handle.take_message(self._type, False)
+        return None if taken is None else taken[0]
+
+
+class SerialisedSubscription(_Polled[memoryview]):
+    """The same, serialised: each message in the memory of the one before it."""
+
+    def __init__(self, node: Node, message_type: type, topic: str, profile: QoSProfile) -> None:
+        super().__init__(node, message_type, topic, profile, raw=True)
+        self._buffer = SerialisedBuffer()
+
+    def take_one(self) -> memoryview | None:
+        return self._buffer.take(self.subscription)
+
+
+class PausableSubscription(Generic[Message]):
+    """A polled subscription that is there only while messages are wanted: one that nobody takes
+    costs the middleware as much as any other.
+
+    make: subscribes.
+    arrivals: what has come; `wake` is woken for it.
+    """
+
+    def __init__(self, node: Node, make: Callable[[], _Polled[Message]], wake: Wake):
+        self._node, self._make = node, make
+        self.arrivals = Arrivals(wake)
+        self._polled: _Polled[Message] | None = None
+        self._losses: Losses | None = None
+        self._lost = 0  # of earlier subscriptions
+        self._lock = threading.RLock()
+
+    @property
+    def lost(self) -> int:
+        """Messages that were lost on their way, as far as the middleware knows."""
+        with self._lock:
+            return self._lost + (0 if self._losses is None else self._losses.total)
+
     def take_one(self) -> Message | None:
         """The oldest message that has come since; None if there is none."""
-        taken = self.subscription.handle.take_message(self._type, self._raw)
-        return None if taken is None else taken[0]
+        with self._lock:
+            return None if self._polled is None else self._polled.take_one()
+
+    def resume(self) -> bool:
+        """Subscribe; whether it was paused, as it is at first."""
+        with self._lock:
+            if self._polled is not None:
+                return False
+            self._polled = self._make()
+            self._losses = Losses(self._polled.subscription)
+            self.arrivals.listen_to(self._polled.subscription)
+            return True
+
+    def pause(self) -> None:
+        """Unsubscribe; what waits is gone."""
+        with self._lock:
+            if self._polled is None or self._losses is None:
+                return
+            self.arrivals.listen_to(None)
+            self._losses.close()
+            self._lost += self._losses.total
+            self._node.destroy_subscription(self._polled.subscription)
+            self._polled = self._losses = None
 
 
 class Losses:

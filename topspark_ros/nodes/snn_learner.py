@@ -27,7 +27,6 @@ from topspark_ros.engine import (
 from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
-from topspark_ros.nodes.arrivals import Arrivals, Wake
 from topspark_ros.nodes.executor import ExclusiveLongCallbackGroup
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.metering import Metering
@@ -43,10 +42,9 @@ from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.steering import profile_margins, profile_mismatches
 from topspark_ros.streams.events import EventView
 
-# The worker looks up at least this often, and at most: how soon a clock that is simulated reaches a
-# time is unknown, and it may stand still.
+# The worker looks up at least this often, and at most: labels do not wake it, and how soon a clock
+# that is simulated reaches a time is unknown.
 IDLE_S, MIN_WAIT_S = 0.5, 0.01
-LONG_S = 10.0  # while no frame waits, it is woken by what comes
 CLOCK_WAIT_S, CLOCK_POLL_S = 0.1, 0.001  # for the time of a frame, under use_sim_time
 SILENT_S = 2.0  # node time without a frame after which one is missed; of half the frames, 4 s
 
@@ -191,11 +189,8 @@ class SnnLearner(ManagedNode[NodeParameters]):
             self._learner.settings.activity_window_s,
             lambda: self._learner.totals.classified,
         )
-        wake = Wake()  # of the worker: for frames and labels alike
-        self._source = self._make_source(p, wake)
+        self._source = self._make_source(p)
         self._labels = PolledSubscription(self, msg.Label, 'label', qos.LABEL)
-        arrivals = Arrivals(self._labels.subscription, wake)
-        self.undo_with(arrivals.close)
         self._start_worker()
         self.create_subscription(
             msg.TimestepDecision, 'timestep_decision', self._on_decision, qos.STATE
@@ -220,11 +215,11 @@ class SnnLearner(ManagedNode[NodeParameters]):
 
     # Input ---------------------------------------------------------------------------------
 
-    def _make_source(self, p: NodeParameters, wake: Wake) -> FrameSource:
+    def _make_source(self, p: NodeParameters) -> FrameSource:
         share = self._steering.decided.frame_share
         if p.input != 'events':
-            return ImageSource(self, p.input == 'compressed', p.queue_depth, share, wake)
-        return EventSource(self, p.event_settings(), p.queue_depth, share, wake)
+            return ImageSource(self, p.input == 'compressed', p.queue_depth, share)
+        return EventSource(self, p.event_settings(), p.queue_depth, share)
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:
         try:
@@ -251,16 +246,17 @@ class SnnLearner(ManagedNode[NodeParameters]):
             due_s = self._learner.next_due_s()
             try:
                 frame = self._source.take(
-                    LONG_S if due_s is None else min(max(due_s - self.now_s(), MIN_WAIT_S), IDLE_S)
+                    IDLE_S if due_s is None else min(max(due_s - self.now_s(), MIN_WAIT_S), IDLE_S)
                 )
                 if frame is not None:
                     self._await_time_of(frame)
                 # After the frame, so that what was said before it came is known.
                 for label in self._labels.take():
                     self._heed(label)
-                self._learner.learn_due(self.now_s())
+                now_s = self.now_s()
+                self._learner.learn_due(now_s)
                 if frame is not None:
-                    self._classify(frame)
+                    self._classify(frame, now_s)
             except Exception:
                 self._failures.add()
                 self.get_logger().error(
@@ -283,11 +279,11 @@ class SnnLearner(ManagedNode[NodeParameters]):
         except TopsparkError as error:
             self.diagnostics.reject('label', error)
 
-    def _classify(self, frame: Frame) -> None:
+    def _classify(self, frame: Frame, now_s: float) -> None:
         result = self._learner.classify(
             conversions.stamp_ns(frame.header.stamp),
             frame.sample,
-            self.now_s(),
+            now_s,
             frame.begin_ns,
             frame.end_ns,
         )
@@ -302,7 +298,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 f'frame {stamp.sec}.{stamp.nanosec:09d}: {result.class_name!r}, T '
                 f'{result.timesteps}, latency {latency_s:.6f} s'
             )
-        self._last_frame_s = self.now_s()
+        self._last_frame_s = now_s
         if isinstance(frame.sample, EventView) and self._debug_image.get_subscription_count():
             self._debug_image.publish(conversions.rgb_image(frame.sample.picture(), frame.header))
 

@@ -6,17 +6,23 @@ by the worker thread, does the work.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import CompressedImage, Image
 
 from topspark_ros.nodes import conversions, diagnostics, qos
-from topspark_ros.nodes.arrivals import Arrivals, Wake
+from topspark_ros.nodes.arrivals import Wake
 from topspark_ros.nodes.managed_node import ManagedNode
-from topspark_ros.nodes.polling import Losses, PolledSubscription
+from topspark_ros.nodes.polling import (
+    PausableSubscription,
+    PolledSubscription,
+    SerialisedSubscription,
+)
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.perception.online import Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
@@ -71,8 +77,7 @@ class FrameSource(Protocol):
     def skipped(self) -> int: ...
 
     def take(self, timeout_s: float) -> Frame | None:
-        """The next frame; None if none came in time, or `wake` was woken for something else. What
-        is rejected is counted."""
+        """The next frame; None if none came in time. What is rejected is counted."""
 
     def fault(self) -> str:
         """What is wrong with what came lately, empty if nothing."""
@@ -89,12 +94,10 @@ class ImageSource:
     """Frames of a camera: the latest ones.
 
     They wait in the middleware's queue, serialised. A frame that the share skips is not taken
-    from it, unless one behind it is wanted.
+    from it, unless one behind it is wanted; with a share of 0 none is even received.
     """
 
-    def __init__(
-        self, node: ManagedNode, compressed: bool, queue_depth: int, share: float, wake: Wake
-    ):
+    def __init__(self, node: ManagedNode, compressed: bool, queue_depth: int, share: float):
         self._node = node
         self._samples = ImageSamples()
         self._name = 'image/compressed' if compressed else 'image'
@@ -104,18 +107,19 @@ class ImageSource:
         self._taken = 0  # of those that were chosen
         self._closed = False
         self.rejected = 0
-        self._frames = PolledSubscription(
+        self._wake = Wake()
+        message_type = CompressedImage if compressed else Image
+        profile = qos.sensor(queue_depth)
+        self._frames = PausableSubscription(
             node,
-            CompressedImage if compressed else Image,
-            self._name,
-            qos.sensor(queue_depth),
-            raw=True,
+            lambda: SerialisedSubscription(node, message_type, self._name, profile),
+            self._wake,
         )
-        self.topic = self._frames.topic
-        self._losses = Losses(self._frames.subscription)
-        node.undo_with(self._losses.close)
-        self._wake = wake
-        self._arrivals = Arrivals(self._frames.subscription, wake, share)
+        self.topic = node.resolve_topic_name(self._name)
+        self._arrivals = self._frames.arrivals
+        self._lock = threading.Lock()  # of what waits
+        self.share = share
+        node.undo_with(self._frames.pause)
 
     @property
     def share(self) -> float:
@@ -123,11 +127,17 @@ class ImageSource:
 
     @share.setter
     def share(self, share: float) -> None:
-        self._arrivals.share = share
+        with self._lock:
+            self._arrivals.share = share
+            if share == 0.0:
+                self._frames.pause()
+                self._passed = self._arrivals.arrived
+            elif not self._closed:
+                self._frames.resume()
 
     @property
     def received(self) -> int:
-        return self._arrivals.arrived + self._losses.total
+        return self._arrivals.arrived + self._frames.lost
 
     @property
     def skipped(self) -> int:
@@ -136,7 +146,7 @@ class ImageSource:
     @property
     def dropped(self) -> int:
         waiting = 0 if self._closed else len(self._waiting()[1])
-        return self._losses.total + self._arrivals.chosen - self._taken - waiting
+        return self._frames.lost + self._arrivals.chosen - self._taken - waiting
 
     def take(self, timeout_s: float) -> Frame | None:
         first, chosen = self._waiting()
@@ -144,13 +154,15 @@ class ImageSource:
             self._wake.wait(timeout_s)
             first, chosen = self._waiting()
         for number in range(first, chosen[-1] + 1 if chosen else first):
-            if self._closed:
-                break
-            serialised = self._frames.take_one()
-            self._passed = number + 1
-            if serialised is not None and self._arrivals.is_chosen(number):
+            with self._lock:
+                if self._closed or number < self._passed:
+                    break
+                serialised = self._frames.take_one()
+                self._passed = number + 1
+                if serialised is None or not self._arrivals.is_chosen(number):
+                    continue
                 self._taken += 1
-                return self._frame(serialised, self._arrivals.arrived_s(number))
+            return self._frame(serialised, self._arrivals.arrived_s(number))
         return None
 
     def fault(self) -> str:
@@ -160,7 +172,7 @@ class ImageSource:
         return {}
 
     def close(self) -> None:
-        self._arrivals.close()
+        self._arrivals.listen_to(None)
         self._closed = True
         self._wake.up()
 
@@ -172,7 +184,7 @@ class ImageSource:
             number for number in range(first, arrived) if self._arrivals.is_chosen(number)
         ]
 
-    def _frame(self, serialised: bytes, received_s: float) -> Frame | None:
+    def _frame(self, serialised: memoryview, received_s: float) -> Frame | None:
         try:
             message = self._read(serialised)
             sample = self._samples.take(message)
@@ -193,11 +205,9 @@ class EventSource:
     diagnostics alone: one that is rejected or discarded is no frame.
     """
 
-    def __init__(
-        self, node: ManagedNode, settings: EventSettings, queue_depth: int, share: float, wake: Wake
-    ):
+    def __init__(self, node: ManagedNode, settings: EventSettings, queue_depth: int, share: float):
         self._node = node
-        self.share, self._frames = share, FrameShare()
+        self._frames = FrameShare()
         self._stream = EventStream(settings)
         patience_s = max(MIN_PATIENCE_S, queue_depth * settings.window_ns * 1e-9)
         self._waiting: Backlog[tuple[EventPacket, float]] = Backlog(patience_s, MAX_WAITING_BYTES)
@@ -208,10 +218,26 @@ class EventSource:
         self._queue_depth = queue_depth
         self._closed = False
         self.received = self.dropped = self.rejected = self.skipped = 0
-        self._packets = PolledSubscription(node, EventPacket, 'events', qos.EVENTS)
-        self.topic = self._packets.topic
-        self._wake = wake
-        self._arrivals = Arrivals(self._packets.subscription, wake)
+        self._wake = Wake()
+        self._packets = PausableSubscription(
+            node, lambda: PolledSubscription(node, EventPacket, 'events', qos.EVENTS), self._wake
+        )
+        self.topic = node.resolve_topic_name('events')
+        self._after_pause = True  # packets that are missing then were not lost
+        self.share = share
+        node.undo_with(self._packets.pause)
+
+    @property
+    def share(self) -> float:
+        return self._share
+
+    @share.setter
+    def share(self, share: float) -> None:
+        self._share = share
+        if share == 0.0:
+            self._packets.pause()
+        elif not self._closed and self._packets.resume():
+            self._after_pause = True
 
     def take(self, timeout_s: float) -> Frame | None:
         end_s = time.monotonic() + timeout_s
@@ -248,7 +274,7 @@ class EventSource:
         } | {'events: discarded packets': self._waiting.discarded}
 
     def close(self) -> None:
-        self._arrivals.close()
+        self._packets.arrivals.listen_to(None)
         self._closed = True
         self._wake.up()
 
@@ -258,7 +284,7 @@ class EventSource:
     def _collect(self, now_s: float) -> None:
         # Packets can come so fast that to receive them takes all the time there is.
         size = 0
-        for packet in self._packets.take():
+        for packet in islice(iter(self._packets.take_one, None), qos.EVENTS.depth):
             self._waiting.put((packet, now_s), len(packet.events), now_s)
             size += len(packet.events)
             if self._closed:
@@ -281,7 +307,8 @@ class EventSource:
             self._node.diagnostics.reject('events', error)
             return
         # What was discarded here is missing for the decoder as if it had been lost on its way.
-        missing = self._stream.counts.lost_packets - lost
+        missing = 0 if self._after_pause else self._stream.counts.lost_packets - lost
+        self._after_pause = False
         self._lost += max(0, missing - (self._waiting.discarded - self._discarded))
         self._discarded = self._waiting.discarded
         if self._node.debugging:

@@ -26,6 +26,10 @@ class Undo:
         """`step(*args)` is one more step: it will be run before those that are there."""
         self._steps.append((step, args))
 
+    def forget(self, *args: Any) -> None:
+        """A step with these arguments has been run otherwise."""
+        self._steps = [(step, given) for step, given in self._steps if given != args]
+
     def guarded(self, callback: Callable[..., Any]) -> Callable[..., Any]:
         """The callback, for as long as nothing is undone. Of a service that is gone the answer
         stays as it was made."""

@@ -53,11 +53,11 @@ class CompressedImage(NamedTuple):
 class _Reader:
     """Reads fields one after the other."""
 
-    def __init__(self, serialised: bytes):
-        order = _BYTE_ORDERS.get(serialised[:2])
+    def __init__(self, serialised: bytes | memoryview):
+        order = _BYTE_ORDERS.get(bytes(serialised[:2]))
         if order is None:
             raise ImageError(
-                f'message begins with {serialised[:2].hex() or "nothing"}, accepted '
+                f'message begins with {bytes(serialised[:2]).hex() or "nothing"}, accepted '
                 'is plain CDR: 0000 or 0001'
             )
         self._whole = memoryview(serialised)
@@ -106,7 +106,7 @@ class _Reader:
         return self._whole[self._at - count : self._at]
 
 
-def read_image(serialised: bytes) -> Image:
+def read_image(serialised: bytes | memoryview) -> Image:
     """A sensor_msgs/Image. Raises ImageError, naming the field, for what is no such message."""
     reader = _Reader(serialised)
     return Image(
@@ -120,7 +120,7 @@ def read_image(serialised: bytes) -> Image:
     )
 
 
-def read_compressed_image(serialised: bytes) -> CompressedImage:
+def read_compressed_image(serialised: bytes | memoryview) -> CompressedImage:
     """A sensor_msgs/CompressedImage. Raises ImageError, naming the field, for what is none."""
     reader = _Reader(serialised)
     return CompressedImage(reader.header(), reader.string('format'), reader.bytes('data'))
