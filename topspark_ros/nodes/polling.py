@@ -86,11 +86,18 @@ class PolledSubscription(_Polled[Message]):
 
 
 class SerialisedSubscription(_Polled[memoryview]):
-    """The same, serialised: each message in the memory of the one before it."""
+    """The same, serialised: each message in `buffer`, in the place of the one before it."""
 
-    def __init__(self, node: Node, message_type: type, topic: str, profile: QoSProfile) -> None:
+    def __init__(
+        self,
+        node: Node,
+        message_type: type,
+        topic: str,
+        profile: QoSProfile,
+        buffer: SerialisedBuffer,
+    ) -> None:
         super().__init__(node, message_type, topic, profile, raw=True)
-        self._buffer = SerialisedBuffer()
+        self._buffer = buffer
 
     def take_one(self) -> memoryview | None:
         return self._buffer.take(self.subscription)

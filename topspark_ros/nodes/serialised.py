@@ -36,7 +36,7 @@ class _Array(ctypes.Structure):
 
 
 class SerialisedBuffer:
-    """Holds one message at a time."""
+    """Holds one message at a time. It has to live for as long as what was taken is read."""
 
     def __init__(self) -> None:
         self._array = _Array(allocator=_default_allocator())

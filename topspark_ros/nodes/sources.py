@@ -24,6 +24,7 @@ from topspark_ros.nodes.polling import (
     SerialisedSubscription,
 )
 from topspark_ros.nodes.recent import Recent
+from topspark_ros.nodes.serialised import SerialisedBuffer
 from topspark_ros.perception.online import Sample
 from topspark_ros.perception.samples import ImageSamples, push_packet
 from topspark_ros.streams import cdr
@@ -110,9 +111,11 @@ class ImageSource:
         self._wake = Wake()
         message_type = CompressedImage if compressed else Image
         profile = qos.sensor(queue_depth)
+        # Of the source: a frame may still be in work when its subscription goes.
+        buffer = self._buffer = SerialisedBuffer()
         self._frames = PausableSubscription(
             node,
-            lambda: SerialisedSubscription(node, message_type, self._name, profile),
+            lambda: SerialisedSubscription(node, message_type, self._name, profile, buffer),
             self._wake,
         )
         self.topic = node.resolve_topic_name(self._name)
