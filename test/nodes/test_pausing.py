@@ -1,4 +1,4 @@
-"""A learner that is paused and resumed again and again, by another thread than the one that works."""
+"""A learner that is paused and resumed again and again, from another thread than its worker."""
 
 from __future__ import annotations
 
