@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from ament_index_python.packages import get_package_prefix, get_package_share_directory
+from launch import Condition, LaunchContext, LaunchDescription, Substitution
 from launch.actions import (
     AppendEnvironmentVariable,
     DeclareLaunchArgument,
@@ -27,7 +28,6 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 
-from launch import Condition, LaunchContext, LaunchDescription, Substitution
 from topspark_ros.replay.worlds import PANELS_FILE, WORLD_FILE, make_world
 from topspark_ros.streams.datasets import load_dataset
 

@@ -11,12 +11,11 @@ have in common by absolute names: launch twice, with
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import Parameter, ParameterValue
-
-from launch import LaunchContext, LaunchDescription
 
 CONFIG = Path(get_package_share_directory('topspark_ros')) / 'config'
 SAVING_S = '30'  # weights, on a slow card: not to be killed meanwhile

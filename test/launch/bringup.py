@@ -25,6 +25,7 @@ for package in ('launch', 'launch_ros', 'launch_testing'):
 import rclpy
 from ament_index_python.packages import get_package_share_directory
 from domain_coordinator import domain_id
+from launch import LaunchService
 from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from lifecycle_msgs.srv import GetState
@@ -32,7 +33,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-from launch import LaunchService
 from topspark_ros import msg
 from topspark_ros.control.decision import Reason
 from topspark_ros.nodes import qos

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import yaml
 from bringup import SHARE, Launched, Robot
+
+import yaml
 
 from topspark_ros.engine import load_checkpoint
 

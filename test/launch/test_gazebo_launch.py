@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
-import pytest
 from bringup import SHARE, STAND_INS, Launched, Robot
+
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 from nav_msgs.msg import Odometry

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bringup import SHARE
+
 import bag_player
 import pytest
-from bringup import SHARE
 from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
 ROBOT = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-import pytest
 from bringup import Launched, Robot
+
+import pytest
 
 from topspark_ros import msg
 from topspark_ros.control.decision import Reason

@@ -8,14 +8,15 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from bringup import SHARE, Robot, environment, include
+
 import launch_testing.actions
 import launch_testing.asserts
 import pytest
-from bringup import SHARE, Robot, environment, include
+from launch import LaunchDescription
 from launch.actions import SetEnvironmentVariable
 from std_srvs.srv import Trigger
 
-from launch import LaunchDescription
 from topspark_ros.control.decision import Reason
 from topspark_ros.engine import load_checkpoint
 

@@ -7,14 +7,15 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from bringup import SHARE, Robot, environment, include
+
 import launch_testing.actions
 import launch_testing.asserts
 import pytest
 import yaml
-from bringup import SHARE, Robot, environment, include
+from launch import LaunchDescription
 from launch.actions import UnsetEnvironmentVariable
 
-from launch import LaunchDescription
 from topspark_ros.control.decision import Reason
 from topspark_ros.engine import load_checkpoint
 

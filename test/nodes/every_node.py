@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from pathlib import Path
 
+from rig import msg  # noqa: F401  skips without ROS
+
 import pytest
 from rclpy.parameter import Parameter
-from rig import msg  # noqa: F401  skips without ROS
 
 from topspark_ros.nodes.battery_simulator import BatterySimulator
 from topspark_ros.nodes.dataset_camera import DatasetCamera

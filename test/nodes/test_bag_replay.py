@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
-import bag_player
 from rig import msg
+
+import bag_player
 from rosgraph_msgs.msg import Clock
 
 from topspark_ros.nodes import conversions, qos

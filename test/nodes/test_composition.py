@@ -6,10 +6,11 @@ import math
 import subprocess
 from pathlib import Path
 
+from rig import Camera, composed, image, msg
+
 import pytest
 from ament_index_python.packages import get_package_prefix
 from rclpy.parameter import Parameter
-from rig import Camera, composed, image, msg
 from std_srvs.srv import Trigger
 
 from topspark_ros.control.decision import Reason

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 
-from builtin_interfaces.msg import Time
 from every_node import CASES, alive, case  # noqa: F401  (a fixture)
+from rig import Camera, composed, image, msg
+
+from builtin_interfaces.msg import Time
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rig import Camera, composed, image, msg
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState, Image
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+from rig import msg
+
 import pytest
 import yaml
 from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParametersAtomically
-from rig import msg
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
 

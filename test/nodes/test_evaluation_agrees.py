@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from itertools import count
 
+from rig import Camera, image, msg
+
 import numpy as np
 from rclpy.serialization import deserialize_message
-from rig import Camera, image, msg
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from std_srvs.srv import Trigger

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import array
 
+from rig import Rig, msg
+
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from rig import Rig, msg
 from sensor_msgs.msg import Image
 
 from topspark_ros.nodes import conversions, qos

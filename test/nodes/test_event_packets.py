@@ -9,10 +9,11 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from rig import msg  # noqa: F401  skips without ROS
+
 import pytest
 from builtin_interfaces.msg import Time
 from rclpy.serialization import serialize_message
-from rig import msg  # noqa: F401  skips without ROS
 from rosbags.rosbag2 import Reader
 from std_msgs.msg import Header
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from rig import Rig, image, msg  # noqa: F401  skips without ROS
+
 import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from rig import Rig, image, msg  # noqa: F401  skips without ROS
 from sensor_msgs.msg import Image
 
 from topspark_ros.nodes import qos

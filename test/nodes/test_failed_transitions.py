@@ -6,8 +6,9 @@ import sys
 import threading
 from pathlib import Path
 
-import pytest
 from every_node import alive, case  # noqa: F401  (a fixture)
+
+import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 
 from topspark_ros import nodes

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from rig import msg
+
 import pytest
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
-from rig import msg
 from sensor_msgs.msg import BatteryState
 from std_msgs.msg import Empty
 

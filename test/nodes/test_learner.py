@@ -7,6 +7,8 @@ import math
 import os
 from types import SimpleNamespace
 
+from rig import Camera, Rig, image, msg
+
 import cv2
 import pytest
 import yaml
@@ -14,7 +16,6 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
-from rig import Camera, Rig, image, msg
 from sensor_msgs.msg import BatteryState, Image
 from std_srvs.srv import SetBool, Trigger
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 
+from rig import Camera, composed, image, msg
+
 import pytest
 from lifecycle_msgs.msg import Transition
 from rclpy.parameter import Parameter
-from rig import Camera, composed, image, msg
 from std_srvs.srv import Trigger
 
 from topspark_ros.nodes.executor import NodeExecutor

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
 from every_node import alive, case  # noqa: F401  (a fixture)
+from rig import Camera, composed, image, msg
+
+import pytest
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.logging import LoggingSeverity, set_logger_level
 from rclpy.parameter import Parameter
-from rig import Camera, composed, image, msg
 
 from topspark_ros.nodes import qos
 from topspark_ros.nodes.snn_learner import SnnLearner

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from rig import Camera, image, msg
+
 import pytest
 from event_camera_msgs.msg import EventPacket
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.type_hash import TypeHash
-from rig import Camera, image, msg
 from sensor_msgs.msg import BatteryState, Image
 from std_msgs.msg import String
 

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 
+from rig import Camera, Rig, image, msg
+
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
-from rig import Camera, Rig, image, msg
 
 from topspark_ros.nodes import conversions, qos
 from topspark_ros.streams.events import EVENT, Evt3Encoder

@@ -7,9 +7,10 @@ import math
 from importlib import import_module
 from pathlib import Path
 
+from every_node import alive, case  # noqa: F401  (a fixture)
+
 import pytest
 import yaml
-from every_node import alive, case  # noqa: F401  (a fixture)
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn

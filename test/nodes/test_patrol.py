@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from rig import msg
+
 import pytest
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, Twist
 from lifecycle_msgs.msg import Transition
-from rig import msg
 from sensor_msgs.msg import CameraInfo
 
 from topspark_ros.nodes import qos

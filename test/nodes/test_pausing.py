@@ -6,9 +6,10 @@ import threading
 from itertools import count
 
 from every_node import alive
+from rig import image
+
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
-from rig import image
 from sensor_msgs.msg import Image
 
 from topspark_ros.nodes import qos

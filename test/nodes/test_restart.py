@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from rig import Camera, image, msg
+
 from std_srvs.srv import Trigger
 
 from topspark_ros.nodes import qos

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+from rig import rclpy
+
 import pytest
 from ament_index_python.packages import get_package_prefix
 from rclpy.parameter import Parameter
-from rig import rclpy
 
 from topspark_ros.nodes.battery_simulator import BatterySimulator
 from topspark_ros.nodes.dataset_camera import DatasetCamera

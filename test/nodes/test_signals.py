@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-import pytest
 from rig import msg  # noqa: F401  skips without ROS
+
+import pytest
 
 LEARNER = 'snn_learner'
 NODES = (

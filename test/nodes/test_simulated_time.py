@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from rig import Camera, Process, Rig, image, msg
+
 import pytest
 from builtin_interfaces.msg import Time
 from lifecycle_msgs.msg import Transition
-from rig import Camera, Process, Rig, image, msg
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
 

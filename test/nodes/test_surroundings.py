@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from rig import msg
+
 import numpy as np
 import pytest
-from rig import msg
 from sensor_msgs.msg import BatteryState, Image
 
 from topspark_ros.nodes import qos

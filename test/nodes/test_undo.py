@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 
+from rig import composed, msg  # noqa: F401  skips without ROS
+
 from lifecycle_msgs.msg import Transition
 from rclpy.parameter import Parameter
-from rig import composed, msg  # noqa: F401  skips without ROS
 
 from topspark_ros.nodes.timestep_controller import TimestepController
 from topspark_ros.nodes.undo import Undo

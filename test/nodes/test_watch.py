@@ -7,9 +7,10 @@ import signal
 import subprocess
 import time
 
+from rig import TIMEOUT_S
+
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rig import TIMEOUT_S
 from sensor_msgs.msg import BatteryState
 
 from topspark_ros import msg

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from rig import Camera, Rig, image, msg
+
 import pytest
 from lifecycle_msgs.msg import Transition
-from rig import Camera, Rig, image, msg
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros.engine import NetworkConfig, create_network, load_checkpoint, save_checkpoint

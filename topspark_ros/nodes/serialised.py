@@ -6,6 +6,7 @@ rclpy makes bytes of each: one more copy, and memory for it, with the interprete
 from __future__ import annotations
 
 import ctypes
+import weakref
 
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.subscription import Subscription
@@ -41,9 +42,7 @@ class SerialisedBuffer:
     def __init__(self) -> None:
         self._array = _Array(allocator=_default_allocator())
         self._info = ctypes.create_string_buffer(_INFO_BYTES)
-
-    def __del__(self) -> None:
-        _free(ctypes.byref(self._array))
+        weakref.finalize(self, _free, ctypes.byref(self._array))
 
     def take(self, subscription: Subscription) -> memoryview | None:
         """The oldest message that has come, valid until the next call; None: there is none."""

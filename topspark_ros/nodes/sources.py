@@ -148,8 +148,9 @@ class ImageSource:
 
     @property
     def dropped(self) -> int:
-        waiting = 0 if self._closed else len(self._waiting()[1])
-        return self._frames.lost + self._arrivals.chosen - self._taken - waiting
+        with self._lock:  # or one that is being taken would count twice
+            waiting = 0 if self._closed else len(self._waiting()[1])
+            return self._frames.lost + self._arrivals.chosen - self._taken - waiting
 
     def take(self, timeout_s: float) -> Frame | None:
         first, chosen = self._waiting()
