@@ -238,24 +238,14 @@ class Counted:
     """A process that counts its messages."""
 
     def __init__(self, pid: int, counter: Counter):
-        self._pid, self._counter = pid, counter
+        self._pid, self.counter = pid, counter
 
     @property
     def count(self) -> int:
-        return self._counter.value
+        return self.counter.value
 
     def look(self) -> Look:
         return Look(self.count, processor_time_s(self._pid))
-
-
-class Paused:
-    """A learner that receives nothing: its time is of what the camera sends."""
-
-    def __init__(self, pid: int, camera: Counted):
-        self._pid, self._camera = pid, camera
-
-    def look(self) -> Look:
-        return Look(self._camera.count, processor_time_s(self._pid))
 
 
 @contextmanager
@@ -297,7 +287,7 @@ def measure(case: Case, seconds: float, rounds: int) -> dict[str, list[float]]:
         learners(case, Path(name), namespace) as robots,
         process('camera', case, Path(name), namespace) as camera,
     ):
-        subjects: dict[str, Counted | Learner | Paused] = {'floor': floor, 'empty': empty} | {
+        subjects: dict[str, Counted | Learner] = {'floor': floor, 'empty': empty} | {
             f'learner {share:g}': robot for share, robot in robots.items()
         }
         for share, robot in robots.items():
@@ -305,7 +295,8 @@ def measure(case: Case, seconds: float, rounds: int) -> dict[str, list[float]]:
         while min(floor.count, empty.count) < 10:
             time.sleep(0.1)
         time.sleep(SETTLING_S)
-        subjects['learner 0'] = Paused(robots[0.0].pid, camera)
+        # It receives nothing: its time is of what the camera sends.
+        subjects['learner 0'] = Counted(robots[0.0].pid, camera.counter)
         begin = {name: subject.look() for name, subject in subjects.items()}
         sent, before = camera.count, begin
         spent: dict[str, list[float]] = {name: [] for name in subjects}

@@ -120,8 +120,9 @@ class ParameterServer(Generic[Parameters]):
 
     def _warn_of_misspelt_names(self, node: Node) -> None:
         """rclpy passes over what it does not know; names unlike any may be other nodes'."""
+        known = {*self._fields, *former_names(self._declaration)}
         for name in node._parameter_overrides:  # nothing public tells what was set
-            if name not in self._fields and name not in former_names(self._declaration):
+            if name not in known:
                 for close in get_close_matches(name, self._fields, n=1, cutoff=MISSPELT):
                     node.get_logger().warning(f'{name} is no parameter; is {close} meant?')
 

@@ -35,7 +35,26 @@ class _Unscheduled(CallbackGroup):
         pass
 
 
-class _Polled(Generic[Message]):
+class _Queue(Generic[Message]):
+    """Messages that wait to be taken."""
+
+    _depth: int
+
+    def take_one(self) -> Message | None:
+        """The oldest message that has come since; None if there is none."""
+        raise NotImplementedError
+
+    def take(self) -> Iterator[Message]:
+        """The messages that have come since, oldest first: no more than the queue holds, so that
+        it ends however fast they come."""
+        for _ in range(self._depth):
+            message = self.take_one()
+            if message is None:
+                return
+            yield message
+
+
+class _Polled(_Queue[Message]):
     """A subscription without a callback, and its queue as deep as `profile` says."""
 
     def __init__(
@@ -56,19 +75,6 @@ class _Polled(Generic[Message]):
             raw=raw,
             callback_group=_Unscheduled(),
         )
-
-    def take_one(self) -> Message | None:
-        """The oldest message that has come since; None if there is none."""
-        raise NotImplementedError
-
-    def take(self) -> Iterator[Message]:
-        """The messages that have come since, oldest first: no more than the queue holds, so that
-        it ends however fast they come."""
-        for _ in range(self._depth):
-            message = self.take_one()
-            if message is None:
-                return
-            yield message
 
 
 class PolledSubscription(_Polled[Message]):
@@ -103,16 +109,16 @@ class SerialisedSubscription(_Polled[memoryview]):
         return self._buffer.take(self.subscription)
 
 
-class PausableSubscription(Generic[Message]):
+class PausableSubscription(_Queue[Message]):
     """A polled subscription that is there only while messages are wanted: one that nobody takes
     costs the middleware as much as any other.
 
-    make: subscribes.
+    make: subscribes, with a queue of this depth.
     arrivals: what has come; `wake` is woken for it.
     """
 
-    def __init__(self, node: Node, make: Callable[[], _Polled[Message]], wake: Wake):
-        self._node, self._make = node, make
+    def __init__(self, node: Node, make: Callable[[], _Polled[Message]], depth: int, wake: Wake):
+        self._node, self._make, self._depth = node, make, depth
         self.arrivals = Arrivals(wake)
         self._polled: _Polled[Message] | None = None
         self._losses: Losses | None = None
@@ -126,7 +132,6 @@ class PausableSubscription(Generic[Message]):
             return self._lost + (0 if self._losses is None else self._losses.total)
 
     def take_one(self) -> Message | None:
-        """The oldest message that has come since; None if there is none."""
         with self._lock:
             return None if self._polled is None else self._polled.take_one()
 

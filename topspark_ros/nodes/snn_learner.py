@@ -103,7 +103,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
         try:
             self._config = p.network_config()
             if p.input == 'events':
-                p.event_settings()
+                p.event_settings()  # rejected now, not once weights are read
             margins = self._read_profile(p.profile_file)
         except (EngineError, ParameterError) as error:
             raise NodeFault(str(error)) from None

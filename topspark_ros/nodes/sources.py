@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from itertools import islice
 from typing import NamedTuple, Protocol
 
 from event_camera_msgs.msg import EventPacket
@@ -116,6 +115,7 @@ class ImageSource:
         self._frames = PausableSubscription(
             node,
             lambda: SerialisedSubscription(node, message_type, self._name, profile, buffer),
+            queue_depth,
             self._wake,
         )
         self.topic = node.resolve_topic_name(self._name)
@@ -224,7 +224,10 @@ class EventSource:
         self.received = self.dropped = self.rejected = self.skipped = 0
         self._wake = Wake()
         self._packets = PausableSubscription(
-            node, lambda: PolledSubscription(node, EventPacket, 'events', qos.EVENTS), self._wake
+            node,
+            lambda: PolledSubscription(node, EventPacket, 'events', qos.EVENTS),
+            qos.EVENTS.depth,
+            self._wake,
         )
         self.topic = node.resolve_topic_name('events')
         self._after_pause = True  # packets that are missing then were not lost
@@ -288,7 +291,7 @@ class EventSource:
     def _collect(self, now_s: float) -> None:
         # Packets can come so fast that to receive them takes all the time there is.
         size = 0
-        for packet in islice(iter(self._packets.take_one, None), qos.EVENTS.depth):
+        for packet in self._packets.take():
             self._waiting.put((packet, now_s), len(packet.events), now_s)
             size += len(packet.events)
             if self._closed:

@@ -36,27 +36,23 @@ class Trials:
 
     def __init__(self, settings: TrialSettings):
         self._settings = settings
-        self._credit_j = dict.fromkeys(settings.margins, 0.0)
+        self._earned_j = 0.0  # for each T
+        self._spent_j = dict.fromkeys(settings.margins, 0.0)
         self._cost_j = dict.fromkeys(settings.margins, math.inf)  # of the last trial
         self._trials: dict[tuple[int, int], Trial] = {}  # by T tried, and in force
 
     def earn(self, energy_j: float) -> None:
-        """Energy was used, J, of which trials get their share.
-
-        No T saves for more than one trial: what was earned while power was plenty is not to be
-        spent all at once when it is short.
-        """
-        for timesteps, credit_j in self._credit_j.items():
-            earned_j = self._settings.energy_share * energy_j / len(self._credit_j)
-            self._credit_j[timesteps] = min(credit_j + earned_j, self._cost_j[timesteps])
+        """Energy was used, J, of which trials get their share."""
+        if self._spent_j:
+            self._earned_j += self._settings.energy_share * energy_j / len(self._spent_j)
 
     def due(self, in_force: int) -> tuple[int, float] | None:
         """The T that has been tried least of those that can pay for a trial, other than the one in
         force, and its margin; None: none can."""
         able = [
             timesteps
-            for timesteps, credit_j in self._credit_j.items()
-            if timesteps != in_force and credit_j > 0.0
+            for timesteps in self._spent_j
+            if timesteps != in_force and self._gone_j(timesteps) < self._earned_j
         ]
         if not able:
             return None
@@ -67,7 +63,7 @@ class Trials:
         self, timesteps: int, in_force: int, energy_j: float, wrong: bool, wrong_in_force: bool
     ) -> None:
         """A labelled frame was classified at this T as well, for so much energy, J."""
-        self._credit_j[timesteps] -= energy_j
+        self._spent_j[timesteps] = self._gone_j(timesteps) + energy_j
         self._cost_j[timesteps] = energy_j
         _, _, frames, worse, better = self._of(timesteps, in_force)
         self._trials[timesteps, in_force] = Trial(
@@ -83,6 +79,14 @@ class Trials:
     def summary(self) -> tuple[Trial, ...]:
         """Of every two T that have been compared."""
         return tuple(self._trials.values())
+
+    def _gone_j(self, timesteps: int) -> float:
+        """Of what a T has earned, what it has spent or forgone, J.
+
+        It saves for one trial at most: what was earned while power was plenty is not to be spent
+        all at once when it is short.
+        """
+        return max(self._spent_j[timesteps], self._earned_j - self._cost_j[timesteps])
 
     def _of(self, timesteps: int, in_force: int) -> Trial:
         return self._trials.get((timesteps, in_force), Trial(timesteps, in_force))

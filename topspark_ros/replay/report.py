@@ -248,7 +248,7 @@ def _losses(runs: Sequence[Evaluation]) -> list[str]:
     if jumps:
         lines += [
             '',
-            'Clocks jumped. Gaps in the recorded time are skipped of the pictures, of '
+            'Clocks jumped. Gaps in the recorded time are left out of the pictures, of '
             'lengths and of mean powers; the files have the times of the bag.',
             '',
             *(f'- {escaped(line)}' for line in jumps),

@@ -131,7 +131,7 @@ def imprint(state, j, sample, parent):
     """Make neuron j, which has no labels, stand for a sample.
 
     It splits off another neuron, its parent (-1: none): what the few spikes of one presentation
-    skip, it inherits, and the read-out weights.
+    miss, it inherits, and the read-out weights.
     """
     in_use = sample.similarity.size
     inherited = INHERITANCE if parent >= 0 else 0.0
