@@ -50,6 +50,9 @@ def test_killed_together_they_go_on_with_weights_and_budget(rig, tmp_path):
     first = Life(rig, checkpoint)
     first.camera.meet(lambda: image(first.camera.next_digit()[0]))
     first.camera.teach(20)
+    neurons = rig.latest(
+        first.statuses, lambda status: status.recruited_neurons, 'it learned'
+    ).recruited_neurons
     rig.publish(
         'power_budget',
         msg.PowerBudget(
@@ -64,7 +67,6 @@ def test_killed_together_they_go_on_with_weights_and_budget(rig, tmp_path):
         qos.STATE,
     )
     first.wait_until_it_keeps_the_limit()
-    neurons = first.statuses[-1].recruited_neurons
     assert rig.call(Trigger, f'{LEARNER}/save_weights').success
     first.kill()
 
