@@ -21,6 +21,8 @@ class Plan(NamedTuple):
     """What is run: all of it, or a quick look on the digits that scikit-learn ships.
 
     seeds: for 400 neurons; small_seeds: for fewer. samples: most training samples.
+    networks: that each setting is tried with, and each of the `finalists` with twice as many.
+    views: test samples shown to a camera.
     jobs: processes; processor times are measured in one, after the others.
     """
 
@@ -29,6 +31,9 @@ class Plan(NamedTuple):
     seeds: range
     small_seeds: range
     samples: int | None
+    networks: int
+    finalists: int
+    views: int
     jobs: int
 
     def seeds_for(self, neurons: int) -> range:
@@ -36,11 +41,31 @@ class Plan(NamedTuple):
 
 
 def full(jobs: int) -> Plan:
-    return Plan(('mnist', 'fashion_mnist'), (100, 400), range(5), range(3), None, jobs)
+    return Plan(
+        ('mnist', 'fashion_mnist'),
+        (100, 400),
+        seeds=range(5),
+        small_seeds=range(3),
+        samples=None,
+        networks=10,
+        finalists=30,
+        views=400,
+        jobs=jobs,
+    )
 
 
 def quick(jobs: int) -> Plan:
-    return Plan(('digits',), (100,), range(2), range(2), 600, jobs)
+    return Plan(
+        ('digits',),
+        (100,),
+        seeds=range(2),
+        small_seeds=range(2),
+        samples=600,
+        networks=2,
+        finalists=5,
+        views=60,
+        jobs=jobs,
+    )
 
 
 class Claim(NamedTuple):

@@ -15,7 +15,7 @@ from topspark_ros.streams.scenes import camera_views
 from .common import Advance, Plan, Section, in_parallel, load, spread
 from .learning import TIMESTEPS, recruiting
 
-SAMPLES, TESTS = 1200, 400
+SAMPLES = 1200
 SHIFTS = (0, 2, 4)  # pixels
 CHANGE_WINDOWS = (0, 100, 200)  # frames after the background has changed
 
@@ -89,26 +89,29 @@ def views(pixels: np.ndarray, disturbance: Disturbance, seed: int) -> np.ndarray
     return camera_views(pixels.reshape(-1, 28, 28), seed, lambda frame: disturbance(frame, rng))
 
 
-def disturbed_accuracies(neurons: int, data: Data, seed: int) -> dict[str, float]:
+def disturbed_accuracies(plan: Plan, data: Data, seed: int) -> dict[str, float]:
     """A network that learned undisturbed camera frames, tested on disturbed ones."""
     order = np.random.default_rng(seed).permutation(len(data.training_labels))[:SAMPLES]
-    network = create_network(recruiting(data.name, neurons, seed=seed))
+    network = create_network(recruiting(data.name, max(plan.neurons), seed=seed))
     timesteps = TIMESTEPS[data.name]
     network.learn_many(
         views(data.training_pixels[order], DISTURBANCES['none'], seed),
         timesteps,
         data.training_labels[order],
     )
-    labels = data.test_labels[:TESTS]
+    labels = data.test_labels[: plan.views]
     return {
         name: measure(
-            network, views(data.test_pixels[:TESTS], disturbance, seed + 1000), labels, timesteps
+            network,
+            views(data.test_pixels[: plan.views], disturbance, seed + 1000),
+            labels,
+            timesteps,
         ).accuracy
         for name, disturbance in DISTURBANCES.items()
     }
 
 
-def shifted_accuracies(neurons: int, data: Data, seed: int) -> dict[str, float]:
+def shifted_accuracies(plan: Plan, data: Data, seed: int) -> dict[str, float]:
     """Images shifted in the grid at random, as they are and after centring."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.training_labels))[:SAMPLES]
@@ -117,13 +120,13 @@ def shifted_accuracies(neurons: int, data: Data, seed: int) -> dict[str, float]:
     for shift in SHIFTS:
         train, test = (
             shifted(pixels, shift, rng)
-            for pixels in (data.training_pixels[order], data.test_pixels[:TESTS])
+            for pixels in (data.training_pixels[order], data.test_pixels[: plan.views])
         )
         for name, prepare in (('raw', lambda pixels: pixels), ('centred', centred)):
-            network = create_network(recruiting(data.name, neurons, seed=seed))
+            network = create_network(recruiting(data.name, max(plan.neurons), seed=seed))
             network.learn_many(prepare(train), timesteps, data.training_labels[order])
             accuracies[f'shifted by up to {shift} pixels, {name}'] = measure(
-                network, prepare(test), data.test_labels[:TESTS], timesteps
+                network, prepare(test), data.test_labels[: plan.views], timesteps
             ).accuracy
     return accuracies
 
@@ -143,7 +146,7 @@ def centred(pixels: np.ndarray) -> np.ndarray:
     return np.stack([centre_object(each.reshape(28, 28)) for each in pixels])
 
 
-def change_midway(neurons: int, data: Data, seed: int) -> dict[str, float]:
+def change_midway(plan: Plan, data: Data, seed: int) -> dict[str, float]:
     """Prequential accuracy while the paper becomes a blackboard halfway."""
     order = np.random.default_rng(seed).permutation(len(data.training_labels))[:SAMPLES]
     half = len(order) // 2
@@ -154,7 +157,7 @@ def change_midway(neurons: int, data: Data, seed: int) -> dict[str, float]:
         ]
     )
     labels = data.training_labels[order]
-    network = create_network(recruiting(data.name, neurons, seed=seed))
+    network = create_network(recruiting(data.name, max(plan.neurons), seed=seed))
     right = network.learn_many(seen, TIMESTEPS[data.name], labels).predicted == labels
     figures = {'background changes: 100 frames before': right[half - 100 : half].mean()}
     for start in CHANGE_WINDOWS:
@@ -164,13 +167,13 @@ def change_midway(neurons: int, data: Data, seed: int) -> dict[str, float]:
 
 
 def run(plan: Plan, advance: Advance) -> Section:
-    name, neurons = plan.datasets[0], max(plan.neurons)
+    name = plan.datasets[0]
     data = load(name, plan)
     parts = (disturbed_accuracies, shifted_accuracies, change_midway)
     results = iter(
         in_parallel(
             _call,
-            [(part, neurons, data, seed) for part in parts for seed in plan.small_seeds],
+            [(part, plan, data, seed) for part in parts for seed in plan.small_seeds],
             plan,
             advance,
         )
@@ -185,8 +188,8 @@ def run(plan: Plan, advance: Advance) -> Section:
     return Section(
         f'What a camera adds, {name}',
         f'Rendered camera frames (paper, changing light, position and size of the object), found '
-        f'and centred by the stream stage; N = {neurons}, {SAMPLES} frames learned without a '
-        f'disturbance, {TESTS} tested with one. Shifts are in the grid itself.',
+        f'and centred by the stream stage; N = {max(plan.neurons)}, {SAMPLES} frames learned '
+        f'without a disturbance, {plan.views} tested with one. Shifts are in the grid itself.',
         [],
         rows,
     )

@@ -34,9 +34,6 @@ from ..timing import L2_RATE, RATE, fastest
 from .common import Advance, Claim, Plan, Section, in_parallel, load, spread
 
 RULES = ('pairwise', 'adaptive', 'recruiting')
-CHOICE_SEEDS = range(2 * FOLDS)  # each with the next fold of the training samples
-FINAL_SEEDS = range(2 * FOLDS, 6 * FOLDS)
-FINALISTS = 30
 EPSILON = 0.3  # of the score: accuracy that all the energy of the baseline is worth
 LOSS = 0.01  # of accuracy, at most
 STANDARD_ERRORS = 2  # by which the estimate of a loss has to stay below: 97.7 % confidence
@@ -124,9 +121,10 @@ def candidates(case: Case) -> list[Setting]:
     ]
 
 
-def compare(case: Case, data: Data, seeds: range) -> Comparison:
+def compare(case: Case, data: Data, plan: Plan) -> Comparison:
     """All but the processor times."""
-    baseline, ours = choose(case, data, len(seeds))
+    seeds = plan.seeds_for(case.neurons)
+    baseline, ours = choose(case, data, plan, len(seeds))
     return Comparison(
         case,
         baseline,
@@ -138,15 +136,17 @@ def compare(case: Case, data: Data, seeds: range) -> Comparison:
     )
 
 
-def choose(case: Case, data: Data, networks: int) -> tuple[Setting, Setting]:
+def choose(case: Case, data: Data, plan: Plan, networks: int) -> tuple[Setting, Setting]:
     """The baseline and our setting, for so many networks, by folds of the training samples."""
-    tried = _outcomes(baselines(case), data, CHOICE_SEEDS)
+    # Each seed has the next fold of the training samples.
+    first, final = range(plan.networks), range(plan.networks, 3 * plan.networks)
+    tried = _outcomes(baselines(case), data, first)
     baseline = max(tried, key=lambda setting: _accuracy(tried[setting]))
     theirs = tried[baseline]
-    tried = _outcomes(candidates(case), data, CHOICE_SEEDS)
-    best = sorted(tried, key=lambda setting: _score(tried[setting], theirs))[-FINALISTS:]
-    (theirs,) = _outcomes([baseline], data, FINAL_SEEDS).values()
-    tried = _outcomes(best, data, FINAL_SEEDS)
+    tried = _outcomes(candidates(case), data, first)
+    best = sorted(tried, key=lambda setting: _score(tried[setting], theirs))[-plan.finalists :]
+    (theirs,) = _outcomes([baseline], data, final).values()
+    tried = _outcomes(best, data, final)
     return baseline, max(
         tried,
         key=lambda setting: (
@@ -224,7 +224,7 @@ def run(plan: Plan, advance: Advance) -> Section:
     cases = [Case(*case) for case in product(RULES, plan.datasets, plan.neurons)]
     comparisons = in_parallel(
         compare,
-        [(case, data[case.dataset], plan.seeds_for(case.neurons)) for case in cases],
+        [(case, data[case.dataset], plan) for case in cases],
         plan,
         advance,
     )
