@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from topspark_ros import pages
 from topspark_ros.cli import pictures
-from topspark_ros.cli.arguments import UsageError, comma_separated, writing
+from topspark_ros.cli.arguments import UsageError, add_energy_model, comma_separated, writing
 from topspark_ros.engine import CODINGS, RULES, NetworkConfig
 from topspark_ros.methodology.analysis import (
     Grid,
@@ -83,12 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='samples that give the accuracy: a fifth of the training samples, '
         'held back, or the test samples',
     )
-    parser.add_argument(
-        '--energy-model',
-        choices=tuple(ENERGY_TABLES),
-        default='loihi',
-        help='energies per operation',
-    )
+    add_energy_model(parser)
     parser.add_argument(
         '--jobs',
         type=int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from topspark_ros.errors import TopsparkError
+from topspark_ros.methodology.energy import ENERGY_TABLES
 
 PICTURES = ('.png', '.pdf', '.svg')
 Number = TypeVar('Number', int, float)
@@ -16,6 +18,15 @@ Number = TypeVar('Number', int, float)
 
 class UsageError(TopsparkError):
     """An argument, or what it names, was rejected: one line that says what is accepted."""
+
+
+def add_energy_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        '--energy-model',
+        choices=tuple(ENERGY_TABLES),
+        default='loihi',
+        help='energies per operation',
+    )
 
 
 def comma_separated(option: str, text: str, number: Callable[[str], Number] = int) -> list[Number]:

@@ -7,7 +7,13 @@ from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from topspark_ros.cli.arguments import UsageError, check_output, comma_separated, writing
+from topspark_ros.cli.arguments import (
+    UsageError,
+    add_energy_model,
+    check_output,
+    comma_separated,
+    writing,
+)
 from topspark_ros.engine import (
     CODINGS,
     RULES,
@@ -71,12 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'in learning, and again in inference; the margins for that are found '
         'first. None: all T steps are taken',
     )
-    parser.add_argument(
-        '--energy-model',
-        choices=tuple(ENERGY_TABLES),
-        default='loihi',
-        help='energies per operation',
-    )
+    add_energy_model(parser)
     parser.add_argument(
         '--jobs',
         type=int,
