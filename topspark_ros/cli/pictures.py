@@ -293,7 +293,8 @@ def _panels(
     path: Path, rows: int, columns: int, title: str, origin: str, handles: Sequence[Line2D] = ()
 ) -> Iterator[Sequence]:
     """A picture of rows * columns panels, accuracy upwards, with its legend below."""
-    with drawing(path, PANEL[0] * columns, PANEL[1] * rows + 1) as figure:
+    # Two panels' width has room for title and legend.
+    with drawing(path, PANEL[0] * max(columns, 2), PANEL[1] * rows + 1) as figure:
         panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
         yield panels.flatten().tolist()
         figure.suptitle(title)
