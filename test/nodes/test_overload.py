@@ -25,7 +25,11 @@ EventPacket = pytest.importorskip(
 LEARNER = 'snn_learner'
 WIDTH, HEIGHT = 160, 120
 EVENTS = 100_000  # a packet: to decode them takes ten times as long as to send them
-PACKET_NS = 20_000_000  # of sensor time, so that four packets make a window
+TIME_HIGH, TIME_HIGH_US = (
+    0x8,
+    4096,
+)  # of EVT 3.0: type of its words, and the unit that they count in
+PACKET_NS = 5 * TIME_HIGH_US * 1000  # of sensor time, so that four packets make a window
 BEGIN_NS = 1_700_000_000_000_000_000
 
 
@@ -52,28 +56,31 @@ def flood(rig: Rig, message_type: type, topic: str, profile, make: Callable[[int
         rig.node.destroy_publisher(publisher)
 
 
-def blob(first_ns: int, count: int = EVENTS) -> np.ndarray:
+def blob() -> np.ndarray:
     """Events of something that moves."""
     random = np.random.default_rng(0)
-    events = np.zeros(count, EVENT)
-    events['x'], events['y'] = random.integers(40, 80, (2, count))
-    events['t'] = first_ns + np.arange(count) * PACKET_NS // count
+    events = np.zeros(EVENTS, EVENT)
+    events['x'], events['y'] = random.integers(40, 80, (2, EVENTS))
+    events['t'] = np.arange(EVENTS) * PACKET_NS // EVENTS
     return events
 
 
 def evt3() -> Callable[[int], EventPacket]:
-    encoder = Evt3Encoder(WIDTH, HEIGHT)
-    # Sensor time is in the payload, and goes on from one to the next.
-    payloads = [array.array('B', encoder.encode(blob(number * PACKET_NS))) for number in range(50)]
+    words = np.frombuffer(Evt3Encoder(WIDTH, HEIGHT).encode(blob()), np.uint16).copy()
+    places = np.flatnonzero(words >> 12 == TIME_HIGH)
+    begin = words[places].astype(int)
 
     def make(number: int) -> EventPacket:
-        return packet('evt3', number, payloads[number % len(payloads)])
+        # Sensor time is in the payload, and goes on from one to the next.
+        high = (begin + PACKET_NS // 1000 // TIME_HIGH_US * number) & 0xFFF
+        words[places] = TIME_HIGH << 12 | high
+        return packet('evt3', number, array.array('B', words.tobytes()))
 
     return make
 
 
 def mono() -> Callable[[int], EventPacket]:
-    events = blob(0)
+    events = blob()
     words = events['t'] | events['x'].astype('i8') << 32 | events['y'].astype('i8') << 48
     payload = array.array('B', words.astype('<i8').tobytes())
 
