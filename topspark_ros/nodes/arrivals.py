@@ -8,9 +8,11 @@ the frames of a share, and wakes the one thread that takes them.
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import select
 import weakref
+from typing import Any
 
 import numba
 import numpy as np
@@ -36,21 +38,28 @@ _clock_gettime = types.ExternalFunction('clock_gettime', types.int32(types.int32
 _eventfd_write = types.ExternalFunction('eventfd_write', types.int32(types.int32, types.uint64))
 
 
-@c_function(types.void(types.voidptr, types.size_t))
-def _note(pointer: int, messages: int) -> None:
-    memory = numba.carray(pointer, _WORDS, np.int64)
-    numbers = memory.view(np.float64)
-    _clock_gettime(_CLOCK_MONOTONIC, memory[_TIME:].ctypes.data)
-    chosen = 0
-    for _ in range(messages):
-        place = memory[_ARRIVED] % RING
-        memory[_FLAGS + place] = takes(numbers[_SHARE_STATE:], numbers[_SHARE], False)
-        memory[_TIMES + place] = memory[_TIME] * 1_000_000_000 + memory[_TIME + 1]
-        chosen += memory[_FLAGS + place]
-        memory[_ARRIVED] += 1
-    memory[_CHOSEN] += chosen
-    if chosen:
-        _eventfd_write(memory[_WAKE], 1)
+@functools.cache
+def _note() -> Any:
+    """What the middleware calls: compiled when it is first wanted, for even to load it takes half
+    a second, which nodes that listen to nothing do without."""
+
+    @c_function(types.void(types.voidptr, types.size_t))
+    def note(pointer: int, messages: int) -> None:
+        memory = numba.carray(pointer, _WORDS, np.int64)
+        numbers = memory.view(np.float64)
+        _clock_gettime(_CLOCK_MONOTONIC, memory[_TIME:].ctypes.data)
+        chosen = 0
+        for _ in range(messages):
+            place = memory[_ARRIVED] % RING
+            memory[_FLAGS + place] = takes(numbers[_SHARE_STATE:], numbers[_SHARE], False)
+            memory[_TIMES + place] = memory[_TIME] * 1_000_000_000 + memory[_TIME + 1]
+            chosen += memory[_FLAGS + place]
+            memory[_ARRIVED] += 1
+        memory[_CHOSEN] += chosen
+        if chosen:
+            _eventfd_write(memory[_WAKE], 1)
+
+    return note
 
 
 class Wake:
@@ -93,7 +102,7 @@ class Arrivals:
         if self._subscription is not None:
             _call_on_arrival(self._subscription, None, None)
         if subscription is not None:
-            _call_on_arrival(subscription, _note.address, self._memory.ctypes.data)
+            _call_on_arrival(subscription, _note().address, self._memory.ctypes.data)
         self._subscription = subscription
 
     @property
