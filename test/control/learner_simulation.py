@@ -1,6 +1,7 @@
 """A learner that is mere arithmetic, under a controller: what it takes, and what is decided."""
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 
@@ -80,6 +81,41 @@ class SimulatedLearner:
             decided=self.decided,
             active_s=self.active_s,
         )
+
+
+class MeteredLearner(SimulatedLearner):
+    """One with a meter that sees the whole process, of which the network is next to nothing.
+
+    Its processor is slower by `load`, and each step takes a little more or less by chance.
+    """
+
+    STANDING_W, RECEIVED_J, CLASSIFIED_J, LEARNED_J = 0.07, 3e-3, 17e-3, 1.5e-3  # of a VGA camera
+    NOISE = 0.1  # standard deviation, of what a step takes
+
+    def __init__(self, profile, seed):
+        super().__init__(profile)
+        self.load = 1.0
+        self._random = np.random.default_rng(seed)
+
+    def run(self, rate_hz):
+        before = self.classified, self.skipped, self.learned, self.energy_j
+        super().run(rate_hz)
+        classified, skipped, learned = (
+            now - then for now, then in zip((self.classified, self.skipped, self.learned), before)
+        )
+        if self.setting[3] == 0.0:  # paused: nothing is even received
+            self.skipped, skipped = before[1], 0
+        energy_j = (
+            self.STANDING_W * STEP_S
+            + self.RECEIVED_J * (classified + skipped)
+            + self.CLASSIFIED_J * classified
+            + self.LEARNED_J * learned
+        ) * max(0.0, self._random.normal(self.load, self.NOISE))
+        self.energy_j = before[3] + energy_j
+        return energy_j
+
+    def report(self, time_s):
+        return replace(super().report(time_s), metered=True)
 
 
 def simulate(controller, learner, times, rate_hz, heard=lambda now_s: True):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from topspark_ros.methodology.profile import Profile, ProfilePoint
+from topspark_ros.methodology.profile import Profile
 from topspark_ros.methodology.tradeoff import (
     LEARNING_SHARES,
     SHARES,
@@ -17,9 +17,11 @@ from topspark_ros.methodology.tradeoff import (
 
 from .accuracy import AccuracyReport
 from .correction import EnergyCorrection, FrameRate, Overdraft, Smoothed
+from .metered import MeteredEnergy
 
-MAX_RATIO = 10.0  # of measured energies and times over the profile's; the least is its inverse
-MAX_RATIO_METERED = 1e4  # core_power_w is a guess, and other parts of the machine draw power too
+MAX_RATIO = (
+    10.0  # of estimated energies and measured times over the profile's; the least is its inverse
+)
 TIME_CONSTANT_S = 5.0
 LEARNED_FRAMES = 200.0  # over which the share of learned frames is averaged
 
@@ -92,11 +94,12 @@ class ClosedLoop:
     Parameters
     ----------
     core_power_w
-        Power of a busy core, W. If the energy is metered, that of a frame is predicted as processor
-        time times this power; the profile's energies are estimates for other hardware.
+        Power of a busy core, W; see MeteredEnergy. The profile's energies are estimates for other
+        hardware: of what a meter sees they say nothing.
     """
 
     def __init__(self, profile: Profile, core_power_w: float) -> None:
+        self._profile = profile
         self._points = {point.timesteps: point for point in profile.points}
         self._profiled = enumerate_candidates(profile, learned_share=1.0)
         self._core_power_w = core_power_w
@@ -106,10 +109,8 @@ class ClosedLoop:
 
     def _begin(self, metered: bool, known_hz: float) -> None:
         """Start every estimate anew."""
-        self._metered = metered
-        self._energy = EnergyCorrection(
-            len(self._points) * (len(self._points) + 1), MAX_RATIO_METERED if metered else MAX_RATIO
-        )
+        self._metered = MeteredEnergy(self._profile, self._core_power_w) if metered else None
+        self._energy = EnergyCorrection(len(self._points) * (len(self._points) + 1), MAX_RATIO)
         self._latency_ratio = Smoothed(TIME_CONSTANT_S, 1 / MAX_RATIO, MAX_RATIO)
         self._overhead_s = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
         self._power_w = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
@@ -149,21 +150,26 @@ class ClosedLoop:
         """Power by which perception stays below a limit to repay energy overspent, W."""
         return self._overdraft.repayment_w(limit_w)
 
+    @property
+    def standing_power_w(self) -> float:
+        """Power without any frame, W. Of that the estimate, which is the network's, has none."""
+        return 0.0 if self._metered is None else self._metered.standing_w
+
     def energy_ratios(self) -> np.ndarray:
         """Measured energy of a frame over the profile's, shape (len(Candidates),), float64."""
-        candidates = self._candidates()
+        if self._metered is not None:
+            candidates = self._candidates()
+            frame_j, profiled_j = self._metered.frame_j(candidates), candidates.energy_j
+            known, ratios = profiled_j > 0, np.ones(len(candidates))
+            ratios[known] = frame_j[known] / profiled_j[known]
+            return ratios
         full = self._energy.ratios
-        ratios = np.empty(len(candidates))
+        ratios = np.empty(len(self._profiled))
         pairs = len(self._points) ** 2
         shared = len(full) + len(SHARES)
         ratios[: len(full)] = full
         ratios[len(full) : shared] = full[pairs]  # one of fewer frames costs as much
         ratios[shared:] = np.tile(full[:pairs], len(LEARNING_SHARES))
-        if self._metered:
-            known = candidates.energy_j > 0
-            ratios[known] *= (candidates.frame_time_s * self._core_power_w)[
-                known
-            ] / candidates.energy_j[known]
         return ratios
 
     def energy_ratio(self, setting: tuple[int, int, float, float]) -> float:
@@ -210,8 +216,13 @@ class ClosedLoop:
         self, last: LearnerReport, report: LearnerReport, energy_j: float, elapsed_s: float
     ) -> None:
         classified = report.classified - last.classified
+        received = classified + report.skipped - last.skipped
         learned = report.learned - last.learned
-        self._rate.count(classified + report.skipped - last.skipped, elapsed_s)
+        self._rate.count(received, elapsed_s)
+        if self._metered is not None and report.setting == last.setting:
+            self._metered.measure(
+                report.setting, received, classified, learned, energy_j, elapsed_s
+            )
         if classified == 0 or report.setting[:3] != last.setting[:3]:
             return
         learning = report.learning_share > 0.0
@@ -225,10 +236,10 @@ class ClosedLoop:
             return  # the learner's own T, which the profile does not have
         training = self._points.get(report.training_timesteps)
         inference = self._points[report.inference_timesteps]
-        predicted_j = classified * self._predicted_j(inference, False)
+        predicted_j = classified * inference.inference.energy_j
         if training is not None:
-            predicted_j += learned * self._predicted_j(training, True)
-        if predicted_j > 0.0:
+            predicted_j += learned * training.training.energy_j
+        if predicted_j > 0.0 and self._metered is None:
             self._energy.measure(row, energy_j / predicted_j, classified, elapsed_s)
         self._latency_ratio.measure(
             report.inference_s / inference.inference.latency_s
@@ -237,10 +248,6 @@ class ClosedLoop:
             elapsed_s,
         )
         self._overhead_s.measure(report.latency_s - report.inference_s, elapsed_s)
-
-    def _predicted_j(self, point: ProfilePoint, training: bool) -> float:
-        phase = point.training if training else point.inference
-        return phase.latency_s * self._core_power_w if self._metered else phase.energy_j
 
     def _candidates(self) -> Candidates:
         learned_share = min(self._learned_share.get(1.0), 1.0)

@@ -208,6 +208,8 @@ class Controller:
                 frame_rate_hz=self._loop.frame_rate_hz,
                 learned_share=self._loop.learned_share,
                 energy_ratios=self._loop.energy_ratios(),
+                standing_power_w=self._loop.standing_power_w,
+                metered=report is not None and report.metered,
                 latency_ratio=self._loop.latency_ratio,
                 latency_overhead_s=self._loop.latency_overhead_s,
                 inference_timesteps=report.inference_timesteps if report else 0,

@@ -2,6 +2,9 @@
 
 A profile was measured on another machine, with other frames. The learner's reports correct it at
 run time: energy, time of an inference, overhead, frame rate, and energy overspent.
+
+Energy that is estimated is the network's alone, and corrected by a ratio for each setting. A meter
+sees the whole process, of which the network may be a small part: what it shows is split into parts.
 """
 
 from __future__ import annotations
@@ -61,6 +64,89 @@ class EnergyCorrection:
     def ratios(self) -> np.ndarray:
         """Measured over predicted, shape (settings,), float64; 1 before any measurement."""
         return np.exp(np.clip(self._mean[0] + self._mean[1:], -self._bound, self._bound))
+
+
+class SplitEnergy:
+    """What a meter sees of a process, split into what it is drawn for.
+
+    The energy of an interval is the sum of parts: each a count of that interval times the energy
+    of one. A Kalman filter estimates these energies together. At first they have the proportions
+    that are usual, and the scale of the first measurement. Later all of them wander together (the
+    processor's clock, other load), and each a little by itself. So a part that was seen to change
+    nothing is known to be small, whatever the others are. Measurements
+    that are far off are not believed until some in a row are, to the same side.
+
+    usual: energies of one that are usual, (parts,), J; only their proportions count once something
+        was measured.
+    covariance: of these, (parts, parts), J^2.
+    bound: a measurement is kept within 1 / bound and bound of what is usual.
+    """
+
+    OFF = 4.0  # standard deviations from which a measurement is far off
+    OFF_IN_A_ROW = 3  # to one side, which are believed
+    NOISE = 0.1  # standard deviation of an interval's measurement, of what is expected
+    WANDER_SHARED = 0.007  # standard deviation of the walk after 1 s; grows with the root of time
+    WANDER_OWN = 0.002
+
+    def __init__(self, usual: np.ndarray, covariance: np.ndarray, bound: float) -> None:
+        self._usual, self._usual_covariance, self._bound = usual, covariance, bound
+        self._mean, self._covariance = usual.copy(), covariance.copy()
+        self._scaled = False
+        self._off = 0  # measurements that were far off at last, below 0: to that side
+
+    def measure(
+        self, counts: np.ndarray, edge: np.ndarray, energy_j: float, elapsed_s: float
+    ) -> None:
+        """Take one interval.
+
+        counts: of each part, (parts,).
+        edge: counts that may as well belong to the interval before or after, (parts,).
+        energy_j: measured; ignored unless finite and above 0.
+        elapsed_s: length of the interval, s, above 0.
+        """
+        if not 0.0 < energy_j < math.inf:
+            return
+        usual_j = float(counts @ self._usual)
+        energy_j = min(max(energy_j, usual_j / self._bound), usual_j * self._bound)
+        if not self._scaled:
+            scale = energy_j / usual_j
+            self._mean *= scale
+            self._covariance *= scale**2
+            self._scaled = True
+        wandered_s = min(elapsed_s, 60.0)
+        self._covariance += self.WANDER_SHARED**2 * wandered_s * np.outer(self._mean, self._mean)
+        diagonal = np.einsum('ii->i', self._covariance)  # a view
+        diagonal += self.WANDER_OWN**2 * wandered_s * self._mean**2
+        expected_j = max(float(counts @ self._mean), usual_j / self._bound)
+        noise_j2 = (self.NOISE * expected_j) ** 2 + float(edge @ self._mean) ** 2
+        excess_j = energy_j - expected_j
+        seen = self._covariance @ counts
+        if excess_j**2 > self.OFF**2 * (float(counts @ seen) + noise_j2):
+            side = int(math.copysign(1, excess_j))
+            self._off = self._off + side if self._off * side > 0 else side
+            if abs(self._off) < self.OFF_IN_A_ROW:
+                return
+            self._covariance = self._usual_covariance * (energy_j / usual_j) ** 2
+            seen = self._covariance @ counts
+        self._off = 0
+        gain = seen / (float(counts @ seen) + noise_j2)
+        self._mean += gain * excess_j
+        self._covariance -= np.outer(gain, seen)
+        self._keep_from_zero()
+
+    def _keep_from_zero(self) -> None:
+        """Parts that came out below 0 are 0, and the others are what is likely then."""
+        for _ in self._mean:
+            part = int(np.argmin(self._mean))
+            below = self._mean[part]
+            if below >= 0.0:
+                break
+            self._mean -= self._covariance[part] * (below / self._covariance[part, part])
+
+    @property
+    def energies_j(self) -> np.ndarray:
+        """Of one of each part, (parts,), J, float64, from 0."""
+        return np.maximum(self._mean, 0.0)
 
 
 class Smoothed:
@@ -175,7 +261,7 @@ class Overdraft:
     raises the limit.
     """
 
-    CREDIT_S = 3.0  # unused energy is credited up to the limit times this
+    CREDIT_S = 1.0  # unused energy is credited up to the limit times this
     DEBT_S = 10.0  # energy is repaid up to the limit times this; the rest is written off
     REPAY_S = 5.0  # time constant of repaying
     MAX_SHARE = 0.5  # of the limit, that is held back at most

@@ -70,7 +70,8 @@ def _power(assessment: Assessment, row: int) -> str:
     learning_share = assessment.candidates.learning_share[row]
     power = f'{assessment.power_w[row]:.3g} W at {assessment.frame_rate_hz:.3g} frames/s'
     if frame_share == 0:
-        return 'paused'
+        standing_w = assessment.power_w[row]
+        return f'paused, {standing_w:.3g} W without a frame' if standing_w > 0 else 'paused'
     if frame_share < 1:
         return f'{power}, {frame_share:.0%} of them, without learning'
     if learning_share == 0:

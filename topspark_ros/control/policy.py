@@ -128,6 +128,10 @@ class Conditions:
     energy_ratios
         Measured energy of a frame over the profile's, an entry for each row of Candidates; None: as
         in the profile.
+    standing_power_w
+        Power without any frame, W, from 0.
+    metered
+        Whether energies are of a meter, and not the profile's, corrected.
     latency_ratio
         Measured time of an inference over the profile's.
     latency_overhead_s
@@ -145,6 +149,8 @@ class Conditions:
     frame_rate_hz: float = math.nan
     learned_share: float = math.nan
     energy_ratios: ArrayLike | None = None
+    standing_power_w: float = 0.0
+    metered: bool = False
     latency_ratio: float = 1.0
     latency_overhead_s: float = 0.0
     inference_timesteps: int = 0
@@ -279,6 +285,7 @@ class TimestepPolicy:
                 max(conditions.latency_overhead_s, 0.0)
             )
         power_w[candidates.frame_share == 0] = 0.0  # not inf * 0
+        power_w += max(conditions.standing_power_w, 0.0)
         return Assessment(
             candidates=candidates,
             limits=limits,
@@ -288,8 +295,14 @@ class TimestepPolicy:
                 (candidates.frame_share >= config.min_frame_share)
                 & (candidates.training_loss <= config.max_training_loss)
             ),
-            # Costs by the profile alone, so that noise of the measurements does not move T.
-            score=score_candidates(candidates, config.latency_weight, epsilon),
+            # Estimates by the profile alone, so that noise of the measurements does not move T.
+            # What a meter sees may hardly depend on T, whatever the profile says.
+            score=score_candidates(
+                candidates,
+                config.latency_weight,
+                epsilon,
+                energy_j if conditions.metered else None,
+            ),
             energy_j=energy_j,
             power_w=power_w,
             latency_s=latency_s,

@@ -145,7 +145,9 @@ def enumerate_candidates(profile: Profile, learned_share: float) -> Candidates:
     return Candidates(*map(np.array, zip(*rows)), learned_share=learned_share)
 
 
-def score_candidates(candidates: Candidates, mu: float, epsilon: float) -> np.ndarray:
+def score_candidates(
+    candidates: Candidates, mu: float, epsilon: float, energy_j: np.ndarray | None = None
+) -> np.ndarray:
     """The score S of every candidate, shape as theirs, float64.
 
     Parameters
@@ -154,12 +156,14 @@ def score_candidates(candidates: Candidates, mu: float, epsilon: float) -> np.nd
         Weight of the processor time a frame relative to the reference's.
     epsilon
         Weight of the energy a frame relative to the reference's.
+    energy_j
+        Energy of a processed frame of each, J; None: the profile's.
     """
     reference = np.flatnonzero(candidates.learning_share == 1.0)[-1]
     return (
         candidates.accuracy
         - mu * _relative(candidates.frame_time_s, reference)
-        - epsilon * _relative(candidates.energy_j, reference)
+        - epsilon * _relative(candidates.energy_j if energy_j is None else energy_j, reference)
     )
 
 
