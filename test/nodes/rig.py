@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import itertools
+import os
 import signal
 import subprocess
 import threading
@@ -91,6 +92,12 @@ class Process:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def processor_s(self) -> float:
+        """Processor time that it has spent, by /proc/PID/stat, s."""
+        fields = Path(f'/proc/{self.pid}/stat').read_text().rpartition(')')[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
     @property
     def running(self) -> bool:
