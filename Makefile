@@ -46,7 +46,7 @@ bench: setup
 	source ./env.bash && python -m benchmarks
 
 bench-control: setup
-	source ./env.bash && python -m benchmarks.control
+	source ./env.bash && python -m benchmarks.control --live
 
 reproduce: setup
 	source ./env.bash && python -m benchmarks.reproduce

@@ -1,9 +1,11 @@
-"""`make bench-control`: our controller and simple rules through the same hard missions."""
+"""`make bench-control`: our controller and simple rules through the same hard missions, and our
+controller live, on the power that is measured."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
 import platform
 import sys
 from pathlib import Path
@@ -22,6 +24,8 @@ from .mission import PROFILE, History, run_mission
 from .parts import HOUR_S
 from .policies import STATIC, fixed_name, policies, static_timesteps
 from .trace import make_trace
+
+LIVE_S, LIVE_SEED = 600.0, 0
 
 
 def run_missions(
@@ -50,7 +54,7 @@ def run_missions(
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='make bench-control', description=__doc__)
-    parser.add_argument('--seeds', type=int, default=5, help='missions')
+    parser.add_argument('--seeds', type=int, default=5, help='missions; 0: none')
     parser.add_argument(
         '--duration',
         type=float,
@@ -59,10 +63,41 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument('--jobs', type=int, default=1, help='processes')
     parser.add_argument(
+        '--live',
+        type=float,
+        nargs='?',
+        const=LIVE_S,
+        default=0.0,
+        metavar='SECONDS',
+        help='run nodes as processes as well, by the wall clock (default: %(const)g s); needs ROS',
+    )
+    parser.add_argument(
         '--output', type=Path, default=Path('results/control'), help='folder to write'
     )
     options = parser.parse_args(arguments)
     console = Console()
+    options.output.mkdir(parents=True, exist_ok=True)
+    parts = []
+    if options.live:
+        parts.append(run_live_part(options.live, options.output))
+    if options.seeds:
+        parts.append(run_virtual_part(options, console))
+    claims = [claim for part in parts for claim in part.claims]
+    report.write(options.output / 'report.md', parts)
+    write_json(
+        options.output / 'figures.json',
+        {'claims': [claim._asdict() | {'met': claim.met} for claim in claims]}
+        | {part.name: part.figures for part in parts},
+    )
+    for claim in claims:
+        console.print(
+            f'{claim.met}: {claim.what}: {claim.figure:.2f}, bound {claim.bound:g}, '
+            f'aim {claim.aim:g}'
+        )
+    return 0
+
+
+def run_virtual_part(options: argparse.Namespace, console: Console) -> report.Part:
     profile = load_profile(PROFILE)
     histories = run_missions(range(options.seeds), options.duration, options.jobs, console)
     traces = {seed: make_trace(seed, options.duration, profile) for seed in histories}
@@ -72,36 +107,28 @@ def main(arguments: list[str] | None = None) -> int:
         seed: {name: judge(traces[seed], history) for name, history in of_seed.items()}
         for seed, of_seed in histories.items()
     }
-
-    options.output.mkdir(parents=True, exist_ok=True)
     best = report.best_by_seed(table, profile.timesteps, math.inf)
     pictures.draw_mission(options.output / 'mission.png', traces[0], histories[0], best[0])
     pictures.draw_missions(options.output / 'missions.png', table)
-    report.write(
-        options.output / 'report.md',
+    return report.report_missions(
         table,
         profile.timesteps,
         f'Missions of {options.duration:g} s on a virtual clock, seeds 0 to {options.seeds - 1}; '
         f'{load_images()[0]}, {profile.neurons} neurons; {platform.machine()}, '
         f'{platform.system()}.',
     )
-    claims = report.claims(table, profile.timesteps)
-    write_json(
-        options.output / 'figures.json',
-        {
-            'claims': [claim._asdict() | {'met': claim.met} for claim in claims],
-            'missions': {
-                seed: {name: figures._asdict() for name, figures in of_seed.items()}
-                for seed, of_seed in table.items()
-            },
-        },
+
+
+def run_live_part(duration_s: float, output: Path) -> report.Part:
+    from . import live  # needs ROS
+
+    run = live.run_live(LIVE_SEED, duration_s)
+    pictures.draw_live(output / 'live.png', run)
+    return report.report_live(
+        live.judge_live(run),
+        f'{duration_s:g} s by the wall clock, seed {LIVE_SEED}; {os.cpu_count()} cores, '
+        f'{platform.machine()}, {platform.system()}.',
     )
-    for claim in claims:
-        console.print(
-            f'{claim.met}: {claim.what}: {claim.figure:.2f}, bound {claim.bound:g}, '
-            f'aim {claim.aim:g}'
-        )
-    return 0
 
 
 if __name__ == '__main__':

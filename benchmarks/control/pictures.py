@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from topspark_ros.plotting import (
     ORANGE,
     PURPLE,
     RED,
+    SHADE,
     drawing,
     log_axis,
     picture,
@@ -25,6 +27,9 @@ from .mission import LEFT_OUT, RIGHT, History
 from .parts import TICK_S, part_at
 from .policies import OURS
 from .trace import Trace
+
+if TYPE_CHECKING:
+    from .live import Run  # which needs ROS
 
 COLOURS = {'ours': BLUE, 'fixed': ORANGE, 'limit': RED, 'fault': '0.85'}
 RUNNING_FRAMES = 1000
@@ -186,6 +191,50 @@ def draw_missions(path: Path, table: dict[int, dict[str, Figures]]) -> None:
         axes[0].set_yticks(range(len(names)), names)
         axes[0].invert_yaxis()
         figure.suptitle('A mark a seed; a cross: ran out of energy')
+
+
+def draw_live(path: Path, run: Run) -> None:
+    """Power, limit, load and setting over the time of a run."""
+    with picture(path, (3, 2, 2), size=(14, 9)) as (power, steps, shares):
+        ticks_s = TICK_S * np.arange(len(run.used_j))
+        for window_s, colour, width in ((1.0, '0.7', 0.8), (10.0, COLOURS['ours'], 1.8)):
+            window = round(window_s / TICK_S)
+            power.plot(
+                ticks_s[window:],
+                (run.used_j[window:] - run.used_j[:-window]) / window_s,
+                color=colour,
+                linewidth=width,
+                label=f'mean of {window_s:g} s, by /proc',
+            )
+        limits_w = run.limits_w
+        power.step(ticks_s[:-1], limits_w, where='post', color=COLOURS['limit'], label='limit')
+        power.set_ylim(bottom=0)
+        power.set_ylabel('power  [W]')
+        power.legend(loc='upper right', ncols=3)
+
+        times_s = [time_s for time_s, _ in run.settings] + [run.plan.duration_s]
+        rows = [setting for _, setting in run.settings]
+
+        def curve(axis, label: str, colour: str, style: str, values: list[float]) -> None:
+            axis.step(
+                times_s, [*values, values[-1]], style, where='post', color=colour, label=label
+            )
+
+        curve(steps, 'inference', COLOURS['ours'], '-', [r[1] if r[3] else np.nan for r in rows])
+        curve(steps, 'training', GREEN, '--', [r[0] if r[2] else np.nan for r in rows])
+        steps_axis(steps, 'y')
+        steps.set_ylabel('T')
+        steps.legend(loc='upper right', ncols=2)
+        curve(shares, 'frames processed', COLOURS['ours'], '-', [100 * row[3] for row in rows])
+        curve(shares, 'of these learned', GREEN, '--', [100 * row[2] for row in rows])
+        shares.set_ylim(-3, 103)
+        shares.set_ylabel('share  [%]')
+        shares.legend(loc='upper right', ncols=2)
+        shares.set_xlabel('time  [s]; grey: another process keeps a core busy')
+        shares.set_xlim(0, run.plan.duration_s)
+        for axis in (power, steps, shares):
+            for span in run.plan.loads:
+                axis.axvspan(span.begin_s, span.end_s, color=SHADE, zorder=0)
 
 
 def _running(trace: Trace, history: History) -> tuple[np.ndarray, np.ndarray]:

@@ -1,16 +1,19 @@
-"""The report of all missions: claims and a table."""
+"""The report: claims and tables of all missions, and of the live run."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .metrics import CAUSES, Figures, best_fixed
 from .policies import OURS, fixed_name
+
+if TYPE_CHECKING:
+    from .live import LiveFigures  # which needs ROS
 
 Table = dict[int, dict[str, Figures]]  # by seed and policy
 
@@ -30,6 +33,16 @@ class Claim(NamedTuple):
         return (
             'aim' if self.figure <= self.aim else 'bound' if self.figure <= self.bound else 'missed'
         )
+
+
+class Part(NamedTuple):
+    """Of the report. lines: below the table of the claims. figures: for figures.json."""
+
+    name: str
+    title: str
+    claims: list[Claim]
+    lines: list[str]
+    figures: dict
 
 
 def claims(table: Table, timesteps: tuple[int, ...]) -> list[Claim]:
@@ -106,23 +119,8 @@ _COLUMNS: dict[str, Callable[[list[Figures]], str]] = {
 }
 
 
-def write(path: Path, table: Table, timesteps: tuple[int, ...], how: str) -> None:
-    lines = [
-        '# The controller through hard missions',
-        '',
-        how,
-        '',
-        '## Bounds and aims',
-        '',
-        'Of the worst seed each.',
-        '',
-        '| what | figure | bound | aim | met |',
-        '|---' * 5 + '|',
-    ]
-    lines += [
-        f'| {claim.what} | {claim.figure:.2f} | {claim.bound:g} | {claim.aim:g} | {claim.met} |'
-        for claim in claims(table, timesteps)
-    ]
+def report_missions(table: Table, timesteps: tuple[int, ...], how: str) -> Part:
+    lines = [how]
     for words, max_excess in (
         ('keeps every window within 5 %', 0.05),
         ('does not run out', math.inf),
@@ -135,8 +133,6 @@ def write(path: Path, table: Table, timesteps: tuple[int, ...], how: str) -> Non
             + '.',
         ]
     lines += [
-        '',
-        '## Policies',
         '',
         'Means over the seeds; the worst window is that of the worst '
         'seed, accuracies are of missions that did not run out. Energy is of what the '
@@ -152,6 +148,74 @@ def write(path: Path, table: Table, timesteps: tuple[int, ...], how: str) -> Non
             f'| {policy} | ' + ' | '.join(show(of_policy) for show in _COLUMNS.values()) + ' |'
         )
     lines += ['', '![One mission](mission.png)', '', '![All missions](missions.png)']
+    return Part(
+        'missions',
+        'On a virtual clock: each claim of the worst seed',
+        claims(table, timesteps),
+        lines,
+        {
+            seed: {name: figures._asdict() for name, figures in of_seed.items()}
+            for seed, of_seed in table.items()
+        },
+    )
+
+
+def report_live(figures: LiveFigures, how: str) -> Part:
+    """Of the figures of live.py."""
+    lines = [
+        how,
+        '',
+        f'Without a limit the learner draws {figures.unlimited_w:.3g} W, at '
+        f'{figures.core_power_w:g} W for a busy core. Under the limits it drew '
+        f'{figures.mean:.1%} of what they allow, processed {figures.processed:.1%} of the '
+        f'frames and classified {figures.accuracy:.1%} of those right. The share of frames alone '
+        f'changed {figures.share_changes:.0f} times an hour without a cause.',
+        '',
+        '| limit, of what is drawn without one | drawn, of the limit | accuracy [%] | settings: '
+        'training T / inference T, frames processed, of these learned; share of the time |',
+        '|---|---|---|---|',
+    ]
+    for level in figures.levels:
+        settings = '; '.join(
+            f'{training} / {inference}, {frames:.0%}, {learning:.3g}: {share:.0%}'
+            for (training, inference, learning, frames), share in level.settings[:3]
+        )
+        lines.append(
+            f'| {level.limit:.3f} | {level.power:.3f} | {100 * level.accuracy:.1f} | {settings} |'
+        )
+    lines += ['', '![The run](live.png)']
+    return Part(
+        'live',
+        'Live, by the wall clock',
+        [
+            Claim(
+                'measured power above the limit, worst 30 s window [%]', 100 * figures.excess, 5, 2
+            ),
+            Claim('changes of T or learning an hour without a cause', figures.changes, 6, 0),
+            Claim(
+                "the learner's meter against /proc [%]", 100 * abs(figures.metered - 1.0), 2, 0.5
+            ),
+        ],
+        lines,
+        figures._asdict() | {'levels': [level._asdict() for level in figures.levels]},
+    )
+
+
+def write(path: Path, parts: list[Part]) -> None:
+    lines = ['# The controller through hard missions']
+    for part in parts:
+        lines += [
+            '',
+            f'## {part.title}',
+            '',
+            '| what | figure | bound | aim | met |',
+            '|---' * 5 + '|',
+        ]
+        lines += [
+            f'| {claim.what} | {claim.figure:.2f} | {claim.bound:g} | {claim.aim:g} | {claim.met} |'
+            for claim in part.claims
+        ]
+        lines += ['', *part.lines]
     path.write_text('\n'.join(lines) + '\n', encoding='utf-8')
 
 
