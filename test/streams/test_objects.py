@@ -1,11 +1,16 @@
 """Objects are found and centred whatever the light, polarity, position and noise."""
 
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.objects import centre_object
+
+SHARED = Path(__file__).parents[3] / 'shared' / 'data'
 
 
 @pytest.fixture(scope='module')
@@ -145,6 +150,26 @@ def test_nothing_in_light_that_falls_off(top):
     for noise in (0, 0.3, 2):
         frame = light + np.random.default_rng(5).normal(0, noise, light.shape)
         assert not centre_object(np.clip(np.rint(frame), 0, 255).astype(np.uint8)).any()
+
+
+@pytest.mark.parametrize('share', [0.6, 0.8])
+def test_an_object_may_fill_most_of_the_frame(share):
+    """Then most pixels are far from the background's level, and no measure of noise."""
+    x, y = np.meshgrid(np.linspace(-1, 1, 240), np.linspace(-1, 1, 240))
+    random = np.random.default_rng(6)
+    inside = (np.abs(x) < share**0.5) & (np.abs(y) < share**0.5)
+    texture = cv2.resize(random.uniform(60, 250, (12, 12)), (240, 240))
+    frame = np.clip(np.where(inside, texture, 10) + random.normal(0, 2, x.shape), 0, 255)
+    assert centre_object(frame.astype(np.uint8)).any()
+
+
+@pytest.mark.parametrize('name', ['coil100', 'eth80'])
+def test_there_is_an_object_in_every_photograph_of_one(name):
+    folder = Path(os.environ.get('TOPSPARK_DATA') or SHARED) / 'objects' / name / 'test'
+    if not folder.is_dir():
+        pytest.skip(f'no {folder}: set TOPSPARK_DATA')
+    for path in sorted(folder.rglob('*.jpg'))[::9]:
+        assert centre_object(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)).any(), path
 
 
 def test_faulty_pixels_are_no_object():

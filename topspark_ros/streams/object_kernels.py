@@ -13,6 +13,7 @@ _MIN_AREA = 12  # pixels worked on, of an object; a faulty pixel of the camera h
 _MIN_SHARE = 0.1  # of all that stands out, in one object; noise is spread over the frame
 _SPECK_SHARE = 0.05  # components smaller than this share of the largest are specks
 _GAP_SHARE = 0.1  # of its size, by which a part of an object may lie off the largest one
+_APART = 4  # pixels worked on, between two whose noise has little in common
 _EDGE = 2  # pixels around the object that are kept: the soft edge of its strokes
 _FIT_ROUNDS = 3
 _INLIERS = 4  # medians of the deviation
@@ -110,8 +111,12 @@ def subtract_surface(work, surface, x, y, relief):
 
 @entry_point
 def standing_out(relief, least, noise_factor):
-    """Turn what stands out most to above 0; the greatest height, or 0 where that is less than
-    `least` or than noise_factor times the median height."""
+    """Turn what stands out most to above 0; the greatest height, or 0 where nothing does.
+
+    An object is at least `least` high and has an edge: somewhere two pixels that are _APART differ
+    by noise_factor times the noise, their median difference. An object hardly shows in that however
+    much of the frame it fills, and light that falls off smoothly has no edge.
+    """
     # Column by column, which a processor does for several at once.
     width = relief.shape[1]
     cubes = np.zeros(width, np.float32)  # whose sum has the object's sign
@@ -130,11 +135,16 @@ def standing_out(relief, least, noise_factor):
         peak = -low.min()
     if peak < least:
         return np.float32(0)
-    limit, within, looked = np.float32(peak / noise_factor), 0, 0
+    steepest = np.zeros(width, np.float32)
+    for i in range(relief.shape[0]):
+        for j in range(width - _APART):
+            step = abs(relief[i, j + _APART] - relief[i, j])
+            steepest[j] = max(steepest[j], step)
+    limit, within, looked = np.float32(steepest.max() / noise_factor), 0, 0
     for i in range(0, relief.shape[0], 2):  # half of the pixels will do
-        for j in range(width):
-            within += abs(relief[i, j]) <= limit
-        looked += width
+        for j in range(width - _APART):
+            within += abs(relief[i, j + _APART] - relief[i, j]) <= limit
+        looked += max(width - _APART, 0)
     return peak if 2 * within >= looked else np.float32(0)
 
 

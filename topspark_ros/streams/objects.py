@@ -16,7 +16,7 @@ _CROP_SIDE = 48  # a smaller image is a crop: no room to tell light from object
 _MIN_CONTRAST = 12 / 255  # share of the brightest level, between object and background
 _MIN_STEPS = 2  # of the levels that a camera tells apart; gradients have steps of one
 _NOISE_FACTOR = 6  # an object stands out by this many standard deviations of the noise
-_DEVIATION = 1.4826  # standard deviations of normal noise in its median absolute one
+_DEVIATION = 1.05  # standard deviations of normal noise in the median difference of two values
 
 
 def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
@@ -41,7 +41,7 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     work = _resize(gray, WORK_SIDE)
     relief = cv2.GaussianBlur(_remove_background(gray, work), (5, 5), 1.0)
     least = max(_MIN_STEPS, _MIN_CONTRAST * float(work.max()))
-    # In a crop the object may fill more than half, so that there is no telling of noise.
+    # A few pixels made larger are all edges: there is no telling of noise.
     noise_factor = 1e-9 if _is_crop(gray.shape) else _NOISE_FACTOR * _DEVIATION
     peak = kernels.standing_out(relief, least, noise_factor)
     mask = kernels.main_part(kernels.ink_mask(relief, peak)) if peak else np.zeros(0, np.uint8)
