@@ -120,12 +120,14 @@ def run_virtual_part(options: argparse.Namespace, console: Console) -> report.Pa
 
 
 def run_live_part(duration_s: float, output: Path) -> report.Part:
-    from . import live  # needs ROS
+    from . import levers, live  # which need ROS
 
+    saved = levers.describe(levers.measure_levers(LIVE_SEED))
     run = live.run_live(LIVE_SEED, duration_s)
     pictures.draw_live(output / 'live.png', run)
     return report.report_live(
         live.judge_live(run),
+        saved,
         f'{duration_s:g} s by the wall clock, seed {LIVE_SEED}; {os.cpu_count()} cores, '
         f'{platform.machine()}, {platform.system()}.',
     )

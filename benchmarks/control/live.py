@@ -41,6 +41,7 @@ LIMIT_S = 40.0, 50.0  # between two steps of the limit, least and most: a window
 LOAD_S = 15.0, 60.0  # that another process is there, or not
 WARM_UP_S, UNLIMITED_S = 20.0, 20.0  # and what is drawn without a limit is measured
 BUSY = 'while True: pass'
+LAST_DOMAIN = 101  # the ports of higher ones may be those of other connections
 
 Setting = tuple[int, int, float, float]  # as Decision.setting
 
@@ -133,13 +134,32 @@ def make_plan(seed: int, duration_s: float) -> Plan:
 
 
 def run_live(seed: int, duration_s: float) -> Run:
+    with lonely_robot() as robot:
+        return Live(robot, seed).run(make_plan(seed, duration_s))
+
+
+@contextmanager
+def lonely_robot() -> Iterator[Robot]:
+    """Whoever else starts nodes in a domain makes all of its processes work: discovery."""
     ros.keep_local()
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % LAST_DOMAIN))
     rclpy.init()
     try:
         with tempfile.TemporaryDirectory() as folder, Robot(Path(folder)) as robot:
-            return Live(robot, seed).run(make_plan(seed, duration_s))
+            yield robot
     finally:
         rclpy.shutdown()
+
+
+def start_camera(robot: Robot, seed: int) -> None:
+    robot.start(
+        'dataset_camera',
+        width=640,
+        height=480,
+        frame_rate=RATE_HZ,
+        label_share=LABELLED,
+        seed=seed,
+    )
 
 
 class Live:
@@ -156,14 +176,7 @@ class Live:
         robot.start('timestep_controller', core_power=CORE_POWER_W)
         robot.wait_until_active('snn_learner')
         robot.wait_until_active('timestep_controller')
-        robot.start(
-            'dataset_camera',
-            width=640,
-            height=480,
-            frame_rate=RATE_HZ,
-            label_share=LABELLED,
-            seed=seed,
-        )
+        start_camera(robot, seed)
         robot.wait_for(lambda: len(self._seen) > RATE_HZ, 'classified frames')
 
     def run(self, plan: Plan) -> Run:

@@ -160,8 +160,8 @@ def report_missions(table: Table, timesteps: tuple[int, ...], how: str) -> Part:
     )
 
 
-def report_live(figures: LiveFigures, how: str) -> Part:
-    """Of the figures of live.py."""
+def report_live(figures: LiveFigures, saved: list[str], how: str) -> Part:
+    """Of the figures of live.py, and the table of levers.py."""
     lines = [
         how,
         '',
@@ -183,7 +183,14 @@ def report_live(figures: LiveFigures, how: str) -> Part:
         lines.append(
             f'| {level.limit:.3f} | {level.power:.3f} | {100 * level.accuracy:.1f} | {settings} |'
         )
-    lines += ['', '![The run](live.png)']
+    lines += [
+        '',
+        '![The run](live.png)',
+        '',
+        'What each lever saves, at fixed settings:',
+        '',
+        *saved,
+    ]
     return Part(
         'live',
         'Live, by the wall clock',
