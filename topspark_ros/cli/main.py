@@ -39,8 +39,9 @@ def main(words: Sequence[str] | None = None) -> int:
 
     What was raised on purpose is one line, anything else keeps its traceback.
     """
+    words = sys.argv[1:] if words is None else words
     try:
-        arguments = command_line().parse_args(words)
+        arguments = command_line(words[:1]).parse_args(words)
         if arguments.verb is None:
             command_line().print_help(sys.stderr)
             return REJECTED
@@ -58,7 +59,8 @@ def main(words: Sequence[str] | None = None) -> int:
         return _fail(None, 'interrupted', INTERRUPTED)
 
 
-def command_line() -> argparse.ArgumentParser:
+def command_line(wanted: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Of the verbs that are wanted, or of all if none of them is: to load them takes a second."""
     parser = argparse.ArgumentParser(
         prog='topspark',
         description='Spiking perception that learns on the job and fits its '
@@ -67,7 +69,7 @@ def command_line() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(dest='verb', metavar='VERB')
-    for name in VERBS:
+    for name in [name for name in VERBS if name in wanted] or VERBS:
         module = verb_module(name)
         verb = verbs.add_parser(
             name,
