@@ -12,6 +12,7 @@ from topspark_ros.control.accuracy import (
     AccuracyReport,
     Trial,
     expected_accuracy,
+    standard_errors,
 )
 from topspark_ros.control.budgets import Limits
 from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
@@ -125,3 +126,23 @@ def test_the_policy_follows_the_objects_and_says_so(profile):
     assert after.inference_timesteps == least
     assert 'by 200 labelled frames' in after.detail
     assert after.expected_accuracy == pytest.approx(0.7, abs=0.02)
+
+
+def test_standard_errors_are_the_spread_of_repeated_trials(profile, candidates):
+    """Of made-up trials, drawn again and again with the same chances."""
+    draw, (least, *_, most) = np.random.default_rng(0), profile.timesteps
+    frames, chances = 400, (0.08, 0.05)
+    differences, errors = [], []
+    for _ in range(400):
+        worse, better, _ = draw.multinomial(frames, (*chances, 1.0 - sum(chances)))
+        trials = (Trial(least, most, float(frames), float(worse), float(better)),)
+        by_t = corrected(profile, candidates, AccuracyReport(0.6, 200, trials), most)
+        differences.append(by_t[most] - by_t[least])
+        errors.append(standard_errors(profile, trials)[0, -1])
+    assert np.mean(errors) == pytest.approx(np.std(differences), rel=0.15)
+
+
+def test_without_trials_there_is_no_error_and_a_t_does_not_differ_from_itself(profile):
+    assert not standard_errors(profile, ()).any()
+    few = standard_errors(profile, (Trial(*profile.timesteps[:2], 5.0, 1.0, 0.0),))
+    assert not few.diagonal().any() and few[0, 1] == pytest.approx(few[1, 0]) and few[0, 1] > 0.0

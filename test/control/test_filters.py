@@ -15,7 +15,7 @@ from topspark_ros.methodology.tradeoff import enumerate_candidates, score_candid
 RATE_HZ = 10.0
 
 
-def assess(profile, limits, present=-1, margin=0.0) -> Assessment:
+def assess(profile, limits, present=-1, margin=0.0, doubt=0.0) -> Assessment:
     candidates = enumerate_candidates(profile, learned_share=1.0)
     return Assessment(
         candidates=candidates,
@@ -24,6 +24,7 @@ def assess(profile, limits, present=-1, margin=0.0) -> Assessment:
         present=present,
         allowed=np.full(len(candidates), True),
         score=score_candidates(candidates, 0.02, 0.02),
+        doubt=np.full((len(candidates), len(candidates)), doubt),
         energy_j=candidates.energy_j,
         power_w=candidates.energy_j * RATE_HZ * candidates.frame_share,
         latency_s=candidates.latency_s,
@@ -64,6 +65,15 @@ def test_what_is_ignored_reports_all_the_same(profile):
     ignoring = select(assessment, ignored=LIMITS)
     assert removed_by(ignoring)['power limit'] == removed_by(select(assessment))['power limit']
     assert ignoring.row == select(assess(profile, Limits())).row
+
+
+def test_the_cheapest_is_chosen_of_those_that_are_not_told_from_the_best(profile):
+    told_apart, alike = (assess(profile, Limits(), doubt=doubt) for doubt in (0.0, 0.06))
+    best, chosen = select(told_apart).row, select(alike).row
+    assert alike.energy_j[chosen] < alike.energy_j[best]
+    assert alike.score[best] - 0.06 <= alike.score[chosen] < alike.score[best]
+    cheaper = (alike.energy_j < alike.energy_j[chosen]) & (alike.candidates.learning_share == 1.0)
+    assert (alike.score[cheaper] < alike.score[best] - 0.06).all() and cheaper.any()
 
 
 def test_a_limit_that_is_not_met_ends_the_filters(profile):

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from learner_simulation import any_t
 
+from topspark_ros.control.accuracy import AccuracyReport, Trial
 from topspark_ros.control.budgets import Limits
 from topspark_ros.control.decision import Reason
 from topspark_ros.control.policy import DWELL_REQUESTED_S, Conditions, TimestepPolicy
+from topspark_ros.methodology.tradeoff import LEARNING_SHARES
 
 FULL = Conditions(state_of_charge=1.0, frame_rate_hz=10.0, learned_share=1.0)
 
@@ -202,3 +204,68 @@ def test_nothing_is_resumed_after_the_first_decision(profile):
     decision = policy.decide(0, Limits(), FULL)
     policy.resume(4, 4, 1.0, 1.0)
     assert policy.decide(10, Limits(), FULL) is decision
+
+
+# What trials have not told apart, and how much there is to learn.
+
+
+def told(accuracy, trials=(), frames=200):
+    report = AccuracyReport(accuracy, frames, trials)
+    return replace(FULL, inference_timesteps=64, accuracy=report)
+
+
+def test_chance_in_a_few_trials_moves_nothing(profile):
+    """One T seems better by a single frame of the first ten, whichever it is."""
+    policy = TimestepPolicy(profile, any_t())
+    policy.resume(64, 64, 1.0, 1.0)
+    before = policy.decide(0.0, Limits(), told(0.5)).setting
+    for now_s, (worse, better) in enumerate(((0.0, 1.0), (1.0, 0.0)), 1):
+        by_chance = (Trial(350, 64, 10.0, worse, better),)
+        assert policy.decide(10.0 * now_s, Limits(), told(0.5, by_chance)).setting == before
+
+
+def test_trials_that_tell_no_difference_lead_to_a_cheaper_t_and_it_stays(profile):
+    """On objects for which all T are alike, as more and more trials are made."""
+    policy = TimestepPolicy(profile, any_t())
+    draw, mistaken = np.random.default_rng(0), np.zeros((3, 2))
+    decisions = []
+    for step in range(1, 41):
+        mistaken += draw.binomial(100, 0.05, (3, 2))
+        trials = tuple(
+            Trial(each, 64, 100.0 * step, *counts)
+            for each, counts in zip((4, 16, 350), mistaken.tolist())
+        )
+        decisions.append(policy.decide(10.0 * step, Limits(), told(0.5, trials)))
+    assert decisions[-1].inference_timesteps == 4 and changes(decisions) <= 2
+    assert 'cheapest of the best scores' in decisions[-1].detail
+
+
+@pytest.mark.parametrize('accuracy, share', [(0.5, 1.0), (0.85, 0.5), (0.93, 0.25), (0.99, 0.125)])
+def test_so_much_is_learned_as_there_are_mistakes(profile, accuracy, share):
+    decision = TimestepPolicy(profile, any_t()).decide(0.0, Limits(), told(accuracy))
+    assert decision.learning_share == share
+    assert ('of them learned' in decision.detail) == (share < 1.0)
+
+
+def test_a_few_right_frames_are_no_reason_to_learn_little(profile):
+    decision = TimestepPolicy(profile, any_t()).decide(0.0, Limits(), told(1.0, frames=3))
+    assert decision.learning_share > LEARNING_SHARES[-1]
+
+
+def test_learning_does_not_flap_with_the_mistakes(profile):
+    def walk(accuracies):
+        policy = TimestepPolicy(profile, any_t())
+        return changes(
+            [
+                policy.decide(10.0 * step, Limits(), told(accuracy))
+                for step, accuracy in enumerate(accuracies)
+            ]
+        )
+
+    assert walk([0.95, 0.90] * 20) <= 1
+    assert walk([0.95, 0.40] * 2) == 3  # what has become harder is learned at once
+
+
+def test_a_limit_may_demand_that_less_is_learned_than_is_worth_it(profile):
+    policy = TimestepPolicy(profile, any_t())
+    assert policy.decide(0.0, Limits(power_w=0.13), told(0.5)).learning_share < 0.5

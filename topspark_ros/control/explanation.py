@@ -32,8 +32,9 @@ def explain_choice(cause: Reason, assessment: Assessment, row: int) -> str:
         accuracy += f' by {assessment.labelled_frames} labelled frames'
     save = f' less {limits.overdraft_w:.3g} W overdrawn' if limits.overdraft_w > 0 else ''
     if cause == Reason.SCORE:
+        best = 'cheapest of the best scores' if assessment.doubt.any() else 'best score'
         return (
-            f'best score {assessment.score[row]:.3f} at state of charge '
+            f'{best} {assessment.score[row]:.3f} at state of charge '
             f'{assessment.state_of_charge:.2f}: {accuracy}, {power}'
         )
     if cause == Reason.POWER:

@@ -2,8 +2,8 @@
 
 FILTERS is the order in which they are applied. Each gets the rows that those before it kept. One
 that no row passes keeps the rows that come nearest, and says whether its limit is met all the same;
-if it is not, the filters after it no longer count. The best score among the rows that are left is
-chosen.
+if it is not, the filters after it no longer count. Of the rows that are left the best score is
+chosen, or the cheapest of those that trials have not told from it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from topspark_ros.methodology.tradeoff import Candidates, non_dominated
 from .budgets import Limits
 from .decision import Reason
 
+SAVING = 0.05  # of a frame's energy, below which two settings are about as cheap
+
 
 @dataclass(frozen=True)
 class Assessment:
@@ -33,6 +35,8 @@ class Assessment:
     present: row of the candidate in use, which needs no margin; -1: none.
     allowed: whether the configuration allows it, bool.
     score: TopSpark's S, float64.
+    doubt: difference between the scores of each two that chance may have made, (len(candidates),
+        len(candidates)), float64.
     energy_j: energy of a processed frame, J, float64.
     power_w: that energy times the rate of processed frames, W, float64.
     latency_s: from a frame to its classification, s, float64.
@@ -48,6 +52,7 @@ class Assessment:
     present: int
     allowed: np.ndarray
     score: np.ndarray
+    doubt: np.ndarray
     energy_j: np.ndarray
     power_w: np.ndarray
     latency_s: np.ndarray
@@ -127,7 +132,7 @@ class Step(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """row: the best score of those kept. met: whether every limit is met. steps: in order."""
+    """row: to be used, of those kept. met: whether every limit is met. steps: in order."""
 
     row: int
     met: bool
@@ -220,7 +225,17 @@ def select(assessment: Assessment, ignored: Collection[Filter] = ()) -> Selectio
             rows, met = kept
         if not met:
             break
-    return Selection(int(rows[np.argmax(assessment.score[rows])]), met, tuple(steps))
+    return Selection(_preferred(assessment, rows), met, tuple(steps))
+
+
+def _preferred(assessment: Assessment, rows: np.ndarray) -> int:
+    """Of those that are not told from the best score the cheapest, or the best of about as cheap
+    ones."""
+    score, energy_j = assessment.score, assessment.energy_j
+    best = rows[np.argmax(score[rows])]
+    alike = rows[score[best] - score[rows] <= assessment.doubt[best, rows]]
+    cheap = alike[energy_j[alike] <= (1.0 + SAVING) * energy_j[alike].min()]
+    return int(cheap[np.argmax(score[cheap])])
 
 
 def choose(assessment: Assessment) -> tuple[int, Reason]:

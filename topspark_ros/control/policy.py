@@ -1,8 +1,10 @@
 """The controller's policy: which setting to use, as a state machine without ROS.
 
 The limits are applied in the order of `filters.FILTERS`: energy, power (of the budgets and of the
-mission's plan), deadline, accuracy floor; among what they leave, TopSpark's score decides. The
-energy weight of the score grows as the battery drains.
+mission's plan), deadline, accuracy floor; among what they leave, TopSpark's score decides, and
+between scores that trials have not told apart, the cost. The energy weight of the score grows as
+the battery drains. Of the frames so many are learned as there is something to learn from: more than
+enough for those that are misclassified, which come first.
 
 - No setting fits the power: fewer frames are learned, down to none; then fewer are processed, down
   to none; as power is allowed again, processing comes back before learning. If `min_frame_share`
@@ -29,16 +31,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from topspark_ros.methodology.profile import Profile
-from topspark_ros.methodology.tradeoff import enumerate_candidates, score_candidates
+from topspark_ros.methodology.tradeoff import (
+    LEARNING_SHARES,
+    enumerate_candidates,
+    score_candidates,
+)
 
-from .accuracy import AccuracyReport, expected_accuracy
+from .accuracy import AccuracyReport, expected_accuracy, standard_errors
 from .budgets import Limits
 from .decision import Decision, Reason
 from .explanation import explain_choice, explain_silence, name_fault
-from .filters import Assessment, choose
+from .filters import SAVING, Assessment, choose
 from .ranges import ABOVE_ZERO, FRACTION, FRACTION_BELOW_ONE, FROM_ZERO
 
 DWELL_REQUESTED_S = 0.5  # whoever changes a budget waits for an answer
+DOUBT = 2.0  # standard errors by which accuracies differ that are not told apart
+LEARNED_PER_MISTAKE = 2.0  # frames that are worth learning for each that is misclassified
 
 
 @dataclass(frozen=True)
@@ -180,6 +188,7 @@ class TimestepPolicy:
         self._changed_s = -math.inf
         self._requested: tuple[float, ...] = ()  # by the budgets, when it was chosen
         self._frame_rate_hz = config.assumed_frame_rate_hz
+        self._worth = 1.0  # share of the frames that is worth learning
 
     def resume(
         self,
@@ -294,6 +303,7 @@ class TimestepPolicy:
             allowed=(
                 (candidates.frame_share >= config.min_frame_share)
                 & (candidates.training_loss <= config.max_training_loss)
+                & (candidates.learning_share <= self._worth_learning(conditions.accuracy))
             ),
             # Estimates by the profile alone, so that noise of the measurements does not move T.
             # What a meter sees may hardly depend on T, whatever the profile says.
@@ -303,6 +313,7 @@ class TimestepPolicy:
                 epsilon,
                 energy_j if conditions.metered else None,
             ),
+            doubt=self._doubt(conditions.accuracy),
             energy_j=energy_j,
             power_w=power_w,
             latency_s=latency_s,
@@ -311,6 +322,46 @@ class TimestepPolicy:
             battery_known=battery_known,
             labelled_frames=conditions.accuracy.frames if conditions.accuracy.measured else 0,
         )
+
+    def _doubt(self, report: AccuracyReport) -> np.ndarray:
+        """As of Assessment, by what trials showed of inference and the profile's seeds of training.
+
+        The profile is taken at its word until something is measured.
+        """
+        candidates, profile = self._candidates, self._profile
+        if not report.measured:
+            return np.zeros((len(candidates), len(candidates)))
+        inference, training = (
+            np.searchsorted(profile.timesteps, timesteps)
+            for timesteps in (candidates.inference_timesteps, candidates.training_timesteps)
+        )
+        seeds = np.nan_to_num([point.training.accuracy_std for point in profile.points])[training]
+        unlike = training[:, np.newaxis] != training
+        trained = np.where(unlike, np.hypot(seeds[:, np.newaxis], seeds), 0.0)
+        tried = standard_errors(profile, report.trials)[np.ix_(inference, inference)]
+        return DOUBT * np.hypot(tried, trained)
+
+    def _worth_learning(self, report: AccuracyReport) -> float:
+        """Share of the frames that is to be learned at most, 0..1.
+
+        A frame that is classified right teaches little. The share changes only where chance in the
+        mistakes that were counted is no explanation.
+        """
+        if not report.measured:
+            return 1.0
+        # Adjusted, for few frames (Agresti and Coull 1998).
+        frames = report.frames + 4.0
+        mistakes = (report.frames * (1.0 - report.accuracy) + 2.0) / frames
+        chance = DOUBT * math.sqrt(mistakes * (1.0 - mistakes) / frames)
+        least, most = (
+            min(
+                (share for share in LEARNING_SHARES if share >= LEARNED_PER_MISTAKE * rate),
+                default=1.0,
+            )
+            for rate in (mistakes - chance, mistakes + chance)
+        )
+        self._worth = min(max(self._worth, least), most)
+        return self._worth
 
     def _within_deadband(self, assessment: Assessment, best: int, cause: Reason) -> bool:
         """Whether the present row scores about as well as the best."""
@@ -323,7 +374,13 @@ class TimestepPolicy:
         ):
             return False
         gain = assessment.score[best] - assessment.score[row]
-        return gain <= self.config.deadband and not assessment.violates(row, best)
+        doubt = assessment.doubt[best, row]
+        dearer = assessment.energy_j[row] > (1.0 + SAVING) * assessment.energy_j[best]
+        return (
+            gain <= self.config.deadband + doubt
+            and not (doubt > 0.0 and dearer)
+            and not assessment.violates(row, best)
+        )
 
     def _dwells(self, now_s: float, assessment: Assessment, best: int, cause: Reason) -> bool:
         """Whether the present row, though not the best, is too young to be left.
