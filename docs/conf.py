@@ -15,6 +15,7 @@ extensions = [
     'sphinx.ext.autodoc',
     'sphinx.ext.mathjax',
     'sphinx.ext.napoleon',
+    'sphinx-mathjax-offline',  # equations need no network
     'topspark_reference',
 ]
 exclude_patterns = ['_build']

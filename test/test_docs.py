@@ -187,6 +187,18 @@ def test_every_link_inside_the_site_leads_somewhere(site):
     assert len(pages) > 20 and not lost
 
 
+def test_the_site_loads_nothing_from_the_network(site):
+    from bs4 import BeautifulSoup
+
+    loaded = []
+    for path in sorted(site.rglob('*.html')):
+        page = BeautifulSoup(path.read_text(), 'html.parser')
+        loaded += [each['src'] for each in page.find_all(['script', 'img'], src=True)]
+        loaded += [each['href'] for each in page.find_all('link', rel='stylesheet')]
+    assert any('mathjax' in each for each in loaded)
+    assert not [each for each in loaded if re.match(r'(\w+:)?//', each)]
+
+
 @pytest.mark.parametrize('page', PAGES, ids=name)
 def test_every_link_to_a_file_leads_somewhere(page):
     text = FENCE.sub('', page.read_text())
