@@ -1,0 +1,1 @@
+"""The controller against every fixed setting: `python -m benchmarks.fixed`."""

@@ -1,0 +1,72 @@
+"""Streams of labelled frames: one pass over a part of a data set, in the order of a seed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from topspark_ros.perception.online import Sample
+from topspark_ros.streams.events import EVENT, EventView, EventViewer, Window
+
+from ..reproduce.common import full, load
+from ..switching import object_data
+
+RATE_HZ = 30.0
+MAX_FRAMES = 1500
+IMAGES = 'digits', 'mnist', 'fashion_mnist'
+OBJECTS = 'eth80', 'coil100'
+EVENTS = 'nmnist'
+STREAMS = *IMAGES, *OBJECTS, EVENTS
+EVENT_WINDOW_US = 50_000
+EVENT_SIDE = 34  # of the sensor, pixels
+
+
+class Frames(NamedTuple):
+    """samples: what the network is shown. labels: (samples,) int64."""
+
+    samples: list[Sample]
+    labels: np.ndarray
+
+    def stream(self, seed: int) -> Frames:
+        """At most MAX_FRAMES of them in the order of the seed, each once."""
+        order = np.random.default_rng(seed).permutation(len(self.labels))[:MAX_FRAMES]
+        return Frames([self.samples[index] for index in order], self.labels[order])
+
+
+def load_frames(name: str, part: str) -> Frames:
+    """part: 'train' or 'test'."""
+    if name == EVENTS:
+        return _event_frames(part)
+    data = object_data(name) if name in OBJECTS else load(name, full(1))
+    pixels, labels = (
+        (data.training_pixels, data.training_labels)
+        if part == 'train'
+        else (data.test_pixels, data.test_labels)
+    )
+    return Frames(list(pixels.astype(np.float32) / np.float32(255)), labels.astype(np.int64))
+
+
+def _event_frames(part: str) -> Frames:
+    """Every 50 ms of each recording of N-MNIST, as a learner of events sees it."""
+    path = Path(os.environ['TOPSPARK_DATA']) / 'events_labelled' / 'nmnist_small.npz'
+    with np.load(path) as data:
+        recordings = {name: data[name] for name in data}
+    viewer = EventViewer(EVENT_SIDE, EVENT_SIDE)
+    samples: list[EventView] = []
+    labels = []
+    for number in np.flatnonzero(recordings['test'] == (part == 'test')):
+        span = slice(*recordings['offset'][number : number + 2])
+        time_us = recordings['t'][span]
+        for begin_us in range(0, int(time_us.max()) - EVENT_WINDOW_US, EVENT_WINDOW_US):
+            inside = (time_us >= begin_us) & (time_us < begin_us + EVENT_WINDOW_US)
+            events = np.zeros(inside.sum(), EVENT)
+            events['t'] = 1000 * time_us[inside].astype(np.int64)
+            for field in 'xyp':
+                events[field] = recordings[field][span][inside]
+            window = Window(events, 1000 * begin_us, 1000 * (begin_us + EVENT_WINDOW_US), 0)
+            samples.append(viewer.view(window))
+            labels.append(recordings['label'][number])
+    return Frames(samples, np.array(labels, np.int64))
