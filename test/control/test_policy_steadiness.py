@@ -11,7 +11,7 @@ from topspark_ros.control.accuracy import AccuracyReport, Trial
 from topspark_ros.control.budgets import Limits
 from topspark_ros.control.decision import Reason
 from topspark_ros.control.policy import DWELL_REQUESTED_S, Conditions, TimestepPolicy
-from topspark_ros.methodology.tradeoff import LEARNING_SHARES
+from topspark_ros.methodology.tradeoff import LEARNING_SHARES, enumerate_candidates
 
 FULL = Conditions(state_of_charge=1.0, frame_rate_hz=10.0, learned_share=1.0)
 
@@ -264,6 +264,13 @@ def test_learning_does_not_flap_with_the_mistakes(profile):
 
     assert walk([0.95, 0.90] * 20) <= 1
     assert walk([0.95, 0.40] * 2) == 3  # what has become harder is learned at once
+
+
+def test_where_learning_saves_nothing_every_frame_is_learned(profile):
+    """As where a meter sees much besides the network: each frame takes about the same."""
+    energy_j = enumerate_candidates(profile, learned_share=1.0).energy_j
+    alike = replace(told(0.99), energy_ratios=1.0 / energy_j, metered=True)
+    assert TimestepPolicy(profile, any_t()).decide(0.0, Limits(), alike).learning_share == 1.0
 
 
 def test_a_limit_may_demand_that_less_is_learned_than_is_worth_it(profile):

@@ -47,6 +47,7 @@ from .ranges import ABOVE_ZERO, FRACTION, FRACTION_BELOW_ONE, FROM_ZERO
 DWELL_REQUESTED_S = 0.5  # whoever changes a budget waits for an answer
 DOUBT = 2.0  # standard errors by which accuracies differ that are not told apart
 LEARNED_PER_MISTAKE = 2.0  # frames that are worth learning for each that is misclassified
+WORTHWHILE = 0.2  # of a frame's energy, that learning less has to save
 
 
 @dataclass(frozen=True)
@@ -303,7 +304,7 @@ class TimestepPolicy:
             allowed=(
                 (candidates.frame_share >= config.min_frame_share)
                 & (candidates.training_loss <= config.max_training_loss)
-                & (candidates.learning_share <= self._worth_learning(conditions.accuracy))
+                & (candidates.learning_share <= self._worth_learning(conditions.accuracy, energy_j))
             ),
             # Estimates by the profile alone, so that noise of the measurements does not move T.
             # What a meter sees may hardly depend on T, whatever the profile says.
@@ -341,11 +342,14 @@ class TimestepPolicy:
         tried = standard_errors(profile, report.trials)[np.ix_(inference, inference)]
         return DOUBT * np.hypot(tried, trained)
 
-    def _worth_learning(self, report: AccuracyReport) -> float:
+    def _worth_learning(self, report: AccuracyReport, energy_j: np.ndarray) -> float:
         """Share of the frames that is to be learned at most, 0..1.
 
         A frame that is classified right teaches little. The share changes only where chance in the
-        mistakes that were counted is no explanation.
+        mistakes that were counted is no explanation. Where learning hardly costs anything, all of
+        them are.
+
+        energy_j: of a frame, of each candidate.
         """
         if not report.measured:
             return 1.0
@@ -361,7 +365,18 @@ class TimestepPolicy:
             for rate in (mistakes - chance, mistakes + chance)
         )
         self._worth = min(max(self._worth, least), most)
-        return self._worth
+        return self._worth if self._saves(energy_j, self._worth) else 1.0
+
+    def _saves(self, energy_j: np.ndarray, learning_share: float) -> bool:
+        """Whether learning no more than this is WORTHWHILE at the present T; first the largest."""
+        candidates, row = self._candidates, self._row
+        every, fewer = (
+            candidates.row(
+                candidates.training_timesteps[row], candidates.inference_timesteps[row], share, 1.0
+            )
+            for share in (1.0, learning_share)
+        )
+        return bool(energy_j[every] - energy_j[fewer] >= WORTHWHILE * energy_j[every])
 
     def _within_deadband(self, assessment: Assessment, best: int, cause: Reason) -> bool:
         """Whether the present row scores about as well as the best."""
