@@ -30,8 +30,8 @@ _CLOCK_MONOTONIC = 1
 # Words of an arrival's memory, 8 bytes each: int64, and float64 where it says so.
 _ARRIVED, _CHOSEN, _WAKE, _TIME, _SHARE = 0, 1, 2, 3, 5  # _TIME: a struct timespec; float64
 _SHARE_STATE = 6  # two, float64
-_FLAGS = 8
-_TIMES = _FLAGS + RING  # ns
+_TOTALS = 8  # chosen up to each arrival
+_TIMES = _TOTALS + RING  # ns
 _WORDS = _TIMES + RING
 
 _clock_gettime = types.ExternalFunction('clock_gettime', types.int32(types.int32, types.intp))
@@ -48,15 +48,14 @@ def _note() -> Any:
         memory = numba.carray(pointer, _WORDS, np.int64)
         numbers = memory.view(np.float64)
         _clock_gettime(_CLOCK_MONOTONIC, memory[_TIME:].ctypes.data)
-        chosen = 0
+        before = memory[_CHOSEN]
         for _ in range(messages):
             place = memory[_ARRIVED] % RING
-            memory[_FLAGS + place] = takes(numbers[_SHARE_STATE:], numbers[_SHARE], False)
+            memory[_CHOSEN] += takes(numbers[_SHARE_STATE:], numbers[_SHARE], False)
+            memory[_TOTALS + place] = memory[_CHOSEN]
             memory[_TIMES + place] = memory[_TIME] * 1_000_000_000 + memory[_TIME + 1]
-            chosen += memory[_FLAGS + place]
-            memory[_ARRIVED] += 1
-        memory[_CHOSEN] += chosen
-        if chosen:
+            memory[_ARRIVED] += 1  # at last: who reads it finds the rest
+        if memory[_CHOSEN] > before:
             _eventfd_write(memory[_WAKE], 1)
 
     return note
@@ -86,7 +85,6 @@ class Arrivals:
     """Counts what arrives on a subscription, and wakes a thread for the share that is chosen.
 
     arrived: messages so far, on all subscriptions that were listened to.
-    chosen: those of the share, evenly spread as of FrameShare.
     """
 
     def __init__(self, wake: Wake, share: float = 1.0):
@@ -109,9 +107,10 @@ class Arrivals:
     def arrived(self) -> int:
         return int(self._memory[_ARRIVED])
 
-    @property
-    def chosen(self) -> int:
-        return int(self._memory[_CHOSEN])
+    def chosen_of(self, arrived: int) -> int:
+        """How many of the first so many are of the share, evenly spread as of FrameShare: asked for
+        one of the last RING, or 0."""
+        return int(self._memory[_TOTALS + (arrived - 1) % RING]) if arrived else 0
 
     @property
     def share(self) -> float:
@@ -125,8 +124,8 @@ class Arrivals:
             self._numbers[_SHARE_STATE] = 0.0
 
     def is_chosen(self, number: int) -> bool:
-        """Whether this one was, counted from 0, one of the last RING."""
-        return bool(self._memory[_FLAGS + number % RING])
+        """Whether this one was, counted from 0, one of the last before the RING is full."""
+        return self.chosen_of(number + 1) > self.chosen_of(number)
 
     def arrived_s(self, number: int) -> float:
         """When it came, s, of time.monotonic()."""

@@ -144,19 +144,22 @@ class ImageSource:
 
     @property
     def skipped(self) -> int:
-        return self._arrivals.arrived - self._arrivals.chosen
+        arrived = self._arrivals.arrived
+        return arrived - self._arrivals.chosen_of(arrived)
 
     @property
     def dropped(self) -> int:
         with self._lock:  # or one that is being taken would count twice
-            waiting = 0 if self._closed else len(self._waiting()[1])
-            return self._frames.lost + self._arrivals.chosen - self._taken - waiting
+            # Frames may arrive meanwhile: all of it is of one number of them.
+            arrived = self._arrivals.arrived
+            waiting = 0 if self._closed else len(self._waiting(arrived)[1])
+            return self._frames.lost + self._arrivals.chosen_of(arrived) - self._taken - waiting
 
     def take(self, timeout_s: float) -> Frame | None:
-        first, chosen = self._waiting()
+        first, chosen = self._waiting(self._arrivals.arrived)
         if not self._closed and not chosen:
             self._wake.wait(timeout_s)
-            first, chosen = self._waiting()
+            first, chosen = self._waiting(self._arrivals.arrived)
         for number in range(first, chosen[-1] + 1 if chosen else first):
             with self._lock:
                 if self._closed or number < self._passed:
@@ -180,9 +183,8 @@ class ImageSource:
         self._closed = True
         self._wake.up()
 
-    def _waiting(self) -> tuple[int, list[int]]:
-        """Of the arrivals that wait, the first one and those that are chosen."""
-        arrived = self._arrivals.arrived
+    def _waiting(self, arrived: int) -> tuple[int, list[int]]:
+        """Of so many arrivals those that wait: the first one, and those that are chosen."""
         first = max(self._passed, arrived - self._queue_depth)
         return first, [
             number for number in range(first, arrived) if self._arrivals.is_chosen(number)
