@@ -36,7 +36,7 @@ def main() -> int:
         return run_with_phase(arguments.phase, arguments.results)
 
     print(
-        '| demo | phase | busy core | exit | accuracy at the end | T re-selected | '
+        '| demo | phase | busy core | exit | accuracy at the end | T or learning re-selected | '
         'lost | took |\n|---|---|---|---|---|---|---|---|',
         flush=True,
     )
@@ -79,7 +79,7 @@ def figures(folder: Path) -> str:
     (accuracy,) = (value for name, value in summary.items() if name.startswith('accuracy, last'))
     (lost,) = (value for name, value in summary.items() if name.endswith(' lost'))
     accuracy = 'none' if accuracy is None else f'{accuracy:.1%}'
-    return f'{accuracy} | {summary["T re-selected"]} | {lost}'
+    return f'{accuracy} | {summary["T or learning re-selected"]} | {lost}'
 
 
 @contextmanager
