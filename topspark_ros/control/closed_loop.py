@@ -19,9 +19,8 @@ from .accuracy import AccuracyReport
 from .correction import EnergyCorrection, FrameRate, Overdraft, Smoothed
 from .metered import MeteredEnergy
 
-MAX_RATIO = (
-    10.0  # of estimated energies and measured times over the profile's; the least is its inverse
-)
+# Of estimated energies and measured times over the profile's; the least is its inverse.
+MAX_RATIO = 10.0
 TIME_CONSTANT_S = 5.0
 LEARNED_FRAMES = 200.0  # over which the share of learned frames is averaged
 

@@ -41,7 +41,7 @@ class MeteredEnergy:
         # The network's may be off by all that the profile says, and so may be what is around it.
         off = np.append(
             _USUAL_S * (1.0 + largest_s / _USUAL_S[_CLASSIFIED]),
-            2 * (1.0 + _NETWORK * _USUAL_S[_CLASSIFIED] / max(largest_s, 1e-9),),
+            np.full(2, 1.0 + _NETWORK * _USUAL_S[_CLASSIFIED] / max(largest_s, 1e-9)),
         )
         self._split = SplitEnergy(
             core_power_w * usual,
