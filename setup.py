@@ -22,7 +22,7 @@ setup(
     ],
     # What the messages are made of, for the reading and writing of bags.
     package_dir={'topspark_ros.replay.msg': 'msg'},
-    package_data={'topspark_ros.replay.msg': ['*.msg']},
+    package_data={'topspark_ros.engine': ['filters.npz'], 'topspark_ros.replay.msg': ['*.msg']},
     python_requires='>=3.10',
     install_requires=[
         'joblib',

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from topspark_ros.engine import NetworkConfig, SpikeTrain, create_network, input_rate
 from topspark_ros.engine.kernels import encoding
-from topspark_ros.engine.network import CODING_NUMBERS
+from topspark_ros.engine.presenting import CODING_NUMBERS
 
 from .compiled import compiled
 from .reference import seed_from

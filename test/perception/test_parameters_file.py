@@ -118,7 +118,7 @@ ACCEPTED = (
         ),
         (
             'snn_learner: {ros__parameters: {rule: hebb}}',
-            "rule: 'hebb' is not one of " + ', '.join(RULES),
+            "rule: 'hebb' is not one of " + ', '.join((*RULES, 'discriminant')),
         ),
     ],
 )

@@ -1,8 +1,8 @@
 """A network in a file: written whole or not at all, checked whole before any of it is used.
 
 Layout: MAGIC; the format's version and the header's length, little-endian uint32 each; the
-header, JSON in UTF-8 (configuration, class names, name, type and shape of each array); the
-arrays' bytes in that order, little-endian, C order; SHA-256 of everything before it.
+header, JSON in UTF-8 (kind of network, its configuration, class names, name, type and shape of each
+array); the arrays' bytes in that order, little-endian, C order; SHA-256 of everything before it.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from ..files import FileError, open_file
-from .configuration import MAX_CLASSES, NetworkConfig, NeuronConfig
+from .configuration import MAX_CLASSES, DiscriminantConfig, NetworkConfig, NeuronConfig
 from .errors import CheckpointError, EngineError
 from .factory import create_network
 from .network import Layout, Network
 
 MAGIC = b'topspark network'
-VERSION = 5
+VERSION = 6
+READABLE = 5, VERSION  # the former holds single layers, and does not say so
+SINGLE_LAYER, DISCRIMINANT = 'single layer', 'discriminant'  # kinds
 MAX_BYTES = 2**33  # a recruiting network of 45,000 neurons
 MAX_HEADER_BYTES = 2**23
 DIGEST_SIZE = hashlib.sha256().digest_size
 _ARRAY_TYPES = ('<f4', '<f8', '<i8', '<u8')
-_MAX_DIMENSIONS = 2
+_MAX_DIMENSIONS = 3
 _CHUNK = 2**20  # bytes
 
 
@@ -113,14 +115,16 @@ def check_writable(path: str | os.PathLike) -> None:
         raise CheckpointError(f'{path} cannot be written: {error.strerror}') from error
 
 
-def load_checkpoint(path: str | os.PathLike, expected: NetworkConfig | None = None) -> Checkpoint:
+def load_checkpoint(
+    path: str | os.PathLike, expected: NetworkConfig | DiscriminantConfig | None = None
+) -> Checkpoint:
     """Read what `save_checkpoint` wrote. Executes nothing that the file says.
 
     Parameters
     ----------
     expected
-        The configuration to run with. Its inputs, neurons and rule must be those that the file was
-        saved with; the rest does not shape what the arrays are. None: the file's own.
+        The configuration to run with. What of it shapes the arrays (of a single layer its inputs,
+        neurons and rule) must be as the file was saved with. None: the file's own.
 
     Raises
     ------
@@ -153,6 +157,7 @@ def _encode(network: Network, class_names: Sequence[str]) -> list[bytes | memory
     }
     header = json.dumps(
         {
+            'kind': _kind(network.config),
             'config': asdict(network.config),
             'class_names': names,
             'arrays': [[name, a.dtype.str, a.shape] for name, a in arrays.items()],
@@ -166,7 +171,7 @@ def _encode(network: Network, class_names: Sequence[str]) -> list[bytes | memory
     return [preamble, *(array.reshape(-1).view(np.uint8).data for array in arrays.values())]
 
 
-def _decode(file: BinaryIO, expected: NetworkConfig | None) -> Checkpoint:
+def _decode(file: BinaryIO, expected: NetworkConfig | DiscriminantConfig | None) -> Checkpoint:
     """No array is read before it is known that the network has one of this type and shape."""
     start = len(MAGIC) + struct.calcsize('<II')
     end = os.fstat(file.fileno()).st_size - DIGEST_SIZE
@@ -174,8 +179,9 @@ def _decode(file: BinaryIO, expected: NetworkConfig | None) -> Checkpoint:
     if not preamble.startswith(MAGIC) or end < start:
         raise EngineError('it is no topspark checkpoint, or only the beginning of one')
     version, header_size = struct.unpack_from('<II', preamble, len(MAGIC))
-    if version != VERSION:
-        raise EngineError(f'its format version is {version}, accepted is {VERSION}')
+    if version not in READABLE:
+        accepted = ' or '.join(map(str, READABLE))
+        raise EngineError(f'its format version is {version}, accepted is {accepted}')
     if not _digest_is_right(file, end):
         raise EngineError('its checksum is wrong: it is truncated or corrupted')
     # The checksum is right, so whatever fails below was written by somebody else.
@@ -191,14 +197,17 @@ def _decode(file: BinaryIO, expected: NetworkConfig | None) -> Checkpoint:
     ):
         raise EngineError('its arrays do not fill it')
     if expected is not None:
-        for field in ('inputs', 'neurons', 'rule'):
+        if _kind(config) != _kind(expected):
+            raise EngineError(f'it holds a {_kind(config)}, accepted is a {_kind(expected)}')
+        for field in expected.SHAPING:
             found, wanted = getattr(config, field), getattr(expected, field)
             if found != wanted:
                 raise EngineError(f'its {field} is {found}, accepted is {wanted}')
         config = expected
-    # Before a network is made of a configuration that the file has not the weights of.
-    if layout.get('weights', (None, ()))[1] != (config.inputs, config.neurons):
-        raise EngineError(f'it has no weights of {config.inputs} x {config.neurons}')
+    # Before a network is made of a configuration that the file has not the arrays of.
+    name, shape = config.largest_array
+    if layout.get(name, (None, ()))[1] != shape:
+        raise EngineError(f'it has no {name} of {" x ".join(map(str, shape))}')
     network = create_network(config)
     network.check_layout(layout)
     network.restore(
@@ -225,11 +234,22 @@ def _digest_is_right(file: BinaryIO, end: int) -> bool:
     return file.read(DIGEST_SIZE) == digest.digest()
 
 
-def _read_header(text: bytes) -> tuple[NetworkConfig, tuple[str, ...], Layout]:
+def _read_header(
+    text: bytes,
+) -> tuple[NetworkConfig | DiscriminantConfig, tuple[str, ...], Layout]:
     try:
         header = json.loads(text)
         fields = header['config']
-        config = NetworkConfig(**{**fields, 'neuron': NeuronConfig(**fields['neuron'])})
+        config: NetworkConfig | DiscriminantConfig
+        kind = header.get('kind', SINGLE_LAYER)
+        if kind == DISCRIMINANT:
+            config = DiscriminantConfig(**fields)
+        elif kind == SINGLE_LAYER:
+            config = NetworkConfig(**{**fields, 'neuron': NeuronConfig(**fields['neuron'])})
+        else:
+            raise EngineError(
+                f'its kind is {kind!r}, accepted is {SINGLE_LAYER!r} or {DISCRIMINANT!r}'
+            )
         class_names = header['class_names']
         if (
             not isinstance(class_names, list)
@@ -258,6 +278,10 @@ def _read_header(text: bytes) -> tuple[NetworkConfig, tuple[str, ...], Layout]:
         RecursionError,
     ) as error:
         raise EngineError(f'its header makes no sense: {error}') from error
+
+
+def _kind(config: NetworkConfig | DiscriminantConfig) -> str:
+    return DISCRIMINANT if isinstance(config, DiscriminantConfig) else SINGLE_LAYER
 
 
 def _open_temporary(path: Path) -> tuple[Path, BinaryIO]:

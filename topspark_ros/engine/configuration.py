@@ -217,10 +217,76 @@ class NetworkConfig:
                 f'neuron is {self.neuron}, accepted with the recruiting rule is the default'
             )
 
+    SHAPING = 'inputs', 'neurons', 'rule'  # fields that say what is learned in which arrays
+
+    @property
+    def largest_array(self) -> tuple[str, tuple[int, ...]]:
+        """Name and shape, of what a network learns."""
+        return 'weights', (self.inputs, self.neurons)
+
     @property
     def highest_rate(self) -> float:
         """Of the input at T = 1, spikes a step of a sample of unit norm."""
         return input_rate(1, self.max_input_rate, self.normalisation)
+
+
+@dataclass(frozen=True)
+class DiscriminantConfig:
+    """A layer of spiking features and a linear discriminant that reads them out.
+
+    Parameters
+    ----------
+    side
+        Of the picture, pixels, an even number.
+    channels
+        1: grey. 3: red, green, blue.
+    edge_filters, surface_filters
+        Filters of 5 x 5 pixels that see contrast, and of 3 x 3 at half the resolution that see
+        light and colour; multiples of 16.
+    cells
+        A side of the grid that what they see is pooled in.
+
+    Raises
+    ------
+    EngineError
+        Naming the field, its value and what is accepted.
+    """
+
+    side: int = 32
+    channels: int = 3
+    edge_filters: int = 64
+    surface_filters: int = 32
+    cells: int = 3
+
+    def __post_init__(self) -> None:
+        for name, accepted in (
+            ('side', range(28, 65, 2)),
+            ('channels', range(1, 4, 2)),
+            ('edge_filters', range(16, 65, 16)),
+            ('surface_filters', range(16, 33, 16)),
+            ('cells', range(1, 9)),
+        ):
+            value = require_integer(name, getattr(self, name), accepted[0], accepted[-1])
+            if value not in accepted:
+                raise EngineError(f'{name} is {value}, accepted is {_named(accepted)}')
+            object.__setattr__(self, name, value)
+
+    SHAPING = 'side', 'channels', 'edge_filters', 'surface_filters', 'cells'
+
+    @property
+    def largest_array(self) -> tuple[str, tuple[int, ...]]:
+        """As of NetworkConfig."""
+        return 'precision', (self.features, self.features)
+
+    @property
+    def inputs(self) -> int:
+        """Values of a picture."""
+        return self.side**2 * self.channels
+
+    @property
+    def features(self) -> int:
+        """How many features a picture has."""
+        return self.cells**2 * (self.edge_filters + self.surface_filters)
 
 
 def input_rate(
@@ -243,3 +309,9 @@ def require_integer(name: str, value: object, low: int, high: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
         raise EngineError(f'{name} is {value!r}, accepted is an integer from {low} to {high}')
     return int(value)
+
+
+def _named(accepted: range) -> str:
+    """`one of 16, 32, 48 and 64`."""
+    *first, last = map(str, accepted)
+    return f'one of {", ".join(first)} and {last}'

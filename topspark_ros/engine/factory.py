@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .configuration import RULES, NetworkConfig
+from .configuration import RULES, DiscriminantConfig, NetworkConfig
+from .discriminant import DiscriminantNetwork
 from .network import Network
 from .recruiting import RecruitingNetwork
 from .stdp import StdpNetwork
@@ -14,8 +15,10 @@ from .stdp import StdpNetwork
 NETWORKS = {rule: StdpNetwork for rule in RULES} | {'recruiting': RecruitingNetwork}
 
 
-def create_network(config: NetworkConfig) -> Network:
+def create_network(config: NetworkConfig | DiscriminantConfig) -> Network:
     """An untrained network."""
+    if isinstance(config, DiscriminantConfig):
+        return DiscriminantNetwork(config)
     return NETWORKS[config.rule](config)
 
 
@@ -25,7 +28,10 @@ def warm_up(network: Network) -> None:
     Takes seconds the first time on a machine. Kernels do not depend on sizes, so a small twin
     is run; `network` itself is not touched.
     """
-    twin = create_network(replace(network.config, inputs=4, neurons=2))
-    sample = np.full(4, 255, np.float32)
+    config = network.config
+    if isinstance(config, NetworkConfig):
+        config = replace(config, inputs=4, neurons=2)
+    twin = create_network(config)
+    sample = np.ones(config.inputs, np.float32)
     twin.learn(sample, 1, label=0)
     twin.infer(sample, 1)

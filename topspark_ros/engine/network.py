@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from numbers import Real
 from typing import Generic, Protocol, TypeVar
@@ -14,26 +14,15 @@ import numpy as np
 from .configuration import (
     MAX_CLASSES,
     MAX_TIMESTEPS,
-    NORMALISATIONS,
-    NetworkConfig,
-    input_rate,
     require_integer,
 )
 from .errors import EngineError
 from .kernels import encoding
+from .presenting import Presenter
 from .values import OperationCounts, Response, Responses, SpikeTrain
 
-CODING_NUMBERS = dict(
-    rate_regular=encoding.RATE_REGULAR,
-    rate_bernoulli=encoding.RATE_BERNOULLI,
-    constant_current=encoding.CONSTANT_CURRENT,
-    latency=encoding.LATENCY,
-)
-NORMALISATION_NUMBERS = dict(l2=encoding.L2_NORM, full_scale=encoding.FULL_SCALE)
 Layout = dict[str, tuple[np.dtype, tuple[int, ...]]]  # type and shape of arrays by name
 CACHE_LINE = 64  # bytes
-ACTIVE_SHARE = 0.19  # of the inputs: pixels of a digit that are not black
-NO_SPIKES = np.empty(0, np.int32)
 NO_RASTER = np.empty((0, 2), np.int32)
 NO_LABEL = np.full(1, -1)
 FLOAT32 = np.dtype(np.float32)
@@ -61,10 +50,19 @@ class State(Protocol):
     def _replace(self: S, *, weights: np.ndarray = ..., class_frames: np.ndarray = ...) -> S: ...
 
 
+class Config(Protocol):
+    """A frozen dataclass of scalars."""
+
+    @property
+    def inputs(self) -> int:
+        """Values of a sample."""
+
+
 S = TypeVar('S', bound=State)
+C = TypeVar('C', bound=Config)
 
 
-class InferenceNetwork(Generic[S]):
+class InferenceNetwork(Generic[C, S]):
     """A spiking network that classifies. Nothing of its state changes.
 
     The timestep may change from one presentation to the next: thresholds follow in closed form
@@ -72,15 +70,9 @@ class InferenceNetwork(Generic[S]):
     bit. Kernels release the interpreter lock.
     """
 
-    def __init__(self, config: NetworkConfig, kernel: Callable, settings: tuple, state: S) -> None:
+    def __init__(self, config: C, present: Presenter, state: S) -> None:
         self._config = config
-        self._kernel = kernel
-        self._settings = settings  # of the rule, as its kernel's model takes them
-        settings = (NORMALISATION_NUMBERS[config.normalisation], *settings)
-        self._model = np.array((CODING_NUMBERS[config.coding], *settings), np.float64)
-        self._model_given_spikes = np.array((encoding.GIVEN, *settings), np.float64)
-        self._phases = encoding.spike_phases(config.inputs)
-        self._input = 0, (math.nan, math.nan)  # timesteps, and what follows of them
+        self._present = present
         self._hold(state)
 
     def _hold(self, state: S) -> None:
@@ -88,7 +80,7 @@ class InferenceNetwork(Generic[S]):
         self._state = state._replace(weights=aligned(state.weights))
 
     @property
-    def config(self) -> NetworkConfig:
+    def config(self) -> C:
         """The configuration, frozen."""
         return self._config
 
@@ -222,13 +214,10 @@ class InferenceNetwork(Generic[S]):
         """Call the kernel; scores, and all the rest that it tells of each sample."""
         scores = np.empty((len(pixels), self._state.class_frames.size), FLOAT32)
         outcomes = np.empty((len(pixels), 7), np.int64)
-        self._kernel(
-            self._model if spikes is None else self._model_given_spikes,
-            *self._state,
-            self._phases,
+        self._present(
+            self._state,
             pixels,
-            *(spikes or (NO_SPIKES, NO_SPIKES)),
-            *self._input_of(timesteps),
+            spikes,
             timesteps,
             learning,
             labels,
@@ -238,20 +227,6 @@ class InferenceNetwork(Generic[S]):
             raster,
         )
         return scores, outcomes
-
-    def _input_of(self, timesteps: int) -> tuple[float, float]:
-        """Spikes a step, and in all, that are expected of a sample; known from the last call."""
-        known, numbers = self._input
-        if known != timesteps:
-            config = self._config
-            reference = timesteps if config.neuron.enhancement else encoding.FULL_TIMESTEPS
-            rate = input_rate(reference, config.max_input_rate, config.normalisation)
-            expected = rate * reference * NORMALISATIONS[config.normalisation].spread
-            if config.coding == 'latency':
-                expected = ACTIVE_SHARE * config.inputs
-            numbers = rate, expected
-            self._input = timesteps, numbers
-        return numbers
 
     def _require_sample(self, sample: object, timesteps: int) -> tuple[np.ndarray, tuple | None]:
         """Pixels, and spikes if the sample is a SpikeTrain; the pixels are black then."""
@@ -302,15 +277,15 @@ class InferenceNetwork(Generic[S]):
         return start.astype(np.int32), neurons.astype(np.int32)
 
 
-class Network(InferenceNetwork[S], ABC):
+class Network(InferenceNetwork[C, S], ABC):
     """A spiking network that learns online, one sample at a time.
 
     Same configuration and same calls give the same results to the last bit. Not for use by two
     threads at once.
     """
 
-    def __init__(self, config: NetworkConfig, kernel: Callable, settings: tuple = ()) -> None:
-        super().__init__(config, kernel, settings, self._initial_state(config))
+    def __init__(self, config: C, present: Presenter) -> None:
+        super().__init__(config, present, self._initial_state(config))
 
     @property
     @abstractmethod
@@ -407,7 +382,7 @@ class Network(InferenceNetwork[S], ABC):
         """Back to the untrained network of the configured seed."""
         self._hold(self._initial_state(self._config))
 
-    def quantised(self) -> InferenceNetwork[S]:
+    def quantised(self) -> InferenceNetwork[C, S]:
         """A copy for inference with int8 weights: a quarter of the memory to hold and to read.
 
         Each neuron's weights are rounded to 127 parts of its largest one.
@@ -417,7 +392,7 @@ class Network(InferenceNetwork[S], ABC):
         rounded = np.rint(stored / np.where(parts > 0, parts, 1)).astype(np.int8)
         state = self._with_weights(rounded, parts)
         state = state._replace(**{name: a.copy() for name, a in state._asdict().items()})
-        return InferenceNetwork(self._config, self._kernel, self._settings, state)
+        return InferenceNetwork(self._config, self._present, state)
 
     @abstractmethod
     def receptive_fields(self) -> np.ndarray:
@@ -458,24 +433,25 @@ class Network(InferenceNetwork[S], ABC):
             given_dtype, given_shape = layout[name]
             shape = array.shape
             if name in self._per_class:
-                given_classes = given_shape[-1] if given_shape else 0
-                shape = (*shape[:-1], min(given_classes, MAX_CLASSES))
+                axis = self._per_class[name]
+                given_classes = given_shape[axis] if len(given_shape) == array.ndim else 0
+                shape = _with_axis(shape, axis, min(given_classes, MAX_CLASSES))
             if given_dtype != array.dtype or given_shape != shape:
                 raise EngineError(
                     f'state {name} is {given_dtype} of shape {given_shape}, '
                     f'accepted is {array.dtype} of shape {shape}'
                 )
-        if len({layout[name][1][-1] for name in self._per_class}) != 1:
+        if len({layout[name][1][axis] for name, axis in self._per_class.items()}) != 1:
             raise EngineError(f'state {" and ".join(self._per_class)} differ in their classes')
 
     # What the rules differ in.
 
-    _per_class: tuple[str, ...]  # state arrays whose last axis is the classes
+    _per_class: Mapping[str, int]  # state arrays with an axis of the classes, and which it is
     _signed: tuple[str, ...] = ()  # state arrays that may be negative
 
     @staticmethod
     @abstractmethod
-    def _initial_state(config: NetworkConfig) -> S:
+    def _initial_state(config: C) -> S:
         """The untrained state, a named tuple of arrays."""
 
     @abstractmethod
@@ -488,11 +464,18 @@ class Network(InferenceNetwork[S], ABC):
 
     def _grow_readout(self, classes: int) -> None:
         grown = {}
-        for name in self._per_class:
+        for name, axis in self._per_class.items():
             array = getattr(self._state, name)
-            grown[name] = np.zeros((*array.shape[:-1], classes), array.dtype)
-            grown[name][..., : array.shape[-1]] = array
+            more = _with_axis(array.shape, axis, classes - array.shape[axis])
+            grown[name] = np.concatenate((array, np.zeros(more, array.dtype)), axis)
         self._state = self._state._replace(**grown)
+
+
+def _with_axis(shape: tuple[int, ...], axis: int, length: int) -> tuple[int, ...]:
+    """The shape with another length of one axis."""
+    lengths = list(shape)
+    lengths[axis] = length
+    return tuple(lengths)
 
 
 def aligned(array: np.ndarray) -> np.ndarray:

@@ -9,9 +9,10 @@ from .errors import EngineError
 from .kernels.prototypes import RecruitingState
 from .kernels.recruiting import present_recruiting
 from .network import Network
+from .presenting import RatePresenter
 
 
-class RecruitingNetwork(Network[RecruitingState]):
+class RecruitingNetwork(Network[NetworkConfig, RecruitingState]):
     """Neurons are recruited one sample at a time.
 
     The neurons are the limit of leaky integrate-and-fire neurons whose membrane time constant is
@@ -35,11 +36,12 @@ class RecruitingNetwork(Network[RecruitingState]):
     learns by the delta rule is added. Unless the network is `supervised`, labels do nothing else.
     """
 
-    _per_class = ('label_counts', 'readout_weights', 'fast_readout_weights', 'class_frames')
+    _per_class = dict(label_counts=1, readout_weights=1, fast_readout_weights=1, class_frames=0)
     _signed = ('readout_weights', 'fast_readout_weights')
 
     def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config, present_recruiting, (config.supervised, config.highest_rate))
+        settings = config.supervised, config.highest_rate
+        super().__init__(config, RatePresenter(config, present_recruiting, settings))
 
     @property
     def recruited_neurons(self) -> int:

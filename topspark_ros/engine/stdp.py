@@ -11,6 +11,7 @@ from .errors import EngineError
 from .kernels import plasticity, stdp
 from .kernels.stdp import StdpState
 from .network import Network
+from .presenting import RatePresenter
 
 RULE_NUMBERS = dict(
     pairwise=plasticity.PAIRWISE,
@@ -20,7 +21,7 @@ RULE_NUMBERS = dict(
 )
 
 
-class StdpNetwork(Network[StdpState]):
+class StdpNetwork(Network[NetworkConfig, StdpState]):
     """Leaky integrate-and-fire neurons that compete (after Diehl and Cook 2015).
 
     Dynamics: kernels.stdp. Learning rules: kernels.plasticity. A neuron's theta grows with its
@@ -34,7 +35,7 @@ class StdpNetwork(Network[StdpState]):
     So a change of T needs nothing but the new D and K.
     """
 
-    _per_class = ('responses', 'class_frames')
+    _per_class = dict(responses=1, class_frames=0)
 
     def __init__(self, config: NetworkConfig) -> None:
         neuron = config.neuron
@@ -44,24 +45,21 @@ class StdpNetwork(Network[StdpState]):
         synaptic_decay = 0.0
         if neuron.synaptic_time_constant > 0:
             synaptic_decay = math.exp(-1 / neuron.synaptic_time_constant)
-        super().__init__(
-            config,
-            stdp.present_stdp,
-            (
-                RULE_NUMBERS[config.rule],
-                inhibition,
-                neuron.inhibition,
-                math.exp(-1 / neuron.membrane_time_constant),
-                synaptic_decay,
-                neuron.refractory_period,
-                neuron.reset_potential,
-                neuron.theta_step,
-                math.exp(-1 / neuron.theta_time_constant),
-                neuron.output_spikes,
-                neuron.inference_spikes,
-                neuron.enhancement,
-            ),
+        settings = (
+            RULE_NUMBERS[config.rule],
+            inhibition,
+            neuron.inhibition,
+            math.exp(-1 / neuron.membrane_time_constant),
+            synaptic_decay,
+            neuron.refractory_period,
+            neuron.reset_potential,
+            neuron.theta_step,
+            math.exp(-1 / neuron.theta_time_constant),
+            neuron.output_spikes,
+            neuron.inference_spikes,
+            neuron.enhancement,
         )
+        super().__init__(config, RatePresenter(config, stdp.present_stdp, settings))
 
     @property
     def recruited_neurons(self) -> int:

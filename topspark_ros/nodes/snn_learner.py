@@ -218,7 +218,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
     def _make_source(self, p: NodeParameters) -> FrameSource:
         share = self._steering.decided.frame_share
         if p.input != 'events':
-            return ImageSource(self, p.input == 'compressed', p.queue_depth, share)
+            return ImageSource(self, p.view(), p.input == 'compressed', p.queue_depth, share)
         return EventSource(self, p.event_settings(), p.queue_depth, share)
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:

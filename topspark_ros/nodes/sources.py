@@ -25,7 +25,7 @@ from topspark_ros.nodes.polling import (
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.nodes.serialised import SerialisedBuffer
 from topspark_ros.perception.online import Sample
-from topspark_ros.perception.samples import ImageSamples, push_packet
+from topspark_ros.perception.samples import ImageSamples, View, push_packet
 from topspark_ros.streams import cdr
 from topspark_ros.streams.backlog import Backlog
 from topspark_ros.streams.events import EventError, EventSettings, EventStream, StreamCounts
@@ -97,9 +97,11 @@ class ImageSource:
     from it, unless one behind it is wanted; with a share of 0 none is even received.
     """
 
-    def __init__(self, node: ManagedNode, compressed: bool, queue_depth: int, share: float):
+    def __init__(
+        self, node: ManagedNode, view: View, compressed: bool, queue_depth: int, share: float
+    ):
         self._node = node
-        self._samples = ImageSamples()
+        self._samples = ImageSamples(view)
         self._name = 'image/compressed' if compressed else 'image'
         self._read = cdr.read_compressed_image if compressed else cdr.read_image
         self._queue_depth = queue_depth

@@ -9,6 +9,7 @@ import time
 from topspark_ros.engine import (
     Checkpoint,
     CheckpointError,
+    DiscriminantConfig,
     NetworkConfig,
     check_writable,
     create_network,
@@ -26,7 +27,7 @@ class WeightsFile:
     fault: why the weights could not be saved the last time; empty: they could.
     """
 
-    def __init__(self, path: str, config: NetworkConfig):
+    def __init__(self, path: str, config: NetworkConfig | DiscriminantConfig):
         self.path = os.path.abspath(path) if path else ''
         self.resumed = False
         self.fault = ''

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from topspark_ros.control.meters import METERS
-from topspark_ros.engine import MAX_TIMESTEPS, RULES, NetworkConfig
+from topspark_ros.engine import MAX_TIMESTEPS, RULES, DiscriminantConfig, NetworkConfig
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.online import Margins, OnlineSettings, Timesteps
 from topspark_ros.perception.parameters import ParameterError, parameter
+from topspark_ros.perception.samples import View
 from topspark_ros.perception.trials import TRIED_TIMESTEPS, TrialSettings
 from topspark_ros.streams.events import EventSettings
 
 GRID = 28  # cells a side of the network's input
+DISCRIMINANT = 'discriminant'
 MARGIN = (
     'ends as soon as one class leads by this much: a share of all evidence with the '
     'recruiting rule, output spikes with the others; inf: never. At the T of a profile, '
@@ -86,8 +88,38 @@ class SnnLearnerParameters:
         high=1e10,
         fixed=True,
     )
-    rule: str = parameter('recruiting', 'Learning rule of the network.', choices=RULES, fixed=True)
-    neurons: int = parameter(400, 'Excitatory neurons.', low=1, high=100_000, fixed=True)
+    rule: str = parameter(
+        'recruiting',
+        'Learning rule of the network. discriminant: a layer of spiking features sees pictures of '
+        'a camera, and a linear discriminant reads them out. The others: a single layer sees what '
+        'is bright, or moves, on a grid of 28 x 28.',
+        choices=(*RULES, DISCRIMINANT),
+        fixed=True,
+    )
+    neurons: int = parameter(
+        400, 'Excitatory neurons of a single layer.', low=1, high=100_000, fixed=True
+    )
+    picture_side: int = parameter(
+        32,
+        'Side of the picture that the rule discriminant sees; an even number.',
+        unit='px',
+        low=28,
+        high=64,
+        fixed=True,
+    )
+    picture_colour: bool = parameter(
+        True,
+        'Whether the rule discriminant sees colours and background as the camera does; false: the '
+        'object alone, bright on dark, which suits signs and digits on an even background.',
+        fixed=True,
+    )
+    picture_view: str = parameter(
+        'object',
+        'What the rule discriminant sees of a frame. object: what stands out from an even '
+        'background, centred and scaled. frame: the central square, whatever is in it, in colour.',
+        choices=('object', 'frame'),
+        fixed=True,
+    )
     max_input_rate: float = parameter(
         9.0,
         'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
@@ -195,8 +227,18 @@ class SnnLearnerParameters:
         30.0, 'Time between two periodic checkpoints.', unit='s', low=1.0, high=86_400.0, fixed=True
     )
 
-    def network_config(self) -> NetworkConfig:
-        """EngineError for values that contradict each other."""
+    def network_config(self) -> NetworkConfig | DiscriminantConfig:
+        """EngineError and ParameterError for values that contradict each other."""
+        if self.rule == DISCRIMINANT:
+            if self.input == 'events':
+                raise ParameterError(
+                    f'rule: {self.rule!r}; accepted with input events: {", ".join(RULES)}'
+                )
+            if self.picture_view == 'frame' and not self.picture_colour:
+                raise ParameterError(
+                    "picture_view: 'frame'; accepted without picture_colour: object"
+                )
+            return DiscriminantConfig(self.picture_side, 3 if self.picture_colour else 1)
         by_polarity = self.input == 'events' and self.event_by_polarity
         return NetworkConfig(
             inputs=GRID * GRID * (1 + by_polarity),
@@ -205,6 +247,12 @@ class SnnLearnerParameters:
             max_input_rate=self.max_input_rate,
             seed=self.seed,
         )
+
+    def view(self) -> View:
+        """Of a camera's frames."""
+        if self.rule == DISCRIMINANT:
+            return View(self.picture_side, self.picture_colour, self.picture_view == 'frame')
+        return View(GRID)
 
     def event_settings(self) -> EventSettings:
         """ParameterError for an event_roi that is none."""

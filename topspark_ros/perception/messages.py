@@ -18,7 +18,13 @@ from topspark_ros.perception.activity import Measured
 from topspark_ros.perception.online import OnlineStatus, Timesteps
 from topspark_ros.perception.teaching import TimedLabel
 from topspark_ros.perception.trials import MAX_TRIALS
-from topspark_ros.streams.images import ImageError, decode_compressed, to_gray
+from topspark_ros.streams.images import (
+    ImageError,
+    decode_compressed,
+    decode_rgb,
+    to_gray,
+    to_rgb,
+)
 from topspark_ros.streams.objects import WORK_SIDE
 
 MAX_SOURCE_CHARACTERS = 100
@@ -44,18 +50,34 @@ def gray_image(message: Message, last_stamp_ns: int) -> np.ndarray:
     last_stamp_ns: of the frame before. Raises ImageError for a frame that cannot be read and for
         one with this stamp, but for 0: no stamp.
     """
-    if last_stamp_ns != 0 and stamp_ns(message.header.stamp) == last_stamp_ns:
-        raise ImageError('header.stamp: the same as of the frame before; accepted: each frame once')
+    _require_new(message, last_stamp_ns)
     if hasattr(message, 'format'):
         return decode_compressed(message.format, message.data, WORK_SIDE)
-    return to_gray(
+    return to_gray(*_image_fields(message), WORK_SIDE)
+
+
+def rgb_image(message: Message, last_stamp_ns: int) -> np.ndarray:
+    """The same in colour, (height, width, 3), uint8 or uint16."""
+    _require_new(message, last_stamp_ns)
+    if hasattr(message, 'format'):
+        return decode_rgb(message.format, message.data, WORK_SIDE)
+    return to_rgb(*_image_fields(message))
+
+
+def _require_new(message: Message, last_stamp_ns: int) -> None:
+    if last_stamp_ns != 0 and stamp_ns(message.header.stamp) == last_stamp_ns:
+        raise ImageError('header.stamp: the same as of the frame before; accepted: each frame once')
+
+
+def _image_fields(message: Message) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """Of sensor_msgs/Image, as `to_gray` and `to_rgb` take them."""
+    return (
         message.encoding,
         message.height,
         message.width,
         message.step,
         message.is_bigendian,
         message.data,
-        WORK_SIDE,
     )
 
 

@@ -96,7 +96,7 @@ class Run:
         self._steering = assemble(p, network, class_names, margins)
         self._learner = self._steering.learner
         self._share = FrameShare()
-        self._images = ImageSamples()
+        self._images = ImageSamples(p.view())
         if self._topics.kind == 'events':
             self._events = EventStream(p.event_settings())
         self._labels = iter(() if settings.labels is None else read_labels(settings.labels))

@@ -1,4 +1,4 @@
-"""Grey images from the fields of sensor_msgs/Image and sensor_msgs/CompressedImage."""
+"""Grey and colour images from the fields of sensor_msgs/Image and sensor_msgs/CompressedImage."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from topspark_ros.errors import TopsparkError
 
 
 class _Format(NamedTuple):
-    """How an encoding lies in memory, and what makes it grey."""
+    """How an encoding lies in memory, and what makes it grey and red, green, blue."""
 
     samples: int  # a pixel has in its row
-    conversion: int | None = None  # of OpenCV; None: the samples are grey
+    conversion: int | None = None  # to grey, of OpenCV; None: the samples are grey
+    colours: int | None = cv2.COLOR_GRAY2RGB  # to RGB; None: it is
     chroma_rows: int = 0  # for two rows of the image, after all of these
     block: tuple[int, int] = (1, 1)  # rows and columns that share a colour; sides are multiples
     least: int = 1  # side that OpenCV converts, pixels
@@ -26,25 +27,25 @@ class _Format(NamedTuple):
 # Of one or two bytes a sample. OpenCV names a Bayer pattern by its second row and column.
 _BY_DEPTH = {
     'mono': _Format(1),
-    'bgr': _Format(3, cv2.COLOR_BGR2GRAY),
-    'rgb': _Format(3, cv2.COLOR_RGB2GRAY),
-    'bgra': _Format(4, cv2.COLOR_BGRA2GRAY),
-    'rgba': _Format(4, cv2.COLOR_RGBA2GRAY),
-    'bayer_rggb': _Format(1, cv2.COLOR_BayerBG2GRAY, least=3),
-    'bayer_bggr': _Format(1, cv2.COLOR_BayerRG2GRAY, least=3),
-    'bayer_gbrg': _Format(1, cv2.COLOR_BayerGR2GRAY, least=3),
-    'bayer_grbg': _Format(1, cv2.COLOR_BayerGB2GRAY, least=3),
+    'bgr': _Format(3, cv2.COLOR_BGR2GRAY, cv2.COLOR_BGR2RGB),
+    'rgb': _Format(3, cv2.COLOR_RGB2GRAY, None),
+    'bgra': _Format(4, cv2.COLOR_BGRA2GRAY, cv2.COLOR_BGRA2RGB),
+    'rgba': _Format(4, cv2.COLOR_RGBA2GRAY, cv2.COLOR_RGBA2RGB),
+    'bayer_rggb': _Format(1, cv2.COLOR_BayerBG2GRAY, cv2.COLOR_BayerBG2RGB, least=3),
+    'bayer_bggr': _Format(1, cv2.COLOR_BayerRG2GRAY, cv2.COLOR_BayerRG2RGB, least=3),
+    'bayer_gbrg': _Format(1, cv2.COLOR_BayerGR2GRAY, cv2.COLOR_BayerGR2RGB, least=3),
+    'bayer_grbg': _Format(1, cv2.COLOR_BayerGB2GRAY, cv2.COLOR_BayerGB2RGB, least=3),
 }
 # The names of sensor_msgs/image_encodings.hpp that say, or by OpenCV's order of channels imply,
 # what is bright.
 _FORMATS = {
     **{f'{name}8': format for name, format in _BY_DEPTH.items()},
     **{f'{name}16': format._replace(dtype=np.uint16) for name, format in _BY_DEPTH.items()},
-    'yuyv': _Format(2, cv2.COLOR_YUV2GRAY_YUY2, block=(1, 2)),
-    'uyvy': _Format(2, cv2.COLOR_YUV2GRAY_UYVY, block=(1, 2)),
-    'nv12': _Format(1, chroma_rows=1, block=(2, 2)),
-    'nv21': _Format(1, chroma_rows=1, block=(2, 2)),
-    'nv24': _Format(1, chroma_rows=4),
+    'yuyv': _Format(2, cv2.COLOR_YUV2GRAY_YUY2, cv2.COLOR_YUV2RGB_YUY2, block=(1, 2)),
+    'uyvy': _Format(2, cv2.COLOR_YUV2GRAY_UYVY, cv2.COLOR_YUV2RGB_UYVY, block=(1, 2)),
+    'nv12': _Format(1, colours=cv2.COLOR_YUV2RGB_NV12, chroma_rows=1, block=(2, 2)),
+    'nv21': _Format(1, colours=cv2.COLOR_YUV2RGB_NV21, chroma_rows=1, block=(2, 2)),
+    'nv24': _Format(1, colours=cv2.COLOR_YUV2RGB_NV12, chroma_rows=4),
 }
 _FORMATS |= {
     alias: _FORMATS[name]
@@ -67,12 +68,19 @@ _NO_BRIGHTNESS = (
 )
 
 MAX_PIXELS = 1 << 26  # of a file that is decoded; topspark_ros/__init__.py tells OpenCV
+# By halvings.
 _REDUCED = (
     cv2.IMREAD_GRAYSCALE,
     cv2.IMREAD_REDUCED_GRAYSCALE_2,
     cv2.IMREAD_REDUCED_GRAYSCALE_4,
     cv2.IMREAD_REDUCED_GRAYSCALE_8,
-)  # by halvings
+)
+_REDUCED_COLOUR = (
+    cv2.IMREAD_COLOR,
+    cv2.IMREAD_REDUCED_COLOR_2,
+    cv2.IMREAD_REDUCED_COLOR_4,
+    cv2.IMREAD_REDUCED_COLOR_8,
+)
 _JPEG, _PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
 
 Buffer = bytes | bytearray | memoryview | array | np.ndarray
@@ -122,6 +130,57 @@ def to_gray(
         For an encoding that is unknown or tells no brightness, an image that is empty or of a
         side that does not fit, a step too small or a size of data that does not fit.
     """
+    form, buffer = _checked(encoding, height, width, step, data)
+    sample_bytes = np.dtype(form.dtype).itemsize
+    if (
+        form.conversion is not None
+        and form.samples > 1
+        and sample_bytes == 1
+        and side is not None
+        and max(height, width) >= 4 * side
+    ):
+        return _shrunk_gray(buffer, height, width, step, form.samples, form.conversion, side)
+    pixels = _pixels(form, buffer, height, width, step, is_bigendian)
+    return pixels if form.conversion is None else cv2.cvtColor(pixels, form.conversion)
+
+
+def to_rgb(
+    encoding: str,
+    height: int,
+    width: int,
+    step: int,
+    is_bigendian: bool,
+    data: Buffer,
+) -> np.ndarray:
+    """The image in red, green and blue, (height, width, 3), uint8 or, of 16 bits, uint16.
+
+    Arguments and errors are those of `to_gray`. What is grey is so in all three. A Bayer pattern is
+    interpolated. What is RGB already is a view of `data`.
+    """
+    form, buffer = _checked(encoding, height, width, step, data)
+    fields = form, buffer, height, width, step
+    pixels = _shared_colours(*fields) if form.chroma_rows else _pixels(*fields, is_bigendian)
+    rgb = pixels if form.colours is None else cv2.cvtColor(pixels, form.colours)
+    return rgb[:height, :width]
+
+
+def _shared_colours(
+    form: _Format, buffer: np.ndarray, height: int, width: int, step: int
+) -> np.ndarray:
+    """Brightness and below it the colours of blocks of four pixels, as of nv12 and nv21, for even
+    sides; of nv24, which has a colour for every pixel, those of the first of each block."""
+    rows = buffer.reshape(-1, step)
+    if form.chroma_rows == 1:
+        return np.ascontiguousarray(rows[:, :width])
+    colours = rows[height:].reshape(height, step, 2)[::2, :width:2]
+    brightness = np.pad(rows[:height, :width], ((0, height % 2), (0, width % 2)), 'edge')
+    return np.concatenate((brightness, colours.reshape(len(colours), -1)))
+
+
+def _checked(
+    encoding: str, height: int, width: int, step: int, data: Buffer
+) -> tuple[_Format, np.ndarray]:
+    """The format, and all bytes, once they are known to fit; ImageError if they do not."""
     if encoding not in _FORMATS:
         reason = _reason(encoding)
         raise ImageError(
@@ -152,24 +211,19 @@ def to_gray(
             f'data is {buffer.size} bytes, accepted is exactly {step * rows} '
             f'(step {step} x height {height}{planes})'
         )
+    return form, buffer
 
-    if (
-        form.conversion is not None
-        and form.samples > 1
-        and sample_bytes == 1
-        and side is not None
-        and max(height, width) >= 4 * side
-    ):
-        return _shrunk_gray(buffer, height, width, step, form.samples, form.conversion, side)
-    pixels = buffer.reshape(rows, step)[:height, :row_bytes]
-    if sample_bytes > 1:
+
+def _pixels(
+    form: _Format, buffer: np.ndarray, height: int, width: int, step: int, is_bigendian: bool
+) -> np.ndarray:
+    """The samples, (height, width) or (height, width, samples of a pixel); a view if possible."""
+    row_bytes = width * form.samples * np.dtype(form.dtype).itemsize
+    pixels = buffer.reshape(-1, step)[:height, :row_bytes]
+    if form.dtype != np.uint8:
         stored = np.dtype(form.dtype).newbyteorder('>' if is_bigendian else '<')
         pixels = np.require(pixels.view(stored), form.dtype, ['C', 'A'])  # as OpenCV needs it
-    if form.conversion is None:
-        return pixels
-    if form.samples > 1:
-        pixels = pixels.reshape(height, width, form.samples)
-    return cv2.cvtColor(pixels, form.conversion)
+    return pixels if form.samples == 1 else pixels.reshape(height, width, form.samples)
 
 
 def _shrunk_gray(
@@ -236,6 +290,32 @@ def decode_compressed(format: str, data: Buffer, side: int | None = None) -> np.
     ImageError
         For depth and for data that is empty, damaged or cannot be decoded.
     """
+    buffer = _checked_file(format, data)
+    reduced = min(_jpeg_halvings(buffer, side), 3)
+    return _decoded(
+        format, buffer, _REDUCED[reduced] if reduced else cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
+    )
+
+
+def decode_rgb(format: str, data: Buffer, side: int | None = None) -> np.ndarray:
+    """A compressed image in red, green and blue, (height, width, 3), uint8 or, of 16 bits, uint16.
+
+    Parameters and errors are those of `decode_compressed`.
+    """
+    buffer = _checked_file(format, data)
+    reduced = min(_jpeg_halvings(buffer, side), 3)
+    return cv2.cvtColor(
+        _decoded(
+            format,
+            buffer,
+            _REDUCED_COLOUR[reduced] if reduced else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
+        ),
+        cv2.COLOR_BGR2RGB,
+    )
+
+
+def _checked_file(format: str, data: Buffer) -> np.ndarray:
+    """All bytes of a compressed image; ImageError where it is known that they are not decoded."""
     encoding = format.partition(';')[0].strip()
     reason = 'depth, no brightness' if 'compressedDepth' in format else _reason(encoding)
     if reason:
@@ -247,21 +327,30 @@ def decode_compressed(format: str, data: Buffer, side: int | None = None) -> np.
     if buffer.size == 0:
         raise ImageError('data is 0 bytes, accepted is a whole JPEG or PNG file')
     _check_file(buffer)
-    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
-    if side is not None and buffer[:2].tobytes() == _JPEG:
-        from . import jpeg
+    return buffer
 
-        flags = _REDUCED[min(_halvings(*jpeg.shape(buffer), side), 3)]
+
+def _jpeg_halvings(buffer: np.ndarray, side: int | None) -> int:
+    """How often the sides of an image can be halved while it is decoded: of a JPEG alone."""
+    if side is None or buffer[:2].tobytes() != _JPEG:
+        return 0
+    from . import jpeg
+
+    return _halvings(*jpeg.shape(buffer), side)
+
+
+def _decoded(format: str, buffer: np.ndarray, flags: int) -> np.ndarray:
+    """By OpenCV, grey or BGR; ImageError if it cannot."""
     try:
-        gray = cv2.imdecode(buffer, flags)
+        image = cv2.imdecode(buffer, flags)
     except cv2.error:  # a header that promises an impossible size
-        gray = None
-    if gray is None or gray.dtype not in (np.uint8, np.uint16):
+        image = None
+    if image is None or image.dtype not in (np.uint8, np.uint16):
         raise ImageError(
             f'data is {buffer.size} bytes of format {format!r} that cannot be '
             'decoded, accepted is a whole JPEG or PNG file'
         )
-    return gray
+    return image
 
 
 def warm_up_decoding() -> None:

@@ -38,16 +38,37 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     size
         Side of the square grid, cells.
     """
+    found = _find(gray)
+    if found is None:
+        return np.zeros(size * size, np.float32)
+    return kernels.crop(*found, size)
+
+
+def locate_object(gray: np.ndarray) -> tuple[tuple[float, float], float] | None:
+    """Where the object is that `centre_object` finds: x and y of its centre and the side of the
+    square that it would show, pixels of `gray`; None where nothing stands out."""
+    found = _find(gray)
+    if found is None:
+        return None
+    relief, peak, mask = found
+    (x, y), side = framed(mask, mask * np.clip(relief, 0, peak))
+    scale = max(gray.shape) / max(mask.shape)
+    return (scale * (x + 0.5) - 0.5, scale * (y + 0.5) - 0.5), scale * side
+
+
+def _find(gray: np.ndarray) -> tuple[np.ndarray, np.float32, np.ndarray] | None:
+    """What stands out, above 0 at work size; its height; and a mask of the object; None: nothing
+    does."""
     work = _resize(gray, WORK_SIDE)
     relief = cv2.GaussianBlur(_remove_background(gray, work), (5, 5), 1.0)
     least = max(_MIN_STEPS, _MIN_CONTRAST * float(work.max()))
     # A few pixels made larger are all edges: there is no telling of noise.
     noise_factor = 1e-9 if _is_crop(gray.shape) else _NOISE_FACTOR * _DEVIATION
     peak = kernels.standing_out(relief, least, noise_factor)
-    mask = kernels.main_part(kernels.ink_mask(relief, peak)) if peak else np.zeros(0, np.uint8)
-    if not mask.any():
-        return np.zeros(size * size, np.float32)
-    return kernels.crop(relief, peak, mask, size)
+    if not peak:
+        return None
+    mask = kernels.main_part(kernels.ink_mask(relief, peak))
+    return (relief, peak, mask) if mask.any() else None
 
 
 def warm_up() -> None:

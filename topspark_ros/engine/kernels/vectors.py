@@ -16,6 +16,7 @@ from .compilation import kernel
 
 LANES = 64
 SQUARES = 16  # lanes
+PRODUCTS = 32  # lanes
 MAX_ROWS = 256  # of int8 whose sum surely fits 16 bits
 PHASE_BITS = 30
 PHASE_ONE = 2**PHASE_BITS
@@ -59,6 +60,14 @@ def _loop(builder, first, stop, step, total, add):
     result.add_incoming(total, entry)
     result.add_incoming(more, body)
     return result
+
+
+def added_up(builder, vector):
+    """The sum of all lanes of a vector, a power of two."""
+    parts = [builder.extract_element(vector, ir.IntType(32)(k)) for k in range(vector.type.count)]
+    while len(parts) > 1:
+        parts = [builder.fadd(a, b) for a, b in zip(parts[::2], parts[1::2])]
+    return parts[0]
 
 
 @intrinsic
@@ -142,12 +151,161 @@ def sum_of_squares(typing_context, values, number):
 
         sums = ir.Constant(wide, [0.0] * SQUARES)
         sums = _loop(builder, INDEX(0), number, SQUARES, sums, add_squares)
-        parts = [builder.extract_element(sums, ir.IntType(32)(k)) for k in range(SQUARES)]
-        while len(parts) > 1:
-            parts = [builder.fadd(a, b) for a, b in zip(parts[::2], parts[1::2])]
-        return parts[0]
+        return added_up(builder, sums)
 
     return types.float64(values, types.intp), generate
+
+
+@intrinsic
+def _dot_lanes(typing_context, a, b, number):
+    """Sum of the products of the first values, float32; number: a multiple of PRODUCTS."""
+    real = ir.VectorType(ir.FloatType(), PRODUCTS)
+
+    def generate(context, builder, signature, arguments):
+        def add_products(total, first):
+            some = (
+                _load(builder, _lanes(context, builder, array_type, array, [first], real))
+                for array_type, array in zip(signature.args[:2], arguments[:2])
+            )
+            return builder.fadd(total, builder.fmul(*some))
+
+        sums = ir.Constant(real, [0.0] * PRODUCTS)
+        sums = _loop(builder, INDEX(0), arguments[2], PRODUCTS, sums, add_products)
+        return added_up(builder, sums)
+
+    return types.float32(a, b, types.intp), generate
+
+
+@kernel
+def dot(a, b):
+    """Of two vectors, (n,) float32."""
+    whole = a.size - a.size % PRODUCTS
+    total = _dot_lanes(a, b, whole)
+    for d in range(whole, a.size):
+        total += a[d] * b[d]
+    return total
+
+
+@intrinsic
+def _dot_rows(typing_context, rows, a, number):
+    """The dot products of each of four rows with a vector, over a multiple of SQUARES."""
+    signature = types.UniTuple(types.float32, 4)(rows, a, types.intp)
+    real = ir.VectorType(ir.FloatType(), SQUARES)
+
+    def generate(context, builder, signature, arguments):
+        rows, a, number = arguments
+
+        def add(totals, first):
+            some = _load(builder, _lanes(context, builder, signature.args[1], a, [first], real))
+            for k in range(4):
+                row = _lanes(context, builder, signature.args[0], rows, [INDEX(k), first], real)
+                product = builder.fmul(_load(builder, row), some)
+                total = builder.fadd(builder.extract_value(totals, k), product)
+                totals = builder.insert_value(totals, total, k)
+            return totals
+
+        totals = ir.Constant(ir.ArrayType(real, 4), [ir.Constant(real, [0.0] * SQUARES)] * 4)
+        totals = _loop(builder, INDEX(0), number, SQUARES, totals, add)
+        sums = [added_up(builder, builder.extract_value(totals, k)) for k in range(4)]
+        return context.make_tuple(builder, signature.return_type, sums)
+
+    return signature, generate
+
+
+@kernel
+def dot_rows(rows, a, products):
+    """products[:4] = the dot products of four rows, (4, n) float32, with a vector."""
+    whole = a.size - a.size % SQUARES
+    products[0], products[1], products[2], products[3] = _dot_rows(rows, a, whole)
+    for k in range(4):
+        for d in range(whole, a.size):
+            products[k] += rows[k, d] * a[d]
+
+
+@kernel
+def subtract_rows(values, rows, factors):
+    """values -= factors[k] * row k, for four rows, (4, n) float32."""
+    a, b, c, d = factors[0], factors[1], factors[2], factors[3]
+    for i in range(values.size):
+        values[i] -= (a * rows[0, i] + b * rows[1, i]) + (c * rows[2, i] + d * rows[3, i])
+
+
+@intrinsic
+def sum_and_most(typing_context, values, first, number):
+    """The sum of values[first : first + number], float32, and the highest of them; number: a
+    multiple of SQUARES, from one on."""
+    signature = types.UniTuple(types.float32, 2)(values, types.intp, types.intp)
+    real = ir.VectorType(ir.FloatType(), SQUARES)
+    both = ir.ArrayType(real, 2)
+
+    def generate(context, builder, signature, arguments):
+        values, first, number = arguments
+
+        def load(offset):
+            place = builder.add(first, offset)
+            return _load(
+                builder, _lanes(context, builder, signature.args[0], values, [place], real)
+            )
+
+        def add(totals, offset):
+            some = load(offset)
+            total, most = (builder.extract_value(totals, k) for k in range(2))
+            higher = builder.fcmp_ordered('>', some, most)
+            totals = builder.insert_value(totals, builder.fadd(total, some), 0)
+            return builder.insert_value(totals, builder.select(higher, some, most), 1)
+
+        begin = load(INDEX(0))
+        totals = builder.insert_value(ir.Constant(both, ir.Undefined), begin, 0)
+        totals = builder.insert_value(totals, begin, 1)
+        totals = _loop(builder, INDEX(SQUARES), number, SQUARES, totals, add)
+        total = added_up(builder, builder.extract_value(totals, 0))
+        lanes = builder.extract_value(totals, 1)
+        parts = [builder.extract_element(lanes, ir.IntType(32)(k)) for k in range(SQUARES)]
+        while len(parts) > 1:
+            parts = [
+                builder.select(builder.fcmp_ordered('>', a, b), a, b)
+                for a, b in zip(parts[::2], parts[1::2])
+            ]
+        return context.make_tuple(builder, signature.return_type, (total, parts[0]))
+
+    return signature, generate
+
+
+@intrinsic
+def add_excess(typing_context, sums, place, values, first, number, threshold, factor):
+    """sums[place + k] += factor * (values[first + k] - threshold) where that is above 0; how many
+    are. number: of k, a multiple of SQUARES; all float32."""
+    signature = types.intp(
+        sums, types.intp, values, types.intp, types.intp, types.float32, types.float32
+    )
+    real = ir.VectorType(ir.FloatType(), SQUARES)
+
+    def generate(context, builder, signature, arguments):
+        sums, place, values, first, number, threshold, factor = arguments
+
+        def spread(value):
+            one = builder.insert_element(ir.Constant(real, ir.Undefined), value, ir.IntType(32)(0))
+            zeros = ir.Constant(ir.VectorType(ir.IntType(32), SQUARES), [0] * SQUARES)
+            return builder.shuffle_vector(one, ir.Constant(real, ir.Undefined), zeros)
+
+        thresholds, factors = spread(threshold), spread(factor)
+        nothing = ir.Constant(real, [0.0] * SQUARES)
+
+        def add(count, offset):
+            at = builder.add(first, offset)
+            some = _load(builder, _lanes(context, builder, signature.args[2], values, [at], real))
+            excess = builder.fsub(some, thresholds)
+            above = builder.fcmp_ordered('>', excess, nothing)
+            at = builder.add(place, offset)
+            pointer = _lanes(context, builder, signature.args[0], sums, [at], real)
+            gain = builder.select(above, builder.fmul(excess, factors), nothing)
+            _store(builder, builder.fadd(_load(builder, pointer), gain), pointer)
+            fired = builder.ctpop(builder.bitcast(above, ir.IntType(SQUARES)))
+            return builder.add(count, builder.zext(fired, INDEX))
+
+        return _loop(builder, INDEX(0), number, SQUARES, INDEX(0), add)
+
+    return signature, generate
 
 
 @intrinsic

@@ -1,0 +1,107 @@
+"""What the network is shown of a camera's frame."""
+
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+
+from topspark_ros.engine import DiscriminantConfig, EngineError
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.perception.parameters import ParameterError
+from topspark_ros.perception.samples import ImageSamples, View
+from topspark_ros.streams.images import ImageError
+
+RED, WALL = (200, 40, 40), (150, 150, 150)
+
+
+def frame(rgb, second=1):
+    """A sensor_msgs/Image."""
+    return SimpleNamespace(
+        header=SimpleNamespace(stamp=SimpleNamespace(sec=second, nanosec=0)),
+        encoding='bgr8',
+        height=rgb.shape[0],
+        width=rgb.shape[1],
+        step=3 * rgb.shape[1],
+        is_bigendian=0,
+        data=rgb[..., ::-1].tobytes(),
+    )
+
+
+@pytest.fixture
+def mug():
+    """A red block left of the middle, on a grey wall."""
+    rgb = np.full((120, 160, 3), WALL, np.uint8)
+    rgb[40:80, 30:70] = RED
+    return rgb
+
+
+def test_an_object_in_colour_fills_the_picture(mug):
+    sample = ImageSamples(View(32, colour=True)).take(frame(mug))
+    assert sample.dtype == np.float32
+    shown = sample.reshape(32, 32, 3)
+    assert np.allclose(shown[8:24, 8:24], np.array(RED) / 255, atol=0.01)
+    assert np.allclose(shown[[0, -1]], np.array(WALL) / 255, atol=0.01)
+
+
+def test_the_whole_frame_is_its_central_square(mug):
+    shown = ImageSamples(View(32, colour=True, whole=True)).take(frame(mug)).reshape(32, 32, 3)
+    # The square leaves out 20 pixels on either side; four of its pixels are one.
+    assert np.allclose(shown[12:18, 4:11], np.array(RED) / 255, atol=0.01)
+    assert np.allclose(shown[:, 16:], np.array(WALL) / 255, atol=0.01)
+
+
+def test_without_colour_the_object_is_bright_on_dark(mug):
+    shown = ImageSamples(View(32)).take(frame(mug)).reshape(32, 32)
+    assert shown[16, 16] > 0.9
+    assert not shown[[0, -1]].any()
+
+
+@pytest.mark.parametrize('whole', [False, True])
+def test_an_even_frame_is_empty(whole):
+    even = np.full((120, 160, 3), WALL, np.uint8)
+    sample = ImageSamples(View(32, colour=True, whole=whole)).take(frame(even))
+    assert sample.shape == (3 * 32 * 32,)
+    assert not sample.any()
+
+
+def test_compressed_frames_show_the_same(mug):
+    message = frame(mug)
+    compressed = SimpleNamespace(
+        header=message.header,
+        format='png',
+        data=cv2.imencode('.png', mug[..., ::-1])[1].tobytes(),
+    )
+    view = View(32, colour=True)
+    assert np.array_equal(ImageSamples(view).take(compressed), ImageSamples(view).take(message))
+
+
+def test_a_frame_that_is_sent_twice_is_taken_once(mug):
+    samples = ImageSamples(View(32, colour=True))
+    samples.take(frame(mug))
+    with pytest.raises(ImageError, match='the same as of the frame before'):
+        samples.take(frame(mug))
+    samples.take(frame(mug, second=2))
+
+
+def test_the_parameters_of_the_discriminant():
+    parameters = SnnLearnerParameters(rule='discriminant', picture_side=48)
+    assert parameters.network_config() == DiscriminantConfig(48, 3)
+    assert parameters.view() == View(48, colour=True)
+    grey = SnnLearnerParameters(rule='discriminant', picture_colour=False)
+    assert grey.network_config() == DiscriminantConfig(32, 1)
+    assert grey.view() == View(32)
+    assert SnnLearnerParameters().view() == View(28)
+
+
+@pytest.mark.parametrize(
+    'parameters, message',
+    [
+        (dict(input='events'), "rule: 'discriminant'; accepted with input events: recruiting"),
+        (dict(picture_view='frame', picture_colour=False), "picture_view: 'frame'; accepted"),
+        (dict(picture_side=33), 'side is 33, accepted is one of 28, 30'),
+    ],
+)
+def test_what_does_not_fit_together_is_rejected(parameters, message):
+    with pytest.raises((ParameterError, EngineError), match=message):
+        SnnLearnerParameters(rule='discriminant', **parameters).network_config()

@@ -1,0 +1,121 @@
+"""The network of spiking features that a linear discriminant reads out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .configuration import DiscriminantConfig
+from .errors import EngineError
+from .kernels.discriminant import LOOKS, DiscriminantState, present_discriminant
+from .network import InferenceNetwork, Network
+from .values import SpikeTrain
+
+FILTERS = Path(__file__).with_name('filters.npz')  # python -m benchmarks.filters
+# Scatter that every feature is taken to have before any was seen, as of so many frames.
+FRAMES_AT_FIRST = 0.25  # for each feature
+VARIANCE_AT_FIRST = 0.15  # of a feature
+
+
+class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
+    """Spiking filters see what is where, and a linear discriminant learns what that stands for.
+
+    Features: kernels.features. They come with the package, learned without labels from photographs,
+    and stay: what is learned refers to them. Read-out: kernels.discriminant. A frame with a label
+    is learned at once and exactly, in whatever order the classes come; one without teaches nothing.
+    What is learned does not depend on T.
+
+    Samples are pictures, (side * side * channels,) row by row, of uint8 or of float32 in 0 to 1.
+    """
+
+    _per_class = dict(means=1, weights=1, overlaps=2, class_frames=0)
+    _signed = ('means', 'weights', 'overlaps', 'precision')
+
+    def __init__(self, config: DiscriminantConfig) -> None:
+        super().__init__(config, _FeaturePresenter(config))
+
+    @property
+    def recruited_neurons(self) -> int:
+        """Of the read-out, one for each class that was seen."""
+        return int((self._state.class_frames > 0).sum())
+
+    @property
+    def labelled_neurons(self) -> int:
+        return self.recruited_neurons
+
+    def receptive_fields(self) -> np.ndarray:
+        """The filters that see contrast, brighter less darker, (filters, 25) float32."""
+        brighter, darker = np.split(self._state.edge_filters.T, 2, axis=1)
+        return (brighter - darker)[:, ::-1].copy()
+
+    def quantised(self) -> InferenceNetwork:
+        raise EngineError('the discriminant is not quantised: rounded weights lose classes')
+
+    def _require_sample(self, sample: object, timesteps: int) -> tuple[np.ndarray, tuple | None]:
+        if isinstance(sample, SpikeTrain):
+            raise EngineError('sample is a SpikeTrain, accepted by the discriminant are pixels')
+        return super()._require_sample(sample, timesteps)
+
+    def _require_pixels(self, pixels: object, dimensions: int) -> np.ndarray:
+        checked = super()._require_pixels(pixels, dimensions)
+        if isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8:
+            checked *= np.float32(1 / 255)
+        elif checked.max(initial=0) > 1:
+            raise EngineError(
+                f'pixels has a value of {checked.max():g}, accepted is float32 of 0 to 1, or uint8'
+            )
+        return checked
+
+    @staticmethod
+    def _initial_state(config: DiscriminantConfig) -> DiscriminantState:
+        edges, surfaces, usual = load_filters(config)
+        size = config.features
+        scatter = FRAMES_AT_FIRST * size * VARIANCE_AT_FIRST
+        return DiscriminantState(
+            edge_filters=edges,
+            surface_filters=surfaces,
+            usual=usual,
+            means=np.zeros((len(LOOKS), 0, size), np.float32),
+            weights=np.zeros((len(LOOKS), 0, size), np.float32),
+            overlaps=np.zeros((len(LOOKS), 2, 0), np.float32),
+            precision=np.eye(size, dtype=np.float32) / np.float32(scatter),
+            class_frames=np.zeros(0, np.int64),
+        )
+
+    def _check_state(self, state: DiscriminantState) -> None:
+        if not np.allclose(state.precision, state.precision.T, rtol=1e-3, atol=1e-6):
+            raise EngineError('state precision is not symmetric')
+        if (state.usual <= 0).any():
+            raise EngineError('state usual is 0, accepted is above 0')
+
+    def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> DiscriminantState:
+        raise NotImplementedError
+
+
+class _FeaturePresenter:
+    """Presents pictures."""
+
+    def __init__(self, config: DiscriminantConfig) -> None:
+        self._shape = config.side, config.channels, config.cells
+
+    def __call__(
+        self,
+        state: Any,
+        pixels: np.ndarray,
+        spikes: tuple[np.ndarray, np.ndarray] | None,
+        timesteps: int,
+        *rest: Any,
+    ) -> None:
+        present_discriminant(*self._shape, *state, pixels, timesteps, *rest)
+
+
+def load_filters(config: DiscriminantConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The package's filters for edges and surfaces, and their usual currents; as of a state."""
+    kind = 'grey' if config.channels == 1 else 'colour'
+    with np.load(FILTERS) as data:
+        edges = data[f'{kind}_edges'][:, : config.edge_filters]
+        surfaces = data[f'{kind}_surfaces'][:, : config.surface_filters]
+        usual = data[f'{kind}_usual']
+    return np.ascontiguousarray(edges), np.ascontiguousarray(surfaces), usual

@@ -1,0 +1,329 @@
+"""Presentations to a network that reads features out by a linear discriminant, learned on line.
+
+A class is a mean m_c of features, and all classes scatter alike: S is the scatter of samples around
+their classes' means, summed (Fisher 1936). With A = (eps I + S)^-1 the class of a sample x has the
+highest
+
+    z_c = w_c^T x - m_c^T w_c / 2,    w_c = A m_c.
+
+A sample of class y, the k-th but one, changes all of this exactly, without inverting anything:
+with d = x - m_y, z = A d, f = k / (k + 1) and g = f / (1 + f d^T z),
+
+    A <- A - g z z^T,    w_c <- w_c - g (m_c^T z) z for all classes,    m_y <- m_y + d / (k + 1).
+
+So the order of the samples does not matter: classes that come one after the other are learned as
+well as mixed ones, and nothing is forgotten.
+
+How T changes features: it moves the means, and hardly the scatter. So there is one A, and a mean
+for each of the LOOKS: a sample that is learned is looked at after so many steps, which begin one
+another. Between two looks, means and weights follow 1 / T linearly. What is learned does not depend
+on T then, and serves every T.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from . import channels, features
+from .compilation import allocating, entry_point, kernel
+from .readout import strongest, top2_margin
+from .vectors import dot, dot_rows, subtract_rows
+
+LOOKS = np.array([1, 2, 4, 64])  # steps; four, as the vectors of `learn` take them
+SHARPNESS = 0.15  # of the softmax, of log likelihoods: features are less independent than they seem
+
+
+class DiscriminantState(NamedTuple):
+    """D features, C classes, L looks."""
+
+    edge_filters: np.ndarray  # (2 * 25, K) float32, see features.Bank
+    surface_filters: np.ndarray  # (channels * 9, K) float32
+    usual: np.ndarray  # (2,) float32, see features.Bank
+    means: np.ndarray  # (L, C, D) float32
+    weights: np.ndarray  # (L, C, D) float32, w_c
+    overlaps: np.ndarray  # (L, 2, C) float32, m_c^T w_c at a look, and with w_c of the next
+    precision: np.ndarray  # (D, D) float32, A
+    class_frames: np.ndarray  # (C,) int64, labelled frames seen
+
+
+class Memory(NamedTuple):
+    """What presentations need, one after the other."""
+
+    canvas: channels.Canvas
+    edges: features.Bank
+    surfaces: features.Bank
+    seen: np.ndarray  # (D,) float32, features at present
+    looks: np.ndarray  # (L, D) float32, features after each look; less the mean while learning
+    moved: np.ndarray  # (L, D) float32, z
+    gains: np.ndarray  # (L,) float32, g
+    products: np.ndarray  # (L,) float32
+    following: np.ndarray  # (L,) float32
+
+
+@allocating
+def memory_of(state, side, image_channels, cells):
+    """Memory for presentations."""
+    size = state.precision.shape[0]
+    usual = state.usual
+    return Memory(
+        channels.canvas_of(side),
+        features.bank_of(state.edge_filters, usual[:1], side, 2, cells),
+        features.bank_of(state.surface_filters, usual[1:], side // 2, 2 * image_channels, cells),
+        np.empty(size, np.float32),
+        np.empty((LOOKS.size, size), np.float32),
+        np.empty((LOOKS.size, size), np.float32),
+        np.empty(LOOKS.size, np.float32),
+        np.empty(LOOKS.size, np.float32),
+        np.empty(LOOKS.size, np.float32),
+    )
+
+
+@kernel
+def between(timesteps):
+    """The look at or before T, and the share of the next one in what T sees."""
+    look = 0
+    while look + 1 < LOOKS.size and LOOKS[look + 1] <= timesteps:
+        look += 1
+    if look + 1 == LOOKS.size:
+        return look, np.float32(0)
+    low, high = 1.0 / LOOKS[look], 1.0 / LOOKS[look + 1]
+    return look, np.float32((low - 1.0 / timesteps) / (low - high))
+
+
+@kernel
+def read_out(state, memory, timesteps, scores):
+    """Fill the scores of the present features, a softmax over the classes seen."""
+    look, share = between(timesteps)
+    frames = 0
+    for c in range(scores.size):
+        frames += state.class_frames[c]
+    sharpness = SHARPNESS * LOOKS.size * frames
+    most = -np.inf
+    for c in range(scores.size):
+        if state.class_frames[c] == 0:
+            continue
+        drive = dot(state.weights[look, c], memory.seen)
+        overlap = state.overlaps[look, 0, c]
+        if share > 0:
+            drive += share * (dot(state.weights[look + 1, c], memory.seen) - drive)
+            overlap *= (1 - share) ** 2
+            overlap += 2 * share * (1 - share) * state.overlaps[look, 1, c]
+            overlap += share**2 * state.overlaps[look + 1, 0, c]
+        scores[c] = drive - overlap / 2
+        most = max(most, scores[c])
+    total = 0.0
+    for c in range(scores.size):
+        seen = state.class_frames[c] > 0
+        scores[c] = np.exp(sharpness * (scores[c] - most)) if seen else 0.0
+        total += scores[c]
+    for c in range(scores.size):
+        scores[c] /= max(total, 1.0)
+
+
+@kernel
+def learn(state, memory, label):
+    """Take the looks at a sample of a class into means, precision and weights."""
+    before = state.class_frames[label]
+    step = np.float32(1.0 / (before + 1.0))
+    means, weights = state.means, state.weights
+    deviations, moved, gains = memory.looks, memory.moved, memory.gains
+    size = state.precision.shape[0]
+    for look in range(LOOKS.size):
+        for d in range(size):
+            deviations[look, d] -= means[look, label, d]
+    for row in range(size):
+        dot_rows(deviations, state.precision[row], memory.products)
+        for look in range(LOOKS.size):
+            moved[look, row] = memory.products[look]
+    gains[:] = 0
+    if before > 0:
+        follow_scatter(state, memory, np.float32(1.0 - step))
+    for look in range(LOOKS.size):
+        for d in range(size):
+            means[look, label, d] += step * deviations[look, d]
+            weights[look, label, d] += step * moved[look, d]
+    for look in range(LOOKS.size):
+        overlaps = state.overlaps[look]
+        overlaps[0, label] = dot(means[look, label], weights[look, label])
+        if look + 1 < LOOKS.size:
+            overlaps[1, label] = dot(means[look, label], weights[look + 1, label])
+    state.class_frames[label] += 1
+
+
+@kernel
+def follow_scatter(state, memory, part):
+    """A, and the weights of all classes, after the deviations of all looks, one after the other.
+
+    part: f. memory.moved: A times the deviations; left as that with the new A.
+    """
+    deviations, moved, gains = memory.looks, memory.moved, memory.gains
+    for look in range(LOOKS.size):
+        for earlier in range(look):
+            subtract(
+                moved[look], moved[earlier], gains[earlier] * dot(moved[earlier], deviations[look])
+            )
+        gains[look] = part / (np.float32(1) + part * dot(deviations[look], moved[look]))
+    size = state.precision.shape[0]
+    for row in range(size):
+        for look in range(LOOKS.size):
+            memory.products[look] = gains[look] * moved[look, row]
+        subtract_rows(state.precision[row], moved, memory.products)
+    for c in range(state.class_frames.size):
+        if state.class_frames[c] > 0:
+            follow_class(state, memory, c)
+    for look in range(LOOKS.size):
+        kept = gains[look] * dot(moved[look], deviations[look])
+        for later in range(look + 1, LOOKS.size):
+            memory.products[later] = gains[later] * dot(moved[later], deviations[look])
+        subtract(moved[look], moved[look], kept)
+        for later in range(look + 1, LOOKS.size):
+            subtract(moved[look], moved[later], memory.products[later])
+
+
+@kernel
+def follow_class(state, memory, c):
+    """Weights and overlaps of a class whose means stay, after a change of A."""
+    moved, gains = memory.moved, memory.gains
+    changes, following = memory.products, memory.following
+    for look in range(LOOKS.size):
+        if look == 0:
+            dot_rows(moved, state.means[0, c], following)
+        overlaps = state.overlaps[look]
+        for k in range(LOOKS.size):
+            changes[k] = gains[k] * following[k]
+            overlaps[0, c] -= changes[k] * following[k]
+        subtract_rows(state.weights[look, c], moved, changes)
+        if look + 1 < LOOKS.size:
+            dot_rows(moved, state.means[look + 1, c], following)
+            for k in range(LOOKS.size):
+                overlaps[1, c] -= changes[k] * following[k]
+
+
+@kernel
+def subtract(values, other, factor):
+    """values -= factor * other."""
+    for d in range(values.size):
+        values[d] -= factor * other[d]
+
+
+@kernel
+def next_stop(steps, timesteps, learning, margin):
+    """The step up to which a presentation goes on: to learn, to the next look; to end early, twice
+    as far as before."""
+    stop = timesteps
+    if learning:
+        for look in LOOKS:
+            if look > steps:
+                stop = min(stop, look)
+                break
+    if margin < np.inf:
+        stop = min(stop, max(1, 2 * steps))
+    return stop
+
+
+@kernel
+def advance(memory, steps, graded):
+    """Present the steps up to this one, and fill the features; spikes, currents, additions."""
+    edges, surfaces, seen = memory.edges, memory.surfaces, memory.seen
+    spikes, operations = features.integrate(edges, steps, graded)
+    more_spikes, more_operations = features.integrate(surfaces, steps, graded)
+    currents = features.compete(edges) + features.compete(surfaces)
+    features.read_pooled(surfaces, seen, features.read_pooled(edges, seen, 0))
+    for look in range(LOOKS.size):
+        if LOOKS[look] == steps:
+            for d in range(seen.size):
+                memory.looks[look, d] = seen[d]
+    return spikes + more_spikes, currents, operations + more_operations
+
+
+@kernel
+def present(state, memory, picture, timesteps, learning, label, margin, scores):
+    """Present one sample; returns what `present_discriminant` reports."""
+    channels.drive_inputs(picture, memory.canvas, memory.edges.drives, memory.surfaces.drives)
+    features.clear(memory.edges)
+    features.clear(memory.surfaces)
+    scores[:] = 0
+    size, classes = state.precision.shape[0], scores.size
+    neurons = features.potentials(memory.edges) + features.potentials(memory.surfaces)
+    neurons += size + classes
+    teaching = learning and label >= 0
+    input_spikes = output_spikes = operations = steps = 0
+    while steps < timesteps:
+        steps = next_stop(steps, timesteps, teaching, margin)
+        spikes, currents, added = advance(memory, steps, False)
+        input_spikes += spikes
+        output_spikes += currents
+        operations += currents + added
+        if currents > 0 and (steps == timesteps or margin < np.inf):
+            read_out(state, memory, steps, scores)
+            operations += size * classes
+            if top2_margin(scores) >= margin:
+                break
+    predicted = strongest(scores)
+    changed = 0
+    if teaching:
+        for look in LOOKS:
+            if look > steps:
+                spikes, currents, added = advance(memory, look, True)
+                input_spikes += spikes
+                output_spikes += currents
+                operations += currents + added
+        if output_spikes > 0:
+            learn(state, memory, label)
+            changed = size * (size + LOOKS.size * (classes + 1))
+    return (
+        predicted,
+        steps,
+        input_spikes,
+        output_spikes,
+        operations,
+        steps * neurons,
+        changed,
+    )
+
+
+@entry_point
+def present_discriminant(
+    side,
+    image_channels,
+    cells,
+    edge_filters,
+    surface_filters,
+    usual,
+    means,
+    weights,
+    overlaps,
+    precision,
+    class_frames,
+    pixels,
+    timesteps,
+    learning,
+    labels,
+    margin,
+    scores,
+    outcomes,
+    raster,
+):
+    """Present pictures one after the other.
+
+    side, image_channels: of the pictures. cells: a side of the grid that currents are pooled in.
+    edge_filters ... class_frames: a DiscriminantState. The rest is as of a Presenter; output spikes
+    are not listed.
+    """
+    state = DiscriminantState(
+        edge_filters, surface_filters, usual, means, weights, overlaps, precision, class_frames
+    )
+    memory = memory_of(state, side, image_channels, cells)
+    for sample in range(pixels.shape[0]):
+        outcomes[sample] = present(
+            state,
+            memory,
+            pixels[sample].reshape(side, side, image_channels),
+            timesteps,
+            learning,
+            labels[sample],
+            margin,
+            scores[sample],
+        )

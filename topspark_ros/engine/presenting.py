@@ -1,0 +1,94 @@
+"""How samples reach a network: as spikes at the rates of their pixels, or as given spikes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+
+from .configuration import NORMALISATIONS, NetworkConfig, input_rate
+from .kernels import encoding
+
+CODING_NUMBERS = dict(
+    rate_regular=encoding.RATE_REGULAR,
+    rate_bernoulli=encoding.RATE_BERNOULLI,
+    constant_current=encoding.CONSTANT_CURRENT,
+    latency=encoding.LATENCY,
+)
+NORMALISATION_NUMBERS = dict(l2=encoding.L2_NORM, full_scale=encoding.FULL_SCALE)
+ACTIVE_SHARE = 0.19  # of the inputs: pixels of a digit that are not black
+NO_SPIKES = np.empty(0, np.int32)
+
+
+class Presenter(Protocol):
+    """Presents samples to a network in some state, one after the other.
+
+    state: of the network, a named tuple of arrays; changed where learning.
+    pixels: (samples, inputs) float32.
+    spikes: of the only sample, where each step's begin and the inputs that they come from, int32;
+        None: of the pixels.
+    rest: whether to learn, bool; labels, (samples,) int64, -1 for none; margin of early exit; and
+        to be filled: scores, (samples, classes) float32; outcomes, (samples, 7) int64, predicted
+        class or -1, timesteps, and OperationCounts; raster, (spikes, 2) int32, steps and neurons of
+        the first output spikes of the only sample.
+    """
+
+    def __call__(
+        self,
+        state: Any,
+        pixels: np.ndarray,
+        spikes: tuple[np.ndarray, np.ndarray] | None,
+        timesteps: int,
+        *rest: Any,
+    ) -> None: ...
+
+
+class RatePresenter:
+    """Presents pixels as spikes at their rates, or given spikes.
+
+    kernel: of the rule. settings: of the rule, as its kernel's model takes them.
+    """
+
+    def __init__(self, config: NetworkConfig, kernel: Callable, settings: tuple = ()) -> None:
+        self._config = config
+        self._kernel = kernel
+        settings = (NORMALISATION_NUMBERS[config.normalisation], *settings)
+        self._model = np.array((CODING_NUMBERS[config.coding], *settings), np.float64)
+        self._model_given_spikes = np.array((encoding.GIVEN, *settings), np.float64)
+        self._phases = encoding.spike_phases(config.inputs)
+        self._input = 0, (math.nan, math.nan)  # timesteps, and what follows of them
+
+    def __call__(
+        self,
+        state: Any,
+        pixels: np.ndarray,
+        spikes: tuple[np.ndarray, np.ndarray] | None,
+        timesteps: int,
+        *rest: Any,
+    ) -> None:
+        self._kernel(
+            self._model if spikes is None else self._model_given_spikes,
+            *state,
+            self._phases,
+            pixels,
+            *(spikes or (NO_SPIKES, NO_SPIKES)),
+            *self._input_of(timesteps),
+            timesteps,
+            *rest,
+        )
+
+    def _input_of(self, timesteps: int) -> tuple[float, float]:
+        """Spikes a step, and in all, that are expected of a sample; known from the last call."""
+        known, numbers = self._input
+        if known != timesteps:
+            config = self._config
+            reference = timesteps if config.neuron.enhancement else encoding.FULL_TIMESTEPS
+            rate = input_rate(reference, config.max_input_rate, config.normalisation)
+            expected = rate * reference * NORMALISATIONS[config.normalisation].spread
+            if config.coding == 'latency':
+                expected = ACTIVE_SHARE * config.inputs
+            numbers = rate, expected
+            self._input = timesteps, numbers
+        return numbers
