@@ -13,12 +13,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from topspark_ros.replay.archive import write_json
 from topspark_ros.streams.datasets import DatasetError
 
-from . import disturbances, learning, paper, reductions, report
+from . import disturbances, learning, objects, paper, reductions, report
 from .common import Plan, Section, full, quick
 
 
-def measure(plan: Plan, progress: Progress) -> tuple[list[Section], dict, dict]:
-    """Every section, and what the other two pictures are drawn from."""
+def measure(plan: Plan, progress: Progress) -> tuple[list[Section], dict, dict, dict]:
+    """Every section, and what the other pictures are drawn from."""
     task = progress.add_task('', total=None)
     done = 0
 
@@ -35,7 +35,9 @@ def measure(plan: Plan, progress: Progress) -> tuple[list[Section], dict, dict]:
     papers, accuracy = paper.run(plan, advance)
     title = 'disturbances'
     disturbed = disturbances.run(plan, advance)
-    return [reduced, *learned, papers, disturbed], hits, accuracy
+    title = 'objects'
+    seen, curves = objects.run(plan, advance)
+    return [reduced, *learned, seen, papers, disturbed], hits, accuracy, curves
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -55,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     columns = (TextColumn('{task.description}'), BarColumn(), TimeElapsedColumn())
     try:
         with Progress(*columns, console=console) as progress:
-            sections, hits, accuracy = measure(plan, progress)
+            sections, hits, accuracy, curves = measure(plan, progress)
     except DatasetError as error:
         console.print(f'make reproduce: {error}', style='red', highlight=False)
         return 2
@@ -63,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     report.draw_reductions(options.output / 'reductions.png', sections[0].rows)
     report.draw_first_frames(options.output / 'first_frames.png', hits)
     report.draw_paper(options.output / 'paper.png', accuracy)
+    report.draw_objects(options.output / 'objects.png', curves)
     page = report.write(
         options.output / 'report.md',
         sections,
@@ -70,6 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
             'Fewer timesteps, less energy and time': 'reductions.png',
             'Learning from nothing, digits': 'first_frames.png',
             "The paper's own setting": 'paper.png',
+            'Objects': 'objects.png',
         },
         f'{", ".join(plan.datasets)}; seeds 0 to {plan.seeds[-1]} for {max(plan.neurons)} neurons, '
         f'0 to {plan.small_seeds[-1]} otherwise; {platform.machine()}, {platform.system()}.',

@@ -134,6 +134,23 @@ def draw_paper(path: Path, accuracy: dict) -> None:
         axes[0].legend(fontsize=7)
 
 
+def draw_objects(path: Path, curves: dict[str, dict[int, float]]) -> None:
+    """Accuracy against T of one network a set, which serves all T."""
+    with drawing(path, 7, 4.2) as figure:
+        axis = figure.subplots()
+        for name, accuracy in curves.items():
+            axis.plot(
+                list(accuracy),
+                [100 * value for value in accuracy.values()],
+                '.-',
+                label=name.replace('_', ' '),
+            )
+        steps_axis(axis, 'x', list(next(iter(curves.values()))))
+        axis.set_ylabel('accuracy  [%]')
+        axis.set_title('Spiking features and a discriminant: one network for every T')
+        legend_below(figure, axis.get_legend_handles_labels()[0], ncols=3)
+
+
 def draw_first_frames(path: Path, hits: dict[float, np.ndarray]) -> None:
     """Prequential accuracy, mean and range over seeds."""
     window = np.ones(RUNNING_FRAMES) / RUNNING_FRAMES

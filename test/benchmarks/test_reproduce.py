@@ -31,14 +31,14 @@ def results(tmp_path_factory):
 
 def test_report_shows_its_pictures(results):
     report = (results / 'report.md').read_text()
-    for name in ('reductions', 'first_frames', 'paper'):
+    for name in ('reductions', 'first_frames', 'paper', 'objects'):
         assert f'({name}.png)' in report
         assert (results / f'{name}.png').stat().st_size > 10_000
 
 
 def test_the_html_has_all_of_it_inside(results):
     report = self_contained(results / 'report.html')
-    assert len(report.pictures()) == 3
+    assert len(report.pictures()) == 4
     told = json.loads((results / 'figures.json').read_text())
     shown = [words.strip() for words in report.texts]
     assert {claim['what'] for claim in told['claims']} <= set(shown)

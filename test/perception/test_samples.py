@@ -85,12 +85,12 @@ def test_a_frame_that_is_sent_twice_is_taken_once(mug):
 
 
 def test_the_parameters_of_the_discriminant():
-    parameters = SnnLearnerParameters(rule='discriminant', picture_side=48)
-    assert parameters.network_config() == DiscriminantConfig(48, 3)
-    assert parameters.view() == View(48, colour=True)
+    parameters = SnnLearnerParameters(rule='discriminant', picture_side=32)
+    assert parameters.network_config() == DiscriminantConfig(32, 3)
+    assert parameters.view() == View(32, colour=True)
     grey = SnnLearnerParameters(rule='discriminant', picture_colour=False)
-    assert grey.network_config() == DiscriminantConfig(32, 1)
-    assert grey.view() == View(32)
+    assert grey.network_config() == DiscriminantConfig(48, 1)
+    assert grey.view() == View(48)
     assert SnnLearnerParameters().view() == View(28)
 
 

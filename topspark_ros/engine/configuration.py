@@ -252,7 +252,7 @@ class DiscriminantConfig:
         Naming the field, its value and what is accepted.
     """
 
-    side: int = 32
+    side: int = 48
     channels: int = 3
     edge_filters: int = 64
     surface_filters: int = 32

@@ -17,15 +17,16 @@ FILTERS = Path(__file__).with_name('filters.npz')  # python -m benchmarks.filter
 # Scatter that every feature is taken to have before any was seen, as of so many frames.
 FRAMES_AT_FIRST = 0.25  # for each feature
 VARIANCE_AT_FIRST = 0.15  # of a feature
+ROUNDING = 1e-4  # by which a value that was computed may exceed 1
 
 
 class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
     """Spiking filters see what is where, and a linear discriminant learns what that stands for.
 
-    Features: kernels.features. They come with the package, learned without labels from photographs,
-    and stay: what is learned refers to them. Read-out: kernels.discriminant. A frame with a label
-    is learned at once and exactly, in whatever order the classes come; one without teaches nothing.
-    What is learned does not depend on T.
+    Features: kernels.features. Their filters come with the package, learned without labels, and
+    stay: what is learned refers to them. Noise is taken out of pictures first. Read-out:
+    kernels.discriminant. A frame with a label is learned at once and exactly, in whatever order the
+    classes come; one without teaches nothing. What is learned does not depend on T.
 
     Samples are pictures, (side * side * channels,) row by row, of uint8 or of float32 in 0 to 1.
     """
@@ -50,6 +51,9 @@ class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
         brighter, darker = np.split(self._state.edge_filters.T, 2, axis=1)
         return (brighter - darker)[:, ::-1].copy()
 
+    def raster(self, sample: np.ndarray | SpikeTrain, timesteps: int) -> SpikeTrain:
+        raise EngineError('the discriminant has no raster: its filters fire currents, not spikes')
+
     def quantised(self) -> InferenceNetwork:
         raise EngineError('the discriminant is not quantised: rounded weights lose classes')
 
@@ -62,11 +66,17 @@ class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
         checked = super()._require_pixels(pixels, dimensions)
         if isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8:
             checked *= np.float32(1 / 255)
-        elif checked.max(initial=0) > 1:
+        elif checked.max(initial=0) > 1 + ROUNDING:
             raise EngineError(
                 f'pixels has a value of {checked.max():g}, accepted is float32 of 0 to 1, or uint8'
             )
         return checked
+
+    def _shows(self, pixels: np.ndarray) -> np.ndarray:
+        """What is the same all over shows nothing."""
+        side, channels = self.config.side, self.config.channels
+        places = pixels.reshape(*pixels.shape[:-1], side**2, channels)
+        return (places != places[..., :1, :]).any(axis=(-2, -1))
 
     @staticmethod
     def _initial_state(config: DiscriminantConfig) -> DiscriminantState:
@@ -77,18 +87,22 @@ class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
             edge_filters=edges,
             surface_filters=surfaces,
             usual=usual,
-            means=np.zeros((len(LOOKS), 0, size), np.float32),
-            weights=np.zeros((len(LOOKS), 0, size), np.float32),
-            overlaps=np.zeros((len(LOOKS), 2, 0), np.float32),
-            precision=np.eye(size, dtype=np.float32) / np.float32(scatter),
+            means=np.zeros((len(LOOKS), 0, size)),
+            weights=np.zeros((len(LOOKS), 0, size)),
+            overlaps=np.zeros((len(LOOKS), 2, 0)),
+            precision=np.eye(size) / scatter,
             class_frames=np.zeros(0, np.int64),
         )
 
     def _check_state(self, state: DiscriminantState) -> None:
-        if not np.allclose(state.precision, state.precision.T, rtol=1e-3, atol=1e-6):
-            raise EngineError('state precision is not symmetric')
+        if (state.precision.diagonal() <= 0).any():
+            raise EngineError('state precision has a diagonal of 0 or less, accepted is above 0')
         if (state.usual <= 0).any():
             raise EngineError('state usual is 0, accepted is above 0')
+        unseen = state.class_frames == 0
+        for name in ('means', 'weights'):
+            if getattr(state, name)[:, unseen].any():
+                raise EngineError(f'state {name} are for classes that were never seen')
 
     def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> DiscriminantState:
         raise NotImplementedError

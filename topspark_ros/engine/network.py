@@ -306,8 +306,8 @@ class Network(InferenceNetwork[C, S], ABC):
     ) -> Response:
         """Present one sample with learning on.
 
-        The response is a prediction made before the label was used. With the recruiting rule it
-        is made before this sample changed anything; under STDP weights change at output spikes,
+        The response is a prediction made before the label was used. With the recruiting rule and
+        the discriminant it is made before this sample changed anything; under STDP weights change at output spikes,
         so earlier ones of the same presentation have had their effect. Its scores are over the
         classes known before. A sample without input spikes teaches nothing.
 
@@ -328,7 +328,7 @@ class Network(InferenceNetwork[C, S], ABC):
         margin = require_margin(margin)
         pixels, spikes = self._require_sample(sample, steps)
         known = self.classes
-        if label >= known and (pixels.any() if spikes is None else spikes[1].size):
+        if label >= known and (spikes[1].size if spikes else self._shows(pixels).item()):
             self._grow_readout(label + 1)
         response = self._present_one(pixels, spikes, steps, True, label, margin)
         return response._replace(scores=response.scores[:known])
@@ -373,7 +373,7 @@ class Network(InferenceNetwork[C, S], ABC):
                 f'{MAX_CLASSES - 1}'
             )
         labels = labels.astype(np.int64)
-        classes = int(labels.max(initial=-1, where=pixels.any(axis=1))) + 1
+        classes = int(labels.max(initial=-1, where=self._shows(pixels))) + 1
         if classes > self.classes:
             self._grow_readout(classes)
         return self._present_many(pixels, steps, True, labels, margin)
@@ -461,6 +461,10 @@ class Network(InferenceNetwork[C, S], ABC):
     @abstractmethod
     def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> S:
         """The state with other stored weights, which are the present ones over `parts`."""
+
+    def _shows(self, pixels: np.ndarray) -> np.ndarray:
+        """Whether there is anything in a sample to learn, bool, for each of `pixels`."""
+        return np.asarray(pixels.any(axis=-1))
 
     def _grow_readout(self, classes: int) -> None:
         grown = {}

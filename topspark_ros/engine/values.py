@@ -17,9 +17,10 @@ class OperationCounts(NamedTuple):
     input_spikes
         Spikes of the encoded sample that were presented. With constant-current coding, one value a
         step for every pixel that is not black. Learning by the recruiting rule takes one graded
-        event more of each of these pixels.
+        event more of each of these pixels; the discriminant, of each input that has more to say,
+        one for each of its later looks.
     output_spikes
-        Spikes of excitatory neurons.
+        Spikes of excitatory neurons; of the discriminant, currents of its filters at each look.
     synaptic_operations
         Additions of a weight to a membrane potential: one for every pair of input spike and neuron
         in use, and one for every neuron that an output spike inhibits (the recruiting rule's
@@ -28,12 +29,15 @@ class OperationCounts(NamedTuple):
         for every neuron that this inhibits.
     neuron_updates
         Neurons in use, inhibitory ones included, times timesteps. Clocked hardware leaks and
-        compares every neuron at every step. This engine skips silent steps, which saves its own
-        running time and is not counted as a saving of that hardware.
+        compares every neuron at every step. The discriminant has a neuron for each filter at each
+        place, for each feature and for each class; a later look counts as a step. This engine skips
+        silent steps, which saves its own running time and is not counted as a saving of that
+        hardware.
     synaptic_updates
         Weights rewritten by learning: all weights of a neuron at an update after an output spike,
         one weight at an input spike. The recruiting rule also rewrites the neuron's affinities with
-        those in use, and the read-out weights of the neurons that spiked.
+        those in use, and the read-out weights of the neurons that spiked; the discriminant, half of
+        its symmetric matrix and the weights of all classes.
     """
 
     input_spikes: int = 0

@@ -100,7 +100,7 @@ class SnnLearnerParameters:
         400, 'Excitatory neurons of a single layer.', low=1, high=100_000, fixed=True
     )
     picture_side: int = parameter(
-        32,
+        48,
         'Side of the picture that the rule discriminant sees; an even number.',
         unit='px',
         low=28,

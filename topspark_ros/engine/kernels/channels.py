@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compilation import allocating, kernel
+from .compilation import allocating, kernel, routine
 
 FINE, COARSE, AROUND = 0.5, 1.5, 3.0  # standard deviations of Gaussians, pixels
 LEAST_CONTRAST = 0.05  # that counts as some, of full scale
 LEAST_LIGHT = 0.1  # of full scale, for ratios of colours
 SURFACE_RATE = 4.0  # spikes a step of a surface channel of 1
 SHADE = 0.6  # weight of light beside colours
+FRAME = 2  # pixels at the edge of a grey picture, which show its background
 REACH = 3  # standard deviations that a Gaussian is cut off at
 
 
@@ -70,7 +71,7 @@ def mirrored(index, size):
     return index
 
 
-@kernel
+@routine
 def blur(image, weights, canvas, blurred):
     """Fill `blurred` with the image after a separable Gaussian; edges are reflected."""
     side = image.shape[0]
@@ -116,32 +117,52 @@ def drive_edges(canvas, drives):
 
 
 @kernel
-def drive_surface(surface, kept, channel, drives):
-    """Fill channels `channel` (more) and the next (less) of the drives of surfaces.
-
-    surface: (side, side) float32. kept: share of its mean that is left in it. A pixel is rectified
-    before the resolution is halved: fine texture drives both.
-    """
+def mean_of(surface):
+    """Of all pixels."""
     side = surface.shape[0]
     total = 0.0
     for y in range(side):
         for x in range(side):
             total += surface[y, x]
-    mean = np.float32((1.0 - kept) * total / side**2)
+    return total / side**2
+
+
+@kernel
+def mean_of_frame(surface):
+    """Of the pixels at the edge, FRAME wide."""
+    side = surface.shape[0]
+    total, pixels = 0.0, 0
+    for y in range(side):
+        for x in range(side):
+            if min(x, y, side - 1 - x, side - 1 - y) < FRAME:
+                total += surface[y, x]
+                pixels += 1
+    return total / pixels
+
+
+@routine
+def drive_surface(surface, level, channel, drives):
+    """Fill channels `channel` (more than the level) and the next (less) of the drives of surfaces.
+
+    surface: (side, side) float32. A pixel is rectified before the resolution is halved: fine
+    texture drives both.
+    """
+    side = surface.shape[0]
+    level = np.float32(level)
     rate = np.float32(0.25 * SURFACE_RATE)
     for y in range(side // 2):
         for x in range(side // 2):
             more = less = np.float32(0)
             for dy in range(2):
                 for dx in range(2):
-                    value = surface[2 * y + dy, 2 * x + dx] - mean
+                    value = surface[2 * y + dy, 2 * x + dx] - level
                     more += max(value, np.float32(0))
                     less += max(-value, np.float32(0))
             drives[y, x, channel] = min(rate * more, np.float32(1))
             drives[y, x, channel + 1] = min(rate * less, np.float32(1))
 
 
-@kernel
+@routine
 def drive_inputs(picture, canvas, edges, surfaces):
     """Fill the drives of all inputs, spikes a step.
 
@@ -159,20 +180,20 @@ def drive_inputs(picture, canvas, edges, surfaces):
                 light[y, x] *= np.float32(1 / 3)
     drive_edges(canvas, edges)
     if channels == 1:
-        drive_surface(light, 0.5, 0, surfaces)
+        drive_surface(light, mean_of_frame(light), 0, surfaces)
         return
     for y in range(side):
         for x in range(side):
             red, green = picture[y, x, 0], picture[y, x, 1]
             surface[y, x] = (red - green) / (light[y, x] + np.float32(LEAST_LIGHT))
-    drive_surface(surface, 0.5, 0, surfaces)
+    drive_surface(surface, 0.5 * mean_of(surface), 0, surfaces)
     for y in range(side):
         for x in range(side):
             yellow = np.float32(0.5) * (picture[y, x, 0] + picture[y, x, 1])
             contrast = np.float32(0.5) * (picture[y, x, 2] - yellow)
             surface[y, x] = contrast / (light[y, x] + np.float32(LEAST_LIGHT))
-    drive_surface(surface, 0.5, 2, surfaces)
+    drive_surface(surface, 0.5 * mean_of(surface), 2, surfaces)
     for y in range(side):
         for x in range(side):
             surface[y, x] = np.float32(SHADE) * light[y, x]
-    drive_surface(surface, 0.0, 4, surfaces)
+    drive_surface(surface, mean_of(surface), 4, surfaces)

@@ -47,6 +47,15 @@ def allocating(function):
     return numba.njit(error_model='numpy', _nrt=True)(function)
 
 
+def routine(function):
+    """Compile `function`, which makes no arrays, once for the kernels that call it, not into each.
+
+    For what takes longer than to hand over its arguments, and is called from several places: there
+    its code would take long to compile again and again.
+    """
+    return numba.njit(error_model='numpy', _nrt=False)(function)
+
+
 def entry_point(function):
     """Compile `function`, cached on disk where that is possible, to run without the GIL."""
     dispatcher = _cached(numba.njit, error_model='numpy', nogil=True)(function)

@@ -26,12 +26,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import channels, features
-from .compilation import allocating, entry_point, kernel
+from . import channels, denoising, features
+from .compilation import allocating, entry_point, kernel, routine
 from .readout import strongest, top2_margin
-from .vectors import dot, dot_rows, subtract_rows
+from .vectors import SQUARES, add_to_rows, dot, dot_rows, subtract_rows
 
 LOOKS = np.array([1, 2, 4, 64])  # steps; four, as the vectors of `learn` take them
+BLOCK = SQUARES  # elements; D is a multiple of it
 SHARPNESS = 0.15  # of the softmax, of log likelihoods: features are less independent than they seem
 
 
@@ -41,25 +42,28 @@ class DiscriminantState(NamedTuple):
     edge_filters: np.ndarray  # (2 * 25, K) float32, see features.Bank
     surface_filters: np.ndarray  # (channels * 9, K) float32
     usual: np.ndarray  # (2,) float32, see features.Bank
-    means: np.ndarray  # (L, C, D) float32
-    weights: np.ndarray  # (L, C, D) float32, w_c
-    overlaps: np.ndarray  # (L, 2, C) float32, m_c^T w_c at a look, and with w_c of the next
-    precision: np.ndarray  # (D, D) float32, A
+    means: np.ndarray  # (L, C, D) float64
+    weights: np.ndarray  # (L, C, D) float64, w_c
+    overlaps: np.ndarray  # (L, 2, C) float64, m_c^T w_c at a look, and with w_c of the next
+    # (D, D) float64, A: in float32 small steps would be lost in time. Each row from the beginning
+    # of the BLOCK on that its diagonal lies in; the rest is the same mirrored, and left at 0.
+    precision: np.ndarray
     class_frames: np.ndarray  # (C,) int64, labelled frames seen
 
 
 class Memory(NamedTuple):
     """What presentations need, one after the other."""
 
+    denoising: denoising.Memory
     canvas: channels.Canvas
     edges: features.Bank
     surfaces: features.Bank
-    seen: np.ndarray  # (D,) float32, features at present
-    looks: np.ndarray  # (L, D) float32, features after each look; less the mean while learning
-    moved: np.ndarray  # (L, D) float32, z
-    gains: np.ndarray  # (L,) float32, g
-    products: np.ndarray  # (L,) float32
-    following: np.ndarray  # (L,) float32
+    seen: np.ndarray  # (D,) float64, features at present
+    looks: np.ndarray  # (L, D) float64, features after each look; less the mean while learning
+    moved: np.ndarray  # (L, D) float64, z
+    gains: np.ndarray  # (L,) float64, g
+    products: np.ndarray  # (L,) float64
+    following: np.ndarray  # (L,) float64
 
 
 @allocating
@@ -68,15 +72,16 @@ def memory_of(state, side, image_channels, cells):
     size = state.precision.shape[0]
     usual = state.usual
     return Memory(
+        denoising.memory_of(side),
         channels.canvas_of(side),
         features.bank_of(state.edge_filters, usual[:1], side, 2, cells),
         features.bank_of(state.surface_filters, usual[1:], side // 2, 2 * image_channels, cells),
-        np.empty(size, np.float32),
-        np.empty((LOOKS.size, size), np.float32),
-        np.empty((LOOKS.size, size), np.float32),
-        np.empty(LOOKS.size, np.float32),
-        np.empty(LOOKS.size, np.float32),
-        np.empty(LOOKS.size, np.float32),
+        np.empty(size),
+        np.empty((LOOKS.size, size)),
+        np.empty((LOOKS.size, size)),
+        np.empty(LOOKS.size),
+        np.empty(LOOKS.size),
+        np.empty(LOOKS.size),
     )
 
 
@@ -87,16 +92,16 @@ def between(timesteps):
     while look + 1 < LOOKS.size and LOOKS[look + 1] <= timesteps:
         look += 1
     if look + 1 == LOOKS.size:
-        return look, np.float32(0)
+        return look, 0.0
     low, high = 1.0 / LOOKS[look], 1.0 / LOOKS[look + 1]
-    return look, np.float32((low - 1.0 / timesteps) / (low - high))
+    return look, (low - 1.0 / timesteps) / (low - high)
 
 
-@kernel
+@routine
 def read_out(state, memory, timesteps, scores):
-    """Fill the scores of the present features, a softmax over the classes seen."""
+    """Fill the scores of the present features, a softmax over the classes seen; their number."""
     look, share = between(timesteps)
-    frames = 0
+    frames = classes = 0
     for c in range(scores.size):
         frames += state.class_frames[c]
     sharpness = SHARPNESS * LOOKS.size * frames
@@ -104,6 +109,7 @@ def read_out(state, memory, timesteps, scores):
     for c in range(scores.size):
         if state.class_frames[c] == 0:
             continue
+        classes += 1
         drive = dot(state.weights[look, c], memory.seen)
         overlap = state.overlaps[look, 0, c]
         if share > 0:
@@ -120,26 +126,33 @@ def read_out(state, memory, timesteps, scores):
         total += scores[c]
     for c in range(scores.size):
         scores[c] /= max(total, 1.0)
+    return classes
 
 
-@kernel
+@routine
 def learn(state, memory, label):
-    """Take the looks at a sample of a class into means, precision and weights."""
+    """Take the looks at a sample of a class into means, precision and weights; how many of these
+    were rewritten."""
     before = state.class_frames[label]
-    step = np.float32(1.0 / (before + 1.0))
+    step = 1.0 / (before + 1.0)
     means, weights = state.means, state.weights
-    deviations, moved, gains = memory.looks, memory.moved, memory.gains
+    deviations, moved = memory.looks, memory.moved
     size = state.precision.shape[0]
     for look in range(LOOKS.size):
         for d in range(size):
             deviations[look, d] -= means[look, label, d]
+    moved[:] = 0
     for row in range(size):
-        dot_rows(deviations, state.precision[row], memory.products)
+        begin = row - row % BLOCK
+        dot_rows(deviations[:, begin:], state.precision[row, begin:], memory.products)
         for look in range(LOOKS.size):
-            moved[look, row] = memory.products[look]
-    gains[:] = 0
+            moved[look, row] += memory.products[look]
+            memory.products[look] = deviations[look, row]
+        begin += BLOCK
+        add_to_rows(moved[:, begin:], state.precision[row, begin:], memory.products)
+    changed = 0
     if before > 0:
-        follow_scatter(state, memory, np.float32(1.0 - step))
+        changed = follow_scatter(state, memory, 1.0 - step)
     for look in range(LOOKS.size):
         for d in range(size):
             means[look, label, d] += step * deviations[look, d]
@@ -150,13 +163,15 @@ def learn(state, memory, label):
         if look + 1 < LOOKS.size:
             overlaps[1, label] = dot(means[look, label], weights[look + 1, label])
     state.class_frames[label] += 1
+    return changed + 2 * LOOKS.size * size
 
 
 @kernel
 def follow_scatter(state, memory, part):
     """A, and the weights of all classes, after the deviations of all looks, one after the other.
 
-    part: f. memory.moved: A times the deviations; left as that with the new A.
+    part: f. memory.moved: A times the deviations; left as that with the new A. Returns how many
+    weights were rewritten, those of A among them.
     """
     deviations, moved, gains = memory.looks, memory.moved, memory.gains
     for look in range(LOOKS.size):
@@ -164,15 +179,18 @@ def follow_scatter(state, memory, part):
             subtract(
                 moved[look], moved[earlier], gains[earlier] * dot(moved[earlier], deviations[look])
             )
-        gains[look] = part / (np.float32(1) + part * dot(deviations[look], moved[look]))
+        gains[look] = part / (1.0 + part * dot(deviations[look], moved[look]))
     size = state.precision.shape[0]
     for row in range(size):
         for look in range(LOOKS.size):
             memory.products[look] = gains[look] * moved[look, row]
-        subtract_rows(state.precision[row], moved, memory.products)
+        begin = row - row % BLOCK
+        subtract_rows(state.precision[row, begin:], moved[:, begin:], memory.products)
+    changed = size * (size + BLOCK) // 2
     for c in range(state.class_frames.size):
         if state.class_frames[c] > 0:
             follow_class(state, memory, c)
+            changed += LOOKS.size * size
     for look in range(LOOKS.size):
         kept = gains[look] * dot(moved[look], deviations[look])
         for later in range(look + 1, LOOKS.size):
@@ -180,6 +198,7 @@ def follow_scatter(state, memory, part):
         subtract(moved[look], moved[look], kept)
         for later in range(look + 1, LOOKS.size):
             subtract(moved[look], moved[later], memory.products[later])
+    return changed
 
 
 @kernel
@@ -201,7 +220,7 @@ def follow_class(state, memory, c):
                 overlaps[1, c] -= changes[k] * following[k]
 
 
-@kernel
+@routine
 def subtract(values, other, factor):
     """values -= factor * other."""
     for d in range(values.size):
@@ -223,7 +242,7 @@ def next_stop(steps, timesteps, learning, margin):
     return stop
 
 
-@kernel
+@routine
 def advance(memory, steps, graded):
     """Present the steps up to this one, and fill the features; spikes, currents, additions."""
     edges, surfaces, seen = memory.edges, memory.surfaces, memory.seen
@@ -240,25 +259,29 @@ def advance(memory, steps, graded):
 
 @kernel
 def present(state, memory, picture, timesteps, learning, label, margin, scores):
-    """Present one sample; returns what `present_discriminant` reports."""
+    """Present one sample, whose noise is taken out of it; returns what `present_discriminant`
+    reports."""
+    noise = denoising.noise_of(picture, memory.denoising)
+    denoising.denoise(picture, noise, memory.denoising)
     channels.drive_inputs(picture, memory.canvas, memory.edges.drives, memory.surfaces.drives)
     features.clear(memory.edges)
     features.clear(memory.surfaces)
     scores[:] = 0
-    size, classes = state.precision.shape[0], scores.size
-    neurons = features.potentials(memory.edges) + features.potentials(memory.surfaces)
-    neurons += size + classes
+    size = state.precision.shape[0]
+    potentials = features.potentials(memory.edges) + features.potentials(memory.surfaces) + size
     teaching = learning and label >= 0
-    input_spikes = output_spikes = operations = steps = 0
+    input_spikes = output_spikes = operations = updates = steps = 0
     while steps < timesteps:
-        steps = next_stop(steps, timesteps, teaching, margin)
+        before, steps = steps, next_stop(steps, timesteps, teaching, margin)
         spikes, currents, added = advance(memory, steps, False)
         input_spikes += spikes
         output_spikes += currents
         operations += currents + added
+        updates += (steps - before) * potentials
         if currents > 0 and (steps == timesteps or margin < np.inf):
-            read_out(state, memory, steps, scores)
+            classes = read_out(state, memory, steps, scores)
             operations += size * classes
+            updates += classes
             if top2_margin(scores) >= margin:
                 break
     predicted = strongest(scores)
@@ -270,18 +293,10 @@ def present(state, memory, picture, timesteps, learning, label, margin, scores):
                 input_spikes += spikes
                 output_spikes += currents
                 operations += currents + added
+                updates += potentials
         if output_spikes > 0:
-            learn(state, memory, label)
-            changed = size * (size + LOOKS.size * (classes + 1))
-    return (
-        predicted,
-        steps,
-        input_spikes,
-        output_spikes,
-        operations,
-        steps * neurons,
-        changed,
-    )
+            changed = learn(state, memory, label)
+    return predicted, steps, input_spikes, output_spikes, operations, updates, changed
 
 
 @entry_point
@@ -306,7 +321,8 @@ def present_discriminant(
     outcomes,
     raster,
 ):
-    """Present pictures one after the other.
+    """Present pictures, (samples, side * side * channels) float32, one after the other; what they
+    have of noise is taken out of them.
 
     side, image_channels: of the pictures. cells: a side of the grid that currents are pooled in.
     edge_filters ... class_frames: a DiscriminantState. The rest is as of a Presenter; output spikes

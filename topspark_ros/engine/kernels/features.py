@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .compilation import allocating, kernel
+from .compilation import allocating, kernel, routine
 from .vectors import add_excess, sum_and_most
 
 THRESHOLD = 0.5  # of the way from the mean potential of a place to the highest one
@@ -89,7 +89,7 @@ def reached(position, side, size):
     return min(position, side - size) - max(0, position - size + 1) + 1
 
 
-@kernel
+@routine
 def integrate(bank, timesteps, graded):
     """Present the steps up to `timesteps`; returns events sent and additions of weights.
 
@@ -124,7 +124,7 @@ def integrate(bank, timesteps, graded):
     return events, operations
 
 
-@kernel
+@routine
 def compete(bank):
     """Fill `pooled` with the currents of all places; returns how many filters fired."""
     side, _, channels = bank.drives.shape

@@ -1,0 +1,64 @@
+"""Photographs of objects in TOPSPARK_DATA, in colour, as sets that are learned and tested."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+SIDE = 48  # of a picture, pixels
+OBJECTS = ('eth80', 'eth80_instance', 'grocery', 'coil100')
+
+
+@dataclass(frozen=True)
+class Photographs:
+    """Pictures, (number, side * side * channels) uint8, red, green, blue, and their classes, int64.
+
+    `side` and `channels` are those of a network that sees them.
+    """
+
+    name: str
+    side: int
+    channels: int
+    training: np.ndarray
+    training_labels: np.ndarray
+    test: np.ndarray
+    test_labels: np.ndarray
+
+
+def load_photographs(name: str, side: int = SIDE) -> Photographs:
+    """One of OBJECTS.
+
+    eth80: 8 categories; the objects of the test part are never learned. eth80_instance: each of
+    these 64 objects is a class; every third view is for testing. grocery: 31 classes of fruit,
+    vegetables and cartons in shops. coil100: 50 objects on a turntable.
+    """
+    source = 'eth80' if name == 'eth80_instance' else name
+    pictures, labels, objects = zip(*(_read(source, part, side) for part in ('train', 'test')))
+    if name != 'eth80_instance':
+        return Photographs(name, side, 3, pictures[0], labels[0], pictures[1], labels[1])
+    every, names = np.concatenate(pictures), np.concatenate(objects)
+    _, instance = np.unique(names, return_inverse=True)
+    tested = np.zeros(len(every), bool)
+    for each in range(instance.max() + 1):
+        tested[np.flatnonzero(instance == each)[::3]] = True
+    return Photographs(
+        name, side, 3, every[~tested], instance[~tested], every[tested], instance[tested]
+    )
+
+
+def _read(name: str, part: str, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pictures, labels, and the name of the object on each."""
+    folder = Path(os.environ['TOPSPARK_DATA']) / 'objects' / name / part
+    pictures, labels, objects = [], [], []
+    for label, kind in enumerate(sorted(folder.iterdir())):
+        for path in sorted(kind.iterdir()):
+            picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+            small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+            pictures.append(small.reshape(-1))
+            labels.append(label)
+            objects.append(path.name.partition('-')[0])
+    return np.array(pictures), np.array(labels, np.int64), np.array(objects)

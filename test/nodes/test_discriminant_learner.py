@@ -1,0 +1,105 @@
+"""A learner with spiking features and a discriminant, as a process."""
+
+from __future__ import annotations
+
+import itertools
+from types import SimpleNamespace
+
+from rig import Camera, image, msg
+
+import cv2
+import numpy as np
+import pytest
+from lifecycle_msgs.msg import Transition
+from std_srvs.srv import Trigger
+
+LEARNER = 'snn_learner'
+SETTINGS = dict(rule='discriminant', status_period=0.05, queue_depth=20, label_wait=1.0)
+# Blue, green, red; of one brightness, so that colour alone tells them apart.
+COLOURS = {'plum': (150, 60, 150), 'leaf': (60, 130, 60), 'brick': (60, 85, 150)}
+
+
+class Discs(Camera):
+    """Discs of one shape in three colours, somewhere in the frame."""
+
+    def __init__(self, rig):
+        super().__init__(rig)
+        self._names = itertools.cycle(COLOURS)
+        self._random = np.random.default_rng(0)
+
+    def next_digit(self):
+        name = next(self._names)
+        frame = np.full((240, 320, 3), 190, np.uint8)
+        centre = self._random.integers((90, 80), (230, 160)).tolist()
+        cv2.circle(frame, centre, int(self._random.integers(35, 60)), COLOURS[name], cv2.FILLED)
+        noise = self._random.integers(-3, 4, frame.shape)
+        return (frame + noise).astype(np.uint8), name
+
+
+def start(rig, **parameters):
+    process = rig.start(LEARNER, **SETTINGS, **parameters)
+    rig.wait_until_active(LEARNER)
+    return process
+
+
+@pytest.fixture(scope='module')
+def taught(shared_rig, tmp_path_factory):
+    """A learner that has seen each colour a few times."""
+    rig = shared_rig
+    checkpoint = tmp_path_factory.mktemp('weights') / 'discs.ckpt'
+    process = start(rig, checkpoint_file=str(checkpoint))
+    camera = Discs(rig)
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    # The first labels are lost, while DDS has not told the learner of who sends them.
+    rig.wait_for(lambda: camera.teach(3) == 3, 'all colours are known')
+    camera.teach(9)
+    return SimpleNamespace(rig=rig, process=process, camera=camera, checkpoint=checkpoint)
+
+
+def shown(camera: Discs) -> tuple[msg.Classification, str]:
+    frame, name = camera.next_digit()
+    return camera.show(image(frame)), name
+
+
+def test_it_tells_objects_apart_by_their_colour(taught):
+    assert taught.camera.teach(15) == 15
+    result, name = shown(taught.camera)
+    assert result.class_id == name
+    assert result.score > 0.5
+    assert sorted(result.class_ids) == sorted(COLOURS)
+
+
+def test_an_even_frame_is_empty(taught):
+    result = taught.camera.show(image(np.full((240, 320, 3), 190, np.uint8)))
+    assert result.class_id == ''
+
+
+def test_weights_survive_a_restart(taught):
+    rig = taught.rig
+    assert rig.call(Trigger, f'{LEARNER}/save_weights', Trigger.Request()).success
+    taught.process.stop()
+    taught.process = start(rig, checkpoint_file=str(taught.checkpoint))
+    assert '3 neurons, 3 classes' in taught.process.log
+    camera = taught.camera
+    camera.results.clear()
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    for _ in COLOURS:
+        result, name = shown(camera)
+        assert result.class_id == name
+
+
+def test_weights_of_another_rule_are_refused(taught):
+    rig = taught.rig
+    assert rig.call(Trigger, f'{LEARNER}/save_weights', Trigger.Request()).success
+    taught.process.stop()
+    process = rig.start(LEARNER, checkpoint_file=str(taught.checkpoint), autostart=False)
+    assert not rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
+    assert 'it holds a discriminant, accepted is a single layer' in process.log
+    process.stop()
+
+
+def test_events_are_refused_by_name(shared_rig):
+    process = shared_rig.start(LEARNER, rule='discriminant', input='events', autostart=False)
+    assert not shared_rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
+    assert "rule: 'discriminant'; accepted with input events: recruiting" in process.log
+    process.stop()
