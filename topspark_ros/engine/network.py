@@ -307,9 +307,9 @@ class Network(InferenceNetwork[C, S], ABC):
         """Present one sample with learning on.
 
         The response is a prediction made before the label was used. With the recruiting rule and
-        the discriminant it is made before this sample changed anything; under STDP weights change at output spikes,
-        so earlier ones of the same presentation have had their effect. Its scores are over the
-        classes known before. A sample without input spikes teaches nothing.
+        the discriminant it is made before this sample changed anything; under STDP weights change
+        at output spikes, so earlier ones of the same presentation have had their effect. Its scores
+        are over the classes known before. A sample without input spikes teaches nothing.
 
         Parameters
         ----------
