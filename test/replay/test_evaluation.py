@@ -128,6 +128,17 @@ def test_it_is_what_a_learner_does_that_is_handed_the_frames(fixed, digits_bag):
     )
 
 
+def test_the_discriminant_is_evaluated_as_any_rule(digits_bag, fixed):
+    """Its profile is of another network: the controller goes by what the learner reports."""
+    parameters = replace(CONTROLLED.learner, rule='discriminant', picture_side=32)
+    run = evaluate(digits_bag, replace(CONTROLLED, learner=parameters))
+    right = [run.frames['predicted'] == run.frames['label'] for run in (run, fixed)]
+    labelled = fixed.frames['label'] != NONE
+    assert right[0][labelled].mean() > right[1][labelled].mean()
+    assert len(run.decisions) >= 1
+    assert run.receptive_fields.shape == (64, 25)
+
+
 def test_accuracy_of_the_rows_is_that_of_the_learner(fixed):
     frames = fixed.frames[fixed.frames['label'] != NONE]
     right = frames['predicted'] == frames['label']

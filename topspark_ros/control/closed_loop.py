@@ -19,8 +19,9 @@ from .accuracy import AccuracyReport
 from .correction import EnergyCorrection, FrameRate, Overdraft, Smoothed
 from .metered import MeteredEnergy
 
-# Of estimated energies and measured times over the profile's; the least is its inverse.
-MAX_RATIO = 10.0
+# Of estimated energies and measured times over the profile's, which may be of another network; the
+# least is its inverse.
+MAX_RATIO = 1e4
 TIME_CONSTANT_S = 5.0
 LEARNED_FRAMES = 200.0  # over which the share of learned frames is averaged
 

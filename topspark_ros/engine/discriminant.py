@@ -51,6 +51,10 @@ class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
         brighter, darker = np.split(self._state.edge_filters.T, 2, axis=1)
         return (brighter - darker)[:, ::-1].copy()
 
+    def experience(self) -> np.ndarray:
+        """The same for all filters."""
+        return np.zeros(self._state.edge_filters.shape[1])
+
     def raster(self, sample: np.ndarray | SpikeTrain, timesteps: int) -> SpikeTrain:
         raise EngineError('the discriminant has no raster: its filters fire currents, not spikes')
 

@@ -398,6 +398,10 @@ class Network(InferenceNetwork[C, S], ABC):
     def receptive_fields(self) -> np.ndarray:
         """A copy of the input weights of the neurons in use, (neurons in use, inputs) float32."""
 
+    @abstractmethod
+    def experience(self) -> np.ndarray:
+        """How much each neuron in use has stood for, (neurons in use,), in units of the rule."""
+
     def state(self) -> dict[str, np.ndarray]:
         """A copy of everything that `learn` changes, by name."""
         return {name: array.copy() for name, array in self._state._asdict().items()}

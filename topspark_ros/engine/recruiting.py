@@ -56,6 +56,10 @@ class RecruitingNetwork(Network[NetworkConfig, RecruitingState]):
         scale = self._state.scale[:recruited].astype(np.float32)
         return (self._state.weights[:, :recruited] * scale).T.copy()
 
+    def experience(self) -> np.ndarray:
+        """Samples that a neuron's weights are the mean of."""
+        return self._state.attractions[: self.recruited_neurons].copy()
+
     @staticmethod
     def _initial_state(config: NetworkConfig) -> RecruitingState:
         inputs, neurons = config.inputs, config.neurons

@@ -72,6 +72,10 @@ class StdpNetwork(Network[NetworkConfig, StdpState]):
     def receptive_fields(self) -> np.ndarray:
         return (self._state.weights * self._state.scale.astype(np.float32)).T.copy()
 
+    def experience(self) -> np.ndarray:
+        """Shares of the output spikes of each class, summed."""
+        return self._state.responses.sum(axis=1)
+
     @staticmethod
     def _initial_state(config: NetworkConfig) -> StdpState:
         inputs, neurons = config.inputs, config.neurons

@@ -322,7 +322,8 @@ def draw_receptive_fields(path: Path, fields: np.ndarray) -> bool:
     width = max(4.0, TILE / side * mosaic.shape[1])
     with picture(path, size=(width, width * mosaic.shape[0] / mosaic.shape[1] + 0.5)) as (axis,):
         colours = matplotlib.colormaps['gray_r'].with_extremes(bad='#c8d8e8')
-        axis.imshow(mosaic, cmap=colours, vmin=0, vmax=1, interpolation='nearest')
+        least = -1 if (shown < 0).any() else 0
+        axis.imshow(mosaic, cmap=colours, vmin=least, vmax=1, interpolation='nearest')
         axis.set_axis_off()
         axis.set_title(
             f'{len(shown)} of {neurons} neurons in use'

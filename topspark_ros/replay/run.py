@@ -447,8 +447,4 @@ class Run:
 
 def _receptive_fields(network: Network) -> np.ndarray:
     """Of the neurons in use, (neurons, inputs) float32, those with most experience first."""
-    state, fields = network.state(), network.receptive_fields()
-    used = (state['attractions'] if 'attractions' in state else state['responses'].sum(axis=1))[
-        : len(fields)
-    ]
-    return fields[np.argsort(-used, kind='stable')]
+    return network.receptive_fields()[np.argsort(-network.experience(), kind='stable')]
