@@ -131,7 +131,7 @@ def test_trials_raise_the_energy_of_a_frame_evenly_however_they_come(profile):
 
 
 def test_ratios_are_bounded(profile):
-    """But not so that a network of another kind, of 300 times the energy, is taken for a cheap one."""
+    """Far off, for a profile may be of another kind of network, which takes 300 times as much."""
     for factor in (1e-6, 300.0, 1e6):
         loop, _ = told(profile, INFERRING, count=50, frame_j=0.1 * factor)
         assert loop.energy_ratio(INFERRING.setting) == pytest.approx(

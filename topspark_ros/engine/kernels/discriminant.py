@@ -28,7 +28,7 @@ import numpy as np
 
 from . import channels, denoising, features
 from .compilation import allocating, entry_point, kernel, routine
-from .readout import strongest, top2_margin
+from .readout import softmax, strongest, top2_margin
 from .vectors import SQUARES, add_to_rows, dot, dot_rows, subtract_rows
 
 LOOKS = np.array([1, 2, 4, 64])  # steps; four, as the vectors of `learn` take them
@@ -119,13 +119,7 @@ def read_out(state, memory, timesteps, scores):
             overlap += share**2 * state.overlaps[look + 1, 0, c]
         scores[c] = drive - overlap / 2
         most = max(most, scores[c])
-    total = 0.0
-    for c in range(scores.size):
-        seen = state.class_frames[c] > 0
-        scores[c] = np.exp(sharpness * (scores[c] - most)) if seen else 0.0
-        total += scores[c]
-    for c in range(scores.size):
-        scores[c] /= max(total, 1.0)
+    softmax(scores, state.class_frames, sharpness, most)
     return classes
 
 

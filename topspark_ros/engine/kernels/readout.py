@@ -29,3 +29,18 @@ def top2_margin(evidence):
         elif value > second:
             second = value
     return first - second
+
+
+@kernel
+def softmax(scores, class_frames, sharpness, most):
+    """Turn scores into their softmax over the classes seen, in place; 0 for all others.
+
+    most: the highest score of a class seen.
+    """
+    total = 0.0
+    for c in range(scores.size):
+        seen = class_frames[c] > 0
+        scores[c] = np.exp(sharpness * (scores[c] - most)) if seen else 0.0
+        total += scores[c]
+    for c in range(scores.size):
+        scores[c] /= max(total, 1.0)

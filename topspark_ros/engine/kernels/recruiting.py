@@ -36,7 +36,7 @@ from .compilation import allocating, entry_point, kernel
 from .encoding import GIVEN, LATENCY, RATE_BERNOULLI
 from .prototypes import RecruitingState, Sample
 from .randomness import seed_from, uniform
-from .readout import strongest, top2_margin
+from .readout import softmax, strongest, top2_margin
 
 OUTPUT_SPIKES = 12
 EVIDENCE = np.array([1.0, 0.45, 0.2]) / 1.65  # weight of the first spikes' labels
@@ -177,13 +177,7 @@ def find_scores(state, weights, response, spikes, evidence, scores):
         if state.class_frames[c] > 0:
             scores[c] += evidence[c]
             most = max(most, scores[c])
-    total = 0.0
-    for c in range(scores.size):
-        seen = state.class_frames[c] > 0
-        scores[c] = np.exp(SHARPNESS * (scores[c] - most)) if seen else 0.0
-        total += scores[c]
-    for c in range(scores.size):
-        scores[c] /= total
+    softmax(scores, state.class_frames, SHARPNESS, most)
 
 
 @kernel
