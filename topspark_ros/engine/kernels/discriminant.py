@@ -6,7 +6,7 @@ highest
 
     z_c = w_c^T x - m_c^T w_c / 2,    w_c = A m_c.
 
-A sample of class y, the k-th but one, changes all of this exactly, without inverting anything:
+A sample of class y, of which k were seen before, changes all of this exactly, without an inversion:
 with d = x - m_y, z = A d, f = k / (k + 1) and g = f / (1 + f d^T z),
 
     A <- A - g z z^T,    w_c <- w_c - g (m_c^T z) z for all classes,    m_y <- m_y + d / (k + 1).
