@@ -10,7 +10,7 @@ import numpy as np
 from .configuration import DiscriminantConfig
 from .errors import EngineError
 from .kernels.discriminant import LOOKS, DiscriminantState, present_discriminant
-from .network import InferenceNetwork, Network
+from .network import Network
 from .values import SpikeTrain
 
 FILTERS = Path(__file__).with_name('filters.npz')  # python -m benchmarks.filters
@@ -57,9 +57,6 @@ class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
 
     def raster(self, sample: np.ndarray | SpikeTrain, timesteps: int) -> SpikeTrain:
         raise EngineError('the discriminant has no raster: its filters fire currents, not spikes')
-
-    def quantised(self) -> InferenceNetwork:
-        raise EngineError('the discriminant is not quantised: rounded weights lose classes')
 
     def _require_sample(self, sample: object, timesteps: int) -> tuple[np.ndarray, tuple | None]:
         if isinstance(sample, SpikeTrain):
@@ -109,7 +106,7 @@ class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
                 raise EngineError(f'state {name} are for classes that were never seen')
 
     def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> DiscriminantState:
-        raise NotImplementedError
+        raise EngineError('the discriminant is not quantised: rounded weights lose classes')
 
 
 class _FeaturePresenter:
