@@ -221,7 +221,7 @@ def subtract(values, other, factor):
         values[d] -= factor * other[d]
 
 
-@kernel
+@routine
 def next_stop(steps, timesteps, learning, margin):
     """The step up to which a presentation goes on: to learn, to the next look; to end early, twice
     as far as before."""
@@ -251,7 +251,7 @@ def advance(memory, steps, graded):
     return spikes + more_spikes, currents, operations + more_operations
 
 
-@kernel
+@routine
 def present(state, memory, picture, timesteps, learning, label, margin, scores):
     """Present one sample, whose noise is taken out of it; returns what `present_discriminant`
     reports."""
