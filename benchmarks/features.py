@@ -15,32 +15,21 @@ import sys
 
 os.environ.setdefault('OPENBLAS_NUM_THREADS', '1')  # before NumPy is loaded
 
-import time
-from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from topspark_ros.engine import DiscriminantConfig, Network, create_network, warm_up
+from topspark_ros.engine import DiscriminantConfig, Network, create_network
 
 from .filters import dead_leaves
+from .timing import fastest
 
 SIDE = 32  # pixels
 PICTURES = 300
 CLASSES = 8
-REPEATS = 7
 TIMESTEPS = (1, 2, 4, 16, 64)
 LEARNED_AT = 4
-
-
-def best_us(work: Callable[[], object]) -> float:
-    """Processor time of the quickest run, us a picture."""
-    times = []
-    for _ in range(REPEATS):
-        began_s = time.process_time()
-        work()
-        times.append(time.process_time() - began_s)
-    return 1e6 * min(times) / PICTURES
 
 
 def multiply_filters() -> None:
@@ -69,15 +58,19 @@ def main() -> int:
         return network
 
     network = taught()
-    warm_up(network)
-    product_us = best_us(multiply_filters)
+    product = 'the filters as a matrix product'
+    took_us = fastest(
+        {product: multiply_filters}
+        | {
+            f'classified, T = {timesteps}': partial(network.infer_many, pictures, timesteps)
+            for timesteps in TIMESTEPS
+        }
+        | {f'learned, T = {LEARNED_AT}': lambda: taught().learn_many(pictures, LEARNED_AT, labels)},
+        PICTURES,
+    )
     print('| what | us a picture | over the product |\n|---|---|---|')
-    print(f'| the filters as a matrix product | {product_us:.0f} | 1.0 |')
-    for timesteps in TIMESTEPS:
-        took_us = best_us(lambda: network.infer_many(pictures, timesteps))
-        print(f'| classified, T = {timesteps} | {took_us:.0f} | {took_us / product_us:.2f} |')
-    took_us = best_us(lambda: taught().learn_many(pictures, LEARNED_AT, labels))
-    print(f'| learned, T = {LEARNED_AT} | {took_us:.0f} | {took_us / product_us:.2f} |')
+    for what, each_us in took_us.items():
+        print(f'| {what} | {each_us:.0f} | {each_us / took_us[product]:.2f} |')
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,15 +51,21 @@ def load_photographs(name: str, side: int = SIDE) -> Photographs:
     )
 
 
-def _read(name: str, part: str, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures, labels, and the name of the object on each."""
+def photograph_files(name: str, part: str) -> Iterator[tuple[int, Path]]:
+    """Class and path of each photograph of a part, 'train' or 'test', in order."""
     folder = Path(os.environ['TOPSPARK_DATA']) / 'objects' / name / part
-    pictures, labels, objects = [], [], []
     for label, kind in enumerate(sorted(folder.iterdir())):
         for path in sorted(kind.iterdir()):
-            picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-            small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
-            pictures.append(small.reshape(-1))
-            labels.append(label)
-            objects.append(path.name.partition('-')[0])
+            yield label, path
+
+
+def _read(name: str, part: str, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pictures, labels, and the name of the object on each."""
+    pictures, labels, objects = [], [], []
+    for label, path in photograph_files(name, part):
+        picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+        pictures.append(small.reshape(-1))
+        labels.append(label)
+        objects.append(path.name.partition('-')[0])
     return np.array(pictures), np.array(labels, np.int64), np.array(objects)

@@ -45,6 +45,7 @@ from topspark_ros import msg
 from topspark_ros.cli import ros
 from topspark_ros.engine import NetworkConfig, create_network
 from topspark_ros.nodes import qos
+from topspark_ros.perception.learner_parameters import GRID
 from topspark_ros.perception.messages import stamp_ns
 from topspark_ros.perception.samples import ImageSamples, View
 from topspark_ros.streams.datasets import load_dataset
@@ -436,7 +437,7 @@ def object_times() -> dict[str, tuple[float, float]]:
         )
     memory = [np.frombuffer(frame.data, np.uint8) for frame in frames]
     yardstick_s = time_of(lambda number: memory[number % 20].copy(), 200)
-    samples = ImageSamples(View())
+    samples = ImageSamples(View(GRID))
     cv2.setNumThreads(1)  # as the nodes have it
     return {
         encoding: (time_of(lambda number: samples.take(shown[number % 20]), 100), yardstick_s)

@@ -9,9 +9,7 @@ are those of TOPSPARK_DATA.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -23,6 +21,7 @@ from topspark_ros.engine import Network, NetworkConfig, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.experiments import Data, measure
 
+from .photographs import photograph_files
 from .reproduce.common import full, load
 
 TIMESTEPS = (1, 2, 3, 4, 8, 16, 64)
@@ -78,14 +77,12 @@ def object_data(name: str) -> Data:
     """Photographs in a folder for each class: all of each, grey, in 28 x 28 pixels."""
     parts = []
     for part in ('train', 'test'):
-        folder = Path(os.environ['TOPSPARK_DATA']) / 'objects' / name / part
         pixels, labels = [], []
-        for label, objects in enumerate(sorted(folder.iterdir())):
-            for path in sorted(objects.iterdir()):
-                grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-                small = cv2.resize(grey, (28, 28), interpolation=cv2.INTER_AREA)
-                pixels.append(small.reshape(-1))
-                labels.append(label)
+        for label, path in photograph_files(name, part):
+            grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+            small = cv2.resize(grey, (28, 28), interpolation=cv2.INTER_AREA)
+            pixels.append(small.reshape(-1))
+            labels.append(label)
         parts += np.array(pixels), np.array(labels)
     return Data(name, *parts)
 

@@ -51,7 +51,7 @@ class RatePresenter:
     kernel: of the rule. settings: of the rule, as its kernel's model takes them.
     """
 
-    def __init__(self, config: NetworkConfig, kernel: Callable, settings: tuple = ()) -> None:
+    def __init__(self, config: NetworkConfig, kernel: Callable, settings: tuple) -> None:
         self._config = config
         self._kernel = kernel
         settings = (NORMALISATION_NUMBERS[config.normalisation], *settings)

@@ -22,7 +22,7 @@ class View(NamedTuple):
     whole: the central square of the frame; False: the object that stands out. In colour alone.
     """
 
-    side: int = 28
+    side: int
     colour: bool = False
     whole: bool = False
 

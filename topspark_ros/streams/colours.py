@@ -5,9 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-_MIN_CONTRAST = (
-    12 / 255
-)  # share of the brightest level, of any colour, below which nothing is shown
+MIN_CONTRAST = 12 / 255  # share of the brightest level, of any colour, below which nothing is shown
 
 
 def central_square(rgb: np.ndarray) -> tuple[tuple[float, float], float]:
@@ -19,7 +17,7 @@ def central_square(rgb: np.ndarray) -> tuple[tuple[float, float], float]:
 def picture(rgb: np.ndarray, centre: tuple[float, float], extent: float, side: int) -> np.ndarray:
     """A square of an image, (side * side * 3,) float32 in 0 to 1, row by row, red, green, blue.
 
-    All zeros where there is no contrast in it. Beyond the image its edge goes on.
+    All zeros where no colour has a contrast of MIN_CONTRAST. Beyond the image its edge goes on.
 
     Parameters
     ----------
@@ -48,6 +46,6 @@ def picture(rgb: np.ndarray, centre: tuple[float, float], extent: float, side: i
     white = 255 if rgb.dtype == np.uint8 else max(1, int(rgb.max()))
     shown = shown.astype(np.float32) * np.float32(1 / white)
     contrast = (shown.max(axis=(0, 1)) - shown.min(axis=(0, 1))).max()
-    if contrast < _MIN_CONTRAST * shown.max():
+    if contrast < MIN_CONTRAST * shown.max():
         shown[:] = 0
     return shown.reshape(-1)

@@ -70,13 +70,13 @@ _NO_BRIGHTNESS = (
 MAX_PIXELS = 1 << 26  # of a file that is decoded; topspark_ros/__init__.py tells OpenCV
 # By halvings.
 _REDUCED = (
-    cv2.IMREAD_GRAYSCALE,
+    cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH,
     cv2.IMREAD_REDUCED_GRAYSCALE_2,
     cv2.IMREAD_REDUCED_GRAYSCALE_4,
     cv2.IMREAD_REDUCED_GRAYSCALE_8,
 )
 _REDUCED_COLOUR = (
-    cv2.IMREAD_COLOR,
+    cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
     cv2.IMREAD_REDUCED_COLOR_2,
     cv2.IMREAD_REDUCED_COLOR_4,
     cv2.IMREAD_REDUCED_COLOR_8,
@@ -290,11 +290,7 @@ def decode_compressed(format: str, data: Buffer, side: int | None = None) -> np.
     ImageError
         For depth and for data that is empty, damaged or cannot be decoded.
     """
-    buffer = _checked_file(format, data)
-    reduced = min(_jpeg_halvings(buffer, side), 3)
-    return _decoded(
-        format, buffer, _REDUCED[reduced] if reduced else cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH
-    )
+    return _decoded(format, data, side, _REDUCED)
 
 
 def decode_rgb(format: str, data: Buffer, side: int | None = None) -> np.ndarray:
@@ -302,20 +298,14 @@ def decode_rgb(format: str, data: Buffer, side: int | None = None) -> np.ndarray
 
     Parameters and errors are those of `decode_compressed`.
     """
-    buffer = _checked_file(format, data)
-    reduced = min(_jpeg_halvings(buffer, side), 3)
-    return cv2.cvtColor(
-        _decoded(
-            format,
-            buffer,
-            _REDUCED_COLOUR[reduced] if reduced else cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
-        ),
-        cv2.COLOR_BGR2RGB,
-    )
+    return cv2.cvtColor(_decoded(format, data, side, _REDUCED_COLOUR), cv2.COLOR_BGR2RGB)
 
 
-def _checked_file(format: str, data: Buffer) -> np.ndarray:
-    """All bytes of a compressed image; ImageError where it is known that they are not decoded."""
+def _decoded(
+    format: str, data: Buffer, side: int | None, flags_by_halvings: tuple[int, ...]
+) -> np.ndarray:
+    """By OpenCV with these flags, which say whether grey or BGR; arguments and errors are those of
+    `decode_compressed`."""
     encoding = format.partition(';')[0].strip()
     reason = 'depth, no brightness' if 'compressedDepth' in format else _reason(encoding)
     if reason:
@@ -327,22 +317,13 @@ def _checked_file(format: str, data: Buffer) -> np.ndarray:
     if buffer.size == 0:
         raise ImageError('data is 0 bytes, accepted is a whole JPEG or PNG file')
     _check_file(buffer)
-    return buffer
+    halvings = 0
+    if side is not None and buffer[:2].tobytes() == _JPEG:
+        from . import jpeg
 
-
-def _jpeg_halvings(buffer: np.ndarray, side: int | None) -> int:
-    """How often the sides of an image can be halved while it is decoded: of a JPEG alone."""
-    if side is None or buffer[:2].tobytes() != _JPEG:
-        return 0
-    from . import jpeg
-
-    return _halvings(*jpeg.shape(buffer), side)
-
-
-def _decoded(format: str, buffer: np.ndarray, flags: int) -> np.ndarray:
-    """By OpenCV, grey or BGR; ImageError if it cannot."""
+        halvings = min(_halvings(*jpeg.shape(buffer), side), len(flags_by_halvings) - 1)
     try:
-        image = cv2.imdecode(buffer, flags)
+        image = cv2.imdecode(buffer, flags_by_halvings[halvings])
     except cv2.error:  # a header that promises an impossible size
         image = None
     if image is None or image.dtype not in (np.uint8, np.uint16):

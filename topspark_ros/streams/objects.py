@@ -13,7 +13,7 @@ from .images import to_gray
 WORK_SIDE = 160  # longest side of the image worked on, pixels
 _FIT_SIDE = 40  # and of the one that the background is fitted to
 _CROP_SIDE = 48  # a smaller image is a crop: no room to tell light from object
-_MIN_CONTRAST = 12 / 255  # share of the brightest level, between object and background
+MIN_CONTRAST = 12 / 255  # share of the brightest level, between object and background
 _MIN_STEPS = 2  # of the levels that a camera tells apart; gradients have steps of one
 _NOISE_FACTOR = 6  # an object stands out by this many standard deviations of the noise
 _DEVIATION = 1.05  # standard deviations of normal noise in the median difference of two values
@@ -61,7 +61,7 @@ def _find(gray: np.ndarray) -> tuple[np.ndarray, np.float32, np.ndarray] | None:
     does."""
     work = _resize(gray, WORK_SIDE)
     relief = cv2.GaussianBlur(_remove_background(gray, work), (5, 5), 1.0)
-    least = max(_MIN_STEPS, _MIN_CONTRAST * float(work.max()))
+    least = max(_MIN_STEPS, MIN_CONTRAST * float(work.max()))
     # A few pixels made larger are all edges: there is no telling of noise.
     noise_factor = 1e-9 if _is_crop(gray.shape) else _NOISE_FACTOR * _DEVIATION
     peak = kernels.standing_out(relief, least, noise_factor)

@@ -46,18 +46,18 @@ class Bank(NamedTuple):
 
 @allocating
 def bank_of(weights, usual, side, channels, cells):
-    """Memory of a bank that sees `side` x `side` inputs of so many channels."""
+    """Memory of a bank that sees `side` x `side` inputs of so many channels; `clear` it first."""
     size = filter_size(weights, channels)
     neurons = weights.shape[1]
     return Bank(
         weights,
         usual,
-        np.zeros((side, side, channels), np.float32),
-        np.zeros((side, side, channels), np.float32),
-        np.zeros((side, side), np.float32),
-        np.zeros(side, np.float32),
-        np.zeros((side + size - 1) ** 2 * neurons, np.float32),
-        np.zeros((cells * cells, neurons), np.float32),
+        np.empty((side, side, channels), np.float32),
+        np.empty((side, side, channels), np.float32),
+        np.empty((side, side), np.float32),
+        np.empty(side, np.float32),
+        np.empty((side + size - 1) ** 2 * neurons, np.float32),
+        np.empty((cells * cells, neurons), np.float32),
     )
 
 
