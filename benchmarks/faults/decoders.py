@@ -255,7 +255,7 @@ def _look(seen, width: int, height: int, counts: Counter) -> None:
     """At a window, as the learner and who looks at its picture do."""
     counts['windows'] += 1
     view = seen.view()
-    train = view.spikes(TIMESTEPS)
+    train = view.presented(TIMESTEPS)
     steps, neurons = train.steps, train.neurons
     is_right = (
         0 <= seen.begin_ns <= seen.end_ns < _LAST_STAMP_NS

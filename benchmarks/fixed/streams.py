@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from topspark_ros.perception.online import Sample
-from topspark_ros.streams.events import EVENT, EventView, EventViewer, Window
+from topspark_ros.streams.events import EventViewer
 
+from ..recordings import load_recordings
 from ..reproduce.common import full, load
 from ..switching import object_data
 
@@ -21,7 +20,6 @@ OBJECTS = 'eth80', 'coil100'
 EVENTS = 'nmnist'
 STREAMS = *IMAGES, *OBJECTS, EVENTS
 EVENT_WINDOW_US = 50_000
-EVENT_SIDE = 34  # of the sensor, pixels
 
 
 class Frames(NamedTuple):
@@ -51,22 +49,7 @@ def load_frames(name: str, part: str) -> Frames:
 
 def _event_frames(part: str) -> Frames:
     """Every 50 ms of each recording of N-MNIST, as a learner of events sees it."""
-    path = Path(os.environ['TOPSPARK_DATA']) / 'events_labelled' / 'nmnist_small.npz'
-    with np.load(path) as data:
-        recordings = {name: data[name] for name in data}
-    viewer = EventViewer(EVENT_SIDE, EVENT_SIDE)
-    samples: list[EventView] = []
-    labels = []
-    for number in np.flatnonzero(recordings['test'] == (part == 'test')):
-        span = slice(*recordings['offset'][number : number + 2])
-        time_us = recordings['t'][span]
-        for begin_us in range(0, int(time_us.max()) - EVENT_WINDOW_US, EVENT_WINDOW_US):
-            inside = (time_us >= begin_us) & (time_us < begin_us + EVENT_WINDOW_US)
-            events = np.zeros(inside.sum(), EVENT)
-            events['t'] = 1000 * time_us[inside].astype(np.int64)
-            for field in 'xyp':
-                events[field] = recordings[field][span][inside]
-            window = Window(events, 1000 * begin_us, 1000 * (begin_us + EVENT_WINDOW_US), 0)
-            samples.append(viewer.view(window))
-            labels.append(recordings['label'][number])
-    return Frames(samples, np.array(labels, np.int64))
+    data = load_recordings(EVENTS, EVENT_WINDOW_US)
+    chosen = np.flatnonzero(data.tested == (part == 'test'))
+    viewer = EventViewer(data.side, data.side)
+    return Frames([viewer.view(data.windows[each]) for each in chosen], data.labels[chosen])

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from topspark_ros.replay.archive import write_json
 from topspark_ros.streams.datasets import DatasetError
 
-from . import disturbances, learning, objects, paper, reductions, report
+from . import disturbances, learning, objects, paper, recordings, reductions, report
 from .common import Plan, Section, full, quick
 
 
@@ -37,7 +37,10 @@ def measure(plan: Plan, progress: Progress) -> tuple[list[Section], dict, dict, 
     disturbed = disturbances.run(plan, advance)
     title = 'objects'
     seen, curves = objects.run(plan, advance)
-    return [reduced, *learned, seen, papers, disturbed], hits, accuracy, curves
+    title = 'event cameras'
+    events = recordings.run(plan, advance)
+    sections = [reduced, *learned, seen, *([events] if events else []), papers, disturbed]
+    return sections, hits, accuracy, curves
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -98,8 +98,10 @@ def test_weights_of_another_rule_are_refused(taught):
     process.stop()
 
 
-def test_events_are_refused_by_name(shared_rig):
-    process = shared_rig.start(LEARNER, rule='discriminant', input='events', autostart=False)
+def test_polarities_are_refused_by_name(shared_rig):
+    process = shared_rig.start(
+        LEARNER, rule='discriminant', input='events', event_by_polarity=True, autostart=False
+    )
     assert not shared_rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
-    assert "rule: 'discriminant'; accepted with input events: recruiting" in process.log
+    assert 'event_by_polarity: True; accepted with the rule discriminant: False' in process.log
     process.stop()

@@ -190,7 +190,7 @@ def test_spikes_are_made_for_the_t_of_each_presentation(learner):
     class Sample:
         asked = []
 
-        def spikes(self, timesteps):
+        def presented(self, timesteps):
             self.asked.append(timesteps)
             return SpikeTrain(np.arange(timesteps), np.arange(timesteps))
 
@@ -390,7 +390,7 @@ def test_at_the_end_all_that_waits_is_learned(learner):
 
 
 class NoSpikes:
-    def spikes(self, timesteps):
+    def presented(self, timesteps):
         return SpikeTrain(np.empty(0, np.int64), np.empty(0, np.int64))
 
 

@@ -92,12 +92,18 @@ def test_the_parameters_of_the_discriminant():
     assert grey.network_config() == DiscriminantConfig(48, 1)
     assert grey.view() == View(48)
     assert SnnLearnerParameters().view() == View(28)
+    events = SnnLearnerParameters(rule='discriminant', input='events')
+    assert events.network_config() == DiscriminantConfig(32, 1)
+    assert events.event_settings().size == 32 and events.event_settings().as_picture
 
 
 @pytest.mark.parametrize(
     'parameters, message',
     [
-        (dict(input='events'), "rule: 'discriminant'; accepted with input events: recruiting"),
+        (
+            dict(input='events', event_by_polarity=True),
+            'event_by_polarity: True; accepted with the rule discriminant: False',
+        ),
         (dict(picture_view='frame', picture_colour=False), "picture_view: 'frame'; accepted"),
         (dict(picture_side=33), 'side is 33, accepted is one of 28, 30'),
     ],

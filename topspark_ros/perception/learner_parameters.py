@@ -15,7 +15,8 @@ from topspark_ros.perception.samples import View
 from topspark_ros.perception.trials import TRIED_TIMESTEPS, TrialSettings
 from topspark_ros.streams.events import EventSettings
 
-GRID = 28  # cells a side of the network's input
+GRID = 28  # cells a side of a single layer's input
+EVENT_SIDE = 32  # the same of the discriminant's, of a window of events
 DISCRIMINANT = 'discriminant'
 MARGIN = (
     'ends as soon as one class leads by this much: a share of all evidence with the '
@@ -72,10 +73,13 @@ class SnnLearnerParameters:
         formerly='event_region',
     )
     event_centring: bool = parameter(
-        True, 'What moves most is centred and scaled; false: the region as it is.', fixed=True
+        True, 'What moves is centred and scaled; false: the region as it is.', fixed=True
     )
     event_by_polarity: bool = parameter(
-        False, 'Brighter and darker events go to inputs of their own, twice as many.', fixed=True
+        False,
+        'Brighter and darker events go to inputs of their own, twice as many; not with the rule '
+        'discriminant.',
+        fixed=True,
     )
     event_max_rate: float = parameter(
         5e6, 'Events above this rate are thinned out.', unit='Hz', low=1.0, high=1e10, fixed=True
@@ -90,9 +94,9 @@ class SnnLearnerParameters:
     )
     rule: str = parameter(
         'recruiting',
-        'Learning rule of the network. discriminant: a layer of spiking features sees pictures of '
-        'a camera, and a linear discriminant reads them out. The others: a single layer sees what '
-        'is bright, or moves, on a grid of 28 x 28.',
+        'Learning rule of the network. discriminant: a layer of spiking features sees pictures, or '
+        'what moves on a grid of 32 x 32, and a linear discriminant reads them out. The others: a '
+        'single layer sees what is bright, or moves, on a grid of 28 x 28.',
         choices=(*RULES, DISCRIMINANT),
         fixed=True,
     )
@@ -101,7 +105,7 @@ class SnnLearnerParameters:
     )
     picture_side: int = parameter(
         48,
-        'Side of the picture that the rule discriminant sees; an even number.',
+        'Side of the picture that the rule discriminant sees of a camera; an even number.',
         unit='px',
         low=28,
         high=64,
@@ -231,9 +235,11 @@ class SnnLearnerParameters:
         """EngineError and ParameterError for values that contradict each other."""
         if self.rule == DISCRIMINANT:
             if self.input == 'events':
-                raise ParameterError(
-                    f'rule: {self.rule!r}; accepted with input events: {", ".join(RULES)}'
-                )
+                if self.event_by_polarity:
+                    raise ParameterError(
+                        'event_by_polarity: True; accepted with the rule discriminant: False'
+                    )
+                return DiscriminantConfig(EVENT_SIDE, 1)
             if self.picture_view == 'frame' and not self.picture_colour:
                 raise ParameterError(
                     "picture_view: 'frame'; accepted without picture_colour: object"
@@ -267,7 +273,8 @@ class SnnLearnerParameters:
             roi=self.event_roi if self.event_roi[2] else None,
             by_polarity=self.event_by_polarity,
             centring=self.event_centring,
-            size=GRID,
+            size=EVENT_SIDE if self.rule == DISCRIMINANT else GRID,
+            as_picture=self.rule == DISCRIMINANT,
             max_rate_hz=self.event_max_rate,
             hot_pixel_rate_hz=self.event_hot_pixel_rate,
         )

@@ -43,14 +43,14 @@ from topspark_ros.streams.share import FrameShare
 PAUSE_S = 0.5  # by which a frame may be late before the stream has paused
 
 
-class SpikingSample(Protocol):
-    """A sample that is in spikes already, of events for one."""
+class PresentedSample(Protocol):
+    """A sample that knows how it is presented, a window of events for one."""
 
-    def spikes(self, timesteps: int) -> SpikeTrain:
-        """What is presented in so many steps."""
+    def presented(self, timesteps: int) -> np.ndarray | SpikeTrain:
+        """What the network takes in so many steps: pixels, (inputs,) float32, or spikes."""
 
 
-Sample = np.ndarray | SpikingSample  # or pixels, (inputs,) float32
+Sample = np.ndarray | PresentedSample  # or pixels, (inputs,) float32
 
 
 @dataclass(frozen=True)
@@ -446,7 +446,7 @@ class OnlineLearner:
 
 
 def _presented(sample: Sample, timesteps: int) -> np.ndarray | SpikeTrain:
-    return sample if isinstance(sample, np.ndarray) else sample.spikes(timesteps)
+    return sample if isinstance(sample, np.ndarray) else sample.presented(timesteps)
 
 
 def _is_empty(presented: np.ndarray | SpikeTrain) -> bool:

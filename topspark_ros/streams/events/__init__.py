@@ -1,7 +1,7 @@
 """Event cameras: packets to events, events to windows, windows to what the network takes.
 
-Imports point one way: kernels, decoders, windows; encoder, filtering, pictures, pooling and
-simulation; views, stream.
+Imports point one way: kernels, decoders, windows; encoder, filtering, moving, pictures,
+pooling and simulation; views, stream.
 """
 
 from .decoders import (

@@ -31,7 +31,7 @@ class EventSettings:
         0, or events of each window; then windows are as long as they take to come.
     min_events
         A window of time with fewer is skipped: nothing moves in it.
-    roi, by_polarity, centring, size
+    roi, by_polarity, centring, size, as_picture
         As of EventViewer.
     max_rate_hz
         Events a second that pass, as of RateLimiter.
@@ -46,6 +46,7 @@ class EventSettings:
     by_polarity: bool = False
     centring: bool = True
     size: int = 28
+    as_picture: bool = False
     max_rate_hz: float = 5e6
     hot_pixel_rate_hz: float = 100.0
 
@@ -192,7 +193,7 @@ def warm_up(settings: EventSettings) -> None:
     payload = Evt3Encoder(64, 64).encode(events)
     for seen in stream.push('evt3', 64, 64, 0, 0, 0, payload):
         view = seen.view()
-        view.spikes(1)
+        view.presented(1)
         view.picture()
 
 
@@ -204,7 +205,13 @@ class _Camera:
         _, width, height = sensor
         self._min_events = 1 if settings.window_events else settings.min_events
         self._viewer = EventViewer(
-            width, height, settings.roi, settings.by_polarity, settings.centring, settings.size
+            width,
+            height,
+            settings.roi,
+            settings.by_polarity,
+            settings.centring,
+            settings.size,
+            settings.as_picture,
         )
         self._hot_pixels = HotPixelFilter(width, height, settings.hot_pixel_rate_hz)
         self._limiter = RateLimiter(settings.max_rate_hz)

@@ -11,6 +11,7 @@ from topspark_ros.engine import SpikeTrain
 
 from ..object_kernels import main_part
 from ..objects import framed
+from .moving import Motion, find_motion, moving_picture
 from .pictures import window_picture
 from .pooling import EventGrid, Places, count_image, spike_train
 from .windows import Window
@@ -26,11 +27,13 @@ class EventView:
 
     window: Window
     grid: EventGrid
-    places: Places
+    shown: Places | np.ndarray  # where spikes lead to; or a picture, (side * side,) float32
 
-    def spikes(self, timesteps: int) -> SpikeTrain:
-        """What is presented to the network in so many steps."""
-        return spike_train(self.window, self.grid, timesteps, self.places)
+    def presented(self, timesteps: int) -> SpikeTrain | np.ndarray:
+        """What the network takes in so many steps: spikes, or a picture, the same for any."""
+        if isinstance(self.shown, Places):
+            return spike_train(self.window, self.grid, timesteps, self.shown)
+        return self.shown
 
     def picture(self) -> np.ndarray:
         """All its events, as `window_picture` shows them."""
@@ -49,10 +52,13 @@ class EventViewer:
     by_polarity
         False: both polarities count alike. True: twice as many inputs.
     centring
-        What moves most is centred and scaled, as `centre_object` does it in an image, and what lies
-        apart from it is skipped. False: the roi is looked at as it is.
+        What moves is centred and scaled. As spikes it is what moves most, as `centre_object` does
+        it in an image, and what lies apart from it is skipped; as a picture all that moves in the
+        roi, and its motion is taken out. False: the roi is looked at as it is.
     size
         Side of the network's square input, cells.
+    as_picture
+        A window is a grey picture, bright where many events are, instead of spikes.
 
     Raises
     ------
@@ -68,8 +74,9 @@ class EventViewer:
         by_polarity: bool = False,
         centring: bool = True,
         size: int = 28,
+        as_picture: bool = False,
     ) -> None:
-        self._size, self._centring = size, centring
+        self._size, self._centring, self._as_picture = size, centring, as_picture
         roi = roi or (0, 0, width, height)
         self._grid = EventGrid(width, height, roi, size, size, by_polarity)
         if centring:
@@ -80,13 +87,27 @@ class EventViewer:
             self._grid = replace(self._grid, rows=rows, columns=columns)
 
     def view(self, window: Window) -> EventView:
-        """One window. There are no spikes without an event in the roi or, with `centring`,
-        without anything in it that moves."""
+        """One window. There are no spikes, and a picture is black, without an event in the roi or,
+        with `centring`, without anything in it that moves."""
         places = self._grid.places
         if self._centring:
             counts = count_image(window, self._grid).reshape(-1, *self._grid.shape[-2:])
             places = centred(counts.sum(axis=0), self._size)
-        return EventView(window, self._grid, places)
+        if not self._as_picture:
+            return EventView(window, self._grid, places)
+        roi = self._grid.part
+        motion = _as_it_is(window, roi)
+        if self._centring:
+            moves = (places.inputs >= 0).any()
+            motion = find_motion(window, roi) if moves else motion._replace(extent=0.0)
+        return EventView(window, self._grid, moving_picture(window, roi, motion, self._size))
+
+
+def _as_it_is(window: Window, roi: tuple[int, int, int, int]) -> Motion:
+    """The whole of a roi, and nothing taken for its motion."""
+    left, top, width, height = roi
+    middle = left + (width - 1) / 2, top + (height - 1) / 2
+    return Motion(*middle, window.start, 0.0, 0.0, float(max(width, height)))
 
 
 def centred(counts: np.ndarray, size: int) -> Places:
