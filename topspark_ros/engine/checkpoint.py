@@ -24,7 +24,14 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 
 from ..files import FileError, open_file
-from .configuration import MAX_CLASSES, DiscriminantConfig, NetworkConfig, NeuronConfig
+from .configuration import (
+    MAX_CLASSES,
+    AnyConfig,
+    DiscriminantConfig,
+    EncodedConfig,
+    NetworkConfig,
+    NeuronConfig,
+)
 from .errors import CheckpointError, EngineError
 from .factory import create_network
 from .network import Layout, Network
@@ -32,7 +39,11 @@ from .network import Layout, Network
 MAGIC = b'topspark network'
 VERSION = 6
 READABLE = 5, VERSION  # the former holds single layers, and does not say so
-SINGLE_LAYER, DISCRIMINANT = 'single layer', 'discriminant'  # kinds
+KINDS = {
+    'single layer': NetworkConfig,
+    'discriminant': DiscriminantConfig,
+    "discriminant of an encoder's features": EncodedConfig,
+}
 MAX_BYTES = 2**33  # a recruiting network of 45,000 neurons
 MAX_HEADER_BYTES = 2**23
 DIGEST_SIZE = hashlib.sha256().digest_size
@@ -115,9 +126,7 @@ def check_writable(path: str | os.PathLike) -> None:
         raise CheckpointError(f'{path} cannot be written: {error.strerror}') from error
 
 
-def load_checkpoint(
-    path: str | os.PathLike, expected: NetworkConfig | DiscriminantConfig | None = None
-) -> Checkpoint:
+def load_checkpoint(path: str | os.PathLike, expected: AnyConfig | None = None) -> Checkpoint:
     """Read what `save_checkpoint` wrote. Executes nothing that the file says.
 
     Parameters
@@ -171,7 +180,7 @@ def _encode(network: Network, class_names: Sequence[str]) -> list[bytes | memory
     return [preamble, *(array.reshape(-1).view(np.uint8).data for array in arrays.values())]
 
 
-def _decode(file: BinaryIO, expected: NetworkConfig | DiscriminantConfig | None) -> Checkpoint:
+def _decode(file: BinaryIO, expected: AnyConfig | None) -> Checkpoint:
     """No array is read before it is known that the network has one of this type and shape."""
     start = len(MAGIC) + struct.calcsize('<II')
     end = os.fstat(file.fileno()).st_size - DIGEST_SIZE
@@ -234,22 +243,17 @@ def _digest_is_right(file: BinaryIO, end: int) -> bool:
     return file.read(DIGEST_SIZE) == digest.digest()
 
 
-def _read_header(
-    text: bytes,
-) -> tuple[NetworkConfig | DiscriminantConfig, tuple[str, ...], Layout]:
+def _read_header(text: bytes) -> tuple[AnyConfig, tuple[str, ...], Layout]:
     try:
         header = json.loads(text)
         fields = header['config']
-        config: NetworkConfig | DiscriminantConfig
-        kind = header.get('kind', SINGLE_LAYER)
-        if kind == DISCRIMINANT:
-            config = DiscriminantConfig(**fields)
-        elif kind == SINGLE_LAYER:
-            config = NetworkConfig(**{**fields, 'neuron': NeuronConfig(**fields['neuron'])})
-        else:
-            raise EngineError(
-                f'its kind is {kind!r}, accepted is {SINGLE_LAYER!r} or {DISCRIMINANT!r}'
-            )
+        kind = header.get('kind', 'single layer')
+        if kind not in KINDS:
+            accepted = ', '.join(map(repr, KINDS))
+            raise EngineError(f'its kind is {kind!r}, accepted is one of {accepted}')
+        if 'neuron' in fields:
+            fields['neuron'] = NeuronConfig(**fields['neuron'])
+        config = KINDS[kind](**fields)
         class_names = header['class_names']
         if (
             not isinstance(class_names, list)
@@ -280,8 +284,8 @@ def _read_header(
         raise EngineError(f'its header makes no sense: {error}') from error
 
 
-def _kind(config: NetworkConfig | DiscriminantConfig) -> str:
-    return DISCRIMINANT if isinstance(config, DiscriminantConfig) else SINGLE_LAYER
+def _kind(config: AnyConfig) -> str:
+    return next(kind for kind, of_kind in KINDS.items() if isinstance(config, of_kind))
 
 
 def _open_temporary(path: Path) -> tuple[Path, BinaryIO]:

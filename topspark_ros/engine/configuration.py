@@ -13,6 +13,7 @@ RULES = ('recruiting', 'pairwise', 'adaptive', 'triplet', 'modulated')
 CODINGS = ('rate_regular', 'rate_bernoulli', 'constant_current', 'latency')
 MAX_CLASSES = 1000
 MAX_TIMESTEPS = 10_000
+MAX_ENCODED = 4096  # features of an encoder
 MAX_WEIGHTS = 2**28  # one gibibyte of float32
 
 
@@ -287,6 +288,48 @@ class DiscriminantConfig:
     def features(self) -> int:
         """How many features a picture has."""
         return self.cells**2 * (self.edge_filters + self.surface_filters)
+
+
+@dataclass(frozen=True)
+class EncodedConfig:
+    """A linear discriminant that reads out the features of an encoder: another network, frozen.
+
+    Parameters
+    ----------
+    inputs
+        Features of the encoder.
+    encoder
+        What tells this encoder from others: what was learned on one means nothing to another.
+
+    Raises
+    ------
+    EngineError
+        Naming the field, its value and what is accepted.
+    """
+
+    inputs: int = 1280
+    encoder: str = ''
+
+    def __post_init__(self) -> None:
+        inputs = require_integer('inputs', self.inputs, 1, MAX_ENCODED)
+        object.__setattr__(self, 'inputs', inputs)
+        if not isinstance(self.encoder, str):
+            raise EngineError(f'encoder is {self.encoder!r}, accepted is text')
+
+    SHAPING = 'inputs', 'encoder'
+
+    @property
+    def largest_array(self) -> tuple[str, tuple[int, ...]]:
+        """As of NetworkConfig."""
+        return 'precision', (self.features, self.features)
+
+    @property
+    def features(self) -> int:
+        """That are read out: those of the encoder, and up to a multiple of 16 some that are 0."""
+        return -(-self.inputs // 16) * 16
+
+
+AnyConfig = NetworkConfig | DiscriminantConfig | EncodedConfig
 
 
 def input_rate(

@@ -1,4 +1,4 @@
-"""The network of spiking features that a linear discriminant reads out."""
+"""The networks that a linear discriminant reads out: of spiking features, and of an encoder's."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .configuration import DiscriminantConfig
+from .configuration import DiscriminantConfig, EncodedConfig
 from .errors import EngineError
 from .kernels.discriminant import LOOKS, DiscriminantState, present_discriminant
-from .network import Network
+from .network import C, Network
 from .values import SpikeTrain
 
 FILTERS = Path(__file__).with_name('filters.npz')  # python -m benchmarks.filters
@@ -20,22 +20,18 @@ VARIANCE_AT_FIRST = 0.15  # of a feature
 ROUNDING = 1e-4  # by which a value that was computed may exceed 1
 
 
-class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
-    """Spiking filters see what is where, and a linear discriminant learns what that stands for.
+class LinearDiscriminant(Network[C, DiscriminantState]):
+    """A linear discriminant learns what features of a frame stand for, see kernels.discriminant.
 
-    Features: kernels.features. Their filters come with the package, learned without labels, and
-    stay: what is learned refers to them. Noise is taken out of pictures first. Read-out:
-    kernels.discriminant. A frame with a label is learned at once and exactly, in whatever order the
-    classes come; one without teaches nothing. What is learned does not depend on T.
-
-    Samples are pictures, (side * side * channels,) row by row, of uint8 or of float32 in 0 to 1.
+    A frame with a label is learned at once and exactly, in whatever order the classes come; one
+    without teaches nothing. What is learned does not depend on T.
     """
 
     _per_class = dict(means=1, weights=1, overlaps=2, class_frames=0)
     _signed = ('means', 'weights', 'overlaps', 'precision')
 
-    def __init__(self, config: DiscriminantConfig) -> None:
-        super().__init__(config, _FeaturePresenter(config))
+    def __init__(self, config: C, side: int, channels: int, cells: int) -> None:
+        super().__init__(config, _FeaturePresenter(side, channels, cells))
 
     @property
     def recruited_neurons(self) -> int:
@@ -45,15 +41,6 @@ class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
     @property
     def labelled_neurons(self) -> int:
         return self.recruited_neurons
-
-    def receptive_fields(self) -> np.ndarray:
-        """The filters that see contrast, brighter less darker, (filters, 25) float32."""
-        brighter, darker = np.split(self._state.edge_filters.T, 2, axis=1)
-        return (brighter - darker)[:, ::-1].copy()
-
-    def experience(self) -> np.ndarray:
-        """The same for all filters."""
-        return np.zeros(self._state.edge_filters.shape[1])
 
     def raster(self, sample: np.ndarray | SpikeTrain, timesteps: int) -> SpikeTrain:
         raise EngineError('the discriminant has no raster: its filters fire currents, not spikes')
@@ -73,28 +60,6 @@ class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
             )
         return checked
 
-    def _shows(self, pixels: np.ndarray) -> np.ndarray:
-        """What is the same all over shows nothing."""
-        side, channels = self.config.side, self.config.channels
-        places = pixels.reshape(*pixels.shape[:-1], side**2, channels)
-        return (places != places[..., :1, :]).any(axis=(-2, -1))
-
-    @staticmethod
-    def _initial_state(config: DiscriminantConfig) -> DiscriminantState:
-        edges, surfaces, usual = load_filters(config)
-        size = config.features
-        scatter = FRAMES_AT_FIRST * size * VARIANCE_AT_FIRST
-        return DiscriminantState(
-            edge_filters=edges,
-            surface_filters=surfaces,
-            usual=usual,
-            means=np.zeros((len(LOOKS), 0, size)),
-            weights=np.zeros((len(LOOKS), 0, size)),
-            overlaps=np.zeros((len(LOOKS), 2, 0)),
-            precision=np.eye(size) / scatter,
-            class_frames=np.zeros(0, np.int64),
-        )
-
     def _check_state(self, state: DiscriminantState) -> None:
         if (state.precision.diagonal() <= 0).any():
             raise EngineError('state precision has a diagonal of 0 or less, accepted is above 0')
@@ -109,11 +74,66 @@ class DiscriminantNetwork(Network[DiscriminantConfig, DiscriminantState]):
         raise EngineError('the discriminant is not quantised: rounded weights lose classes')
 
 
-class _FeaturePresenter:
-    """Presents pictures."""
+class DiscriminantNetwork(LinearDiscriminant[DiscriminantConfig]):
+    """Spiking filters see what is where, and a linear discriminant learns what that stands for.
+
+    Features: kernels.features. Their filters come with the package, learned without labels, and
+    stay: what is learned refers to them. Noise is taken out of pictures first.
+
+    Samples are pictures, (side * side * channels,) row by row, of uint8 or of float32 in 0 to 1.
+    """
 
     def __init__(self, config: DiscriminantConfig) -> None:
-        self._shape = config.side, config.channels, config.cells
+        super().__init__(config, config.side, config.channels, config.cells)
+
+    def receptive_fields(self) -> np.ndarray:
+        """The filters that see contrast, brighter less darker, (filters, 25) float32."""
+        brighter, darker = np.split(self._state.edge_filters.T, 2, axis=1)
+        return (brighter - darker)[:, ::-1].copy()
+
+    def experience(self) -> np.ndarray:
+        """The same for all filters."""
+        return np.zeros(self._state.edge_filters.shape[1])
+
+    def _shows(self, pixels: np.ndarray) -> np.ndarray:
+        """What is the same all over shows nothing."""
+        side, channels = self.config.side, self.config.channels
+        places = pixels.reshape(*pixels.shape[:-1], side**2, channels)
+        return (places != places[..., :1, :]).any(axis=(-2, -1))
+
+    @staticmethod
+    def _initial_state(config: DiscriminantConfig) -> DiscriminantState:
+        return _untaught(config.features, *load_filters(config))
+
+
+class EncodedNetwork(LinearDiscriminant[EncodedConfig]):
+    """A linear discriminant learns what the features of an encoder stand for.
+
+    Samples are features, (inputs,) float32 in 0 to 1, or uint8. Their spikes: kernels.encoded.
+    """
+
+    def __init__(self, config: EncodedConfig) -> None:
+        super().__init__(config, side=1, channels=config.inputs, cells=1)
+
+    def receptive_fields(self) -> np.ndarray:
+        """None: the encoder has them."""
+        return np.zeros((0, self.config.inputs), np.float32)
+
+    def experience(self) -> np.ndarray:
+        """Of no filter."""
+        return np.zeros(0)
+
+    @staticmethod
+    def _initial_state(config: EncodedConfig) -> DiscriminantState:
+        none = np.zeros((0, 0), np.float32)
+        return _untaught(config.features, none, none.copy(), np.zeros(0, np.float32))
+
+
+class _FeaturePresenter:
+    """Presents pictures, or an encoder's features as pictures of one pixel."""
+
+    def __init__(self, side: int, channels: int, cells: int) -> None:
+        self._shape = side, channels, cells
 
     def __call__(
         self,
@@ -124,6 +144,23 @@ class _FeaturePresenter:
         *rest: Any,
     ) -> None:
         present_discriminant(*self._shape, *state, pixels, timesteps, *rest)
+
+
+def _untaught(
+    size: int, edges: np.ndarray, surfaces: np.ndarray, usual: np.ndarray
+) -> DiscriminantState:
+    """Of so many features, seen by these filters."""
+    scatter = FRAMES_AT_FIRST * size * VARIANCE_AT_FIRST
+    return DiscriminantState(
+        edge_filters=edges,
+        surface_filters=surfaces,
+        usual=usual,
+        means=np.zeros((len(LOOKS), 0, size)),
+        weights=np.zeros((len(LOOKS), 0, size)),
+        overlaps=np.zeros((len(LOOKS), 2, 0)),
+        precision=np.eye(size) / scatter,
+        class_frames=np.zeros(0, np.int64),
+    )
 
 
 def load_filters(config: DiscriminantConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

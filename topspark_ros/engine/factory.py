@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from .configuration import RULES, DiscriminantConfig, NetworkConfig
-from .discriminant import DiscriminantNetwork
+from .configuration import RULES, AnyConfig, DiscriminantConfig, EncodedConfig, NetworkConfig
+from .discriminant import DiscriminantNetwork, EncodedNetwork
 from .network import Network
 from .recruiting import RecruitingNetwork
 from .stdp import StdpNetwork
@@ -15,10 +15,12 @@ from .stdp import StdpNetwork
 NETWORKS = {rule: StdpNetwork for rule in RULES} | {'recruiting': RecruitingNetwork}
 
 
-def create_network(config: NetworkConfig | DiscriminantConfig) -> Network:
+def create_network(config: AnyConfig) -> Network:
     """An untrained network."""
     if isinstance(config, DiscriminantConfig):
         return DiscriminantNetwork(config)
+    if isinstance(config, EncodedConfig):
+        return EncodedNetwork(config)
     return NETWORKS[config.rule](config)
 
 

@@ -20,7 +20,8 @@ class OperationCounts(NamedTuple):
         event more of each of these pixels; the discriminant, of each input that has more to say,
         one for each of its later looks.
     output_spikes
-        Spikes of excitatory neurons; of the discriminant, currents of its filters at each look.
+        Spikes of excitatory neurons; of the discriminant, currents of its filters at each look, or
+        of an encoder's features those that are not 0.
     synaptic_operations
         Additions of a weight to a membrane potential: one for every pair of input spike and neuron
         in use, and one for every neuron that an output spike inhibits (the recruiting rule's

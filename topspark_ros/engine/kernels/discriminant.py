@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import channels, denoising, features
+from . import channels, denoising, encoded, features
 from .compilation import allocating, entry_point, kernel, routine
 from .readout import softmax, strongest, top2_margin
 from .vectors import SQUARES, add_to_rows, dot, dot_rows, subtract_rows
@@ -39,6 +39,7 @@ SHARPNESS = 0.15  # of the softmax, of log likelihoods: features are less indepe
 class DiscriminantState(NamedTuple):
     """D features, C classes, L looks."""
 
+    # Of pictures; an encoder's features need no filters, and all three are empty.
     edge_filters: np.ndarray  # (2 * 25, K) float32, see features.Bank
     surface_filters: np.ndarray  # (channels * 9, K) float32
     usual: np.ndarray  # (2,) float32, see features.Bank
@@ -58,6 +59,7 @@ class Memory(NamedTuple):
     canvas: channels.Canvas
     edges: features.Bank
     surfaces: features.Bank
+    encoded: encoded.Inputs  # none where there are filters
     seen: np.ndarray  # (D,) float64, features at present
     looks: np.ndarray  # (L, D) float64, features after each look; less the mean while learning
     moved: np.ndarray  # (L, D) float64, z
@@ -71,11 +73,13 @@ def memory_of(state, side, image_channels, cells):
     """Memory for presentations."""
     size = state.precision.shape[0]
     usual = state.usual
+    inputs = image_channels if state.edge_filters.size == 0 else 0
     return Memory(
         denoising.memory_of(side),
         channels.canvas_of(side),
         features.bank_of(state.edge_filters, usual[:1], side, 2, cells),
         features.bank_of(state.surface_filters, usual[1:], side // 2, 2 * image_channels, cells),
+        encoded.inputs_of(inputs),
         np.empty(size),
         np.empty((LOOKS.size, size)),
         np.empty((LOOKS.size, size)),
@@ -240,26 +244,34 @@ def next_stop(steps, timesteps, learning, margin):
 def advance(memory, steps, graded):
     """Present the steps up to this one, and fill the features; spikes, currents, additions."""
     edges, surfaces, seen = memory.edges, memory.surfaces, memory.seen
-    spikes, operations = features.integrate(edges, steps, graded)
-    more_spikes, more_operations = features.integrate(surfaces, steps, graded)
-    currents = features.compete(edges) + features.compete(surfaces)
-    features.read_pooled(surfaces, seen, features.read_pooled(edges, seen, 0))
+    if memory.encoded.drives.size > 0:
+        spikes, currents = encoded.integrate(memory.encoded, steps, graded, seen)
+        operations = spikes
+    else:
+        spikes, operations = features.integrate(edges, steps, graded)
+        more_spikes, more_operations = features.integrate(surfaces, steps, graded)
+        spikes, operations = spikes + more_spikes, operations + more_operations
+        currents = features.compete(edges) + features.compete(surfaces)
+        features.read_pooled(surfaces, seen, features.read_pooled(edges, seen, 0))
     for look in range(LOOKS.size):
         if LOOKS[look] == steps:
             for d in range(seen.size):
                 memory.looks[look, d] = seen[d]
-    return spikes + more_spikes, currents, operations + more_operations
+    return spikes, currents, operations
 
 
 @routine
 def present(state, memory, picture, timesteps, learning, label, margin, scores):
-    """Present one sample, whose noise is taken out of it; returns what `present_discriminant`
-    reports."""
-    noise = denoising.noise_of(picture, memory.denoising)
-    denoising.denoise(picture, noise, memory.denoising)
-    channels.drive_inputs(picture, memory.canvas, memory.edges.drives, memory.surfaces.drives)
-    features.clear(memory.edges)
-    features.clear(memory.surfaces)
+    """Present one sample, a picture, whose noise is taken out of it, or an encoder's features;
+    returns what `present_discriminant` reports."""
+    if memory.encoded.drives.size > 0:
+        encoded.begin(memory.encoded, picture[0, 0])
+    else:
+        noise = denoising.noise_of(picture, memory.denoising)
+        denoising.denoise(picture, noise, memory.denoising)
+        channels.drive_inputs(picture, memory.canvas, memory.edges.drives, memory.surfaces.drives)
+        features.clear(memory.edges)
+        features.clear(memory.surfaces)
     scores[:] = 0
     size = state.precision.shape[0]
     potentials = features.potentials(memory.edges) + features.potentials(memory.surfaces) + size
@@ -316,7 +328,7 @@ def present_discriminant(
     raster,
 ):
     """Present pictures, (samples, side * side * channels) float32, one after the other; what they
-    have of noise is taken out of them.
+    have of noise is taken out of them. Or an encoder's features, each sample a picture of 1 pixel.
 
     side, image_channels: of the pictures. cells: a side of the grid that currents are pooled in.
     edge_filters ... class_frames: a DiscriminantState. The rest is as of a Presenter; output spikes
