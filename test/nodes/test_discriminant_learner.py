@@ -11,7 +11,11 @@ import cv2
 import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
+from onnx_models import filters, write_encoder
 from std_srvs.srv import Trigger
+
+from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.perception.encoder import Encoder
 
 LEARNER = 'snn_learner'
 SETTINGS = dict(rule='discriminant', status_period=0.05, queue_depth=20, label_wait=1.0)
@@ -105,3 +109,39 @@ def test_polarities_are_refused_by_name(shared_rig):
     assert not shared_rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
     assert 'event_by_polarity: True; accepted with the rule discriminant: False' in process.log
     process.stop()
+
+
+# An encoder.
+
+
+def test_it_learns_on_the_features_of_an_encoder(shared_rig, tmp_path):
+    rig = shared_rig
+    path = write_encoder(tmp_path / 'tiny.onnx', filters(32), 64)
+    weights = str(tmp_path / 'encoded.ckpt')
+    process = start(rig, encoder=str(path), checkpoint_file=weights)
+    camera = Discs(rig)
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    rig.wait_for(lambda: camera.teach(3) == 3, 'all colours are known')
+    camera.teach(9)
+    assert camera.teach(15) == 15
+    result, name = shown(camera)
+    assert result.class_id == name
+    encoder = Encoder(str(path))
+    encoder_j = encoder.energy_j(ENERGY_TABLES['loihi'])
+    assert encoder_j < result.energy < 1.2 * encoder_j
+    assert camera.show(image(np.full((240, 320, 3), 190, np.uint8))).energy == 0
+    assert rig.call(Trigger, f'{LEARNER}/save_weights', Trigger.Request()).success
+    process.stop()
+
+    other = write_encoder(tmp_path / 'other.onnx', filters(32, seed=1), 64)
+    for settings, complaint in (
+        (dict(encoder=str(other)), f'its encoder is {encoder.digest}, accepted is'),
+        (dict(encoder=str(tmp_path / 'none.onnx')), 'none.onnx: No such file or directory'),
+        (dict(encoder=weights), f'encoder: {weights}: it is no protocol buffer'),
+        (dict(encoder=str(path), input='events'), "input: 'events'; accepted with an encoder"),
+    ):
+        parameters = SETTINGS | dict(checkpoint_file=weights) | settings
+        process = rig.start(LEARNER, autostart=False, **parameters)
+        assert not rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
+        assert complaint in process.log
+        process.stop()

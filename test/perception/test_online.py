@@ -44,13 +44,16 @@ SECOND = 1_000_000_000
 RATE_HZ = 5  # so slow that each frame is learned before the next is classified
 
 
-def new_learner(accuracy_window: int = 200, **timesteps) -> OnlineLearner:
+def new_learner(
+    accuracy_window: int = 200, encoder_energy_j: float = 0.0, **timesteps
+) -> OnlineLearner:
     return OnlineLearner(
         create_network(CONFIG),
         (),
         Timesteps(**{'training': 16, 'inference': 16, **timesteps}),
         OnlineSettings(WAIT_S, accuracy_window, trials=TrialSettings({})),
         ENERGY_TABLES['loihi'],
+        encoder_energy_j,
     )
 
 
@@ -446,6 +449,22 @@ def test_fewer_timesteps_cost_less_energy(learner):
 
 
 # Early exit.
+
+
+def test_an_encoder_takes_its_energy_of_each_frame_once():
+    """Whatever T is, and whether the frame is learned as well; not of an empty one."""
+    plain, encoded = new_learner(), new_learner(encoder_energy_j=1e-3)
+    for learner in (plain, encoded):
+        for number, timesteps in enumerate((1, 64, 16)):
+            learner.set_timesteps(Timesteps(16, timesteps))
+            teach(learner, 1, number)
+        learner.learn_waiting(5.0)
+    assert encoded.totals.learned == 3
+    assert encoded.totals.energy_j == pytest.approx(plain.totals.energy_j + 3e-3)
+    result, other = (learner.classify(0, PIXELS[0], 10.0) for learner in (plain, encoded))
+    assert other.energy_j == pytest.approx(result.energy_j + 1e-3)
+    assert encoded.status(10.0).activity.energy_j == pytest.approx(other.energy_j)
+    assert encoded.classify(0, 0 * PIXELS[0], 10.0).energy_j == 0
 
 
 def test_a_margin_ends_inferences_early_and_saves_energy(learner):

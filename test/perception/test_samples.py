@@ -5,8 +5,10 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from onnx_models import filters, write_encoder
 
 from topspark_ros.engine import DiscriminantConfig, EngineError
+from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.samples import ImageSamples, View
@@ -74,6 +76,33 @@ def test_compressed_frames_show_the_same(mug):
     )
     view = View(32, colour=True)
     assert np.array_equal(ImageSamples(view).take(compressed), ImageSamples(view).take(message))
+
+
+def compressed(rgb, second=1):
+    """A sensor_msgs/CompressedImage, a JPEG file."""
+    message = frame(rgb, second)
+    data = cv2.imencode('.jpg', rgb[..., ::-1], (cv2.IMWRITE_JPEG_QUALITY, 100))[1].tobytes()
+    return SimpleNamespace(header=message.header, format='jpeg', data=data)
+
+
+@pytest.mark.parametrize('message_of', [frame, compressed])
+@pytest.mark.parametrize('whole', [False, True])
+def test_an_encoder_sees_the_same_picture_in_full(mug, tmp_path, message_of, whole):
+    """A large JPEG file is not read at the size that suffices to find an object."""
+    large = cv2.resize(mug, (960, 720), interpolation=cv2.INTER_NEAREST)
+    large[::2] //= 2  # that is only seen in full
+    encoder = Encoder(str(write_encoder(tmp_path / 'tiny.onnx', filters(), 240)))
+    view = View(240, True, whole)
+    expected = encoder(ImageSamples(view).take(frame(large)))
+    features = ImageSamples(view._replace(encoder=encoder)).take(message_of(large))
+    assert features.shape == (6,) and features.any()
+    np.testing.assert_allclose(features, expected, atol=0.02)
+
+
+def test_an_even_frame_has_no_features(tmp_path):
+    encoder = Encoder(str(write_encoder(tmp_path / 'tiny.onnx', filters())))
+    even = np.full((120, 160, 3), WALL, np.uint8)
+    assert not ImageSamples(View(8, True, True, encoder)).take(frame(even)).any()
 
 
 def test_a_frame_that_is_sent_twice_is_taken_once(mug):

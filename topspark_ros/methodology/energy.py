@@ -31,6 +31,9 @@ class EnergyTable:
         One weight changed by the plasticity rule, J.
     spike_j
         One input or output spike carried to where it is processed, J.
+    multiply_accumulate_j
+        One multiplication and addition of an encoder, J. Neuromorphic hardware has none of it: an
+        encoder runs beside it.
     """
 
     name: str
@@ -39,6 +42,14 @@ class EnergyTable:
     neuron_update_j: float
     synaptic_update_j: float
     spike_j: float
+    multiply_accumulate_j: float
+
+
+# A plain digital design, J: state in 8 KB SRAMs, an access of 32 bits counted the same for reading
+# and writing (half of the published 10 pJ for 64 bits).
+ADD, MULTIPLY, ACCESS = 0.9e-12, 3.7e-12, 5e-12
+# Read the weight and the input, multiply, add to a sum that stays where it is.
+MULTIPLY_ACCUMULATE = 2 * ACCESS + MULTIPLY + ADD
 
 
 def _loihi() -> EnergyTable:
@@ -49,25 +60,24 @@ def _loihi() -> EnergyTable:
         neuron_update_j=81e-12,  # energy per neuron update, active
         synaptic_update_j=120e-12,  # energy per synaptic update, pair-wise STDP
         spike_j=1.7e-12,  # within-tile spike energy
+        multiply_accumulate_j=MULTIPLY_ACCUMULATE,
     )
 
 
 def _cmos45() -> EnergyTable:
-    # A plain digital design: state in 8 KB SRAMs, an access of 32 bits counted the same for
-    # reading and writing (half of the published 10 pJ for 64 bits).
-    add, multiply, access = 0.9e-12, 3.7e-12, 5e-12
     return EnergyTable(
         name='cmos45',
         source='composed from Horowitz 2014, ISSCC, doi:10.1109/ISSCC.2014.6757323 '
         '(45 nm, 0.9 V, 32-bit floating point, 8 KB SRAM)',
         # Read the weight; read the potential, add, write it.
-        synaptic_operation_j=3 * access + add,
+        synaptic_operation_j=3 * ACCESS + ADD,
         # Read the potential, multiply by the leak, write it; read the threshold, compare.
-        neuron_update_j=3 * access + multiply + add,
+        neuron_update_j=3 * ACCESS + MULTIPLY + ADD,
         # w += rate (target - w): read both, subtract, multiply, add, write.
-        synaptic_update_j=3 * access + multiply + 2 * add,
+        synaptic_update_j=3 * ACCESS + MULTIPLY + 2 * ADD,
         # Write the address into a queue and read it.
-        spike_j=2 * access,
+        spike_j=2 * ACCESS,
+        multiply_accumulate_j=MULTIPLY_ACCUMULATE,
     )
 
 

@@ -35,6 +35,7 @@ from topspark_ros.nodes.recent import Recent
 from topspark_ros.nodes.sources import EventSource, Frame, FrameSource, ImageSource
 from topspark_ros.nodes.weights import WeightsFile
 from topspark_ros.perception.assembly import assemble
+from topspark_ros.perception.encoder import EncoderError
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import label_from, status_fields, timesteps_from
 from topspark_ros.perception.online import Margins, Totals
@@ -101,17 +102,18 @@ class SnnLearner(ManagedNode[NodeParameters]):
     def configure(self) -> None:
         p = self.parameters
         try:
-            self._config = p.network_config()
+            self._encoder = p.read_encoder()
+            self._config = p.network_config(self._encoder)
             if p.input == 'events':
                 p.event_settings()  # rejected now, not once weights are read
             margins = self._read_profile(p.profile_file)
-        except (EngineError, ParameterError) as error:
+        except (EncoderError, EngineError, ParameterError) as error:
             raise NodeFault(str(error)) from None
         self._weights = WeightsFile(p.checkpoint_file, self._config)
         network, class_names = self._resume(self._weights)
         began_s = time.perf_counter()
         with report_compilation(self.get_logger().info):
-            self._steering = assemble(p, network, class_names, margins)
+            self._steering = assemble(p, network, class_names, margins, self._encoder)
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
         self._learner = self._steering.learner
         self._configured = True
@@ -159,7 +161,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
 
     def _forget(self) -> None:
         self._configured = False
-        del self._learner, self._steering
+        del self._learner, self._steering, self._encoder
 
     def _read_profile(self, path: str) -> dict[int, Margins]:
         """The margins at each T of the profile; warns where it was measured for another network
@@ -218,7 +220,8 @@ class SnnLearner(ManagedNode[NodeParameters]):
     def _make_source(self, p: NodeParameters) -> FrameSource:
         share = self._steering.decided.frame_share
         if p.input != 'events':
-            return ImageSource(self, p.view(), p.input == 'compressed', p.queue_depth, share)
+            view = p.view(self._encoder)
+            return ImageSource(self, view, p.input == 'compressed', p.queue_depth, share)
         return EventSource(self, p.event_settings(), p.queue_depth, share)
 
     def _on_decision(self, message: msg.TimestepDecision) -> None:

@@ -7,10 +7,9 @@ import os
 import time
 
 from topspark_ros.engine import (
+    AnyConfig,
     Checkpoint,
     CheckpointError,
-    DiscriminantConfig,
-    NetworkConfig,
     check_writable,
     create_network,
     load_checkpoint,
@@ -27,7 +26,7 @@ class WeightsFile:
     fault: why the weights could not be saved the last time; empty: they could.
     """
 
-    def __init__(self, path: str, config: NetworkConfig | DiscriminantConfig):
+    def __init__(self, path: str, config: AnyConfig):
         self.path = os.path.abspath(path) if path else ''
         self.resumed = False
         self.fault = ''

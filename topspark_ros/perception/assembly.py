@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from topspark_ros.engine import Network, warm_up
 from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.online import Margins, OnlineLearner
 from topspark_ros.perception.steering import Steering
@@ -19,10 +20,12 @@ def assemble(
     network: Network,
     class_names: Sequence[str],
     margins: Mapping[int, Margins],
+    encoder: Encoder | None = None,
 ) -> Steering:
     """Compile all kernels that frames need; returns the learner of this network, steered.
 
     margins: by T of the profile, as `profile_margins` gives them; empty: there is no profile.
+    encoder: that the parameters name; None: none.
     """
     warm_up(network)
     if parameters.input == 'events':
@@ -31,11 +34,13 @@ def assemble(
         warm_up_finding()
         if parameters.input == 'compressed':
             warm_up_decoding()
+    energy_table = ENERGY_TABLES[parameters.energy_model]
     learner = OnlineLearner(
         network,
         class_names,
         parameters.timesteps(),
         parameters.online_settings(margins),
-        ENERGY_TABLES[parameters.energy_model],
+        energy_table,
+        0.0 if encoder is None else encoder.energy_j(energy_table),
     )
     return Steering(learner, parameters, margins)

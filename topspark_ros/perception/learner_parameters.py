@@ -7,8 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from topspark_ros.control.meters import METERS
-from topspark_ros.engine import MAX_TIMESTEPS, RULES, DiscriminantConfig, NetworkConfig
+from topspark_ros.engine import (
+    MAX_TIMESTEPS,
+    RULES,
+    AnyConfig,
+    DiscriminantConfig,
+    EncodedConfig,
+    NetworkConfig,
+)
 from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.online import Margins, OnlineSettings, Timesteps
 from topspark_ros.perception.parameters import ParameterError, parameter
 from topspark_ros.perception.samples import View
@@ -124,6 +132,14 @@ class SnnLearnerParameters:
         choices=('object', 'frame'),
         fixed=True,
     )
+    encoder: str = parameter(
+        '',
+        'ONNX file of a frozen network whose features of the picture the rule discriminant learns '
+        'on, in the place of features of its own. Its input: 1 x 3 x side x side, normalised as '
+        'for ImageNet; its side counts, not picture_side. Its output: 1 x features. Empty: none.',
+        fixed=True,
+        path=True,
+    )
     max_input_rate: float = parameter(
         9.0,
         'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
@@ -231,8 +247,26 @@ class SnnLearnerParameters:
         30.0, 'Time between two periodic checkpoints.', unit='s', low=1.0, high=86_400.0, fixed=True
     )
 
-    def network_config(self) -> NetworkConfig | DiscriminantConfig:
-        """EngineError and ParameterError for values that contradict each other."""
+    def read_encoder(self) -> Encoder | None:
+        """EncoderError for a file that is rejected, ParameterError where there can be none."""
+        if not self.encoder:
+            return None
+        if self.rule != DISCRIMINANT:
+            raise ParameterError(f'rule: {self.rule!r}; accepted with an encoder: {DISCRIMINANT}')
+        if self.input == 'events':
+            raise ParameterError("input: 'events'; accepted with an encoder: image, compressed")
+        if not self.picture_colour:
+            raise ParameterError('picture_colour: False; accepted with an encoder: True')
+        return Encoder(self.encoder)
+
+    def network_config(self, encoder: Encoder | None = None) -> AnyConfig:
+        """encoder: that `read_encoder` gave; None: it is read if there is one.
+
+        EngineError, ParameterError and EncoderError for values that contradict each other.
+        """
+        encoder = encoder or self.read_encoder()
+        if encoder is not None:
+            return EncodedConfig(encoder.features, encoder.digest)
         if self.rule == DISCRIMINANT:
             if self.input == 'events':
                 if self.event_by_polarity:
@@ -254,8 +288,11 @@ class SnnLearnerParameters:
             seed=self.seed,
         )
 
-    def view(self) -> View:
-        """Of a camera's frames."""
+    def view(self, encoder: Encoder | None = None) -> View:
+        """Of a camera's frames. encoder: as of `network_config`."""
+        encoder = encoder or self.read_encoder()
+        if encoder is not None:
+            return View(encoder.side, True, self.picture_view == 'frame', encoder)
         if self.rule == DISCRIMINANT:
             return View(self.picture_side, self.picture_colour, self.picture_view == 'frame')
         return View(GRID)

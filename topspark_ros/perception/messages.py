@@ -56,11 +56,14 @@ def gray_image(message: Message, last_stamp_ns: int) -> np.ndarray:
     return to_gray(*_image_fields(message), WORK_SIDE)
 
 
-def rgb_image(message: Message, last_stamp_ns: int) -> np.ndarray:
-    """The same in colour, (height, width, 3), uint8 or uint16."""
+def rgb_image(message: Message, last_stamp_ns: int, side: int | None = WORK_SIDE) -> np.ndarray:
+    """The same in colour, (height, width, 3), uint8 or uint16.
+
+    side: longest side that is wanted of a compressed one, pixels; None: as it is.
+    """
     _require_new(message, last_stamp_ns)
     if hasattr(message, 'format'):
-        return decode_rgb(message.format, message.data, WORK_SIDE)
+        return decode_rgb(message.format, message.data, side)
     return to_rgb(*_image_fields(message))
 
 

@@ -142,7 +142,11 @@ class _Waiting:
 
 
 class OnlineLearner:
-    """A network, the names of its classes, and the frames that still wait for a label."""
+    """A network, the names of its classes, and the frames that still wait for a label.
+
+    encoder_energy_j: that each frame which is not empty takes before it is presented, J: of an
+        encoder, which does not depend on T.
+    """
 
     def __init__(
         self,
@@ -151,6 +155,7 @@ class OnlineLearner:
         timesteps: Timesteps,
         settings: OnlineSettings,
         energy_table: EnergyTable,
+        encoder_energy_j: float = 0.0,
     ):
         self.settings = settings
         self._network = network
@@ -159,6 +164,7 @@ class OnlineLearner:
         self._margins = Margins()
         self._share = FrameShare()  # of the frames, learned
         self._energy_table = energy_table
+        self._encoder_energy_j = encoder_energy_j
         self._waiting: deque[_Waiting] = deque()  # oldest first
         self._unlabelled: deque[_Waiting] = deque(maxlen=MAX_KEPT)  # learned without a label
         self._labels = LabelBook()
@@ -336,7 +342,7 @@ class OnlineLearner:
         began_s = time.perf_counter()
         response = self._network.infer(presented, timesteps.inference, self._margins.inference)
         inference_s = time.perf_counter() - began_s
-        energy_j = self._spend(response.counts)
+        energy_j = self._spend(response.counts, self._encoder_energy_j)
         self._counts['classified'] += 1
         self._activity.inference(now_s, response.counts, energy_j, inference_s)
         predicted = response.predicted
@@ -438,8 +444,9 @@ class OnlineLearner:
             self._class_names.append(name)
         return self._class_names.index(name)
 
-    def _spend(self, counts: OperationCounts) -> float:
-        energy_j = estimate_energy_j(counts, self._energy_table)
+    def _spend(self, counts: OperationCounts, before_j: float = 0.0) -> float:
+        """Energy of a presentation and of what came before it, J."""
+        energy_j = before_j + estimate_energy_j(counts, self._energy_table)
         self._energy_j += energy_j
         self._trials.earn(energy_j)
         return energy_j

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.messages import Message, gray_image, rgb_image, stamp_ns
 from topspark_ros.streams.colours import central_square, picture
 from topspark_ros.streams.events import EventStream
 from topspark_ros.streams.events.stream import SeenWindow
-from topspark_ros.streams.objects import centre_object, locate_object
+from topspark_ros.streams.objects import WORK_SIDE, centre_object, locate_object
 
 
 class View(NamedTuple):
@@ -20,11 +21,13 @@ class View(NamedTuple):
     side: of its picture, pixels.
     colour: red, green and blue as the camera sees them; False: the object, bright on 0.
     whole: the central square of the frame; False: the object that stands out. In colour alone.
+    encoder: whose features of the picture, in colour, the network sees; None: the picture itself.
     """
 
     side: int
     colour: bool = False
     whole: bool = False
+    encoder: Encoder | None = None
 
 
 class ImageSamples:
@@ -36,16 +39,25 @@ class ImageSamples:
 
     def take(self, message: Message) -> np.ndarray:
         """What the view is of a sensor_msgs/Image or CompressedImage, float32: (side * side,), or
-        (side * side * 3,) in colour. All zeros where nothing stands out.
+        (side * side * 3,) in colour, or (features,) of an encoder. All zeros where nothing stands
+        out.
 
         Raises ImageError as `gray_image` does; the next frame is taken as if there had been none.
         """
-        side, colour, whole = self._view
-        image = (rgb_image if colour else gray_image)(message, self._last_stamp_ns)
-        self._last_stamp_ns = stamp_ns(message.header.stamp)
+        side, colour, _, encoder = self._view
         if not colour:
+            image = gray_image(message, self._last_stamp_ns)
+            self._last_stamp_ns = stamp_ns(message.header.stamp)
             return centre_object(image, side)
-        if whole:
+        image = rgb_image(message, self._last_stamp_ns, WORK_SIDE if encoder is None else None)
+        self._last_stamp_ns = stamp_ns(message.header.stamp)
+        shown = self._picture(image)
+        return shown if encoder is None else encoder(shown)
+
+    def _picture(self, image: np.ndarray) -> np.ndarray:
+        """Of an image in colour."""
+        side = self._view.side
+        if self._view.whole:
             return picture(image, *central_square(image), side)
         place = locate_object(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
         return np.zeros(3 * side**2, np.float32) if place is None else picture(image, *place, side)

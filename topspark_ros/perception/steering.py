@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from topspark_ros.engine import MAX_TIMESTEPS, DiscriminantConfig, NetworkConfig
+from topspark_ros.engine import MAX_TIMESTEPS, AnyConfig, NetworkConfig
 from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.profile import Profile
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
@@ -83,9 +83,9 @@ def profile_margins(profile: Profile) -> dict[int, Margins]:
     }
 
 
-def profile_mismatches(profile: Profile, config: NetworkConfig | DiscriminantConfig) -> list[str]:
+def profile_mismatches(profile: Profile, config: AnyConfig) -> list[str]:
     """A line for each property in which the network differs from the one of the profile."""
-    if isinstance(config, DiscriminantConfig):
+    if not isinstance(config, NetworkConfig):
         return [
             f'measured with rule {profile.rule}, this network is a discriminant: what decisions '
             'expect will be off'

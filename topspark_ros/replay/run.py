@@ -86,17 +86,18 @@ class Run:
         self._recorded_ns = self._published_ns = self._begin_ns
         self._received_s = self._time_s(self._begin_ns)
 
-        config = p.network_config()
+        encoder = p.read_encoder()
+        config = p.network_config(encoder)
         network, class_names = (
             Checkpoint(create_network(config), ())
             if settings.weights is None
             else load_checkpoint(settings.weights, config)
         )
         margins = profile_margins(load_profile(p.profile_file)) if p.profile_file else {}
-        self._steering = assemble(p, network, class_names, margins)
+        self._steering = assemble(p, network, class_names, margins, encoder)
         self._learner = self._steering.learner
         self._share = FrameShare()
-        self._images = ImageSamples(p.view())
+        self._images = ImageSamples(p.view(encoder))
         if self._topics.kind == 'events':
             self._events = EventStream(p.event_settings())
         self._labels = iter(() if settings.labels is None else read_labels(settings.labels))
