@@ -64,7 +64,10 @@ def _read(name: str, part: str, side: int) -> tuple[np.ndarray, np.ndarray, np.n
     pictures, labels, objects = [], [], []
     for label, path in photograph_files(name, part):
         picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-        small = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+        shrinks = min(picture.shape[:2]) > side
+        small = cv2.resize(
+            picture, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
         pictures.append(small.reshape(-1))
         labels.append(label)
         objects.append(path.name.partition('-')[0])

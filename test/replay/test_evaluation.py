@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx_models import filters, write_encoder
 
 from topspark_ros.engine import create_network, load_checkpoint
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
+from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import gray_image, stamp_ns
 from topspark_ros.perception.online import OnlineLearner
@@ -27,6 +29,7 @@ from topspark_ros.replay.recording import (
     RecordingSettings,
     record,
 )
+from topspark_ros.replay.report import write_report
 from topspark_ros.replay.results import FRAMES, NONE, STATUS
 from topspark_ros.replay.settings import EvaluationError, EvaluationSettings
 from topspark_ros.replay.topics import TopicNames
@@ -137,6 +140,22 @@ def test_the_discriminant_is_evaluated_as_any_rule(digits_bag, fixed):
     assert right[0][labelled].mean() > right[1][labelled].mean()
     assert len(run.decisions) >= 1
     assert run.receptive_fields.shape == (64, 25)
+
+
+def test_an_encoder_is_evaluated_as_the_node_has_it(digits_bag, tmp_path):
+    """Its energy counts for the controller, which can save it by fewer frames alone."""
+    path = write_encoder(tmp_path / 'tiny.onnx', filters(32), 64)
+    parameters = replace(CONTROLLED.learner, rule='discriminant', encoder=str(path))
+    run = evaluate(digits_bag, replace(CONTROLLED, learner=parameters))
+    encoder_j = Encoder(str(path)).energy_j(ENERGY_TABLES['loihi'])
+    assert encoder_j > 2e-6 / 10  # a second, of 10 frames, takes more than the limit lets it
+    taken = run.frames['taken']
+    assert (run.frames['energy_j'][taken] > encoder_j).all()
+    limited = (run.frames['time_s'] > 7.0) & (run.frames['time_s'] < 12.0)
+    assert taken[limited].mean() < 0.5
+    assert run.receptive_fields.shape == (0, 32)
+    write_report(tmp_path / 'report', [run])
+    assert not (tmp_path / 'report' / 'receptive_fields.png').exists()
 
 
 def test_accuracy_of_the_rows_is_that_of_the_learner(fixed):
