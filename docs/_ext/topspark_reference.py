@@ -233,6 +233,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     for package in (engine, events):
         for name in package.__all__:
             member = getattr(package, name)
-            if hasattr(member, '__module__'):
+            if callable(member):
                 member.__module__ = package.__name__
     return {'parallel_read_safe': True}

@@ -33,6 +33,8 @@ def warm_up(network: Network) -> None:
     config = network.config
     if isinstance(config, NetworkConfig):
         config = replace(config, inputs=4, neurons=2)
+    elif isinstance(config, EncodedConfig):
+        config = replace(config, inputs=4)
     twin = create_network(config)
     sample = np.ones(config.inputs, np.float32)
     twin.learn(sample, 1, label=0)
