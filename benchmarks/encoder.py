@@ -51,13 +51,9 @@ PEERS: dict[str, Callable] = {
 }
 
 
-def encoded(encoder: Encoder, data: Photographs) -> Photographs:
-    """The encoder's features in the place of pictures, (number, features) float32."""
-
-    def features(pictures: np.ndarray) -> np.ndarray:
-        return np.array([encoder(each * np.float32(1 / 255)) for each in pictures])
-
-    return replace(data, training=features(data.training), test=features(data.test))
+def encoded(encoder: Encoder, pictures: np.ndarray) -> np.ndarray:
+    """The features of pictures, (number, side * side * 3) uint8: (number, features) float32."""
+    return np.array([encoder(each * np.float32(1 / 255)) for each in pictures])
 
 
 def taught(config: AnyConfig, data: Photographs, by_class: bool = False) -> Network:
@@ -97,7 +93,7 @@ def time_and_energy(encoder: Encoder, config: EncodedConfig, data: Photographs) 
     """Print what a frame takes, of a set that has been learned; data: pictures."""
     pictures = data.test[:TIMED] * np.float32(1 / 255)
     features = np.array([encoder(each) for each in pictures])
-    network = taught(config, replace(data, training=encoded(encoder, data).training))
+    network = taught(config, replace(data, training=encoded(encoder, data.training)))
     labels = data.test_labels[:TIMED]
     took_us = fastest(
         {'encoder': lambda: [encoder(each) for each in pictures]}
@@ -116,9 +112,9 @@ def time_and_energy(encoder: Encoder, config: EncodedConfig, data: Photographs) 
         energies_j[f'read-out, T = {each}'] = estimate_energy_j(counts, TABLE) / TIMED
     counts = network.learn_many(features, LEARNED_AT, labels).total_counts()
     energies_j[f'learning, T = {LEARNED_AT}'] = estimate_energy_j(counts, TABLE) / TIMED
-    heading('of a frame', 'processor time, ms', 'energy, estimated, uJ')
+    heading('of a frame', 'processor time, us', 'energy, estimated, uJ')
     for what, each_us in took_us.items():
-        row(what, f'{each_us / 1e3:.2f}', f'{1e6 * energies_j[what]:.1f}')
+        row(what, f'{each_us:.0f}', f'{1e6 * energies_j[what]:.1f}')
 
 
 def main() -> int:
@@ -135,7 +131,10 @@ def main() -> int:
     for name in OBJECTS:
         own = load_photographs(name)
         row(name, 'own filters', *accuracies(DiscriminantConfig(own.side), own))
-        data = encoded(encoder, load_photographs(name, encoder.side))
+        seen = load_photographs(name, encoder.side)
+        data = replace(
+            seen, training=encoded(encoder, seen.training), test=encoded(encoder, seen.test)
+        )
         row(name, 'encoder', *accuracies(config, data))
         for what, peer in PEERS.items():
             fitted = peer().fit(data.training, data.training_labels)
