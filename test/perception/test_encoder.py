@@ -161,6 +161,7 @@ SHAPE = r'accepted is 1 x 3 x side x side, of 8 to 1024 a side'
             'it has 2049 features, some of them below 0, accepted is at most 2048',
         ),
     ],
+    ids=lambda value: 'file' if isinstance(value, bytes) else value,
 )
 def test_other_files_are_rejected_in_one_line(tmp_path, data, message):
     path = tmp_path / 'bad.onnx'
@@ -168,6 +169,14 @@ def test_other_files_are_rejected_in_one_line(tmp_path, data, message):
     with pytest.raises(EncoderError, match=message) as raised:
         Encoder(str(path))
     assert str(raised.value).startswith(f'encoder: {path}: ') and '\n' not in str(raised.value)
+
+
+def test_a_file_that_opencv_crashes_on_is_rejected(tmp_path):
+    path = tmp_path / 'damaged.onnx'
+    nowhere = node('Conv', ['x', 'nowhere'], 'y', kernel_shape=[3, 3])
+    path.write_bytes(model([nowhere], {'w': WEIGHTS}))
+    with pytest.raises(EncoderError, match='OpenCV crashes on it, accepted is a network'):
+        Encoder(str(path))
 
 
 def test_what_is_no_file_is_rejected(tmp_path):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -27,6 +29,20 @@ DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 USUAL = 4.0  # times the mean of a picture's features; one as strong spikes at every step
 PRODUCTS = 'Gemm', 'InnerProduct', 'MatMul'  # layers that are matrix products
 TRIALS = 3
+# OpenCV takes the whole process down with some damaged files: another one tries them first.
+TRY_OUT = """
+import sys
+import cv2
+import numpy as np
+side = int(sys.argv[1])
+try:
+    network = cv2.dnn.readNetFromONNX(np.frombuffer(sys.stdin.buffer.read(), np.uint8))
+    network.setInput(np.zeros((1, 3, side, side), np.float32))
+    network.forward()
+    network.getLayersShapes((1, 3, side, side))
+except cv2.error:
+    pass
+"""
 
 
 class EncoderError(TopsparkError):
@@ -40,9 +56,9 @@ class Encoder:
     ImageNet and over its standard deviation; the first length may be open. One output, a number
     for each feature, or several at places, 1 x features x rows x columns, whose mean counts.
 
-    A feature u becomes u / (4 mean u) of what a network of ours takes, at most 1: so their scale
-    and the contrast of a picture do not matter, and nothing has to be learned for that. Where there
-    are negative features each is split in two, one for more than 0 and one for less.
+    A feature x becomes x / (4 mean x), at most 1, as a network of ours takes it: so the scale of
+    features does not matter, and nothing has to be learned for that. Where there are features below
+    0 each is split in two, one for more than 0 and one for less.
 
     Parameters
     ----------
@@ -70,6 +86,7 @@ class Encoder:
         try:
             data = read_bytes(path, MAX_BYTES, ACCEPTED)
             self.side = _picture_side(data)
+            _require_no_crash(data, self.side)
             self._net = cv2.dnn.readNetFromONNX(np.frombuffer(data, np.uint8))
             self._signed, self.features = self._try()
             self.multiply_accumulates = _count(self._net, (1, 3, self.side, self.side))
@@ -152,6 +169,14 @@ def _picture_side(data: bytes) -> int:
     if tensor.element != FLOAT32:
         raise EncoderError(f'its input is of ONNX type {tensor.element}, accepted is 1: float32')
     return side
+
+
+def _require_no_crash(data: bytes, side: int) -> None:
+    """EncoderError for a file that OpenCV crashes on; what it says is wrong is found out later."""
+    command = [sys.executable, '-c', TRY_OUT, str(side)]
+    tried = subprocess.run(command, input=data, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if tried.returncode < 0:
+        raise EncoderError('OpenCV crashes on it, accepted is a network that it can run')
 
 
 def _count(net: cv2.dnn.Net, shape: tuple[int, ...]) -> int:
