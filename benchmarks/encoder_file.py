@@ -25,8 +25,8 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Features(torch.nn.Module):
     """The network without its classifier, for pictures normalised as above.
 
-    It was trained on pictures of 0 to 255 less 127, over 128. With the other normalisation it is
-    some 4 points worse on shop photographs (validation part).
+    It was trained on pictures of 0 to 255 less 127, over 128. With the other normalisation it is 3
+    points worse at T = 4 on shop photographs (parts of the training pictures).
     """
 
     def __init__(self, side: int) -> None:
