@@ -18,6 +18,7 @@ from topspark_ros.engine import DiscriminantConfig, Network, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES, estimate_energy_j
 from topspark_ros.streams.datasets import load_dataset
 
+from ..backgrounds import before_photographs
 from ..photographs import OBJECTS, Photographs, load_photographs
 from .common import Advance, Claim, Plan, Section, enlarged, full, in_parallel, load, spread
 
@@ -35,6 +36,12 @@ ACCURACY = {
     'eth80_instance': (86, 93),
     'grocery': (42, 50),
     'coil100': (99.5, 99.9),
+}
+# Objects before photographs: learned as they are; learned before other photographs.
+UNSEEN, SEEN = 'photographs never seen', 'photographs, others learned'
+BACKGROUNDS = {
+    'mnist': {UNSEEN: (68, 90), SEEN: (95, 97)},
+    'eth80_instance': {UNSEEN: (15, 60), SEEN: (45, 70)},
 }
 NOISY = {'mnist': (92, 96), 'eth80_instance': (55, 75)}
 FEW = {
@@ -71,24 +78,29 @@ def pictures(name: str) -> Photographs:
     )
 
 
-def learned(name: str, seed: int, by_class: bool = False) -> Network:
-    """A network that has seen each training picture once, in the order of the seed."""
+def learned(name: str, seed: int, by_class: bool = False, before_others: bool = False) -> Network:
+    """A network that has seen each training picture once, in the order of the seed, by class or
+    not; before photographs or not."""
     data = pictures(name)
+    training = data.training
+    if before_others:
+        training = before_photographs(data, training, 'learning', seed)
     order = np.random.default_rng(seed).permutation(len(data.training_labels))
     if by_class:
         order = order[np.argsort(data.training_labels[order], kind='stable')]
     network = create_network(DiscriminantConfig(data.side, data.channels))
-    network.learn_many(data.training[order], SHOWN, data.training_labels[order])
+    network.learn_many(training[order], SHOWN, data.training_labels[order])
     return network
 
 
-def accuracy(network: Network, data: Photographs, timesteps: int) -> float:
-    return float(np.mean(network.infer_many(data.test, timesteps).predicted == data.test_labels))
+def accuracy(network: Network, shown: np.ndarray, data: Photographs, timesteps: int) -> float:
+    """shown: the test pictures, in some way."""
+    return float(np.mean(network.infer_many(shown, timesteps).predicted == data.test_labels))
 
 
 def case(name: str, seed: int) -> dict:
-    """Everything of one set and seed: accuracy at each T, class by class, with noise; spikes and
-    energy at each T."""
+    """Everything of one set and seed: accuracy at each T, class by class, with noise, before
+    photographs; spikes and energy at each T."""
     data, network = pictures(name), learned(name, seed)
     found: dict = {'accuracy': {}, 'energy_j': {}, 'spikes': {}}
     for each in TIMESTEPS:
@@ -97,11 +109,14 @@ def case(name: str, seed: int) -> dict:
         counts = responses.total_counts()
         found['energy_j'][each] = estimate_energy_j(counts, TABLE) / len(data.test)
         found['spikes'][each] = counts.input_spikes / len(data.test)
-    found['by class'] = accuracy(learned(name, seed, by_class=True), data, SHOWN)
+    found['by class'] = accuracy(learned(name, seed, by_class=True), data.test, data, SHOWN)
     noise = np.random.default_rng(seed).normal(0, NOISE, data.test.shape)
     noisy = np.clip(np.rint(data.test + noise), 0, 255).astype(np.uint8)
-    predicted = network.infer_many(noisy, SHOWN).predicted
-    found['noisy'] = float(np.mean(predicted == data.test_labels))
+    found['noisy'] = accuracy(network, noisy, data, SHOWN)
+    if name in BACKGROUNDS:
+        shown = before_photographs(data, data.test, 'test', seed)
+        found[UNSEEN] = accuracy(network, shown, data, SHOWN)
+        found[SEEN] = accuracy(learned(name, seed, before_others=True), shown, data, SHOWN)
     return found
 
 
@@ -119,7 +134,7 @@ def few_frames(name: str, seed: int) -> dict[int, float]:
         )
         network = create_network(DiscriminantConfig(data.side, data.channels))
         network.learn_many(data.training[chosen], SHOWN, data.training_labels[chosen])
-        found[number] = accuracy(network, data, SHOWN)
+        found[number] = accuracy(network, data.test, data, SHOWN)
     return found
 
 
@@ -272,6 +287,15 @@ def _claims(name: str, cases: list[dict]) -> list[Claim]:
                 *NOISY[name],
             )
         )
+    claims += [
+        Claim(
+            f'features and discriminant, {name}, before {what}, mean',
+            100 * float(np.mean([found[what] for found in cases])),
+            '%',
+            *promised,
+        )
+        for what, promised in BACKGROUNDS.get(name, {}).items()
+    ]
     return claims
 
 
@@ -289,6 +313,10 @@ def _row(name: str, cases: list[dict], others: dict[str, float]) -> dict:
         },
         'class by class [%]': spread([found['by class'] for found in cases]),
         'noisy [%]': spread([found['noisy'] for found in cases]),
+        **{
+            f'{what} [%]': spread([found[what] for found in cases]) if what in cases[0] else ''
+            for what in (UNSEEN, SEEN)
+        },
         f'energy, T = {TIMESTEPS[-1]} / {TIMESTEPS[0]}': energy_j[TIMESTEPS[-1]]
         / energy_j[TIMESTEPS[0]],
         f'spikes, T = {TIMESTEPS[-1]} / {TIMESTEPS[0]}': spikes[TIMESTEPS[-1]]

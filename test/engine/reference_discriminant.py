@@ -20,9 +20,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from topspark_ros.engine import DiscriminantConfig, OperationCounts
-from topspark_ros.engine.kernels import denoising
+from topspark_ros.engine.kernels import clutter, denoising
 
 LOOKS = 1, 2, 4, 64
+EVERY = 4  # samples of a class: those that are seen before another background,
+LOOK = 4  # after so many steps
 BLOCK = 16  # elements of a row of the precision that are kept together
 # What is resolved: light and surfaces, of full scale; potentials, relative to the highest one of
 # their place.
@@ -34,6 +36,17 @@ def take_noise_out(picture):
     """Of a picture, (side, side, channels) float32, in place; by the engine's own kernels."""
     memory = denoising.memory_of(picture.shape[0])
     denoising.denoise(picture, denoising.noise_of(picture, memory), memory)
+
+
+@numba.njit
+def change_background(picture, label, frame):
+    """Of a picture, (side, side, channels) float32, in place; whether it was even. By the engine's
+    own kernels."""
+    memory = clutter.memory_of(picture.shape[0], picture.shape[2])
+    even = clutter.find_background(picture, memory)
+    if even:
+        clutter.invent(picture, label, frame, memory)
+    return even
 
 
 class Drives(NamedTuple):
@@ -65,6 +78,14 @@ class Seen(NamedTuple):
     closest: float
 
 
+class Shown(NamedTuple):
+    """What looks at a picture see, by their step, and take."""
+
+    seen: dict[int, Seen]
+    counts: OperationCounts
+    closest: float
+
+
 class Presented(NamedTuple):
     """What one presentation without early exit gives."""
 
@@ -78,6 +99,67 @@ def denoised(picture: np.ndarray) -> np.ndarray:
     result = picture.copy()
     take_noise_out(result)
     return result
+
+
+def before_another(picture: np.ndarray, label: int, frame: int) -> np.ndarray | None:
+    """A copy of a picture without its noise, its object before another background; None if its own
+    is not even."""
+    result = denoised(picture)
+    return result if change_background(result, label, frame) else None
+
+
+class SplitMix:
+    """Uniform numbers of SplitMix64, in integers of any size."""
+
+    def __init__(self, label: int, frame: int) -> None:
+        self.state = self.mixed(self.mixed(label + 0x9E3779B97F4A7C15) + frame)
+
+    @staticmethod
+    def mixed(z: int) -> int:
+        z %= 2**64
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+        return z ^ z >> 31
+
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> float:
+        self.state = (self.state + 0x9E3779B97F4A7C15) % 2**64
+        return low + (high - low) * (self.mixed(self.state) >> 11) * 2.0**-53
+
+
+def leaves(side: int, channels: int, label: int, frame: int) -> np.ndarray:
+    """The background made up for a frame of a class, (side, side, channels)."""
+    random = SplitMix(label, frame)
+    base = np.array([random.uniform(0.25, 0.75) for _ in range(channels)])
+    spread = random.uniform(0.1, 0.6)
+    picture = np.tile(base, (side, side, 1))
+    y, x = np.indices((side, side))
+    for _ in range(int(random.uniform(10, 60))):
+        light = random.uniform(-1.4, 1.4)
+        colour = np.array([random.uniform(-0.3, 0.3) for _ in range(channels)])
+        paint = np.clip(base + spread * (light + colour), 0, 1)
+        size = side / 16 / np.sqrt(random.uniform(22.0**-2, 1))
+        right, down = x - random.uniform(0, side), y - random.uniform(0, side)
+        if random.uniform() < 0.5:
+            inside = size - np.hypot(right, down)
+        else:
+            turned = random.uniform(0, np.pi)
+            wide, high = (size * random.uniform(0.15, 1.15) for _ in range(2))
+            along = np.cos(turned) * right + np.sin(turned) * down
+            across = np.cos(turned) * down - np.sin(turned) * right
+            inside = np.minimum(wide - abs(along), high - abs(across))
+        share = np.clip(inside + 0.5, 0, 1)[..., np.newaxis]
+        picture += share * (paint - picture)
+    return picture
+
+
+def object_share(picture: np.ndarray) -> tuple[np.ndarray, float]:
+    """How much of each pixel is object, (side, side, 1): by its colour's distance to the edge's.
+    And how much of the edge is."""
+    picture = picture.astype(float)
+    edge = np.pad(np.zeros(np.subtract(picture.shape[:2], 4), bool), 2, constant_values=True)
+    difference = np.abs(picture - picture[edge].mean(axis=0)).max(axis=2, keepdims=True)
+    share = np.minimum(difference / 0.4, 1)
+    return share, share[edge].mean()
 
 
 def blur(image: np.ndarray, deviation: float) -> np.ndarray:
@@ -146,11 +228,12 @@ class Features:
             filters = stored.T.reshape(stored.shape[1], -1, size, size)[..., ::-1, ::-1]
             self.banks.append(Bank(filters, usual))
 
+    def _shaped(self, picture: np.ndarray) -> np.ndarray:
+        return picture.reshape(self.config.side, self.config.side, self.config.channels)
+
     def drives(self, picture: np.ndarray) -> list[Drives]:
         """Of the inputs of both banks; picture: as a network takes it, float32."""
-        config = self.config
-        picture = denoised(picture.reshape(config.side, config.side, config.channels))
-        picture = picture.astype(float)
+        picture = denoised(self._shaped(picture)).astype(float)
         return [edge_drives(picture.mean(axis=2)), surface_drives(picture)]
 
     def see(self, drives: list[Drives], timesteps: int) -> Seen:
@@ -185,20 +268,13 @@ class Features:
             min(spikes.closest, doubtful.min(initial=math.inf) / POTENTIAL),
         )
 
-    def present(
-        self, picture: np.ndarray, timesteps: int, frames: np.ndarray, label: int | None = None
-    ) -> Presented:
-        """A presentation to a network that has seen so many frames of each class.
-
-        With a label it is learned, too. Then the looks on the way are looked at, and after the last
-        step those to come, in one event of each input that has anything to send.
-        """
-        passed = [] if label is None else [look for look in LOOKS if look < timesteps]
-        graded = [] if label is None else [look for look in LOOKS if look > timesteps]
-        drives = self.drives(picture)
-        seen = {stop: self.see(drives, stop) for stop in (*passed, timesteps, *graded)}
+    def show(self, drives: list[Drives], spiking: list[int], graded: list[int]) -> Shown:
+        """Look at a picture at some steps, which its inputs reach by spikes, and then at others, to
+        which each input sends what is due as one event."""
+        seen = {stop: self.see(drives, stop) for stop in (*spiking, *graded)}
+        timesteps = max(spiking, default=0)
         events = additions = 0
-        potentials = size = self.config.features  # what is up to date after a step: features, too
+        potentials = self.config.features  # what is up to date after a step: features, too
         for bank, some in zip(self.banks, drives):
             width, filters = bank.filters.shape[-1], len(bank.filters)
             places = len(some.values) - width + 1
@@ -206,7 +282,7 @@ class Features:
             for y in range(places):
                 for x in range(places):
                     heard[y : y + width, x : x + width] += filters
-            before = send(some, timesteps).sent
+            before = send(some, timesteps).sent if spiking else np.zeros_like(some.values)
             sent = before.sum(axis=2)
             for look in graded:
                 now = send(some, look).sent
@@ -216,31 +292,58 @@ class Features:
             additions += int((sent * heard).sum())
             potentials += places**2 * filters
         fired = sum(look.fired for look in seen.values())
-        classes = np.count_nonzero(frames) if seen[timesteps].fired else 0  # that are read out
+        # Currents go to what pools them.
         counts = OperationCounts(
-            events,
-            fired,
-            # Currents to what pools them, and features to the classes.
-            additions + fired + size * classes,
-            (timesteps + len(graded)) * potentials + classes,
-            rewritten(size, frames, label) if fired else 0,
+            events, fired, additions + fired, (timesteps + len(graded)) * potentials, 0
         )
-        closest = min(look.closest for look in seen.values())
-        return Presented(seen[timesteps].features, counts, closest)
+        return Shown(seen, counts, min(look.closest for look in seen.values()))
+
+    def present(
+        self, picture: np.ndarray, timesteps: int, frames: np.ndarray, label: int | None = None
+    ) -> Presented:
+        """A presentation to a network that has seen so many frames of each class.
+
+        With a label it is learned, too. Then the looks on the way are looked at, and after the last
+        step those to come; and of some frames what they are before another background.
+        """
+        passed = [] if label is None else [look for look in LOOKS if look < timesteps]
+        graded = [] if label is None else [look for look in LOOKS if look > timesteps]
+        shown = self.show(self.drives(picture), [*passed, timesteps], graded)
+        counts, closest, now = shown.counts, shown.closest, shown.seen[timesteps]
+        if now.fired:  # features go to the classes
+            classes, size = np.count_nonzero(frames), self.config.features
+            counts = plus(counts, OperationCounts(0, 0, classes * size, classes, 0))
+        if label is not None and counts.output_spikes:
+            counts = plus(counts, rewritten(self.config.features, frames, label))
+            number = 1 + (frames[label] if label < len(frames) else 0)
+            if self.config.clutter and number % EVERY == 0:
+                another = before_another(self._shaped(picture), label, number)
+                if another is not None:
+                    shown = self.show(self.drives(another), [], [LOOK])
+                    counts = plus(counts, shown.counts)
+                    counts = plus(counts, rewritten_by_scatter(self.config.features, frames))
+                    closest = min(closest, shown.closest)
+        return Presented(now.features, counts, closest)
 
 
-def rewritten(size: int, frames: np.ndarray, label: int | None) -> int:
+def plus(one: OperationCounts, other: OperationCounts) -> OperationCounts:
+    return OperationCounts(*map(sum, zip(one, other)))
+
+
+def rewritten(size: int, frames: np.ndarray, label: int) -> OperationCounts:
     """Weights that a sample rewrites: the means and weights of its class; unless it is the first of
-    that, the scatter changes, too: the blocks of the precision that are kept, and the weights of
-    all classes seen."""
-    if label is None:
-        return 0
-    of_class = len(LOOKS) * size
+    that, the scatter changes, too."""
+    of_class = OperationCounts(0, 0, 0, 0, 2 * len(LOOKS) * size)
     if label >= len(frames) or frames[label] == 0:
-        return 2 * of_class
+        return of_class
+    return plus(of_class, rewritten_by_scatter(size, frames))
+
+
+def rewritten_by_scatter(size: int, frames: np.ndarray) -> OperationCounts:
+    """The blocks of the precision that are kept, and the weights of all classes seen."""
     blocks = size // BLOCK
     kept = blocks * (blocks + 1) // 2 * BLOCK**2
-    return 2 * of_class + kept + np.count_nonzero(frames) * of_class
+    return OperationCounts(0, 0, 0, 0, kept + np.count_nonzero(frames) * len(LOOKS) * size)
 
 
 def upper_blocks(size: int) -> np.ndarray:
@@ -270,8 +373,11 @@ def first_scatter(size: int) -> float:
     return 0.25 * size * 0.15
 
 
-def solve(looks: np.ndarray, labels: np.ndarray, classes: int) -> Learned:
-    """The batch solution. looks: (samples, L, D). labels: (samples,)."""
+def solve(
+    looks: np.ndarray, labels: np.ndarray, classes: int, disturbances: np.ndarray | None = None
+) -> Learned:
+    """The batch solution. looks: (samples, L, D). labels: (samples,). disturbances: (some, D), what
+    other backgrounds change, times the root of how much it counts."""
     size = looks.shape[2]
     means = np.zeros((looks.shape[1], classes, size))
     scatter = first_scatter(size) * np.eye(size)
@@ -280,30 +386,43 @@ def solve(looks: np.ndarray, labels: np.ndarray, classes: int) -> Learned:
         means[:, c] = of_class.mean(axis=0)
         deviations = (of_class - means[:, c]).reshape(-1, size)
         scatter += deviations.T @ deviations
+    if disturbances is not None:
+        scatter += disturbances.T @ disturbances
     precision = np.linalg.inv(scatter)
     return _learned(means, means @ precision, precision, np.bincount(labels, minlength=classes))
 
 
-def follow(looks: np.ndarray, labels: np.ndarray, classes: int) -> Learned:
-    """The same by the recursive rule, one look after the other, in the given order."""
+def follow(
+    looks: np.ndarray, labels: np.ndarray, classes: int, disturbances: np.ndarray | None = None
+) -> Learned:
+    """The same by the recursive rule, one look after the other, in the given order; disturbances
+    are of every EVERY-th sample of a class, in the order of these."""
     size = looks.shape[2]
     means = np.zeros((looks.shape[1], classes, size))
     weights = np.zeros_like(means)
     precision = np.eye(size) / first_scatter(size)
     class_frames = np.zeros(classes, int)
+    following = iter([] if disturbances is None else disturbances)
     for sample, label in zip(looks.astype(float), labels):
         k = class_frames[label]
         deviations = sample - means[:, label]
         for deviation in deviations:
-            z = precision @ deviation
-            f = k / (k + 1)
-            g = f / (1 + f * (deviation @ z))
-            precision -= g * np.outer(z, z)
-            weights -= g * (means @ z)[..., np.newaxis] * z
+            precision, weights = scattered(precision, weights, means, deviation, k / (k + 1))
         means[:, label] += deviations / (k + 1)
         weights[:, label] += deviations @ precision / (k + 1)
         class_frames[label] += 1
+        if disturbances is not None and class_frames[label] % EVERY == 0:
+            precision, weights = scattered(precision, weights, means, next(following), 1.0)
     return _learned(means, weights, precision, class_frames)
+
+
+def scattered(
+    precision: np.ndarray, weights: np.ndarray, means: np.ndarray, deviation: np.ndarray, f: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and weights after f times the square of a deviation came to the scatter."""
+    z = precision @ deviation
+    g = f / (1 + f * (deviation @ z))
+    return precision - g * np.outer(z, z), weights - g * (means @ z)[..., np.newaxis] * z
 
 
 def _learned(

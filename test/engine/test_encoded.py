@@ -128,7 +128,7 @@ def test_learning_counts_its_looks(trained, inputs, timesteps):
         active,
         events + active + KINDS * features,
         (timesteps + graded) * features + KINDS,
-        reference.rewritten(features, frames, 2),
+        reference.rewritten(features, frames, 2).synaptic_updates,
     )
 
 

@@ -246,6 +246,10 @@ class DiscriminantConfig:
         light and colour; multiples of 16.
     cells
         A side of the grid that what they see is pooled in.
+    clutter
+        How much made-up backgrounds count while learning, as a share of what is learned, 0 to 1.
+        The more, the better are objects known before backgrounds that were never seen; a little
+        is lost where the background is always the same. 0: none.
 
     Raises
     ------
@@ -258,6 +262,7 @@ class DiscriminantConfig:
     edge_filters: int = 64
     surface_filters: int = 32
     cells: int = 3
+    clutter: float = 0.05
 
     def __post_init__(self) -> None:
         for name, accepted in (
@@ -271,6 +276,10 @@ class DiscriminantConfig:
             if value not in accepted:
                 raise EngineError(f'{name} is {value}, accepted is {_named(accepted)}')
             object.__setattr__(self, name, value)
+        clutter = self.clutter
+        if isinstance(clutter, bool) or not isinstance(clutter, Real) or not 0 <= clutter <= 1:
+            raise EngineError(f'clutter is {clutter!r}, accepted is a number from 0 to 1')
+        object.__setattr__(self, 'clutter', float(clutter))
 
     SHAPING = 'side', 'channels', 'edge_filters', 'surface_filters', 'cells'
 

@@ -30,8 +30,8 @@ class LinearDiscriminant(Network[C, DiscriminantState]):
     _per_class = dict(means=1, weights=1, overlaps=2, class_frames=0)
     _signed = ('means', 'weights', 'overlaps', 'precision')
 
-    def __init__(self, config: C, side: int, channels: int, cells: int) -> None:
-        super().__init__(config, _FeaturePresenter(side, channels, cells))
+    def __init__(self, config: C, side: int, channels: int, cells: int, clutter: float) -> None:
+        super().__init__(config, _FeaturePresenter(side, channels, cells, clutter))
 
     @property
     def recruited_neurons(self) -> int:
@@ -84,7 +84,7 @@ class DiscriminantNetwork(LinearDiscriminant[DiscriminantConfig]):
     """
 
     def __init__(self, config: DiscriminantConfig) -> None:
-        super().__init__(config, config.side, config.channels, config.cells)
+        super().__init__(config, config.side, config.channels, config.cells, config.clutter)
 
     def receptive_fields(self) -> np.ndarray:
         """The filters that see contrast, brighter less darker, (filters, 25) float32."""
@@ -113,7 +113,7 @@ class EncodedNetwork(LinearDiscriminant[EncodedConfig]):
     """
 
     def __init__(self, config: EncodedConfig) -> None:
-        super().__init__(config, side=1, channels=config.inputs, cells=1)
+        super().__init__(config, side=1, channels=config.inputs, cells=1, clutter=0.0)
 
     def receptive_fields(self) -> np.ndarray:
         """None: the encoder has them."""
@@ -132,8 +132,9 @@ class EncodedNetwork(LinearDiscriminant[EncodedConfig]):
 class _FeaturePresenter:
     """Presents pictures, or an encoder's features as pictures of one pixel."""
 
-    def __init__(self, side: int, channels: int, cells: int) -> None:
-        self._shape = side, channels, cells
+    def __init__(self, *settings: float) -> None:
+        """settings: side, channels and cells, as of `present_discriminant`, and clutter."""
+        self._settings = settings
 
     def __call__(
         self,
@@ -143,7 +144,7 @@ class _FeaturePresenter:
         timesteps: int,
         *rest: Any,
     ) -> None:
-        present_discriminant(*self._shape, *state, pixels, timesteps, *rest)
+        present_discriminant(*self._settings, *state, pixels, timesteps, *rest)
 
 
 def _untaught(

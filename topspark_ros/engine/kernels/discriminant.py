@@ -18,6 +18,13 @@ How T changes features: it moves the means, and hardly the scatter. So there is 
 for each of the LOOKS: a sample that is learned is looked at after so many steps, which begin one
 another. Between two looks, means and weights follow 1 / T linearly. What is learned does not depend
 on T then, and serves every T.
+
+Backgrounds: of every CLUTTER_EVERY-th sample of a class the object is seen before a made-up
+background too, if its own is even (kernels.clutter). By how much features move then, delta, is
+scatter that all classes have in common: lam delta delta^T is added to S, and means stay. That is a
+change of rank one as well, with z = A delta and g = lam / (1 + lam delta^T z). Which background it
+is follows from the class and the number of its samples: so the order of the classes still does not
+matter.
 """
 
 from __future__ import annotations
@@ -26,13 +33,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import channels, denoising, encoded, features
+from . import channels, clutter, denoising, encoded, features
 from .compilation import allocating, entry_point, kernel, routine
 from .readout import softmax, strongest, top2_margin
 from .vectors import SQUARES, add_to_rows, dot, dot_rows, subtract_rows
 
 LOOKS = np.array([1, 2, 4, 64])  # steps; four, as the vectors of `learn` take them
 BLOCK = SQUARES  # elements; D is a multiple of it
+CLUTTER_EVERY = 4  # samples of a class
+CLUTTER_LOOK = 2  # that the object before another background is seen at, an index
 SHARPNESS = 0.15  # of the softmax, of log likelihoods: features are less independent than they seem
 
 
@@ -60,8 +69,10 @@ class Memory(NamedTuple):
     edges: features.Bank
     surfaces: features.Bank
     encoded: encoded.Inputs  # none where there are filters
+    clutter: clutter.Memory
     seen: np.ndarray  # (D,) float64, features at present
     looks: np.ndarray  # (L, D) float64, features after each look; less the mean while learning
+    as_it_is: np.ndarray  # (D,) float64, features before the background is another
     moved: np.ndarray  # (L, D) float64, z
     gains: np.ndarray  # (L,) float64, g
     products: np.ndarray  # (L,) float64
@@ -80,8 +91,10 @@ def memory_of(state, side, image_channels, cells):
         features.bank_of(state.edge_filters, usual[:1], side, 2, cells),
         features.bank_of(state.surface_filters, usual[1:], side // 2, 2 * image_channels, cells),
         encoded.inputs_of(inputs),
+        clutter.memory_of(side, image_channels),
         np.empty(size),
         np.empty((LOOKS.size, size)),
+        np.empty(size),
         np.empty((LOOKS.size, size)),
         np.empty(LOOKS.size),
         np.empty(LOOKS.size),
@@ -139,15 +152,7 @@ def learn(state, memory, label):
     for look in range(LOOKS.size):
         for d in range(size):
             deviations[look, d] -= means[look, label, d]
-    moved[:] = 0
-    for row in range(size):
-        begin = row - row % BLOCK
-        dot_rows(deviations[:, begin:], state.precision[row, begin:], memory.products)
-        for look in range(LOOKS.size):
-            moved[look, row] += memory.products[look]
-            memory.products[look] = deviations[look, row]
-        begin += BLOCK
-        add_to_rows(moved[:, begin:], state.precision[row, begin:], memory.products)
+    weigh(state, memory)
     changed = 0
     if before > 0:
         changed = follow_scatter(state, memory, 1.0 - step)
@@ -164,7 +169,34 @@ def learn(state, memory, label):
     return changed + 2 * LOOKS.size * size
 
 
-@kernel
+@routine
+def weigh(state, memory):
+    """Fill `moved` with A times the deviations in `looks`."""
+    deviations, moved = memory.looks, memory.moved
+    moved[:] = 0
+    for row in range(state.precision.shape[0]):
+        begin = row - row % BLOCK
+        dot_rows(deviations[:, begin:], state.precision[row, begin:], memory.products)
+        for look in range(LOOKS.size):
+            moved[look, row] += memory.products[look]
+            memory.products[look] = deviations[look, row]
+        begin += BLOCK
+        add_to_rows(moved[:, begin:], state.precision[row, begin:], memory.products)
+
+
+@routine
+def weigh_first(state, memory):
+    """The same where all deviations but the first are 0, in a third of the time."""
+    deviation, moved = memory.looks[0], memory.moved[0]
+    memory.moved[:] = 0
+    for row in range(state.precision.shape[0]):
+        begin = row - row % BLOCK
+        moved[row] += dot(state.precision[row, begin:], deviation[begin:])
+        begin += BLOCK
+        subtract(moved[begin:], state.precision[row, begin:], -deviation[row])
+
+
+@routine
 def follow_scatter(state, memory, part):
     """A, and the weights of all classes, after the deviations of all looks, one after the other.
 
@@ -261,17 +293,42 @@ def advance(memory, steps, graded):
 
 
 @routine
-def present(state, memory, picture, timesteps, learning, label, margin, scores):
+def show(picture, memory):
+    """Begin to present a picture, which loses its noise."""
+    noise = denoising.noise_of(picture, memory.denoising)
+    denoising.denoise(picture, noise, memory.denoising)
+    channels.drive_inputs(picture, memory.canvas, memory.edges.drives, memory.surfaces.drives)
+    features.clear(memory.edges)
+    features.clear(memory.surfaces)
+
+
+@routine
+def imagine(state, memory, picture, label, strength):
+    """Take into the scatter what another background changes; strength: lam.
+
+    The background of the picture is changed, if it is even: else nothing happens. Returns what
+    `advance` does, and how many weights were rewritten.
+    """
+    if not clutter.find_background(picture, memory.clutter):
+        return 0, 0, 0, 0
+    clutter.invent(picture, label, state.class_frames[label], memory.clutter)
+    show(picture, memory)
+    spikes, currents, added = advance(memory, LOOKS[CLUTTER_LOOK], True)
+    memory.looks[:] = 0
+    for d in range(memory.seen.size):
+        memory.looks[0, d] = memory.seen[d] - memory.as_it_is[d]
+    weigh_first(state, memory)
+    return spikes, currents, added, follow_scatter(state, memory, strength)
+
+
+@routine
+def present(state, memory, picture, timesteps, learning, label, margin, clutter_scatter, scores):
     """Present one sample, a picture, whose noise is taken out of it, or an encoder's features;
     returns what `present_discriminant` reports."""
     if memory.encoded.drives.size > 0:
         encoded.begin(memory.encoded, picture[0, 0])
     else:
-        noise = denoising.noise_of(picture, memory.denoising)
-        denoising.denoise(picture, noise, memory.denoising)
-        channels.drive_inputs(picture, memory.canvas, memory.edges.drives, memory.surfaces.drives)
-        features.clear(memory.edges)
-        features.clear(memory.surfaces)
+        show(picture, memory)
     scores[:] = 0
     size = state.precision.shape[0]
     potentials = features.potentials(memory.edges) + features.potentials(memory.surfaces) + size
@@ -301,7 +358,18 @@ def present(state, memory, picture, timesteps, learning, label, margin, scores):
                 operations += currents + added
                 updates += potentials
         if output_spikes > 0:
+            for d in range(size):
+                memory.as_it_is[d] = memory.looks[CLUTTER_LOOK, d]
             changed = learn(state, memory, label)
+            if clutter_scatter > 0 and state.class_frames[label] % CLUTTER_EVERY == 0:
+                spikes, currents, added, more = imagine(
+                    state, memory, picture, label, CLUTTER_EVERY * clutter_scatter
+                )
+                input_spikes += spikes
+                output_spikes += currents
+                operations += currents + added
+                updates += potentials if more > 0 else 0
+                changed += more
     return predicted, steps, input_spikes, output_spikes, operations, updates, changed
 
 
@@ -310,6 +378,7 @@ def present_discriminant(
     side,
     image_channels,
     cells,
+    clutter_scatter,
     edge_filters,
     surface_filters,
     usual,
@@ -331,8 +400,8 @@ def present_discriminant(
     have of noise is taken out of them. Or an encoder's features, each sample a picture of 1 pixel.
 
     side, image_channels: of the pictures. cells: a side of the grid that currents are pooled in.
-    edge_filters ... class_frames: a DiscriminantState. The rest is as of a Presenter; output spikes
-    are not listed.
+    clutter_scatter: lam for each sample, 0 for no other backgrounds. edge_filters ... class_frames:
+    a DiscriminantState. The rest is as of a Presenter; output spikes are not listed.
     """
     state = DiscriminantState(
         edge_filters, surface_filters, usual, means, weights, overlaps, precision, class_frames
@@ -347,5 +416,6 @@ def present_discriminant(
             learning,
             labels[sample],
             margin,
+            clutter_scatter,
             scores[sample],
         )
