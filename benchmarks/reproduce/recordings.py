@@ -28,7 +28,7 @@ ACCURACY = {'nmnist': (93, 97)} | dict.fromkeys(PARTS[1:], (92, 97))  # bound an
 def windows(name: str) -> tuple[Recordings, np.ndarray]:
     """The windows of a data set, and the pictures of what moves in them."""
     data = load_recordings(name, WINDOW_US)
-    viewer = EventViewer(data.side, data.side, size=EVENT_SIDE, as_picture=True)
+    viewer = EventViewer(data.side, data.side, size=EVENT_SIDE, as_picture=True, whole=True)
     return data, np.stack([view.presented(SHOWN) for view in data.shown(viewer)])
 
 
@@ -61,7 +61,7 @@ def learned(network: Network, samples: list, labels: np.ndarray, seed: int) -> N
 
 def accuracy_by_t(part: str, seed: int) -> dict[int, float]:
     data, pictures, taught, tested = parts(part)
-    network = create_network(DiscriminantConfig(EVENT_SIDE, 1))
+    network = create_network(DiscriminantConfig(EVENT_SIDE, 1, clutter=0.0))
     learned(network, list(pictures[taught]), data.labels[taught], seed)
     return {
         timesteps: right(data, tested, network.infer_many(pictures[tested], timesteps).scores, part)

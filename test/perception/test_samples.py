@@ -122,7 +122,7 @@ def test_the_parameters_of_the_discriminant():
     assert grey.view() == View(48)
     assert SnnLearnerParameters().view() == View(28)
     events = SnnLearnerParameters(rule='discriminant', input='events')
-    assert events.network_config() == DiscriminantConfig(32, 1)
+    assert events.network_config() == DiscriminantConfig(32, 1, clutter=0.0)
     assert events.event_settings().size == 32 and events.event_settings().as_picture
 
 

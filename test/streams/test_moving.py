@@ -69,7 +69,7 @@ def test_place_does_not_matter(centre):
 @pytest.mark.parametrize('velocity', [(30.0, 0.0), (0.0, -25.0), (20.0, 20.0)])
 def test_motion_is_taken_out(velocity):
     moving = window_of(*outline(velocity=velocity))
-    motion = find_motion(moving, ROI)
+    motion = find_motion(moving.events)
     assert motion.velocity_x * WINDOW_NS == pytest.approx(velocity[0], abs=1)
     assert motion.velocity_y * WINDOW_NS == pytest.approx(velocity[1], abs=1)
     assert likeness(shown(moving), STILL) > 0.9
@@ -81,8 +81,8 @@ def test_motion_is_taken_out(velocity):
 def test_size_does_not_matter(size):
     # A small one lies in fewer pixels than there are cells.
     assert likeness(shown(window_of(*outline(size=size))), STILL) > 0.85
-    assert find_motion(window_of(*outline(size=size)), ROI).extent == pytest.approx(
-        find_motion(window_of(*outline()), ROI).extent * size / 20, rel=0.03
+    assert find_motion(window_of(*outline(size=size)).events).extent == pytest.approx(
+        find_motion(window_of(*outline()).events).extent * size / 20, rel=0.03
     )
 
 
@@ -90,12 +90,24 @@ def test_both_polarities_count_alike():
     np.testing.assert_array_equal(shown(window_of(*outline(), polarity=1)), STILL)
 
 
-def test_noise_of_the_sensor_hardly_moves_it():
+@pytest.mark.parametrize('share', [0.05, 0.5])
+def test_noise_all_over_the_sensor_hardly_moves_it(share):
     random = np.random.default_rng(1)
-    parts = zip(
-        outline(), (random.integers(high, size=SEEN // 20) for high in (*SENSOR, WINDOW_NS))
+    noise = (random.integers(high, size=int(share * SEEN)) for high in (*SENSOR, WINDOW_NS))
+    noisy = window_of(*map(np.concatenate, zip(outline(), noise)))
+    assert likeness(shown(noisy), STILL) > 0.95
+    assert likeness(shown(noisy, whole=True), STILL) < 0.9
+
+
+def test_what_moves_little_counts_where_all_does():
+    x, y, t = (
+        np.concatenate(parts) for parts in zip(outline(), (a[:300] for a in outline((180, 80))))
     )
-    assert likeness(shown(window_of(*map(np.concatenate, parts))), STILL) > 0.6
+    assert likeness(shown(window_of(x, y, t)), STILL) > 0.95
+    assert (
+        find_motion(window_of(x, y, t).events).extent
+        > 1.02 * find_motion(window_of(*outline()).events).extent
+    )
 
 
 def test_what_lies_outside_the_region_is_not_seen():
@@ -107,7 +119,7 @@ def test_what_lies_outside_the_region_is_not_seen():
 def test_a_region_is_shown_as_it_is():
     roi = 76, 56, 48, 48
     picture = shown(window_of(*outline(velocity=(2.0, 0.0))), roi=roi, centring=False)
-    motion = find_motion(window_of(*outline()), ROI)
+    motion = find_motion(window_of(*outline()).events)
     rows, columns = np.divmod(np.flatnonzero(picture > 0.1), SIDE)
     # A side of 48 pixels on 32 cells; the triangle is 40 pixels wide.
     assert columns.max() - columns.min() == pytest.approx(40 * SIDE / 48, abs=2)
@@ -116,7 +128,7 @@ def test_a_region_is_shown_as_it_is():
 
 def test_a_reference_in_numpy_counts_the_same():
     moving = window_of(*outline(velocity=(12.0, -7.0)))
-    motion = find_motion(moving, ROI)
+    motion = find_motion(moving.events)
     events, counts = moving.events, np.zeros((SIDE, SIDE))
     elapsed = events['t'] - motion.t
     column, row = (
@@ -148,6 +160,6 @@ def test_a_window_in_which_nothing_moves(x, y, centring):
 
 def test_events_at_one_instant_have_no_motion():
     x, y, t = outline()
-    motion = find_motion(window_of(x, y, np.zeros_like(t)), ROI)
+    motion = find_motion(window_of(x, y, np.zeros_like(t)).events)
     assert motion.velocity_x == motion.velocity_y == 0
     assert motion.extent > 0

@@ -127,8 +127,9 @@ class SnnLearnerParameters:
     )
     picture_view: str = parameter(
         'object',
-        'What the rule discriminant sees of a frame. object: what stands out from an even '
-        'background, centred and scaled. frame: the central square, whatever is in it, in colour.',
+        'What the rule discriminant sees. object: what stands out from an even background, or of '
+        'events what moves most, centred and scaled. frame: the central square, whatever is in it, '
+        'in colour; of events all that moves, if event_centring, centred and scaled.',
         choices=('object', 'frame'),
         fixed=True,
     )
@@ -273,7 +274,7 @@ class SnnLearnerParameters:
                     raise ParameterError(
                         'event_by_polarity: True; accepted with the rule discriminant: False'
                     )
-                return DiscriminantConfig(EVENT_SIDE, 1)
+                return DiscriminantConfig(EVENT_SIDE, 1, clutter=0.0)
             if self.picture_view == 'frame' and not self.picture_colour:
                 raise ParameterError(
                     "picture_view: 'frame'; accepted without picture_colour: object"
@@ -312,6 +313,7 @@ class SnnLearnerParameters:
             centring=self.event_centring,
             size=EVENT_SIDE if self.rule == DISCRIMINANT else GRID,
             as_picture=self.rule == DISCRIMINANT,
+            whole=self.picture_view == 'frame',
             max_rate_hz=self.event_max_rate,
             hot_pixel_rate_hz=self.event_hot_pixel_rate,
         )

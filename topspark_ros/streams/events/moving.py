@@ -39,26 +39,23 @@ class Motion(NamedTuple):
     extent: float
 
 
-def find_motion(window: Window, roi: tuple[int, int, int, int]) -> Motion:
-    """Centre, extent and mean velocity of the events in a roi: left, top, width and height."""
-    events = window.events
-    left, top, width, height = roi
-    x, y = events['x'], events['y']
-    inside = np.flatnonzero((x >= left) & (x < left + width) & (y >= top) & (y < top + height))
-    fitted = inside[:: max(1, -(-inside.size // MAX_FITTED))]
-    if fitted.size == 0:
+def find_motion(events: np.ndarray) -> Motion:
+    """Centre, extent and mean velocity of events, an array of EVENT."""
+    if not len(events):
         return Motion(0.0, 0.0, 0, 0.0, 0.0, 0.0)
-    t = events['t'][fitted]
+    fitted = events[:: -(-len(events) // MAX_FITTED)]
+    t = fitted['t']
     middle = int(t[0]) + round(float((t - t[0]).mean()))
     elapsed = (t - middle).astype(np.float64)
     variance = max(float((elapsed**2).mean()), 1.0)
-    rest = int(TRIMMED * fitted.size)
+    rest = int(TRIMMED * len(fitted))
     places = []
-    for position in (x[fitted].astype(np.float64), y[fitted].astype(np.float64)):
+    for axis in 'xy':
+        position = fitted[axis].astype(np.float64)
         velocity = float((elapsed * (position - position.mean())).mean()) / variance
         still = position - velocity * elapsed
-        in_parts = np.partition(still, (rest, fitted.size - rest - 1))
-        centre = float(in_parts[rest : fitted.size - rest].mean())
+        in_parts = np.partition(still, (rest, len(fitted) - rest - 1))
+        centre = float(in_parts[rest : len(fitted) - rest].mean())
         places.append((centre, velocity, float(np.abs(still - centre).mean())))
     (centre_x, velocity_x, deviation_x), (centre_y, velocity_y, deviation_y) = places
     deviation = (deviation_x + deviation_y) / 2

@@ -109,6 +109,16 @@ def count_image(window: Window, grid: EventGrid) -> np.ndarray:
     return image
 
 
+def lie_in(window: Window, grid: EventGrid, mask: np.ndarray) -> np.ndarray:
+    """Which of the events lie in the cells of a mask, (rows * columns,) bool; an array of bool."""
+    x, y = window.events['x'], window.events['y']
+    across, down = grid.cells
+    on_sensor = (x < across.size) & (y < down.size)
+    column, row = across[np.where(on_sensor, x, 0)], down[np.where(on_sensor, y, 0)]
+    is_seen = on_sensor & (column >= 0) & (row >= 0)
+    return is_seen & mask[np.where(is_seen, column + row, 0)]
+
+
 def spike_train(
     window: Window,
     grid: EventGrid,

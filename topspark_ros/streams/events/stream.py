@@ -31,7 +31,7 @@ class EventSettings:
         0, or events of each window; then windows are as long as they take to come.
     min_events
         A window of time with fewer is skipped: nothing moves in it.
-    roi, by_polarity, centring, size, as_picture
+    roi, by_polarity, centring, size, as_picture, whole
         As of EventViewer.
     max_rate_hz
         Events a second that pass, as of RateLimiter.
@@ -47,6 +47,7 @@ class EventSettings:
     centring: bool = True
     size: int = 28
     as_picture: bool = False
+    whole: bool = False
     max_rate_hz: float = 5e6
     hot_pixel_rate_hz: float = 100.0
 
@@ -212,6 +213,7 @@ class _Camera:
             settings.centring,
             settings.size,
             settings.as_picture,
+            settings.whole,
         )
         self._hot_pixels = HotPixelFilter(width, height, settings.hot_pixel_rate_hz)
         self._limiter = RateLimiter(settings.max_rate_hz)

@@ -13,7 +13,7 @@ from ..object_kernels import main_part
 from ..objects import framed
 from .moving import Motion, find_motion, moving_picture
 from .pictures import window_picture
-from .pooling import EventGrid, Places, count_image, spike_train
+from .pooling import EventGrid, Places, count_image, lie_in, spike_train
 from .windows import Window
 
 _WORK_SIDE = 160  # longest side of the grid that activity is looked for on, cells
@@ -52,13 +52,16 @@ class EventViewer:
     by_polarity
         False: both polarities count alike. True: twice as many inputs.
     centring
-        What moves is centred and scaled. As spikes it is what moves most, as `centre_object` does
-        it in an image, and what lies apart from it is skipped; as a picture all that moves in the
-        roi, and its motion is taken out. False: the roi is looked at as it is.
+        What moves most is centred and scaled. As spikes it is, as `centre_object` does it in an
+        image, and what lies apart from it is skipped; as a picture its motion is taken out. False:
+        the roi is looked at as it is.
     size
         Side of the network's square input, cells.
     as_picture
         A window is a grey picture, bright where many events are, instead of spikes.
+    whole
+        Place, size and motion of a picture follow from all events in the roi, not from what moves
+        most. For a sensor with little noise before which one thing moves.
 
     Raises
     ------
@@ -75,8 +78,10 @@ class EventViewer:
         centring: bool = True,
         size: int = 28,
         as_picture: bool = False,
+        whole: bool = False,
     ) -> None:
-        self._size, self._centring, self._as_picture = size, centring, as_picture
+        self._size, self._centring = size, centring
+        self._as_picture, self._whole = as_picture, whole
         roi = roi or (0, 0, width, height)
         self._grid = EventGrid(width, height, roi, size, size, by_polarity)
         if centring:
@@ -89,25 +94,44 @@ class EventViewer:
     def view(self, window: Window) -> EventView:
         """One window. There are no spikes, and a picture is black, without an event in the roi or,
         with `centring`, without anything in it that moves."""
-        places = self._grid.places
-        if self._centring:
-            counts = count_image(window, self._grid).reshape(-1, *self._grid.shape[-2:])
-            places = centred(counts.sum(axis=0), self._size)
-        if not self._as_picture:
-            return EventView(window, self._grid, places)
-        roi = self._grid.part
-        motion = _as_it_is(window, roi)
-        if self._centring:
-            moves = (places.inputs >= 0).any()
-            motion = find_motion(window, roi) if moves else motion._replace(extent=0.0)
-        return EventView(window, self._grid, moving_picture(window, roi, motion, self._size))
+        if self._as_picture:
+            picture = moving_picture(
+                window, self._grid.part, self._motion(window, self._grid.part), self._size
+            )
+            return EventView(window, self._grid, picture)
+        if not self._centring:
+            return EventView(window, self._grid, self._grid.places)
+        return EventView(window, self._grid, centred(self._counts(window), self._size))
+
+    def _motion(self, window: Window, roi: tuple[int, int, int, int]) -> Motion:
+        if not self._centring:
+            left, top, width, height = roi
+            middle = left + (width - 1) / 2, top + (height - 1) / 2
+            return Motion(*middle, window.start, 0.0, 0.0, float(max(width, height)))
+        mask = active(activity_of(self._counts(window)))
+        if not main_part(mask).any():
+            mask[:] = 0
+        elif self._whole:
+            mask[:] = 1
+        return find_motion(window.events[lie_in(window, self._grid, mask.reshape(-1) > 0)])
+
+    def _counts(self, window: Window) -> np.ndarray:
+        """Events in each cell of the grid, of both polarities."""
+        counts = count_image(window, self._grid).reshape(-1, *self._grid.shape[-2:])
+        return counts.sum(axis=0)
 
 
-def _as_it_is(window: Window, roi: tuple[int, int, int, int]) -> Motion:
-    """The whole of a roi, and nothing taken for its motion."""
-    left, top, width, height = roi
-    middle = left + (width - 1) / 2, top + (height - 1) / 2
-    return Motion(*middle, window.start, 0.0, 0.0, float(max(width, height)))
+def activity_of(counts: np.ndarray) -> np.ndarray:
+    """Of the cells of a grid, by the events in each, (rows, columns) float32."""
+    return cv2.GaussianBlur(np.minimum(counts, _MANY), (5, 5), 1.0)
+
+
+def active(activity: np.ndarray) -> np.ndarray:
+    """Which cells are about as active as the most active ones, (rows, columns) uint8.
+
+    Edges have several events a cell, while noise and slow changes of the light have single ones.
+    """
+    return (activity > _LEVEL * float(activity.max())).astype(np.uint8)
 
 
 def centred(counts: np.ndarray, size: int) -> Places:
@@ -116,13 +140,12 @@ def centred(counts: np.ndarray, size: int) -> Places:
     counts: events in each cell, (rows, columns) float32.
     size: side of the view, inputs.
 
-    Cells that are about as active as the most active ones, and touch, are what moves: edges have
-    several events a cell, while noise and slow changes of the light have single ones. Where that is
-    all there is, nothing moves: every cell lies outside.
+    Cells that are `active`, and touch, are what moves. Where noise is all there is, nothing moves:
+    every cell lies outside.
     """
     rows, columns = counts.shape
-    activity = cv2.GaussianBlur(np.minimum(counts, _MANY), (5, 5), 1.0)
-    mask = main_part((activity > _LEVEL * float(activity.max())).astype(np.uint8))
+    activity = activity_of(counts)
+    mask = main_part(active(activity))
     if not mask.any():
         return Places(np.full(counts.size, -1), size * size)
     mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
