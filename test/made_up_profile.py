@@ -32,11 +32,13 @@ def figures(timesteps, accuracy, latency_s, energy_j):
 
 PROFILE = Profile(
     name='test',
-    rule='recruiting',
-    neurons=400,
-    coding='rate_regular',
-    max_input_rate=0.57,
-    inference_spikes=1.0,
+    network=dict(
+        rule='recruiting',
+        neurons=400,
+        coding='rate_regular',
+        max_input_rate=0.57,
+        inference_spikes=1.0,
+    ),
     energy_model='round numbers',
     obtained=Obtained(*5 * ['made up']),
     points=tuple(

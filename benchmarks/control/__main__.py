@@ -114,7 +114,7 @@ def run_virtual_part(options: argparse.Namespace, console: Console) -> report.Pa
         table,
         profile.timesteps,
         f'Missions of {options.duration:g} s on a virtual clock, seeds 0 to {options.seeds - 1}; '
-        f'{load_images()[0]}, {profile.neurons} neurons; {platform.machine()}, '
+        f'{load_images()[0]}, {profile.network["neurons"]} neurons; {platform.machine()}, '
         f'{platform.system()}.',
     )
 

@@ -71,14 +71,15 @@ class Mission:
         self._trace, self._camera, self._policy = trace, camera, policy
         self._inference_s = {point.timesteps: point.inference.latency_s for point in profile.points}
         self._min_j = profile.points[0].inference.energy_j
+        measured = profile.network
         network = create_network(
             NetworkConfig(
-                rule=profile.rule,
-                neurons=profile.neurons,
-                coding=profile.coding,
-                max_input_rate=profile.max_input_rate,
+                rule=measured['rule'],
+                neurons=measured['neurons'],
+                coding=measured['coding'],
+                max_input_rate=measured['max_input_rate'],
                 seed=seed,
-                neuron=NeuronConfig(inference_spikes=profile.inference_spikes),
+                neuron=NeuronConfig(inference_spikes=measured['inference_spikes']),
             )
         )
         largest = profile.reference.timesteps

@@ -12,6 +12,8 @@ import pytest
 from topspark_ros.cli.main import main
 from topspark_ros.engine import load_checkpoint
 from topspark_ros.methodology.profile import load_profile
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.perception.steering import profile_mismatches
 from topspark_ros.streams.datasets import load_dataset
 
 SMALL = ('--timesteps', '16,4', '--neurons', '60', '--seeds', '2')
@@ -37,7 +39,7 @@ def test_a_profile_and_its_weights(profile, tmp_path):
     assert code == 0
     measured = load_profile(tmp_path / 'mine.yaml')
     assert measured.name == 'digits, camera frames' and measured.energy_model == 'cmos45'
-    assert measured.timesteps == (4, 16) and measured.neurons == 60
+    assert measured.timesteps == (4, 16) and measured.network['neurons'] == 60
     assert 'after one pass over 150 labelled ones, seeds 0, 1:' in measured.obtained.accuracy
     assert measured.at(4).inference.energy_j < measured.at(16).inference.energy_j
     assert all(point.inference.margin == math.inf for point in measured.points)
@@ -103,8 +105,13 @@ def test_the_networks_options_are_the_profiles(profile, tmp_path):
         == 0
     )
     measured = load_profile(tmp_path / 'mine.yaml')
-    assert (measured.rule, measured.coding) == ('pairwise', 'rate_bernoulli')
-    assert (measured.inference_spikes, measured.max_input_rate) == (2.0, math.inf)
+    assert measured.network == dict(
+        rule='pairwise',
+        neurons=30,
+        coding='rate_bernoulli',
+        max_input_rate=math.inf,
+        inference_spikes=2.0,
+    )
     assert [path.name for path in tmp_path.iterdir()] == ['mine.yaml']
 
 
@@ -123,6 +130,46 @@ def test_a_folder_of_images(profile, tmp_path):
     assert set(load_checkpoint(tmp_path / 'mine.topspark').class_names) == {'ring', 'bar'}
 
 
+def test_a_discriminant_of_what_a_camera_sees(profile, tmp_path):
+    """The profile is of the network that the node makes of these settings."""
+    settings = dict(rule='discriminant', picture_side=32, picture_colour=False)
+    options = ('--rule', 'discriminant', '--picture-side', 32, '--no-picture-colour')
+    code, _, _ = profile(*options, '--timesteps', '1,4', '--samples', 200, '--max-loss', 0.05)
+    assert code == 0
+    measured = load_profile(tmp_path / 'mine.yaml')
+    config = SnnLearnerParameters(**settings).network_config()
+    assert profile_mismatches(measured, config) == []
+    assert measured.name == 'digits, camera frames'
+    few, many = measured.points
+    assert few.inference.accuracy > 0.8 and many.inference.accuracy > 0.8
+    # What is learned does not depend on T, and no margin shortens how long a frame is looked at.
+    assert few.training.accuracy == many.training.accuracy == many.inference.accuracy
+    assert few.training.margin == many.training.margin == math.inf
+    assert few.inference.energy_j < many.inference.energy_j
+    assert few.inference.energy_j < few.training.energy_j < many.training.energy_j
+    assert 0 < many.inference.margin < 1 and many.inference.steps < 4
+    assert load_checkpoint(tmp_path / 'mine.topspark').network.config == config
+
+
+def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
+    """Plates of one form: colour alone tells them apart, and they fill the photographs."""
+    folder = tmp_path / 'plates'
+    noise = np.random.default_rng(0)
+    for name, bgr in (('plum', (150, 60, 150)), ('leaf', (60, 130, 60))):
+        (folder / name).mkdir(parents=True)
+        for index in range(10):
+            photograph = np.full((90, 120, 3), bgr, np.uint8)
+            cv2.circle(photograph, (60, 45), 20 + index, (230, 230, 230), cv2.FILLED)
+            photograph += noise.integers(0, 8, photograph.shape, np.uint8)
+            cv2.imwrite(str(folder / name / f'{index}.png'), photograph)
+    options = ('--rule', 'discriminant', '--timesteps', '2', '--seeds', 1, '--no-weights')
+    assert profile('--dataset', folder, *options)[0] == 0
+    measured = load_profile(tmp_path / 'mine.yaml')
+    assert measured.name == 'plates' and measured.reference.inference.accuracy == 1
+    own = SnnLearnerParameters(rule='discriminant', picture_view='frame')
+    assert profile_mismatches(measured, own.network_config()) == []
+
+
 @pytest.mark.parametrize(
     'arguments, message',
     [
@@ -134,6 +181,16 @@ def test_a_folder_of_images(profile, tmp_path):
         (('--seeds', 0, '--view', 'raw'), 'seeds is [], accepted is one or more, each once'),
         (('--max-loss', 0, '--view', 'raw'), 'max_loss is 0.0, accepted is a fraction above 0'),
         (('--inference-spikes', 2, '--view', 'raw'), 'neuron is NeuronConfig('),
+        (
+            ('--rule', 'discriminant', '--neurons', 100),
+            '--neurons is 100, accepted with the rule discriminant are --picture-side, --picture-',
+        ),
+        (
+            ('--picture-side', 32),
+            '--picture-side is 32, accepted with the rule recruiting are --neurons, --coding, ',
+        ),
+        (('--rule', 'discriminant', '--picture-side', 33), 'side is 33, accepted is one of 28, '),
+        (('--rule', 'discriminant', '--view', 'raw'), "--view is 'raw', accepted with the rule "),
         (('--output', '/nowhere/profile.yaml'), '--output is /nowhere/profile.yaml, accepted is'),
         (('--output', 'weights.topspark'), '--output is weights.topspark, accepted is'),
     ],

@@ -12,7 +12,7 @@ from topspark_ros.engine import NetworkConfig
 from topspark_ros.methodology.early_exit import (
     FOLDS,
     LATENCY,
-    RECRUITING_MARGINS,
+    SHARE_MARGINS,
     STDP_MARGINS,
     calibrate_margin,
     calibrate_training_margin,
@@ -190,7 +190,7 @@ def test_the_margin_is_the_least_that_can_be_promised(parts):
             )
         )
 
-    following = RECRUITING_MARGINS[RECRUITING_MARGINS.index(margin) + 1]
+    following = SHARE_MARGINS[SHARE_MARGINS.index(margin) + 1]
     assert bound(margin) <= 0.03 < bound(following)
 
 

@@ -6,7 +6,13 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from topspark_ros.methodology.profile import ProfileError, load_profile, save_profile
+from topspark_ros.engine import DiscriminantConfig
+from topspark_ros.methodology.profile import (
+    ProfileError,
+    load_profile,
+    network_properties,
+    save_profile,
+)
 
 
 @pytest.fixture
@@ -53,10 +59,24 @@ def test_file_round_trip(profile, path):
     assert str(loaded) == str(profile)
     spread = replace(profile.points[0].inference, accuracy_std=0.01)
     measured = replace(
-        profile, max_input_rate=math.inf, points=(replace(profile.points[0], inference=spread),)
+        profile,
+        network=profile.network | {'max_input_rate': math.inf},
+        points=(replace(profile.points[0], inference=spread),),
     )
     save_profile(measured, path)
     assert str(load_profile(path)) == str(measured)
+
+
+def test_a_discriminant_in_the_file(profile, path):
+    network = network_properties(DiscriminantConfig(side=32, channels=1))
+    assert network['rule'] == 'discriminant' and network['side'] == 32
+    save_profile(replace(profile, network=network), path)
+    assert load_profile(path).network == network
+    text = path.read_text()
+    path.write_text(text.replace('side: 32', 'side: large'))
+    assert rejection(path) == "side is 'large', accepted is an integer from 1"
+    path.write_text(text.replace('side: 32', 'neurons: 400'))
+    assert rejection(path) == 'side is missing, accepted is a value'
 
 
 def test_file_is_readable_and_says_its_units(path):

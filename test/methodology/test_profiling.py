@@ -41,7 +41,7 @@ def phases(profile):
 
 
 def test_figures(measured):
-    assert measured.timesteps == (2, 16) and measured.neurons == 60
+    assert measured.timesteps == (2, 16) and measured.network['neurons'] == 60
     small, reference = measured.points
     assert reference.inference.accuracy == reference.training.accuracy > 0.8
     assert small.inference.accuracy < reference.inference.accuracy

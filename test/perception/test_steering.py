@@ -107,15 +107,20 @@ def test_a_profile_tells_margins_and_where_it_does_not_fit():
     assert tuple(margins) == PROFILE.timesteps
     point = PROFILE.points[0]
     assert margins[point.timesteps] == Margins(point.training.margin, point.inference.margin)
-    config = SnnLearnerParameters(
-        neurons=PROFILE.neurons, rule=PROFILE.rule, max_input_rate=PROFILE.max_input_rate
-    ).network_config()
+    network = PROFILE.network
+    own = {name: network[name] for name in ('rule', 'neurons', 'max_input_rate')}
+    config = SnnLearnerParameters(**own).network_config()
     assert profile_mismatches(PROFILE, config) == []
-    (mismatch,) = profile_mismatches(PROFILE, SnnLearnerParameters(neurons=7).network_config())
+    other = SnnLearnerParameters(**own | {'neurons': 7})
+    (mismatch,) = profile_mismatches(PROFILE, other.network_config())
     assert mismatch == (
-        f'measured with neurons {PROFILE.neurons}, this network has 7: what '
+        f'measured with neurons {network["neurons"]}, this network has 7: what '
         'decisions expect will be off'
     )
+    # Networks of two kinds have nothing but their rule in common.
+    discriminant = SnnLearnerParameters(rule='discriminant').network_config()
+    (mismatch,) = profile_mismatches(PROFILE, discriminant)
+    assert mismatch.startswith('measured with rule recruiting, this network has discriminant: ')
 
 
 # The controller.

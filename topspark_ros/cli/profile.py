@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from topspark_ros.cli.arguments import (
@@ -17,20 +20,31 @@ from topspark_ros.cli.arguments import (
 from topspark_ros.engine import (
     CODINGS,
     RULES,
+    DiscriminantConfig,
     NetworkConfig,
     NeuronConfig,
     save_checkpoint,
 )
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.experiments import Data, Setting, train
-from topspark_ros.methodology.profile import PhaseFigures, Profile, save_profile
+from topspark_ros.methodology.profile import DISCRIMINANT, PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
+from topspark_ros.perception.learner_parameters import GRID
+from topspark_ros.perception.samples import View
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
 from topspark_ros.streams.scenes import camera_views
 
 SUMMARY = 'Measure accuracy, latency and energy at each timestep T, as the controller reads them.'
 VIEWS = {'camera': 'camera frames', 'raw': 'raw pixels'}
 WEIGHTS_SUFFIX = '.topspark'
+# Options of one kind of network alone, with their defaults.
+SINGLE_LAYER: dict[str, Any] = {
+    'neurons': 400,
+    'coding': NetworkConfig.coding,
+    'max_input_rate': NetworkConfig.max_input_rate,
+    'inference_spikes': NeuronConfig.inference_spikes,
+}
+PICTURE: dict[str, Any] = {'picture_side': DiscriminantConfig.side, 'picture_colour': True}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,23 +63,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'or their own pixels; a folder holds what a camera saw',
     )
     parser.add_argument('--samples', type=int, help='so many of the training samples; None: all')
-    parser.add_argument('--rule', choices=RULES, default='recruiting', help='learning rule')
-    parser.add_argument('--neurons', type=int, default=400, help='excitatory neurons')
     parser.add_argument(
-        '--coding', choices=CODINGS, default='rate_regular', help='how pixels become spikes'
+        '--rule', choices=(*RULES, DISCRIMINANT), default='recruiting', help='learning rule'
+    )
+    # Without a default of their own it is known what was asked for.
+    parser.set_defaults(**dict.fromkeys((*SINGLE_LAYER, *PICTURE)))
+    for name, kind, text in (
+        ('neurons', int, 'excitatory neurons'),
+        ('coding', str, 'how pixels become spikes'),
+        ('max_input_rate', float, 'rate limit, spikes a step of a sample of unit norm'),
+        (
+            'inference_spikes',
+            float,
+            'output spikes that inference aims for, relative to learning; with rules of STDP alone',
+        ),
+    ):
+        parser.add_argument(
+            _option(name),
+            type=kind,
+            choices=CODINGS if name == 'coding' else None,
+            default=argparse.SUPPRESS,
+            help=f'{text} (default: {SINGLE_LAYER[name]}; not with {DISCRIMINANT})',
+        )
+    parser.add_argument(
+        '--picture-side',
+        type=int,
+        default=argparse.SUPPRESS,
+        metavar='PX',
+        help=f'side of the picture that {DISCRIMINANT} sees (default: {PICTURE["picture_side"]})',
     )
     parser.add_argument(
-        '--max-input-rate',
-        type=float,
-        default=NetworkConfig.max_input_rate,
-        help='rate limit, spikes a step of a sample of unit norm',
-    )
-    parser.add_argument(
-        '--inference-spikes',
-        type=float,
-        default=1.0,
-        help='output spikes that inference aims for, relative to learning; not '
-        'with the recruiting rule',
+        '--picture-colour',
+        action=argparse.BooleanOptionalAction,
+        default=argparse.SUPPRESS,
+        help=f'whether {DISCRIMINANT} sees colours and background, or the object alone, bright on '
+        'dark (default: colours)',
     )
     parser.add_argument('--timesteps', default='1,2,4,8,16,32,64', help='T, comma-separated')
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to SEEDS - 1')
@@ -111,15 +143,10 @@ def run(arguments: argparse.Namespace) -> int:
     with Progress(
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     ) as progress:
-        data, class_names = _load(arguments, progress)
-        config = NetworkConfig(
-            inputs=data.training_pixels.shape[1],
-            neurons=arguments.neurons,
-            rule=arguments.rule,
-            coding=arguments.coding,
-            max_input_rate=arguments.max_input_rate,
-            neuron=NeuronConfig(inference_spikes=arguments.inference_spikes),
-        )
+        config, view = _network(arguments)
+        data, class_names = _load(arguments, view, progress)
+        if isinstance(config, NetworkConfig):
+            config = replace(config, inputs=data.training_pixels.shape[1])
         networks = progress.add_task('networks', total=None)
         profile = measure_profile(
             data,
@@ -145,9 +172,43 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _load(arguments: argparse.Namespace, progress: Progress) -> tuple[Data, tuple[str, ...]]:
+def _option(name: str) -> str:
+    return f'--{name.replace("_", "-")}'
+
+
+def _network(arguments: argparse.Namespace) -> tuple[NetworkConfig | DiscriminantConfig, View]:
+    """The network, and what it sees of a camera's frame."""
+    learns_pictures = arguments.rule == DISCRIMINANT
+    own, foreign = (PICTURE, SINGLE_LAYER) if learns_pictures else (SINGLE_LAYER, PICTURE)
+    for name in foreign:
+        if getattr(arguments, name) is not None:
+            raise UsageError(
+                f'{_option(name)} is {getattr(arguments, name)}, accepted with the rule '
+                f'{arguments.rule} are {", ".join(map(_option, own))}'
+            )
+    chosen = {
+        name: default if getattr(arguments, name) is None else getattr(arguments, name)
+        for name, default in own.items()
+    }
+    if not learns_pictures:
+        neuron = NeuronConfig(inference_spikes=chosen.pop('inference_spikes'))
+        return NetworkConfig(rule=arguments.rule, neuron=neuron, **chosen), View(GRID)
+    named = arguments.dataset in DATASET_NAMES
+    if named and arguments.view == 'raw':
+        raise UsageError(f"--view is 'raw', accepted with the rule {DISCRIMINANT} is camera")
+    side, colour = chosen.values()
+    return DiscriminantConfig(side, 3 if colour else 1), View(side, colour, colour and not named)
+
+
+def _load(
+    arguments: argparse.Namespace, view: View, progress: Progress
+) -> tuple[Data, tuple[str, ...]]:
     """The samples, and the names of their classes."""
-    training, test = (load_dataset(arguments.dataset, split) for split in ('train', 'test'))
+    photographs = arguments.rule == DISCRIMINANT
+    training, test = (
+        load_dataset(arguments.dataset, split, photographs=photographs)
+        for split in ('train', 'test')
+    )
     samples = len(training.labels) if arguments.samples is None else arguments.samples
     if not 1 <= samples <= len(training.labels):
         raise UsageError(f'--samples is {samples}, accepted is 1 to {len(training.labels)}')
@@ -158,9 +219,11 @@ def _load(arguments: argparse.Namespace, progress: Progress) -> tuple[Data, tupl
         if arguments.view == 'camera':
             frames = progress.add_task('frames', total=sum(map(len, parts)))
             parts = [
-                camera_views(images, seed, advance=lambda: progress.advance(frames))
+                camera_views(images, seed, advance=lambda: progress.advance(frames), see=view.of)
                 for seed, images in enumerate(parts)
             ]
+    elif photographs:
+        parts = [np.stack([view.of(image) for image in images]) for images in parts]
     pixels = [images.reshape(len(images), -1) for images in parts]
     data = Data(name, pixels[0], training.labels[:samples], pixels[1], test.labels)
     return data, training.class_names

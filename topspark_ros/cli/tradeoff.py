@@ -186,9 +186,9 @@ def _draw(
         legend_below(
             figure, rows[0, 0].get_legend_handles_labels()[0], ncols=5, fontsize=8, markerscale=0.6
         )
+        network = ', '.join(f'{name} {value}' for name, value in profile.network.items())
         figure.suptitle(
-            f'{profile.name}: {profile.rule}, N = {profile.neurons}; energy estimated '
-            f'with the {profile.energy_model} table',
+            f'{profile.name}: {network}\nenergy estimated with the {profile.energy_model} table',
             fontsize=10,
             color='0.3',
         )

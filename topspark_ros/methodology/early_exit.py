@@ -20,12 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from topspark_ros.engine import InferenceNetwork, NetworkConfig
+from topspark_ros.engine import DiscriminantConfig, InferenceNetwork, NetworkConfig
 
 from .experiments import Data, ExperimentError, Setting, train
 
-# Falling, in what Network.infer takes: shares of all evidence, and output spikes.
-RECRUITING_MARGINS = (0.98, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+# Falling, in what Network.infer takes: shares of all evidence (recruiting, discriminant),
+# and output spikes.
+SHARE_MARGINS = (0.98, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
 STDP_MARGINS = (3.0, 2.5, 2.0, 1.5, 1.25, 1.0, 0.8, 0.6, 0.4, 0.3)
 LATENCY = 0.5  # of STDP: reached with the first output spike of a neuron that is sure
 
@@ -109,6 +110,8 @@ def calibrate_training_margin(
 
     config = settings[0].config
     margin = math.inf
+    if isinstance(config, DiscriminantConfig):  # it looks at a frame for as long in any case
+        return margin
     if config.rule != 'recruiting':
         margin = _min_margin(attempt, (LATENCY,), max_loss)
     if margin == math.inf:
@@ -160,8 +163,10 @@ def _train_and_test(settings: Sequence[Setting], data: Data, seed: int) -> _Atte
     )
 
 
-def _falling(config: NetworkConfig) -> tuple[float, ...]:
-    return RECRUITING_MARGINS if config.rule == 'recruiting' else STDP_MARGINS
+def _falling(config: NetworkConfig | DiscriminantConfig) -> tuple[float, ...]:
+    if isinstance(config, DiscriminantConfig) or config.rule == 'recruiting':
+        return SHARE_MARGINS
+    return STDP_MARGINS
 
 
 def _min_margin(

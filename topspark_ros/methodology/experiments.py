@@ -7,12 +7,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
 from topspark_ros.engine import (
     MAX_TIMESTEPS,
+    DiscriminantConfig,
     InferenceNetwork,
     Network,
     NetworkConfig,
@@ -25,6 +26,8 @@ from topspark_ros.engine.kernels.encoding import FULL_TIMESTEPS
 from topspark_ros.errors import TopsparkError
 
 from .energy import EnergyTable, estimate_energy_j
+
+Config = TypeVar('Config', bound=NetworkConfig | DiscriminantConfig)
 
 
 class ExperimentError(TopsparkError):
@@ -93,13 +96,13 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Setting:
+class Setting(Generic[Config]):
     """How a network is made, trained and tested.
 
     Parameters
     ----------
     config
-        Its seed is replaced by that of the run.
+        Its seed, if it has one, is replaced by that of the run.
     training_timesteps, inference_timesteps
         T, steps.
     training_margin, inference_margin
@@ -113,7 +116,7 @@ class Setting:
         For a T that no network takes.
     """
 
-    config: NetworkConfig
+    config: Config
     training_timesteps: int
     inference_timesteps: int
     training_margin: float = math.inf
@@ -130,8 +133,10 @@ class Setting:
     @property
     def training_key(self) -> tuple:
         """What training depends on. One network will do for settings where this is the same."""
-        neuron = replace(self.config.neuron, inference_spikes=1.0)
-        return (replace(self.config, neuron=neuron), self.training_timesteps, self.training_margin)
+        config = self.config
+        if isinstance(config, NetworkConfig):
+            config = replace(config, neuron=replace(config.neuron, inference_spikes=1.0))
+        return (config, self.training_timesteps, self.training_margin)
 
 
 class Pass(NamedTuple):
@@ -182,7 +187,7 @@ def run_experiments(settings: Sequence[Setting], data: Data, seed: int) -> list[
         Outcome(
             training,
             measure(
-                for_inference(network, replace(setting, config=replace(setting.config, seed=seed))),
+                for_inference(network, replace(setting, config=seeded(setting.config, seed))),
                 data.test_pixels,
                 data.test_labels,
                 setting.inference_timesteps,
@@ -193,7 +198,12 @@ def run_experiments(settings: Sequence[Setting], data: Data, seed: int) -> list[
     ]
 
 
-def reconfigured(network: Network, config: NetworkConfig) -> Network:
+def seeded(config: Config, seed: int) -> Config:
+    """The same with this seed; a discriminant has none."""
+    return replace(config, seed=seed) if isinstance(config, NetworkConfig) else config
+
+
+def reconfigured(network: Network, config: Config) -> Network:
     """A network of another configuration that has learned the same."""
     if network.config == config:
         return network
@@ -214,13 +224,14 @@ def train(setting: Setting, data: Data, seed: int) -> tuple[Network, Pass]:
     Without parameter enhancement the thresholds' gain is the one that settles where the same
     samples are learned at T0, as in a network that was tuned there before T was cut.
     """
-    network = create_network(replace(setting.config, seed=seed))
+    config = seeded(setting.config, seed)
+    network = create_network(config)
     warm_up(network)
     order = np.random.default_rng(seed).permutation(len(data.training_labels))
     pixels, labels = data.training_pixels[order], data.training_labels[order]
-    neuron = setting.config.neuron
-    if not neuron.enhancement:
-        tuned = create_network(replace(network.config, neuron=replace(neuron, enhancement=True)))
+    if isinstance(config, NetworkConfig) and not config.neuron.enhancement:
+        neuron = replace(config.neuron, enhancement=True)
+        tuned = create_network(replace(config, neuron=neuron))
         tuned.learn_many(pixels, FULL_TIMESTEPS, labels)
         network.restore(network.state() | {'gain': tuned.state()['gain']})
     return network, _timed(

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import yaml
 
+from topspark_ros.engine import AnyConfig, DiscriminantConfig, EncodedConfig
 from topspark_ros.errors import TopsparkError
 from topspark_ros.files import FileError, read_yaml, write_text
+
+DISCRIMINANT = 'discriminant'  # the rule of a DiscriminantConfig
 
 
 class ProfileError(TopsparkError):
@@ -98,10 +102,8 @@ class Profile:
     ----------
     name
         Free text.
-    rule, neurons, coding, max_input_rate
-        As in engine.NetworkConfig.
-    inference_spikes
-        As in engine.NeuronConfig.
+    network
+        As `network_properties` tells them. In the file they stand beside the rest.
     energy_model
         Name of the energy table.
     obtained
@@ -116,23 +118,18 @@ class Profile:
     """
 
     name: str
-    rule: str
-    neurons: int
-    coding: str
-    max_input_rate: float
-    inference_spikes: float
+    network: Mapping[str, Any]
     energy_model: str
     obtained: Obtained
     points: tuple[ProfilePoint, ...]
 
     def __post_init__(self) -> None:
-        for field in ('name', 'rule', 'coding', 'energy_model'):
+        for field in ('name', 'energy_model'):
             _require_text(field, getattr(self, field))
         for field, text in asdict(self.obtained).items():
             _require_text(f'obtained.{field}', text)
-        _require_positive_integer('neurons', self.neurons)
-        for field in ('max_input_rate', 'inference_spikes'):
-            _require_above_zero(field, getattr(self, field))
+        for field, require in _network_fields(self.network).items():
+            require(field, self.network[field])
         _require(len(self.points) > 0, 'points', self.points, 'one or more')
         previous = 0
         for index, point in enumerate(self.points):
@@ -188,13 +185,18 @@ def load_profile(path: str | os.PathLike) -> Profile:
     except FileError as error:
         raise ProfileError(str(error)) from None
     try:
-        fields = _fields_of('profile', content, Profile)
-        points = fields['points']
+        own = _network_fields(content if isinstance(content, dict) else {})
+        names = [name for name in _names(Profile) if name != 'network']
+        values = _fields_of('profile', content, [*names[:1], *own, *names[1:]])
+        points = values['points']
         _require(isinstance(points, list), 'points', points, 'a list')
         return Profile(
-            **fields
+            **{name: values[name] for name in names}
             | {
-                'obtained': Obtained(**_fields_of('obtained', fields['obtained'], Obtained)),
+                'network': {name: values[name] for name in own},
+                'obtained': Obtained(
+                    **_fields_of('obtained', values['obtained'], _names(Obtained))
+                ),
                 'points': tuple(
                     _point_of(f'points[{index}]', point) for index, point in enumerate(points)
                 ),
@@ -221,7 +223,8 @@ _HEADER = """\
 
 def _plain(profile: Profile) -> dict:
     """The profile as what YAML knows, figures rounded to what can be meant."""
-    plain = asdict(profile)
+    name, network, *rest = asdict(profile).items()
+    plain = dict([name, *network[1].items(), *rest])
     plain['points'] = list(plain['points'])
     for point in plain['points']:
         for phase in ('inference', 'training'):
@@ -230,17 +233,20 @@ def _plain(profile: Profile) -> dict:
 
 
 def _point_of(field: str, content: object) -> ProfilePoint:
-    fields = _fields_of(field, content, ProfilePoint)
+    values = _fields_of(field, content, _names(ProfilePoint))
     phases = {
-        phase: PhaseFigures(**_fields_of(f'{field}.{phase}', fields[phase], PhaseFigures))
+        phase: PhaseFigures(**_fields_of(f'{field}.{phase}', values[phase], _names(PhaseFigures)))
         for phase in ('inference', 'training')
     }
-    return ProfilePoint(**{**fields, **phases})
+    return ProfilePoint(**{**values, **phases})
 
 
-def _fields_of(field: str, content: object, kind: type) -> dict:
-    """`content` as keyword arguments of the dataclass `kind`."""
-    names = [each.name for each in fields(kind)]
+def _names(kind: type) -> list[str]:
+    return [each.name for each in fields(kind)]
+
+
+def _fields_of(field: str, content: object, names: list[str]) -> dict:
+    """`content`, which is to be a mapping of these names."""
     if not isinstance(content, dict):
         raise ProfileError(f'{field} is {content!r}, accepted is a mapping of {", ".join(names)}')
     prefix = '' if field == 'profile' else f'{field}.'
@@ -295,6 +301,40 @@ def _require_positive_integer(field: str, value: object) -> None:
         value,
         'an integer from 1',
     )
+
+
+Check = Callable[[str, object], None]
+_SINGLE_LAYER: dict[str, Check] = {
+    'rule': _require_text,
+    'neurons': _require_positive_integer,
+    'coding': _require_text,
+    'max_input_rate': _require_above_zero,
+    'inference_spikes': _require_above_zero,
+}
+_DISCRIMINANT: dict[str, Check] = {
+    'rule': _require_text,
+    **dict.fromkeys(DiscriminantConfig.SHAPING, _require_positive_integer),
+}
+
+
+def _network_fields(values: Mapping[str, Any]) -> dict[str, Check]:
+    """What a profile says of the network whose `rule` stands in `values`."""
+    return _DISCRIMINANT if values.get('rule') == DISCRIMINANT else _SINGLE_LAYER
+
+
+def network_properties(config: AnyConfig) -> dict[str, Any]:
+    """What figures depend on, by name: the rule, and fields of the configuration."""
+    if isinstance(config, DiscriminantConfig):
+        return {'rule': DISCRIMINANT} | {name: getattr(config, name) for name in config.SHAPING}
+    if isinstance(config, EncodedConfig):
+        return {'rule': f'{DISCRIMINANT} of an encoder'}
+    return {
+        'rule': config.rule,
+        'neurons': config.neurons,
+        'coding': config.coding,
+        'max_input_rate': config.max_input_rate,
+        'inference_spikes': config.neuron.inference_spikes,
+    }
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -10,17 +10,17 @@ from typing import Any
 import joblib
 import numpy as np
 
-from topspark_ros.engine import Network, NetworkConfig
+from topspark_ros.engine import Network
 
 from .early_exit import FOLDS, calibrate_margin, calibrate_training_margin, fold
 from .energy import EnergyTable
-from .experiments import Data, ExperimentError, Pass, Setting, run_experiments, train
-from .profile import Obtained, PhaseFigures, Profile, ProfilePoint
+from .experiments import Config, Data, ExperimentError, Pass, Setting, run_experiments, train
+from .profile import Obtained, PhaseFigures, Profile, ProfilePoint, network_properties
 
 
 def measure_profile(
     data: Data,
-    config: NetworkConfig,
+    config: Config,
     timesteps: Sequence[int],
     seeds: Sequence[int],
     energy_table: EnergyTable,
@@ -38,7 +38,7 @@ def measure_profile(
     Parameters
     ----------
     config
-        Its seed is replaced by each of `seeds`.
+        Its seed, if it has one, is replaced by each of `seeds`.
     timesteps
         T to measure, in any order.
     energy_table
@@ -109,11 +109,7 @@ def measure_profile(
         )
     return Profile(
         name=data.name,
-        rule=config.rule,
-        neurons=config.neurons,
-        coding=config.coding,
-        max_input_rate=config.max_input_rate,
-        inference_spikes=config.neuron.inference_spikes,
+        network=network_properties(config),
         energy_model=energy_table.name,
         obtained=Obtained(
             accuracy=f'tested: {len(data.test_labels)} samples after one pass over '
@@ -157,7 +153,7 @@ class _Work:
 
 def _calibrate(
     data: Data,
-    config: NetworkConfig,
+    config: Config,
     timesteps: Sequence[int],
     folds: int,
     max_loss: float,

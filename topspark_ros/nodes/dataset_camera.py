@@ -25,7 +25,13 @@ AT_ONCE_NS = 200_000  # a thread that waited for longer between two clocks reads
 class DatasetCameraParameters(ManagedParameters):
     """Parameters of the camera."""
 
-    dataset: str = parameter('digits', 'Images to show.', choices=DATASET_NAMES, fixed=True)
+    dataset: str = parameter(
+        'digits',
+        f'Images to show: {", ".join(DATASET_NAMES)}, or a folder with a sub-folder of photographs '
+        'for each class.',
+        fixed=True,
+        path=True,
+    )
     width: int = parameter(320, 'Columns of a frame.', unit='px', low=32, high=4096, fixed=True)
     height: int = parameter(240, 'Rows of a frame.', unit='px', low=32, high=4096, fixed=True)
     frame_rate: float = parameter(
@@ -83,7 +89,7 @@ class DatasetCamera(ManagedNode[DatasetCameraParameters]):
         super().__init__('dataset_camera', **node_options)
 
     def configure(self) -> None:
-        self._dataset = load_dataset(self.parameters.dataset)
+        self._dataset = load_dataset(self.parameters.dataset, photographs=True)
         self._image = self.create_lifecycle_publisher(Image, 'image', qos.sensor(10))
         self._label = self.create_lifecycle_publisher(msg.Label, 'label', qos.LABEL)
 

@@ -16,6 +16,7 @@ from topspark_ros.engine import (
     NetworkConfig,
 )
 from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.methodology.profile import DISCRIMINANT
 from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.online import Margins, OnlineSettings, Timesteps
 from topspark_ros.perception.parameters import ParameterError, parameter
@@ -25,7 +26,6 @@ from topspark_ros.streams.events import EventSettings
 
 GRID = 28  # cells a side of a single layer's input
 EVENT_SIDE = 32  # the same of the discriminant's, of a window of events
-DISCRIMINANT = 'discriminant'
 MARGIN = (
     'ends as soon as one class leads by this much: a share of all evidence with the '
     'recruiting rule, output spikes with the others; inf: never. At the T of a profile, '

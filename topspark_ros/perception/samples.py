@@ -29,6 +29,27 @@ class View(NamedTuple):
     whole: bool = False
     encoder: Encoder | None = None
 
+    def of(self, image: np.ndarray) -> np.ndarray:
+        """What is seen of an image, float32: (side * side,), or (side * side * 3,) in colour, or
+        (features,) of an encoder. All zeros where nothing stands out.
+
+        image: uint8 or uint16, (height, width, 3) in red, green and blue; if colour is False, it
+            may be (height, width), grey.
+        """
+        shown = self._picture(image)
+        return shown if self.encoder is None else self.encoder(shown)
+
+    def _picture(self, image: np.ndarray) -> np.ndarray:
+        if self.whole:
+            return picture(image, *central_square(image), self.side)
+        gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        if not self.colour:
+            return centre_object(gray, self.side)
+        place = locate_object(gray)
+        if place is None:
+            return np.zeros(3 * self.side**2, np.float32)
+        return picture(image, *place, self.side)
+
 
 class ImageSamples:
     """The frames of one camera, in order."""
@@ -38,29 +59,17 @@ class ImageSamples:
         self._last_stamp_ns = 0
 
     def take(self, message: Message) -> np.ndarray:
-        """What the view is of a sensor_msgs/Image or CompressedImage, float32: (side * side,), or
-        (side * side * 3,) in colour, or (features,) of an encoder. All zeros where nothing stands
-        out.
+        """What the view is of a sensor_msgs/Image or CompressedImage, as of `View.of`.
 
         Raises ImageError as `gray_image` does; the next frame is taken as if there had been none.
         """
-        side, colour, _, encoder = self._view
-        if not colour:
+        if self._view.colour:
+            side = WORK_SIDE if self._view.encoder is None else None
+            image = rgb_image(message, self._last_stamp_ns, side)
+        else:
             image = gray_image(message, self._last_stamp_ns)
-            self._last_stamp_ns = stamp_ns(message.header.stamp)
-            return centre_object(image, side)
-        image = rgb_image(message, self._last_stamp_ns, WORK_SIDE if encoder is None else None)
         self._last_stamp_ns = stamp_ns(message.header.stamp)
-        shown = self._picture(image)
-        return shown if encoder is None else encoder(shown)
-
-    def _picture(self, image: np.ndarray) -> np.ndarray:
-        """Of an image in colour."""
-        side = self._view.side
-        if self._view.whole:
-            return picture(image, *central_square(image), side)
-        place = locate_object(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
-        return np.zeros(3 * side**2, np.float32) if place is None else picture(image, *place, side)
+        return self._view.of(image)
 
 
 def push_packet(stream: EventStream, packet: Message, received_ns: int) -> list[SeenWindow]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from topspark_ros.engine import MAX_TIMESTEPS, AnyConfig, NetworkConfig
+from topspark_ros.engine import MAX_TIMESTEPS, AnyConfig
 from topspark_ros.errors import TopsparkError
-from topspark_ros.methodology.profile import Profile
+from topspark_ros.methodology.profile import Profile, network_properties
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.online import Margins, OnlineLearner, Timesteps
 
@@ -85,18 +85,10 @@ def profile_margins(profile: Profile) -> dict[int, Margins]:
 
 def profile_mismatches(profile: Profile, config: AnyConfig) -> list[str]:
     """A line for each property in which the network differs from the one of the profile."""
-    if not isinstance(config, NetworkConfig):
-        return [
-            f'measured with rule {profile.rule}, this network is a discriminant: what decisions '
-            'expect will be off'
-        ]
-    measured_and_own = {
-        name: (getattr(profile, name), getattr(config, name))
-        for name in ('rule', 'neurons', 'coding', 'max_input_rate')
-    } | {'inference_spikes': (profile.inference_spikes, config.neuron.inference_spikes)}
+    measured, own = profile.network, network_properties(config)
     return [
-        f'measured with {name} {measured}, this network has {own}: what decisions expect will '
-        'be off'
-        for name, (measured, own) in measured_and_own.items()
-        if measured != own
+        f'measured with {name} {measured[name]}, this network has {own[name]}: what decisions '
+        'expect will be off'
+        for name in own
+        if name in measured and measured[name] != own[name]
     ]

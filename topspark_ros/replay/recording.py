@@ -188,7 +188,7 @@ def record(
     path = Path(path)
     if os.path.lexists(path):
         raise RecordingError(f'{path} exists, accepted is the name of a new bag')
-    camera = _Camera(load_dataset(settings.dataset), settings, advance)
+    camera = _Camera(load_dataset(settings.dataset, photographs=True), settings, advance)
     # Of messages at the same time those of the first come first.
     messages = heapq.merge(
         _budgets(settings),

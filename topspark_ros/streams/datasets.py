@@ -43,12 +43,13 @@ DATASET_NAMES = tuple(_CLASS_NAMES)
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled grey images.
+    """Labelled images.
 
     Parameters
     ----------
     images
-        (n, height, width) uint8, the object bright on 0.
+        (n, height, width) uint8, grey, the object bright on 0. Photographs: (n,) of object, each
+        (height, width, 3) uint8, RGB.
     labels
         (n,) int64, index into class_names.
     class_names
@@ -60,7 +61,7 @@ class Dataset:
     class_names: tuple[str, ...]
 
 
-def load_dataset(name: str, split: str = 'all') -> Dataset:
+def load_dataset(name: str, split: str = 'all', *, photographs: bool = False) -> Dataset:
     """Load a dataset.
 
     'digits' are scikit-learn's 1,797 handwritten digits (8 x 8, values 0..16 scaled to 0..255);
@@ -68,7 +69,7 @@ def load_dataset(name: str, split: str = 'all') -> Dataset:
     the standard gzipped IDX files (LeCun et al. 1998; Xiao et al. 2017, arXiv:1708.07747) in
     $TOPSPARK_DATA/<name>/: train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz and the same
     with t10k for the test part. A folder holds a sub-folder of images and event bags for each
-    class, see folders.py; its samples are 28 x 28.
+    class, see folders.py; its samples are 28 x 28, or photographs.
 
     Parameters
     ----------
@@ -76,6 +77,8 @@ def load_dataset(name: str, split: str = 'all') -> Dataset:
         One of DATASET_NAMES, or the path of a folder.
     split
         'train', 'test' or 'all' (train, then test).
+    photographs
+        Whether the images of a folder are wanted as they are, for a camera to look at.
 
     Raises
     ------
@@ -93,7 +96,7 @@ def load_dataset(name: str, split: str = 'all') -> Dataset:
             )
         from .folders import load_folder  # brings Numba and the readers of bags
 
-        return Dataset(*load_folder(Path(name), split))
+        return Dataset(*load_folder(Path(name), split, photographs))
     if name == 'digits':
         images, labels = _load_digits(split)
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from topspark_ros.files import FileError, read_bytes
@@ -13,10 +14,11 @@ from .bags import BagError
 from .errors import DatasetError
 from .event_bags import is_event_bag, read_packets
 from .events import EventDecoder, EventError, EventGrid, TimeWindows, count_image
-from .images import ImageError, decode_compressed
+from .images import ImageError, decode_compressed, decode_rgb
 from .objects import centre_object
 
 SIDE = 28  # of a sample, pixels
+PHOTOGRAPH_SIDE = 256  # the longer one of a photograph at most, pixels
 MAX_IMAGE_BYTES = 2**28
 WINDOW_NS = 50_000_000  # of sensor time, for a sample from an event bag
 
@@ -24,11 +26,14 @@ _TEST_SHARE = 0.2
 _FULL_SCALE_PERCENTILE = 99  # of an event image's cells; brighter ones are cut off
 
 
-def load_folder(root: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+def load_folder(
+    root: Path, split: str, photographs: bool = False
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Samples, labels and class names as in Dataset.
 
     Each sub-folder of `root` is a class, named by it; hidden ones are skipped. An image of 28 x 28
-    is taken as it is, of any other size it is centred by `centre_object`. An event bag is a folder
+    is taken as it is, of any other size it is centred by `centre_object`. As a photograph it keeps
+    its colours, and its size up to 256 pixels a side. An event bag is a folder
     with metadata.yaml or an .mcap or .db3 file; each 50 ms of it is a sample: the counts of its
     events on the grid, brightest at their 99th percentile.
 
@@ -45,7 +50,9 @@ def load_folder(root: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[s
     random = np.random.default_rng(0)
     parts: dict[str, tuple[list[np.ndarray], list[int]]] = {'train': ([], []), 'test': ([], [])}
     for label, folder in enumerate(classes):
-        for (images, labels), samples in zip(parts.values(), _load_class(folder, random)):
+        for (images, labels), samples in zip(
+            parts.values(), _load_class(folder, random, photographs)
+        ):
             images.extend(samples)
             labels.extend([label] * len(samples))
     for images, labels in parts.values():
@@ -55,17 +62,29 @@ def load_folder(root: Path, split: str) -> tuple[np.ndarray, np.ndarray, tuple[s
     chosen = list(parts.values()) if split == 'all' else [parts[split]]
     images = [image for part, _ in chosen for image in part]
     labels = [label for _, part in chosen for label in part]
-    return np.stack(images), np.array(labels, np.int64), tuple(path.name for path in classes)
+    return _together(images), np.array(labels, np.int64), tuple(path.name for path in classes)
+
+
+def _together(images: list[np.ndarray]) -> np.ndarray:
+    """As in Dataset."""
+    if images[0].ndim == 2:
+        return np.stack(images)
+    photographs = np.empty(len(images), object)
+    photographs[:] = images
+    return photographs
 
 
 def _load_class(
     folder: Path,
     random: np.random.Generator,
+    photographs: bool,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """The samples of one class for training and for testing."""
     paths = [folder] if is_event_bag(folder) else sorted(_visible(folder))
-    images = [_read_image(path) for path in paths if not is_event_bag(path)]
+    images = [_read_image(path, photographs) for path in paths if not is_event_bag(path)]
     bags = [list(_read_bag(path)) for path in paths if is_event_bag(path)]
+    if photographs:
+        bags = [[cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) for image in bag] for bag in bags]
     # What can be cut anywhere: the later part of each is for testing.
     series = [[images[i] for i in random.permutation(len(images))], *bags]
     total = sum(map(len, series))
@@ -89,9 +108,12 @@ def _visible(folder: Path) -> Iterator[Path]:
     return (path for path in folder.iterdir() if not path.name.startswith('.'))
 
 
-def _read_image(path: Path) -> np.ndarray:
+def _read_image(path: Path, photograph: bool) -> np.ndarray:
     try:
-        gray = decode_compressed(path.suffix, read_bytes(path, MAX_IMAGE_BYTES, 'an image'))
+        content = read_bytes(path, MAX_IMAGE_BYTES, 'an image')
+        if photograph:
+            return _bounded(_eight_bits(decode_rgb(path.suffix, content, PHOTOGRAPH_SIDE)))
+        gray = decode_compressed(path.suffix, content)
     except FileError as error:
         raise DatasetError(str(error)) from None
     except ImageError as error:
@@ -99,8 +121,21 @@ def _read_image(path: Path) -> np.ndarray:
             f'{path}: {error}; in the folder of a class put images and event bags alone'
         ) from None
     if gray.shape == (SIDE, SIDE):
-        return gray if gray.dtype == np.uint8 else (gray >> 8).astype(np.uint8)
+        return _eight_bits(gray)
     return np.rint(255 * centre_object(gray, SIDE)).astype(np.uint8).reshape(SIDE, SIDE)
+
+
+def _eight_bits(image: np.ndarray) -> np.ndarray:
+    return image if image.dtype == np.uint8 else (image >> 8).astype(np.uint8)
+
+
+def _bounded(rgb: np.ndarray) -> np.ndarray:
+    """The same, no side longer than PHOTOGRAPH_SIDE."""
+    scale = PHOTOGRAPH_SIDE / max(rgb.shape)
+    if scale >= 1:
+        return rgb
+    height, width = (max(1, round(scale * side)) for side in rgb.shape[:2])
+    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
 
 
 def _read_bag(path: Path) -> Iterator[np.ndarray]:

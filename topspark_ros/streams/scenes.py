@@ -1,4 +1,4 @@
-"""Camera views of handwritten digits: ink on paper under changing light, seeded."""
+"""Camera views of handwritten digits, ink on paper under changing light, and of photographs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .images import to_gray
 from .objects import centre_object
 
 # Colours as BGR fractions of the light that falls on them.
@@ -22,9 +21,11 @@ _CIRCLE = 4 / 120  # radius that an image circles with, as a share of the frame'
 
 
 class SceneRenderer:
-    """Draws images of a dataset into camera frames, as ink on paper.
+    """Draws images of a dataset into camera frames: photographs as they are, grey images as ink on
+    paper.
 
-    From frame to frame the position wanders, and the level, direction and strength of the
+    A photograph fills the frame as far as it fits, and its edge goes on beyond it. Where there is
+    ink, from frame to frame the position wanders, and the level, direction and strength of the
     light, the contrast of the ink and the sensor's noise change; from image to image the
     position jitters. All of it follows from the seed and what was rendered so far, so that
     two renderers with equal arguments and equal calls give equal frames.
@@ -32,7 +33,7 @@ class SceneRenderer:
     Parameters
     ----------
     images
-        (n, side, side) uint8, ink bright on 0.
+        As of Dataset.
     height, width
         Of a frame, pixels.
     seed
@@ -67,6 +68,8 @@ class SceneRenderer:
 
     def render(self, index: int) -> np.ndarray:
         """The next frame, showing image `index` once: (height, width, 3) uint8, BGR."""
+        if _is_photograph(self._images[index]):
+            return self._show(index, np.zeros(2))
         jitter = self._draw_jitter()
         waves = self._next_waves()
         return self._draw(index, np.round(self._corner(waves, jitter)), waves)
@@ -83,8 +86,28 @@ class SceneRenderer:
         for frame in range(frames):
             angle = start + 2 * math.pi * frame / TURN_FRAMES
             offset = radius * np.array([math.sin(angle), math.cos(angle)])
+            if _is_photograph(self._images[index]):
+                yield self._show(index, offset)
+                continue
             waves = self._next_waves()
             yield self._draw(index, self._corner(waves, jitter) + offset, waves)
+
+    def _show(self, index: int, offset: np.ndarray) -> np.ndarray:
+        """A frame with a photograph that lies so many pixels below and right of its middle."""
+        photograph = self._images[index]
+        height, width = photograph.shape[:2]
+        scale = min(self._height / height, self._width / width)
+        height, width = max(1, round(scale * height)), max(1, round(scale * width))
+        shown = cv2.resize(
+            photograph,
+            (width, height),
+            interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
+        )
+        down, right = offset.tolist()
+        middle = (width - 1) / 2 - right, (height - 1) / 2 - down
+        # Beyond the image this repeats its edge.
+        frame = cv2.getRectSubPix(shown, (self._width, self._height), middle)
+        return cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
 
     def _draw_jitter(self) -> np.ndarray:
         """Down and across, as shares of the room that an image has in a frame."""
@@ -137,6 +160,10 @@ class SceneRenderer:
         return cv2.getRectSubPix(smooth, (self._width, self._height), middle)
 
 
+def _is_photograph(image: np.ndarray) -> bool:
+    return image.ndim == 3
+
+
 @dataclass(frozen=True)
 class View:
     """A frame of a camera in front of which images are shown.
@@ -183,13 +210,18 @@ def show_images(
                 yield View(index, number, labelled, frame)
 
 
+def _centred(rgb: np.ndarray) -> np.ndarray:
+    return centre_object(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY))
+
+
 def camera_views(
     images: np.ndarray,
     seed: int,
     disturb: Callable[[np.ndarray], np.ndarray] = lambda frame: frame,
     advance: Callable[[], None] = lambda: None,
+    see: Callable[[np.ndarray], np.ndarray] = _centred,
 ) -> np.ndarray:
-    """Each image as the learner gets it: rendered, seen, found and centred, (n, 784) float32.
+    """Each image as the learner gets it: rendered and seen, (n, inputs) float32.
 
     Parameters
     ----------
@@ -199,13 +231,13 @@ def camera_views(
         What happens to a frame, (height, width, 3) uint8, before it is seen.
     advance
         Called after each image.
+    see
+        What is seen of a frame, (height, width, 3) uint8, RGB; else the object, found and centred
+        in grey, 784 inputs.
     """
     scenes = SceneRenderer(images, seed=seed)
     views = []
     for index in range(len(images)):
-        frame = disturb(scenes.render(index))
-        height, width, channels = frame.shape
-        gray = to_gray('bgr8', height, width, channels * width, False, frame.tobytes())
-        views.append(centre_object(gray))
+        views.append(see(cv2.cvtColor(disturb(scenes.render(index)), cv2.COLOR_BGR2RGB)))
         advance()
     return np.stack(views)
