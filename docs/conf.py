@@ -37,5 +37,5 @@ nitpick_ignore_regex = [
     # Types of other packages, whose documentation is not read here.
     ('py:.*', r'(?!topspark_ros\.).*'),
     # Types with a parameter keep the name of the module that they are written in.
-    ('py:.*', r'topspark_ros\.engine\.network\..*'),
+    ('py:.*', r'topspark_ros\.engine\.network\..*|.*\.experiments\.Config'),
 ]

@@ -92,6 +92,23 @@ def test_every_image_is_shown_once_before_any_again():
     assert [(rendered @ seen(view.frame)).argmax() for view in shown[::3]] == turns
 
 
+def test_photographs_of_a_folder_are_recorded_in_colour(tmp_path):
+    for name, bgr in (('leaf', (60, 130, 60)), ('plum', (150, 60, 150))):
+        (tmp_path / name).mkdir()
+        for index in range(2):
+            cv2.imwrite(str(tmp_path / name / f'{index}.png'), np.full((32, 32, 3), bgr, np.uint8))
+    settings = RecordingSettings(
+        **SMALL | dict(dataset=str(tmp_path), frames=4, label_share=1.0, frames_per_image=1)
+    )
+    record(tmp_path / 'bag', settings)
+    messages = read(tmp_path / 'bag')
+    shown = [message.data.reshape(-1, 3)[0].tolist() for _, message in messages['/image']]
+    names = [message.class_id for _, message in messages['/label']]
+    assert sorted(names) == ['leaf', 'leaf', 'plum', 'plum']
+    colours = {'leaf': [60, 130, 60], 'plum': [150, 60, 150]}
+    assert shown == [colours[name] for name in names]
+
+
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 @pytest.mark.parametrize('compression', ['none', 'zstd'])
 def test_images_and_labels_are_those_of_the_dataset(tmp_path, storage, compression):

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -624,6 +625,22 @@ def test_the_demo_has_a_page_of_its_course(tmp_path, controlled, empty):
         sample='frame',
         accuracy_window=200,
         accuracy_bound=0.9,
+        frames=[]
+        if empty
+        else [
+            SimpleNamespace(
+                time_s=time_s,
+                image=np.full((24, 32, 3), 40 * time_s, np.uint8),
+                class_name=class_name,
+                label=label,
+            )
+            for time_s, class_name, label in (
+                (1, None, None),
+                (2, 'a', None),
+                (3, 'a', 'a'),
+                (4, '$a_very long name', 'another very long name'),
+            )
+        ],
     )
     assert (tmp_path / 'demo.png').read_bytes().startswith(b'\x89PNG')
     text = (tmp_path / 'README.md').read_text()

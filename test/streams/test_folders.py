@@ -91,6 +91,36 @@ def test_images_of_any_size_are_centred(tmp_path):
         assert (columns * image).sum() / image.sum() == pytest.approx(13.5, abs=0.5)
 
 
+def test_photographs_keep_colours_and_a_bounded_size(tmp_path):
+    red, blue = (30, 40, 200), (200, 90, 20)  # blue, green, red
+    for name, size, bgr in (('a', (40, 60), red), ('b', (600, 400), blue)):
+        (tmp_path / name).mkdir()
+        photograph = np.full((*size, 3), bgr, np.uint8)
+        for index in range(2):
+            cv2.imwrite(str(tmp_path / name / f'{index}.png'), photograph)
+    deep = np.full((9, 9, 3), bgr, np.uint16) * 256
+    cv2.imwrite(str(tmp_path / 'b' / 'deep.png'), deep)
+    write_bag(tmp_path / 'b' / 'bag', [evt3_payload(0, 2)])  # the last is open
+    train, test, both = (
+        load_dataset(str(tmp_path), split, photographs=True) for split in ('train', 'test', 'all')
+    )
+    np.testing.assert_array_equal(both.labels, np.concatenate((train.labels, test.labels)))
+    assert sorted(image.shape for image in both.images) == [
+        (9, 9, 3),
+        (28, 28, 3),
+        (40, 60, 3),
+        (40, 60, 3),
+        (256, 171, 3),
+        (256, 171, 3),
+    ]
+    for image, label in zip(both.images, both.labels):
+        assert image.dtype == np.uint8
+        if image.shape != (28, 28, 3):  # red, green, blue
+            assert np.abs(image - np.array((red, blue)[label])[::-1]).max() <= 1
+    # The same images are for training as in grey.
+    np.testing.assert_array_equal(train.labels, load_dataset(str(tmp_path), 'train').labels)
+
+
 def test_windows_of_a_bag_are_split_by_time(tmp_path):
     (tmp_path / 'a').mkdir()
     write_bag(tmp_path / 'a' / 'bag', [evt3_payload(0, 6), evt3_payload(6, 5)])  # the last is open

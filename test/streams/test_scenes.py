@@ -32,6 +32,35 @@ def test_repeatable_and_seeded(digits):
     assert not np.array_equal(frames(1)[0], frames(1)[1])
 
 
+@pytest.fixture
+def photographs():
+    """One in two halves, yellow and cyan, upright."""
+    image = np.zeros((60, 40, 3), np.uint8)
+    image[:, :20], image[:, 20:] = (250, 200, 0), (0, 200, 250)
+    images = np.empty(1, object)
+    images[0] = image
+    return images
+
+
+def test_a_photograph_fills_the_frame_as_far_as_it_fits(photographs):
+    frame = SceneRenderer(photographs, height=120, width=200).render(0)
+    assert frame.shape == (120, 200, 3) and frame.dtype == np.uint8
+    # Blue, green, red; beyond its 80 columns the edge goes on.
+    assert (frame[:, :95] == (0, 200, 250)).all() and (frame[:, 105:] == (250, 200, 0)).all()
+    small = SceneRenderer(photographs, height=32, width=32).render(0)
+    assert (small[:, :14] == (0, 200, 250)).all() and (small[:, 18:] == (250, 200, 0)).all()
+
+
+def test_a_photograph_circles_by_parts_of_a_pixel(photographs):
+    renderer = SceneRenderer(photographs, height=120, width=200)
+    frames = np.array(list(renderer.circle(0, 16))).astype(float)
+    # Columns left of the border between the halves, by how blue a row is.
+    border = 200 - frames[:, 60, :, 0].sum(axis=1) / 250
+    np.testing.assert_allclose(border[:8], border[8:], atol=0.1)
+    np.testing.assert_allclose(border.mean(), 100, atol=0.3)
+    np.testing.assert_allclose(np.ptp(border), 8, atol=0.7)  # 2 x 4 pixels of 120
+
+
 def test_light_and_position_change_over_time(digits):
     renderer = SceneRenderer(digits.images, seed=4)
     frames = [to_gray('bgr8', 240, 320, 960, 0, renderer.render(0).data) for _ in range(300)]

@@ -9,20 +9,24 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import yaml
 from rich.console import Console, Group
 from rich.table import Table
 
 from topspark_ros.cli import live_view, report, ros
 from topspark_ros.cli.arguments import writing
 from topspark_ros.errors import TopsparkError
+from topspark_ros.files import write_text
+from topspark_ros.methodology.profile import DISCRIMINANT
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import read_parameters
 from topspark_ros.replay.archive import write_json
+from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
 
 if TYPE_CHECKING:  # which needs ROS
     from topspark_ros.nodes.observer import History, Recorder, Snapshot
@@ -36,6 +40,8 @@ MIN_RESELECTIONS = 3
 START_TIMEOUT_S = 120.0  # kernels are compiled at the first start
 LAST_TIMEOUT_S = 20.0  # of what is still under way when the camera has finished
 REFRESH_S = 0.1
+ABOVE_CHANCE = 4.0  # times as accurate as by chance, with a dataset of the user's
+OWN_PARAMETERS = 'own_parameters.yaml'  # file, of what is set before the parameters
 HINT = 'The learner compiles its kernels, which may take a minute at the first start.'
 
 Declaration = TypeVar('Declaration')  # of parameters
@@ -63,7 +69,15 @@ EVENTS = Variant('demo_events', 'window', ('event_simulator',), 0.8)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Without a default of their own, the help does not say that it is None.
-    parser.set_defaults(events=False, parameters=None, results=None)
+    parser.set_defaults(events=False, dataset=None, parameters=None, results=None)
+    parser.add_argument(
+        '--dataset',
+        default=argparse.SUPPRESS,
+        metavar='NAME_OR_FOLDER',
+        help=f'what the camera shows: one of {", ".join(DATASET_NAMES)}, or a folder with a '
+        'sub-folder of photographs for each class, which are seen in colour (default: as the '
+        'parameters say, digits)',
+    )
     parser.add_argument(
         '--events',
         action='store_true',
@@ -91,12 +105,31 @@ def run(arguments: argparse.Namespace) -> int:
     parameters = arguments.parameters or ros.configuration(f'{variant.name}.yaml')
     results = arguments.results or Path('results') / variant.name
     ros.keep_local()
-    return prepared(Demo, variant, parameters, results).run()
+    return prepared(Demo, variant, parameters, results, arguments.dataset).run()
 
 
-def prepared(kind: type[Demo], variant: Variant, parameters: Path, results: Path) -> Demo:
-    """A demo of this kind, with its parameters read and the folder of its results made."""
+def prepared(
+    kind: type[Demo],
+    variant: Variant,
+    parameters: Path,
+    results: Path,
+    dataset: str | None = None,
+) -> Demo:
+    """A demo of this kind, with its parameters read and the folder of its results made.
+
+    dataset: takes the place of the one in the parameters.
+    """
     from topspark_ros.nodes.dataset_camera import DatasetCameraParameters
+
+    own: dict[str, dict[str, str]] = {}
+    if dataset is not None:
+        classes = len(load_dataset(dataset, photographs=True).class_names)
+        variant = dataclasses.replace(
+            variant, accuracy_bound=min(variant.accuracy_bound, ABOVE_CHANCE / classes)
+        )
+        own['dataset_camera'] = {'dataset': dataset}
+        if dataset not in DATASET_NAMES and variant.sample == IMAGES.sample:
+            own['snn_learner'] = {'rule': DISCRIMINANT, 'picture_view': 'frame'}
 
     namespace = f'/demo_{os.getpid()}'  # keeps it apart from other runs
 
@@ -109,14 +142,20 @@ def prepared(kind: type[Demo], variant: Variant, parameters: Path, results: Path
         raise DemoFault(f'{parameters}: frames of dataset_camera is 0, accepted is 1 or more')
     with writing('--results', results, 'folder'):
         results.mkdir(parents=True, exist_ok=True)
+        files = [parameters]
+        if own:  # by the nodes' whole names, which count before the wildcards of a file
+            files.append(results / OWN_PARAMETERS)
+            values = {f'{namespace}/{node}': {'ros__parameters': own[node]} for node in own}
+            write_text(files[-1], yaml.safe_dump(values))
 
     duration_s = camera.frames / camera.frame_rate
     window_s = learner.event_window if variant is EVENTS else 0.0
     return kind(
         variant,
-        parameters,
+        files,
         results,
         namespace=namespace,
+        frames=camera.frames,
         duration_s=duration_s,
         expected=round(duration_s / window_s) if window_s else camera.frames,
         accuracy_window=learner.accuracy_window,
@@ -133,10 +172,11 @@ class Demo:
     def __init__(
         self,
         variant: Variant,
-        parameters: Path,
+        parameters: Sequence[Path],
         results: Path,
         *,
         namespace: str,
+        frames: int,
         duration_s: float,
         expected: int,
         accuracy_window: int,
@@ -145,6 +185,7 @@ class Demo:
         self._parameters = parameters
         self._results = results
         self._namespace = namespace
+        self._frames = frames  # of the camera
         self._duration_s = duration_s
         self._expected = expected  # samples, if the camera keeps its rate
         self._accuracy_window = accuracy_window
@@ -154,12 +195,14 @@ class Demo:
     def run(self) -> int:
         from topspark_ros.nodes.observer import Recorder, observing
 
-        with observing(lambda: Recorder(self._namespace, self._accuracy_window)) as recorder:
+        with observing(
+            lambda: Recorder(self._namespace, self._accuracy_window, self._frames)
+        ) as recorder:
             with ExitStack() as stack:
                 stack.callback(self._stop)
                 display = stack.enter_context(self._display(recorder))
                 self._follow(recorder, display)
-            return self._conclude(recorder.snapshot(), recorder.history)
+            return self._conclude(recorder)
 
     # The run -------------------------------------------------------------------------------
 
@@ -277,7 +320,8 @@ class Demo:
             )
 
     def _arguments(self, node: str) -> list[str]:
-        return ['-r', f'__ns:={self._namespace}', '--params-file', str(self._parameters)]
+        files = [text for file in self._parameters for text in ('--params-file', str(file))]
+        return ['-r', f'__ns:={self._namespace}', *files]
 
     def _stop(self) -> None:
         for process in self._processes.values():
@@ -295,7 +339,8 @@ class Demo:
 
     # The verdict ---------------------------------------------------------------------------
 
-    def _conclude(self, snapshot: Snapshot, history: History) -> int:
+    def _conclude(self, recorder: Recorder) -> int:
+        snapshot, history = recorder.snapshot(), recorder.history
         figures = self._figures(snapshot.learner, self._published(snapshot), history)
         write_json(self._results / 'demo.json', figures)
         summary = [_shown(name, value) for name, value in figures['summary'].items()]
@@ -306,6 +351,10 @@ class Demo:
             sample=self._variant.sample,
             accuracy_window=self._accuracy_window,
             accuracy_bound=self._variant.accuracy_bound,
+            frames=[
+                dataclasses.replace(frame, time_s=frame.time_s - self._began_s(history))
+                for frame in recorder.shown()
+            ],
         )
 
         table = Table(title='What the robot did', show_header=False)
@@ -322,6 +371,11 @@ class Demo:
         )
         return 0 if all(figures['verdict'].values()) else 1
 
+    @staticmethod
+    def _began_s(history: History) -> float:
+        """Time of the first result, from which times of the report count."""
+        return history.results[0].time_s if history.results else 0.0
+
     def _figures(self, status: Message, published: int, history: History) -> dict:
         """status: LearnerStatus, the last one. published: frames of the camera."""
         due = self._due(status, published)
@@ -335,11 +389,8 @@ class Demo:
         lost = due - len(history.results)
         energy = [result.energy_j for result in history.results]
         latency = sorted(result.latency_s for result in history.results)
-        began_s, ended_s = (
-            (history.results[0].time_s, history.results[-1].time_s)
-            if history.results
-            else (0.0, 0.0)
-        )
+        began_s = self._began_s(history)
+        ended_s = history.results[-1].time_s if history.results else 0.0
         applied = {sequence for _, sequence in history.applied}
         summary = {
             'frames published': published,

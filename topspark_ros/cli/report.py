@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from topspark_ros.pages import escaped, table, write_page
 from topspark_ros.plotting import (
     BLUE,
     GREEN,
+    GREY,
     LIMIT_STYLES,
     ORANGE,
     PURPLE,
+    RED,
     accuracy_panel,
     charge_panel,
     legend_beside,
@@ -25,6 +28,11 @@ from topspark_ros.plotting import (
     timestep_panel,
 )
 
+LONGEST_NAME = 14  # of a class above a frame, characters
+
+if TYPE_CHECKING:  # which needs ROS
+    from topspark_ros.nodes.observer import ShownFrame
+
 
 def write_report(
     folder: Path,
@@ -34,10 +42,12 @@ def write_report(
     sample: str,
     accuracy_window: int,
     accuracy_bound: float,
+    frames: Sequence[ShownFrame] = (),
 ) -> Path:
     """README.md with demo.png, and the page as HTML, which is returned.
 
     figures: of the JSON: `verdict`, and `series` as of `draw_history`.
+    frames: of the camera, some; times as of the series.
     summary: names of the figures, and their values as text.
     """
     draw_history(
@@ -46,6 +56,7 @@ def write_report(
         sample=sample,
         accuracy_window=accuracy_window,
         accuracy_bound=accuracy_bound,
+        frames=frames,
     )
     lines = ['# What the robot did', '']
     lines += [
@@ -95,24 +106,27 @@ def draw_history(
     sample: str,
     accuracy_window: int,
     accuracy_bound: float,
+    frames: Sequence[ShownFrame],
 ) -> None:
-    """T, accuracy, power with its budget, and state of charge over time.
+    """What the camera showed, T, accuracy, power with its budget, and state of charge over time.
 
     series: of the JSON: `decisions` (dicts), `accuracy`, `power_w`, `budget_w`,
         `state_of_charge`, `{sample}s` (each a list of (time in s, value, ...)).
     sample: what was classified: frame or window.
     accuracy_window: labelled ones behind each point of `accuracy`.
     accuracy_bound: what it had to reach.
+    frames: of the camera, some.
     """
     samples = series[f'{sample}s']
     duration_s = samples[-1][0] if samples else 1.0
     decisions = series['decisions']
     times_s = [max(0.0, decision['time_s']) for decision in decisions]
     power, budget = _columns(series['power_w']), _columns(series['budget_w'])
-    with picture(path, (2.6, 2.4, 2.4, 1.6)) as panels:
-        steps, accuracy, against, battery = panels
+    with picture(path, (1.2, 2.6, 2.4, 2.4, 1.6)) as panels:
+        seen, steps, accuracy, against, battery = panels
         battery.set_xlim(0, duration_s)
         battery.set_xlabel('time  [s]')
+        _draw_frames(seen, frames, duration_s)
         inference, training = (
             [decision[key] for decision in (*decisions, *decisions[-1:])]
             for key in ('inference_timesteps', 'training_timesteps')
@@ -146,6 +160,39 @@ def draw_history(
 
         measured_s, charge = _columns(series['state_of_charge'])
         charge_panel(battery, measured_s, charge, PURPLE)
+
+
+def _draw_frames(axis: Axes, frames: Sequence[ShownFrame], duration_s: float) -> None:
+    """Frames side by side, about at their times, and above each what it was taken for."""
+    axis.axis('off')
+    if not frames:
+        return
+    axis.set_title(
+        'Frames of the camera, and what each was taken for (green: rightly; red: wrongly, and what '
+        'it is)',
+        pad=26,
+    )
+    width_s = duration_s / len(frames)
+    for number, frame in enumerate(frames):
+        place = axis.inset_axes(
+            ((number + 0.03) * width_s, 0, 0.94 * width_s, 1),
+            transform=axis.get_xaxis_transform(),
+        )
+        place.imshow(frame.image)
+        place.axis('off')
+        if frame.class_name is None:
+            text, colour = '(left out)', GREY
+        elif frame.label is None:
+            text, colour = _short(frame.class_name), 'black'
+        elif frame.class_name == frame.label:
+            text, colour = _short(frame.class_name), GREEN
+        else:
+            text, colour = f'{_short(frame.class_name)}\n({_short(frame.label)})', RED
+        place.set_title(text, color=colour, fontsize=9, pad=3)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f'{name[: LONGEST_NAME - 1]}…'
 
 
 def _columns(points: Sequence[Sequence[float]]) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from topspark_ros.engine import Network
+from topspark_ros.engine import DiscriminantConfig, Network, NetworkConfig
 
 from .early_exit import FOLDS, calibrate_margin, calibrate_training_margin, fold
 from .energy import EnergyTable
@@ -20,7 +20,7 @@ from .profile import Obtained, PhaseFigures, Profile, ProfilePoint, network_prop
 
 def measure_profile(
     data: Data,
-    config: Config,
+    config: NetworkConfig | DiscriminantConfig,
     timesteps: Sequence[int],
     seeds: Sequence[int],
     energy_table: EnergyTable,

@@ -12,24 +12,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.event_handler import QoSRequestedIncompatibleQoSInfo, SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_policy_name_from_kind
+from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import BatteryState
+from sensor_msgs.msg import BatteryState, Image
 
 from topspark_ros import msg
 from topspark_ros.control.decision import Reason
 from topspark_ros.nodes import conversions, qos
-from topspark_ros.perception.messages import label_from
+from topspark_ros.perception.messages import label_from, rgb_image
 from topspark_ros.perception.teaching import MAX_KEPT, LabelBook, named_by
 from topspark_ros.replay.results import Decided
 
 HARDWARE_ID = 'topspark'  # of our nodes in /diagnostics
 KEPT_DECISIONS = 5
+SHOWN_FRAMES = 8
 
 Message = TypeVar('Message')
 
@@ -243,18 +246,41 @@ class _Classified:
     begin_ns: int
     end_ns: int
     class_name: str
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class ShownFrame:
+    """A frame of the camera, and what became of it.
+
+    image: (height, width, 3) uint8, RGB.
+    class_name: what it was taken for, or the window of events that it lies in; None: it was not
+        classified.
+    label: what it shows; None: nobody said.
+    """
+
+    time_s: float
+    image: np.ndarray
+    class_name: str | None
+    label: str | None
 
 
 class Recorder(Observer):
-    """Keeps the whole history, with every classification.
+    """Keeps the whole history, with every classification and a few of the camera's frames.
+
+    frames: how many of the camera are expected.
 
     Accuracy is counted here anew, from classifications and labels alone: each frame's
     classification was published before its label could have been learned.
     """
 
-    def __init__(self, namespace: str, accuracy_window: int):
+    def __init__(self, namespace: str, accuracy_window: int, frames: int):
         super().__init__(namespace)
         self.history = History()
+        self._classified: list[_Classified] = []
+        self._kept_every = max(1, frames // SHOWN_FRAMES)
+        self._frames = 0
+        self._kept: list[tuple[float, bytes]] = []
         self._labels = LabelBook()
         self._unlabelled: deque[_Classified] = deque(maxlen=MAX_KEPT)
         self._hits: deque[bool] = deque(maxlen=accuracy_window)
@@ -263,13 +289,39 @@ class Recorder(Observer):
         )
         self.create_subscription(msg.Label, 'label', self._on_label, qos.LABEL)
 
+    def shown(self) -> list[ShownFrame]:
+        """Up to SHOWN_FRAMES frames, evenly over the run."""
+        frames = []
+        for time_s, serialised in self._kept[:SHOWN_FRAMES]:
+            message = deserialize_message(serialised, Image)
+            time_ns = conversions.stamp_ns(message.header.stamp)
+            class_name, label = next(
+                (
+                    (each.class_name, each.label)
+                    for each in self._classified
+                    if each.begin_ns <= time_ns <= each.end_ns
+                ),
+                (None, None),
+            )
+            frames.append(ShownFrame(time_s, rgb_image(message, 0), class_name, label))
+        return frames
+
+    def _on_image(self, serialised: bytes) -> None:
+        self._frames += 1
+        if self._frames % self._kept_every == 0:
+            self._kept.append((self.elapsed_s, serialised))
+
     def _on_classification(self, message: msg.Classification) -> None:
+        if not self._classified:  # not before, or a camera that waits for the learner would start
+            # As bytes: most frames are only counted.
+            self.create_subscription(Image, 'image', self._on_image, qos.sensor(1), raw=True)
         self.history.results.append(
             Result(self.elapsed_s, message.timesteps, message.latency, message.energy)
         )
         classified = _Classified(
             conversions.stamp_ns(message.begin), conversions.stamp_ns(message.end), message.class_id
         )
+        self._classified.append(classified)
         label = self._labels.label_of(classified)
         if label is None:
             self._unlabelled.append(classified)
@@ -285,6 +337,7 @@ class Recorder(Observer):
         self._labels.add(label, used=bool(named))
 
     def _score(self, classified: _Classified, label: str) -> None:
+        classified.label = label
         hit = classified.class_name == label
         self._hits.append(hit)
         self.history.labelled += 1
