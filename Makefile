@@ -23,10 +23,14 @@ FAST_TESTS := test/test_lint.py test/control test/perception test/streams test/e
 PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config gazebo $(INTERFACES) \
 	-type f -not -name '*.pyc')
 
+# Photographs of objects, in a sub-folder for each class: shown after the digits, where they are.
+OBJECTS ?= $(wildcard $(TOPSPARK_DATA)/objects/eth80/train)
+
 .PHONY: demo demo-events test test-fast docs bench bench-control reproduce setup clean
 
 demo: setup
 	source ./env.bash && topspark demo
+	$(if $(OBJECTS),source ./env.bash && topspark demo --dataset $(OBJECTS) --results results/demo_objects)
 
 demo-events: setup
 	source ./env.bash && topspark demo --events

@@ -162,8 +162,8 @@ def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
             cv2.circle(photograph, (60, 45), 20 + index, (230, 230, 230), cv2.FILLED)
             photograph += noise.integers(0, 8, photograph.shape, np.uint8)
             cv2.imwrite(str(folder / name / f'{index}.png'), photograph)
-    options = ('--rule', 'discriminant', '--timesteps', '2', '--seeds', 1, '--no-weights')
-    assert profile('--dataset', folder, *options)[0] == 0
+    options = ('--rule', 'discriminant', '--picture-view', 'frame', '--timesteps', 2, '--seeds', 1)
+    assert profile('--dataset', folder, *options, '--no-weights')[0] == 0
     measured = load_profile(tmp_path / 'mine.yaml')
     assert measured.name == 'plates' and measured.reference.inference.accuracy == 1
     own = SnnLearnerParameters(rule='discriminant', picture_view='frame')

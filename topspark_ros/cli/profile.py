@@ -29,7 +29,7 @@ from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.experiments import Data, Setting, train
 from topspark_ros.methodology.profile import DISCRIMINANT, PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
-from topspark_ros.perception.learner_parameters import GRID
+from topspark_ros.perception.learner_parameters import GRID, SnnLearnerParameters
 from topspark_ros.perception.samples import View
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
 from topspark_ros.streams.scenes import camera_views
@@ -44,7 +44,10 @@ SINGLE_LAYER: dict[str, Any] = {
     'max_input_rate': NetworkConfig.max_input_rate,
     'inference_spikes': NeuronConfig.inference_spikes,
 }
-PICTURE: dict[str, Any] = {'picture_side': DiscriminantConfig.side, 'picture_colour': True}
+PICTURE: dict[str, Any] = {
+    name: getattr(SnnLearnerParameters, name)
+    for name in ('picture_side', 'picture_colour', 'picture_view')
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--samples', type=int, help='so many of the training samples; None: all')
     parser.add_argument(
-        '--rule', choices=(*RULES, DISCRIMINANT), default='recruiting', help='learning rule'
+        '--rule',
+        choices=(*RULES, DISCRIMINANT),
+        default=SnnLearnerParameters.rule,
+        help='learning rule',
     )
     # Without a default of their own it is known what was asked for.
     parser.set_defaults(**dict.fromkeys((*SINGLE_LAYER, *PICTURE)))
@@ -98,6 +104,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help=f'whether {DISCRIMINANT} sees colours and background, or the object alone, bright on '
         'dark (default: colours)',
+    )
+    parser.add_argument(
+        '--picture-view',
+        choices=('object', 'frame'),
+        default=argparse.SUPPRESS,
+        help=f'whether {DISCRIMINANT} sees what stands out, or the central square of a photograph '
+        f'or frame (default: {PICTURE["picture_view"]})',
     )
     parser.add_argument('--timesteps', default='1,2,4,8,16,32,64', help='T, comma-separated')
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to SEEDS - 1')
@@ -193,11 +206,10 @@ def _network(arguments: argparse.Namespace) -> tuple[NetworkConfig | Discriminan
     if not learns_pictures:
         neuron = NeuronConfig(inference_spikes=chosen.pop('inference_spikes'))
         return NetworkConfig(rule=arguments.rule, neuron=neuron, **chosen), View(GRID)
-    named = arguments.dataset in DATASET_NAMES
-    if named and arguments.view == 'raw':
+    if arguments.dataset in DATASET_NAMES and arguments.view == 'raw':
         raise UsageError(f"--view is 'raw', accepted with the rule {DISCRIMINANT} is camera")
-    side, colour = chosen.values()
-    return DiscriminantConfig(side, 3 if colour else 1), View(side, colour, colour and not named)
+    parameters = SnnLearnerParameters(rule=DISCRIMINANT, **chosen)
+    return parameters.network_config(), parameters.view()
 
 
 def _load(
