@@ -38,7 +38,8 @@ ARGUMENTS = [
         'profile_file',
         default_value='',
         description='Profile: accuracy, latency and energy at each T. '
-        f'{AS_FILE}, or else the one that is shipped for handwritten digits.',
+        f'{AS_FILE}, or else the one that is shipped for handwritten digits and the rule '
+        'discriminant; profile_recruiting.yaml is for the rule recruiting.',
     ),
     DeclareLaunchArgument(
         'checkpoint_file',

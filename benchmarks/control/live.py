@@ -31,6 +31,7 @@ from topspark_ros.perception.messages import stamp_ns
 from ..faults.real import budget
 from ..processes import Robot, processor_time_s
 from .metrics import CAUSE_S, window_excesses
+from .mission import PROFILE
 from .parts import HOUR_S, TICK_S, Span
 
 RATE_HZ = 30.0
@@ -172,8 +173,9 @@ class Live:
         self._labels = robot.collect(msg.Label, 'label')
         self._seen = robot.collect(msg.Classification, 'classification')
         self._budgets = robot.node.create_publisher(msg.PowerBudget, 'power_budget', qos.BUDGETS)
-        self._pid = robot.start('snn_learner', meter='processor', core_power=CORE_POWER_W).pid
-        robot.start('timestep_controller', core_power=CORE_POWER_W)
+        metered = dict(meter='processor', core_power=CORE_POWER_W)
+        self._pid = robot.start('snn_learner', rule='recruiting', **metered).pid
+        robot.start('timestep_controller', core_power=CORE_POWER_W, profile_file=str(PROFILE))
         robot.wait_until_active('snn_learner')
         robot.wait_until_active('timestep_controller')
         start_camera(robot, seed)

@@ -28,7 +28,7 @@ from .parts import TICK_S, part_at
 from .policies import Deciding, Fixed, Setting, policies
 from .trace import Trace, make_trace
 
-PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
+PROFILE = Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml'
 OVERHEAD_S = 0.3e-3  # of a frame beyond its inference
 DECIDE_TICKS, STATUS_TICKS, BATTERY_TICKS = 2, 5, 10
 LEFT_OUT, WRONG, RIGHT = -1, 0, 1

@@ -29,7 +29,7 @@ from topspark_ros.streams.share import FrameShare
 
 from .streams import RATE_HZ, Frames
 
-PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
+PROFILE = Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml'
 BATTERY_S = 1.0  # between two of its messages
 
 
@@ -109,7 +109,9 @@ class _MeteredController(ReplayedController):
 
 
 def _learner(seed: int, trial_share: float) -> Steering:
-    parameters = SnnLearnerParameters(seed=seed, profile_file=str(PROFILE), trial_share=trial_share)
+    parameters = SnnLearnerParameters(
+        rule='recruiting', seed=seed, profile_file=str(PROFILE), trial_share=trial_share
+    )
     network = create_network(parameters.network_config())
     return assemble(parameters, network, (), profile_margins(load_profile(PROFILE)))
 

@@ -19,7 +19,7 @@ from topspark_ros.replay.definitions import typestore
 from topspark_ros.replay.recording import RecordingSettings, record
 from topspark_ros.streams.bags import Bag
 
-PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
+PROFILE = Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml'
 
 
 @pytest.fixture(scope='module')
@@ -40,6 +40,7 @@ def config(tmp_path):
             {
                 '/**/snn_learner': {
                     'ros__parameters': {
+                        'rule': 'recruiting',
                         'neurons': 30,
                         'training_timesteps': 8,
                         'inference_timesteps': 8,
@@ -116,7 +117,9 @@ def test_a_sweep_with_the_controller(evaluate, bag, config, tmp_path):
 
 def test_a_named_topic_counts_more_than_the_input_of_the_parameters(evaluate, bag, tmp_path):
     events = tmp_path / 'events.yaml'
-    events.write_text('snn_learner: {ros__parameters: {input: events, neurons: 30}}')
+    events.write_text(
+        'snn_learner: {ros__parameters: {input: events, rule: recruiting, neurons: 30}}'
+    )
     code, _, error = evaluate(bag, '--config', events)
     assert code == 2 and 'no topic to classify, accepted is one with event_camera_msgs' in error
     assert evaluate(bag, '--config', events, '--topic', '/image', '--duration', 1)[0] == 0
@@ -189,10 +192,10 @@ def test_the_robots_own_file_is_read(evaluate, bag, tmp_path):
     path.write_text("""
 /**: {ros__parameters: {use_sim_time: true, wheels: 4}}
 robot1:
-  snn_learner: {ros__parameters: {neurons: 30, training_timesteps: 4, inference_timesteps: 4,
-                                  neuron: 7}}
+  snn_learner: {ros__parameters: {rule: recruiting, neurons: 30, training_timesteps: 4,
+                                  inference_timesteps: 4, neuron: 7}}
   controller_server: {ros__parameters: {plugins: [FollowPath], FollowPath: {speed: 0.5}}}
-robot2: {snn_learner: {ros__parameters: {neurons: 20, training_timesteps: 2,
+robot2: {snn_learner: {ros__parameters: {rule: recruiting, neurons: 20, training_timesteps: 2,
                                          inference_timesteps: 2}}}
 """)
     code, _, error = evaluate(bag, '--config', path)

@@ -105,11 +105,11 @@ def test_events_of_images_that_jump(make_bag, tmp_path):
         (('--rate', 1000), 'rate_hz is 1000.0, accepted is 0.1 to 240'),
         (
             ('--budget', '0:1,1'),
-            "--budget is '0:1,1', accepted are steps S:W, comma-separated, such as 0:none,20:4e-5",
+            "--budget is '0:1,1', accepted are steps S:W, comma-separated, such as 0:none,20:2e-3",
         ),
         (
             ('--budget', '0:much'),
-            "--budget is '0:much', accepted are steps S:W, comma-separated, such as 0:none,20:4e-5",
+            "--budget is '0:much', accepted are steps S:W, comma-separated, such as 0:none,20:2e-3",
         ),
         (('--battery', '0.5'), "--battery is '0.5', accepted is START:END, such as 0.9:0.6"),
         (

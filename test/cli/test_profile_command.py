@@ -16,7 +16,9 @@ from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.steering import profile_mismatches
 from topspark_ros.streams.datasets import load_dataset
 
-SMALL = ('--timesteps', '16,4', '--neurons', '60', '--seeds', '2')
+RECRUITING = ('--rule', 'recruiting')
+RAW = (*RECRUITING, '--view', 'raw')
+SMALL = (*RECRUITING, '--timesteps', '16,4', '--neurons', '60', '--seeds', '2')
 
 
 @pytest.fixture
@@ -55,14 +57,13 @@ def test_the_weights_are_those_that_were_measured(profile, tmp_path):
     """With margins, of raw pixels: the network in the file has seed 0's accuracy."""
     assert (
         profile(
+            *RAW,
             '--timesteps',
             '16',
             '--neurons',
             60,
             '--seeds',
             1,
-            '--view',
-            'raw',
             '--max-loss',
             '0.05',
         )[0]
@@ -132,8 +133,8 @@ def test_a_folder_of_images(profile, tmp_path):
 
 def test_a_discriminant_of_what_a_camera_sees(profile, tmp_path):
     """The profile is of the network that the node makes of these settings."""
-    settings = dict(rule='discriminant', picture_side=32, picture_colour=False)
-    options = ('--rule', 'discriminant', '--picture-side', 32, '--no-picture-colour')
+    settings = dict(picture_side=32, picture_colour=False)
+    options = ('--picture-side', 32, '--no-picture-colour')
     code, _, _ = profile(*options, '--timesteps', '1,4', '--samples', 200, '--max-loss', 0.05)
     assert code == 0
     measured = load_profile(tmp_path / 'mine.yaml')
@@ -162,11 +163,11 @@ def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
             cv2.circle(photograph, (60, 45), 20 + index, (230, 230, 230), cv2.FILLED)
             photograph += noise.integers(0, 8, photograph.shape, np.uint8)
             cv2.imwrite(str(folder / name / f'{index}.png'), photograph)
-    options = ('--rule', 'discriminant', '--picture-view', 'frame', '--timesteps', 2, '--seeds', 1)
+    options = ('--picture-view', 'frame', '--timesteps', 2, '--seeds', 1)
     assert profile('--dataset', folder, *options, '--no-weights')[0] == 0
     measured = load_profile(tmp_path / 'mine.yaml')
     assert measured.name == 'plates' and measured.reference.inference.accuracy == 1
-    own = SnnLearnerParameters(rule='discriminant', picture_view='frame')
+    own = SnnLearnerParameters(picture_view='frame')
     assert profile_mismatches(measured, own.network_config()) == []
 
 
@@ -177,20 +178,20 @@ def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
         (('--samples', 0), '--samples is 0, accepted is 1 to 1297'),
         (('--samples', 1298), '--samples is 1298, accepted is 1 to 1297'),
         (('--timesteps', '4,,8'), "--timesteps is '4,,8', accepted are whole numbers"),
-        (('--timesteps', '4,4', '--view', 'raw'), 'timesteps is [4, 4], accepted is one or more'),
-        (('--seeds', 0, '--view', 'raw'), 'seeds is [], accepted is one or more, each once'),
-        (('--max-loss', 0, '--view', 'raw'), 'max_loss is 0.0, accepted is a fraction above 0'),
-        (('--inference-spikes', 2, '--view', 'raw'), 'neuron is NeuronConfig('),
+        ((*RAW, '--timesteps', '4,4'), 'timesteps is [4, 4], accepted is one or more'),
+        ((*RAW, '--seeds', 0), 'seeds is [], accepted is one or more, each once'),
+        ((*RAW, '--max-loss', 0), 'max_loss is 0.0, accepted is a fraction above 0'),
+        ((*RAW, '--inference-spikes', 2), 'neuron is NeuronConfig('),
         (
-            ('--rule', 'discriminant', '--neurons', 100),
+            ('--neurons', 100),
             '--neurons is 100, accepted with the rule discriminant are --picture-side, --picture-',
         ),
         (
-            ('--picture-side', 32),
+            (*RECRUITING, '--picture-side', 32),
             '--picture-side is 32, accepted with the rule recruiting are --neurons, --coding, ',
         ),
-        (('--rule', 'discriminant', '--picture-side', 33), 'side is 33, accepted is one of 28, '),
-        (('--rule', 'discriminant', '--view', 'raw'), "--view is 'raw', accepted with the rule "),
+        (('--picture-side', 33), 'side is 33, accepted is one of 28, '),
+        (('--view', 'raw'), "--view is 'raw', accepted with the rule "),
         (('--output', '/nowhere/profile.yaml'), '--output is /nowhere/profile.yaml, accepted is'),
         (('--output', 'weights.topspark'), '--output is weights.topspark, accepted is'),
     ],

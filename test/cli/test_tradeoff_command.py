@@ -13,12 +13,12 @@ from topspark_ros.control.budgets import Limits
 from topspark_ros.control.policy import Conditions, PolicyConfig, TimestepPolicy
 from topspark_ros.methodology.profile import load_profile
 
-SHIPPED = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
+SHIPPED = Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml'
 
 
 @pytest.fixture
 def tradeoff(monkeypatch, capsys, tmp_path):
-    """Run it on the shipped profile; (exit code, standard output, standard error)."""
+    """Run it on a shipped profile; (exit code, standard output, standard error)."""
 
     def run(*arguments, profile=SHIPPED):
         monkeypatch.setattr(

@@ -187,7 +187,10 @@ def profile(shipped_profile):
 @pytest.fixture(scope='module')
 def controlled(shared_rig, profile):
     # Without a deadband the free setting does not depend on the one before.
-    controlled = brought_up(shared_rig, profile, battery_timeout=3600.0, deadband=0.0)
+    # By the shipped profile a second step is worth more than the default weight of its energy.
+    controlled = brought_up(
+        shared_rig, profile, battery_timeout=3600.0, deadband=0.0, energy_weight_empty=2.0
+    )
     controlled.free_setting = setting(controlled.decisions[-1])
     return controlled
 

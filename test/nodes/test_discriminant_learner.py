@@ -96,7 +96,9 @@ def test_weights_of_another_rule_are_refused(taught):
     rig = taught.rig
     assert rig.call(Trigger, f'{LEARNER}/save_weights', Trigger.Request()).success
     taught.process.stop()
-    process = rig.start(LEARNER, checkpoint_file=str(taught.checkpoint), autostart=False)
+    process = rig.start(
+        LEARNER, rule='recruiting', checkpoint_file=str(taught.checkpoint), autostart=False
+    )
     assert not rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
     assert 'it holds a discriminant, accepted is a single layer' in process.log
     process.stop()

@@ -176,7 +176,7 @@ def test_what_configure_takes_can_be_changed_until_then(case):
 
 
 def test_configure_uses_the_values_that_were_set_before(rig):
-    rig.start('snn_learner', neurons=20)
+    rig.start('snn_learner', rule='recruiting', neurons=20)
     rig.wait_until_active('snn_learner')
 
     def set_neurons(number: int):

@@ -11,7 +11,8 @@ import pytest
 from lifecycle_msgs.msg import Transition
 from std_srvs.srv import SetBool, Trigger
 
-from topspark_ros.engine import NetworkConfig, create_network, load_checkpoint, save_checkpoint
+from topspark_ros.engine import create_network, load_checkpoint, save_checkpoint
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 
 LEARNER = 'snn_learner'
 FAST = dict(status_period=0.05, queue_depth=20, training_timesteps=16, inference_timesteps=16)
@@ -132,7 +133,7 @@ def test_what_could_not_be_saved_at_deactivation_is_saved_when_the_node_is_clean
 
 def test_what_did_not_change_is_not_written(rig, tmp_path):
     path = tmp_path / 'w.topspark'
-    save_checkpoint(path, create_network(NetworkConfig(neurons=400)), ())
+    save_checkpoint(path, create_network(SnnLearnerParameters().network_config()), ())
     before = path.stat()
     rig.start(LEARNER, **FAST, checkpoint_file=str(path), learning=False)
     rig.wait_until_active(LEARNER)

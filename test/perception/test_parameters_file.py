@@ -161,6 +161,7 @@ def test_what_follows_of_the_learners():
                 input='events',
                 event_by_polarity=True,
                 event_roi=[1, 2, 30, 40],
+                rule='recruiting',
                 neurons=5,
                 seed=9,
                 training_timesteps=8,
@@ -174,7 +175,8 @@ def test_what_follows_of_the_learners():
     assert settings.roi == (1, 2, 30, 40) and settings.window_ns == 80_000_000
     assert p.timesteps() == Timesteps(8, 4) and p.margins() == Margins(0.5, math.inf)
     assert SnnLearnerParameters().event_settings().roi is None
-    assert SnnLearnerParameters(event_by_polarity=True).network_config().inputs == 28 * 28
+    images = SnnLearnerParameters(rule='recruiting', event_by_polarity=True)
+    assert images.network_config().inputs == 28 * 28
     with pytest.raises(ParameterError, match=r'event_roi: \[1, 2\]; accepted: left, top'):
         SnnLearnerParameters(event_roi=(1, 2)).event_settings()
 

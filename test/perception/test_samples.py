@@ -114,14 +114,14 @@ def test_a_frame_that_is_sent_twice_is_taken_once(mug):
 
 
 def test_the_parameters_of_the_discriminant():
-    parameters = SnnLearnerParameters(rule='discriminant', picture_side=32)
+    parameters = SnnLearnerParameters(picture_side=32)
     assert parameters.network_config() == DiscriminantConfig(32, 3)
     assert parameters.view() == View(32, colour=True)
-    grey = SnnLearnerParameters(rule='discriminant', picture_colour=False)
+    grey = SnnLearnerParameters(picture_colour=False)
     assert grey.network_config() == DiscriminantConfig(48, 1)
     assert grey.view() == View(48)
-    assert SnnLearnerParameters().view() == View(28)
-    events = SnnLearnerParameters(rule='discriminant', input='events')
+    assert SnnLearnerParameters(rule='recruiting').view() == View(28)
+    events = SnnLearnerParameters(input='events')
     assert events.network_config() == DiscriminantConfig(32, 1, clutter=0.0)
     assert events.event_settings().size == 32 and events.event_settings().as_picture
 
@@ -139,4 +139,4 @@ def test_the_parameters_of_the_discriminant():
 )
 def test_what_does_not_fit_together_is_rejected(parameters, message):
     with pytest.raises((ParameterError, EngineError), match=message):
-        SnnLearnerParameters(rule='discriminant', **parameters).network_config()
+        SnnLearnerParameters(**parameters).network_config()

@@ -28,7 +28,7 @@ from topspark_ros.perception.messages import (
 from topspark_ros.perception.online import Margins, OnlineLearner, OnlineSettings, Timesteps
 from topspark_ros.perception.steering import Steering, profile_margins, profile_mismatches
 
-PROFILE = load_profile(Path(__file__).parents[2] / 'config' / 'profile_digits.yaml')
+PROFILE = load_profile(Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml')
 PARAMETERS = SnnLearnerParameters(
     training_timesteps=32, inference_timesteps=16, inference_margin=0.5
 )

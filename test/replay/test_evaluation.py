@@ -36,8 +36,10 @@ from topspark_ros.replay.topics import TopicNames
 from topspark_ros.streams.bags import Bag, BagError
 from topspark_ros.streams.objects import centre_object
 
-PROFILE = str(Path(__file__).parents[2] / 'config' / 'profile_digits.yaml')
-LEARNER = SnnLearnerParameters(neurons=100, training_timesteps=16, inference_timesteps=16)
+PROFILE = str(Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml')
+LEARNER = SnnLearnerParameters(
+    rule='recruiting', neurons=100, training_timesteps=16, inference_timesteps=16
+)
 FIXED = EvaluationSettings('T = 16', LEARNER)
 CONTROLLED = EvaluationSettings(
     'controller',

@@ -22,8 +22,10 @@ from topspark_ros.replay.results import STATUS, TimeJump
 from topspark_ros.replay.settings import EvaluationSettings
 from topspark_ros.streams.bags import Recorded
 
-PROFILE = str(Path(__file__).parents[2] / 'config' / 'profile_digits.yaml')
-LEARNER = SnnLearnerParameters(neurons=100, training_timesteps=16, inference_timesteps=16)
+PROFILE = str(Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml')
+LEARNER = SnnLearnerParameters(
+    rule='recruiting', neurons=100, training_timesteps=16, inference_timesteps=16
+)
 FIXED = EvaluationSettings('T = 16', LEARNER)
 CONTROLLER = TimestepControllerParameters(profile_file=PROFILE)
 CONTROLLED = EvaluationSettings('controller', replace(LEARNER, profile_file=PROFILE), CONTROLLER)

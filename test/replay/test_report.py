@@ -46,7 +46,7 @@ from topspark_ros.streams.share import FrameShare
 
 pytestmark = pytest.mark.filterwarnings('error')
 
-PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
+PROFILE = Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml'
 DIGITS = load_dataset('digits')
 PIXELS = DIGITS.images.reshape(len(DIGITS.labels), -1)
 NAMES = [DIGITS.class_names[label] for label in DIGITS.labels]

@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--budget',
         default=argparse.SUPPRESS,
         metavar='S:W,...',
-        help='steps of the power budget, such as 0:none,20:4e-5,40:2e-5: seconds '
+        help='steps of the power budget, such as 0:none,20:2e-3,40:6e-4: seconds '
         'since the beginning, and W or none: no limit (default: no budget)',
     )
     parser.add_argument(
@@ -174,7 +174,7 @@ def _budget(text: str) -> tuple[tuple[float, float], ...]:
         )
     except ValueError:
         raise UsageError(
-            f'--budget is {text!r}, accepted are steps S:W, comma-separated, such as 0:none,20:4e-5'
+            f'--budget is {text!r}, accepted are steps S:W, comma-separated, such as 0:none,20:2e-3'
         ) from None
 
 

@@ -168,8 +168,8 @@ def _draw_frames(axis: Axes, frames: Sequence[ShownFrame], duration_s: float) ->
     if not frames:
         return
     axis.set_title(
-        'Frames of the camera, and what each was taken for (green: rightly; red: wrongly, and what '
-        'it is)',
+        'Frames of the camera, and what each was taken for\n(green: rightly; red: wrongly, and '
+        'what it is; black: nobody said)',
         pad=26,
     )
     width_s = duration_s / len(frames)

@@ -278,7 +278,7 @@ class Recorder(Observer):
         super().__init__(namespace)
         self.history = History()
         self._classified: list[_Classified] = []
-        self._kept_every = max(1, frames // SHOWN_FRAMES)
+        self._kept_every = max(1, frames // (SHOWN_FRAMES + 1))
         self._frames = 0
         self._kept: list[tuple[float, bytes]] = []
         self._labels = LabelBook()

@@ -19,7 +19,7 @@ class TimestepControllerParameters:
     profile_file: str = parameter(
         '',
         'Profile: accuracy, latency and energy at each T. Empty: the one that is shipped for '
-        'handwritten digits.',
+        'handwritten digits and the rule discriminant.',
         fixed=True,
         path=True,
     )

@@ -101,7 +101,7 @@ class SnnLearnerParameters:
         fixed=True,
     )
     rule: str = parameter(
-        'recruiting',
+        DISCRIMINANT,
         'Learning rule of the network. discriminant: a layer of spiking features sees pictures, or '
         'what moves on a grid of 32 x 32, and a linear discriminant reads them out. The others: a '
         'single layer sees what is bright, or moves, on a grid of 28 x 28.',
@@ -154,14 +154,14 @@ class SnnLearnerParameters:
     seed: int = parameter(0, 'Seed of weights and spike phases.', low=0, high=2**31 - 1, fixed=True)
     learning: bool = parameter(True, 'false: frames are classified only, whatever decisions say.')
     training_timesteps: int = parameter(
-        64,
+        4,
         'T of a learning presentation until a decision comes.',
         unit='steps',
         low=1,
         high=MAX_TIMESTEPS,
     )
     inference_timesteps: int = parameter(
-        64, 'T of an inference until a decision comes.', unit='steps', low=1, high=MAX_TIMESTEPS
+        4, 'T of an inference until a decision comes.', unit='steps', low=1, high=MAX_TIMESTEPS
     )
     training_margin: float = parameter(
         math.inf, f'A learning presentation {MARGIN}', low=0.001, high=math.inf
