@@ -53,7 +53,7 @@ def generate_test_description():
                 'topspark.launch.py',
                 namespace='robot/left',
                 image_topic='/robot/left/eye',
-                params_file=parameters('left', neurons=150),
+                params_file=parameters('left', picture_side=32),
                 **common,
             ),
             # Its argument counts before what the file says.
@@ -124,7 +124,7 @@ class AfterCtrlC(unittest.TestCase):
 
     def test_the_learner_that_learned_saved_its_weights(self):
         left, names = load_checkpoint(LEFT)
-        self.assertEqual(left.config.neurons, 150)
+        self.assertEqual(left.config.side, 32)
         self.assertGreater(left.recruited_neurons, 0)
         self.assertTrue(names)
         self.assertFalse(RIGHT.exists())

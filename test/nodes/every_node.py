@@ -27,7 +27,7 @@ def learner_of(source: str):
     def parameters(folder: Path) -> dict:
         return dict(
             input=source,
-            neurons=20,
+            picture_side=28,
             meter='battery',
             checkpoint_file=str(folder / 'weights.topspark'),
         )

@@ -85,7 +85,7 @@ def test_learner_and_controller_in_one_process(rig, tmp_path):
 def looking_elsewhere(rig, tmp_path):
     """A learner as `ros2 run` starts it, with each kind of ROS argument."""
     parameters = tmp_path / 'parameters.yaml'
-    parameters.write_text('/**/snn_learner:\n  ros__parameters: {neurons: 150}\n')
+    parameters.write_text('/**/snn_learner:\n  ros__parameters: {picture_side: 32}\n')
     program = Path(get_package_prefix('topspark_ros')) / 'lib' / 'topspark_ros' / LEARNER
     process = subprocess.Popen(
         [
@@ -114,4 +114,4 @@ def test_an_executable_takes_the_arguments_of_ros(rig, tmp_path, looking_elsewhe
     assert rig.call(Trigger, f'{LEARNER}/save_weights').success
     looking_elsewhere.terminate()
     assert looking_elsewhere.wait() == 0
-    assert load_checkpoint(tmp_path / 'weights.topspark').network.config.neurons == 150
+    assert load_checkpoint(tmp_path / 'weights.topspark').network.config.side == 32

@@ -24,7 +24,11 @@ from topspark_ros.streams.bags import Bag
 
 # A frame is learned before the one that comes 5 s later in the bag, whose clock the node has.
 PARAMETERS = dict(
-    neurons=60, training_timesteps=32, inference_timesteps=8, label_wait=5.0, inference_margin=0.6
+    picture_side=28,
+    training_timesteps=32,
+    inference_timesteps=8,
+    label_wait=5.0,
+    inference_margin=0.6,
 )
 
 

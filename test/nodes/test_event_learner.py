@@ -26,6 +26,7 @@ FRAME_NS = 20_000_000
 FRAMES = 8  # of one digit
 AHEAD = 4  # digits that are shown at most before the learner has classified what it saw
 PARAMETERS = dict(
+    rule='recruiting',
     input='events',
     event_window=0.08,
     status_period=0.05,

@@ -24,7 +24,7 @@ def test_no_frame_is_lost_count_of_however_often_it_is_paused(domain):
     frame = image(SceneRenderer(load_dataset('digits').images, seed=1).render(0))
     camera = Node('camera')
     frames = camera.create_publisher(Image, 'image', qos.sensor(1))
-    with alive(SnnLearner, dict(queue_depth=3, neurons=20)) as node:
+    with alive(SnnLearner, dict(queue_depth=3, picture_side=28)) as node:
         assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
         assert node.trigger_activate() == TransitionCallbackReturn.SUCCESS
         source = node._source
