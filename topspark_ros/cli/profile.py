@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -209,7 +209,7 @@ def _network(arguments: argparse.Namespace) -> tuple[NetworkConfig | Discriminan
     if arguments.dataset in DATASET_NAMES and arguments.view == 'raw':
         raise UsageError(f"--view is 'raw', accepted with the rule {DISCRIMINANT} is camera")
     parameters = SnnLearnerParameters(rule=DISCRIMINANT, **chosen)
-    return parameters.network_config(), parameters.view()
+    return cast(DiscriminantConfig, parameters.network_config()), parameters.view()
 
 
 def _load(
