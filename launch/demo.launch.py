@@ -45,14 +45,6 @@ ARGUMENTS = [
         description='ROS parameters of the nodes. Empty: config/demo.yaml of '
         'the package, or demo_events.yaml.',
     ),
-    DeclareLaunchArgument(
-        'profile_file',
-        default_value=IfElseSubstitution(
-            WITH_EVENTS, str(SHARE / 'config' / 'profile_recruiting.yaml'), ''
-        ),
-        description='Profile: accuracy, latency and energy at each T. Empty: the one that is '
-        'shipped for the network of config/demo.yaml.',
-    ),
 ]
 
 

@@ -23,7 +23,6 @@ from topspark_ros.cli.arguments import writing
 from topspark_ros.errors import TopsparkError
 from topspark_ros.files import write_text
 from topspark_ros.methodology.profile import DISCRIMINANT
-from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import read_parameters
 from topspark_ros.replay.archive import write_json
@@ -139,13 +138,6 @@ def prepared(
 
     camera = read('dataset_camera', DatasetCameraParameters)
     learner = read('snn_learner', SnnLearnerParameters)
-    rule = own.get('snn_learner', {}).get('rule', learner.rule)
-    if (
-        rule != DISCRIMINANT
-        and not read('timestep_controller', TimestepControllerParameters).profile_file
-    ):
-        profile = ros.configuration('profile_recruiting.yaml')
-        own['timestep_controller'] = {'profile_file': str(profile)}
     if not camera.frames:
         raise DemoFault(f'{parameters}: frames of dataset_camera is 0, accepted is 1 or more')
     with writing('--results', results, 'folder'):
