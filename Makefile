@@ -55,7 +55,7 @@ bench-control: setup
 reproduce: setup
 	source ./env.bash && python -m benchmarks.reproduce
 
-setup: install/.built
+setup: install/.compiled
 
 # Not `venv --clear`, which would empty the folder that a link leads to.
 $(VENV)/.ready: $(REQUIREMENTS)
@@ -67,6 +67,11 @@ $(VENV)/.ready: $(REQUIREMENTS)
 install/.built: $(VENV)/.ready $(PACKAGE_FILES)
 	source ./env.bash && colcon --log-level error build --symlink-install --base-paths . $(INTERFACES) \
 	  --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/$(VENV)/bin/python $(WHEEL_BUILD)
+	touch $@
+
+# Else each process that starts first would do it, and those beside it at the same time.
+install/.compiled: install/.built
+	source ./env.bash && python -u -m topspark_ros.perception.assembly
 	touch $@
 
 clean:

@@ -1,13 +1,23 @@
-"""The learner as its parameters want it, ready for the first frame: for the node and for replay."""
+"""The learner as its parameters want it, ready for the first frame: for the node and for replay.
+
+    python -m topspark_ros.perception.assembly
+
+compiles what learners of each kind need, so that none does at its first start.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
-from topspark_ros.engine import Network, warm_up
+from topspark_ros.engine import Network, create_network, report_compilation, warm_up
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.encoder import Encoder
-from topspark_ros.perception.learner_parameters import SnnLearnerParameters
+from topspark_ros.perception.learner_parameters import (
+    DISCRIMINANT,
+    INPUTS,
+    SnnLearnerParameters,
+)
 from topspark_ros.perception.online import Margins, OnlineLearner
 from topspark_ros.perception.steering import Steering
 from topspark_ros.streams import events
@@ -22,18 +32,12 @@ def assemble(
     margins: Mapping[int, Margins],
     encoder: Encoder | None = None,
 ) -> Steering:
-    """Compile all kernels that frames need; returns the learner of this network, steered.
+    """The learner of this network, steered, with all kernels that frames need compiled.
 
     margins: by T of the profile, as `profile_margins` gives them; empty: there is no profile.
     encoder: that the parameters name; None: none.
     """
-    warm_up(network)
-    if parameters.input == 'events':
-        events.warm_up(parameters.event_settings())
-    else:
-        warm_up_finding()
-        if parameters.input == 'compressed':
-            warm_up_decoding()
+    compile_for(parameters, network)
     energy_table = ENERGY_TABLES[parameters.energy_model]
     learner = OnlineLearner(
         network,
@@ -44,3 +48,25 @@ def assemble(
         0.0 if encoder is None else encoder.energy_j(energy_table),
     )
     return Steering(learner, parameters, margins)
+
+
+def compile_for(parameters: SnnLearnerParameters, network: Network) -> None:
+    """Compile, or load from the cache on disk, all kernels that frames need."""
+    warm_up(network)
+    if parameters.input == 'events':
+        events.warm_up(parameters.event_settings())
+    else:
+        warm_up_finding()
+        if parameters.input == 'compressed':
+            warm_up_decoding()
+
+
+def main() -> None:
+    with report_compilation(print):
+        for rule, kind in product((DISCRIMINANT, 'recruiting'), INPUTS):
+            parameters = SnnLearnerParameters(rule=rule, input=kind)
+            compile_for(parameters, create_network(parameters.network_config()))
+
+
+if __name__ == '__main__':
+    main()

@@ -24,6 +24,7 @@ from topspark_ros.perception.samples import View
 from topspark_ros.perception.trials import TRIED_TIMESTEPS, TrialSettings
 from topspark_ros.streams.events import EventSettings
 
+INPUTS = 'image', 'compressed', 'events'
 GRID = 28  # cells a side of a single layer's input
 EVENT_SIDE = 32  # the same of the discriminant's, of a window of events
 MARGIN = (
@@ -37,9 +38,7 @@ MARGIN = (
 class SnnLearnerParameters:
     """Parameters of the learner."""
 
-    input: str = parameter(
-        'image', 'Type of the input topic.', choices=('image', 'compressed', 'events'), fixed=True
-    )
+    input: str = parameter('image', 'Type of the input topic.', choices=INPUTS, fixed=True)
     queue_depth: int = parameter(
         1,
         'Frames, or windows of events, that may wait while one is in work. 1: always the '
