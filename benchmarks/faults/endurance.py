@@ -16,7 +16,7 @@ MINUTES = 30.0
 FRAME_RATE_HZ = 60.0
 WARM_UP_S = 60.0
 MAX_GROWTH = 5 * 2**20
-BUDGET_S, POWERS_W = 20.0, (2e-4, 5e-5, 1e-4)  # each for so long, over and over
+BUDGET_S, POWERS_W = 20.0, (2e-2, 1.6e-3, 1.5e-2)  # each for so long, over and over
 
 
 class Sample(NamedTuple):

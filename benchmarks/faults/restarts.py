@@ -18,7 +18,7 @@ MAX_AWAY_S = 3.0
 RECOVERY_S = 30.0  # to be itself again, once it has started
 MAX_PAUSE_S = 2.0  # between two classifications on a busy machine, while the camera runs
 END_S = 10.0
-POWERS_W = 1.5e-5, 2e-4  # with the shipped profile at that rate: learning is off, and on
+POWERS_W = 6e-4, 1e-2  # with the shipped profile at that rate: learning is off, and on
 CAMERA = {'frame_rate': 20.0, 'label_share': 1.0}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from rig import msg
 
@@ -18,6 +19,7 @@ from topspark_ros.methodology.profile import load_profile
 from topspark_ros.nodes import conversions, qos
 
 CONTROLLER = 'timestep_controller'
+PROFILE = Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml'
 NAN = math.nan
 
 
@@ -58,6 +60,7 @@ class Controlled:
                 'min_dwell': 0.0,
                 'learner_timeout': 600.0,
                 'battery_min_discharge': 0.001,
+                'profile_file': str(PROFILE),
                 **parameters,
             },
         )
@@ -180,17 +183,14 @@ def brought_up(rig, profile, **parameters) -> Controlled:
 
 
 @pytest.fixture(scope='module')
-def profile(shipped_profile):
-    return load_profile(shipped_profile)
+def profile():
+    return load_profile(PROFILE)
 
 
 @pytest.fixture(scope='module')
 def controlled(shared_rig, profile):
     # Without a deadband the free setting does not depend on the one before.
-    # By the shipped profile a second step is worth more than the default weight of its energy.
-    controlled = brought_up(
-        shared_rig, profile, battery_timeout=3600.0, deadband=0.0, energy_weight_empty=2.0
-    )
+    controlled = brought_up(shared_rig, profile, battery_timeout=3600.0, deadband=0.0)
     controlled.free_setting = setting(controlled.decisions[-1])
     return controlled
 
