@@ -69,9 +69,10 @@ install/.built: $(VENV)/.ready $(PACKAGE_FILES)
 	  --cmake-args -DBUILD_TESTING=OFF -DPython3_EXECUTABLE=$(CURDIR)/$(VENV)/bin/python $(WHEEL_BUILD)
 	touch $@
 
-# Else each process that starts first would do it, and those beside it at the same time.
+# Else each process that starts first would do it, and those beside it at the same time. From
+# another folder: in this one Python takes the source, whose machine code is kept elsewhere.
 install/.compiled: install/.built
-	source ./env.bash && python -u -m topspark_ros.perception.assembly
+	source ./env.bash && cd install && python -u -m topspark_ros.perception.assembly
 	touch $@
 
 clean:
