@@ -337,6 +337,28 @@ print(before, sum(len(point.signatures) for point in ENTRY_POINTS))
     assert before == after
 
 
+@pytest.mark.parametrize('as_picture', [False, True])
+def test_no_window_waits_for_a_compilation(as_picture):
+    script = f"""
+import numpy as np
+from topspark_ros.engine.kernels.compilation import ENTRY_POINTS
+from topspark_ros.streams.events import EVENT, EventSettings, EventViewer, Window, warm_up
+warm_up(EventSettings(1_000_000, size=32, as_picture={as_picture}))
+before = sum(len(point.signatures) for point in ENTRY_POINTS)
+events = np.zeros(3600, EVENT)
+events['x'], events['y'] = np.tile(np.arange(40, 70), 120), np.repeat(np.arange(30, 60), 120)
+events['t'] = np.arange(3600) * 100
+view = EventViewer(160, 120, size=32, as_picture={as_picture}).view(Window(events, 0, 360_000, 0))
+shown = view.presented(4)
+assert shown.any() if {as_picture} else len(shown.steps)
+print(before, sum(len(point.signatures) for point in ENTRY_POINTS))
+"""
+    before, after = subprocess.run(
+        [sys.executable, '-c', script], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert before == after
+
+
 def test_an_empty_window_has_no_spikes():
     window = Window(np.empty(0, EVENT), 0, 100, 0)
     assert len(EventViewer(64, 48).view(window).presented(5).steps) == 0

@@ -73,8 +73,7 @@ def moving_picture(
     All zeros if nothing is shown.
     """
     counts = np.zeros(side * side, np.float32)
-    if motion.extent > 0:
-        count_still(window.events.view(np.int64), *roi, *motion, side, counts)
+    count_still(window.events.view(np.int64), *roi, *motion, side, counts)
     shown = counts[counts > 0]
     if shown.size:
         rank = int((1 - BRIGHTEST) * (shown.size - 1))
@@ -99,6 +98,8 @@ def count_still(
     counts: np.ndarray,
 ) -> None:
     """Add the events to the cells that they lie in. The roi, a Motion, and `side` cells a side."""
+    if extent == 0:
+        return
     cells = side / extent
     for i in range(events.size // 2):
         word = events[2 * i]
