@@ -30,13 +30,11 @@ from topspark_ros.engine import (
     AnyConfig,
     DiscriminantConfig,
     EncodedConfig,
-    Network,
-    create_network,
 )
 from topspark_ros.methodology.energy import ENERGY_TABLES, estimate_energy_j
 from topspark_ros.perception.encoder import Encoder
 
-from .photographs import OBJECTS, Photographs, load_photographs
+from .photographs import OBJECTS, Photographs, load_photographs, taught
 from .timing import fastest
 
 TIMESTEPS = (1, 2, 4, 64)
@@ -56,24 +54,14 @@ def encoded(encoder: Encoder, pictures: np.ndarray) -> np.ndarray:
     return np.array([encoder(each * np.float32(1 / 255)) for each in pictures])
 
 
-def taught(config: AnyConfig, data: Photographs, by_class: bool = False) -> Network:
-    """A network that has seen each training picture once, shuffled or class by class."""
-    order = np.random.default_rng(SEED).permutation(len(data.training_labels))
-    if by_class:
-        order = order[np.argsort(data.training_labels[order], kind='stable')]
-    network = create_network(config)
-    network.learn_many(data.training[order], LEARNED_AT, data.training_labels[order])
-    return network
-
-
 def percent(predicted: np.ndarray, data: Photographs) -> str:
     return f'{100 * np.mean(predicted == data.test_labels):.1f}'
 
 
 def accuracies(config: AnyConfig, data: Photographs) -> list[str]:
     """By T, and learned class by class at the T that is learned at."""
-    network = taught(config, data)
-    ordered = taught(config, data, by_class=True)
+    network = taught(config, data, LEARNED_AT, SEED)
+    ordered = taught(config, data, LEARNED_AT, SEED, by_class=True)
     return [percent(network.infer_many(data.test, each).predicted, data) for each in TIMESTEPS] + [
         percent(ordered.infer_many(data.test, LEARNED_AT).predicted, data)
     ]
@@ -93,7 +81,8 @@ def time_and_energy(encoder: Encoder, config: EncodedConfig, data: Photographs) 
     """Print what a frame takes, of a set that has been learned; data: pictures."""
     pictures = data.test[:TIMED] * np.float32(1 / 255)
     features = np.array([encoder(each) for each in pictures])
-    network = taught(config, replace(data, training=encoded(encoder, data.training)))
+    seen = replace(data, training=encoded(encoder, data.training))
+    network = taught(config, seen, LEARNED_AT, SEED)
     labels = data.test_labels[:TIMED]
     took_us = fastest(
         {'encoder': lambda: [encoder(each) for each in pictures]}

@@ -10,6 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from topspark_ros.engine import AnyConfig, Network, create_network
+from topspark_ros.streams.colours import resized
+
 SIDE = 48  # of a picture, pixels
 OBJECTS = ('eth80', 'eth80_instance', 'grocery', 'coil100')
 
@@ -51,6 +54,19 @@ def load_photographs(name: str, side: int = SIDE) -> Photographs:
     )
 
 
+def taught(
+    config: AnyConfig, data: Photographs, timesteps: int, seed: int, by_class: bool = False
+) -> Network:
+    """A network that has seen each training picture once, in the order of the seed, by class or
+    not."""
+    order = np.random.default_rng(seed).permutation(len(data.training_labels))
+    if by_class:
+        order = order[np.argsort(data.training_labels[order], kind='stable')]
+    network = create_network(config)
+    network.learn_many(data.training[order], timesteps, data.training_labels[order])
+    return network
+
+
 def photograph_files(name: str, part: str) -> Iterator[tuple[int, Path]]:
     """Class and path of each photograph of a part, 'train' or 'test', in order."""
     folder = Path(os.environ['TOPSPARK_DATA']) / 'objects' / name / part
@@ -64,11 +80,7 @@ def _read(name: str, part: str, side: int) -> tuple[np.ndarray, np.ndarray, np.n
     pictures, labels, objects = [], [], []
     for label, path in photograph_files(name, part):
         picture = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-        shrinks = min(picture.shape[:2]) > side
-        small = cv2.resize(
-            picture, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-        pictures.append(small.reshape(-1))
+        pictures.append(resized(picture, side, side).reshape(-1))
         labels.append(label)
         objects.append(path.name.partition('-')[0])
     return np.array(pictures), np.array(labels, np.int64), np.array(objects)

@@ -5,6 +5,7 @@ One pass, each picture once; settings were chosen on parts of the training pictu
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -19,7 +20,7 @@ from topspark_ros.methodology.energy import ENERGY_TABLES, estimate_energy_j
 from topspark_ros.streams.datasets import load_dataset
 
 from ..backgrounds import before_photographs
-from ..photographs import OBJECTS, Photographs, load_photographs
+from ..photographs import OBJECTS, Photographs, load_photographs, taught
 from .common import Advance, Claim, Plan, Section, enlarged, full, in_parallel, load, spread
 
 TIMESTEPS = (1, 2, 3, 4, 8, 16, 64)
@@ -82,15 +83,9 @@ def learned(name: str, seed: int, by_class: bool = False, before_others: bool = 
     """A network that has seen each training picture once, in the order of the seed, by class or
     not; before photographs or not."""
     data = pictures(name)
-    training = data.training
     if before_others:
-        training = before_photographs(data, training, 'learning', seed)
-    order = np.random.default_rng(seed).permutation(len(data.training_labels))
-    if by_class:
-        order = order[np.argsort(data.training_labels[order], kind='stable')]
-    network = create_network(DiscriminantConfig(data.side, data.channels))
-    network.learn_many(training[order], SHOWN, data.training_labels[order])
-    return network
+        data = replace(data, training=before_photographs(data, data.training, 'learning', seed))
+    return taught(DiscriminantConfig(data.side, data.channels), data, SHOWN, seed, by_class)
 
 
 def accuracy(network: Network, shown: np.ndarray, data: Photographs, timesteps: int) -> float:

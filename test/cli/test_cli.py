@@ -9,11 +9,10 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 and the built package: run `make test`')
 
-import cv2
-import numpy as np
 import yaml
 from ament_index_python.packages import get_package_share_directory
 from html_reports import self_contained
+from plates import write_plates
 
 
 def topspark(*arguments) -> subprocess.CompletedProcess:
@@ -64,16 +63,8 @@ def test_a_short_demo_with_events_reports_every_window(tmp_path):
 
 
 def test_a_demo_of_photographs_sees_them_in_colour(tmp_path):
-    """Plates of one grey and form: colour alone tells them apart."""
     photographs = tmp_path / 'plates'
-    noise = np.random.default_rng(0)
-    for name, bgr in (('plum', (150, 60, 150)), ('leaf', (60, 130, 60))):
-        (photographs / name).mkdir(parents=True)
-        for index in range(40):
-            image = np.full((96, 96, 3), bgr, np.uint8)
-            cv2.circle(image, (48, 48), 20 + index % 20, (210, 210, 210), cv2.FILLED)
-            image += noise.integers(0, 8, image.shape, np.uint8)
-            assert cv2.imwrite(str(photographs / name / f'{index}.png'), image)
+    write_plates(photographs, 40)
     figures, _ = short_demo(tmp_path, 'demo', 60, '--dataset', photographs)
     summary, verdict = figures['summary'], figures['verdict']
     assert summary['frames published'] == 60 and verdict['no frame was lost']

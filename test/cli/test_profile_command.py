@@ -8,6 +8,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from plates import write_plates
 
 from topspark_ros.cli.main import main
 from topspark_ros.engine import load_checkpoint
@@ -153,16 +154,8 @@ def test_a_discriminant_of_what_a_camera_sees(profile, tmp_path):
 
 
 def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
-    """Plates of one form: colour alone tells them apart, and they fill the photographs."""
     folder = tmp_path / 'plates'
-    noise = np.random.default_rng(0)
-    for name, bgr in (('plum', (150, 60, 150)), ('leaf', (60, 130, 60))):
-        (folder / name).mkdir(parents=True)
-        for index in range(10):
-            photograph = np.full((90, 120, 3), bgr, np.uint8)
-            cv2.circle(photograph, (60, 45), 20 + index, (230, 230, 230), cv2.FILLED)
-            photograph += noise.integers(0, 8, photograph.shape, np.uint8)
-            cv2.imwrite(str(folder / name / f'{index}.png'), photograph)
+    write_plates(folder, 10)
     options = ('--picture-view', 'frame', '--timesteps', 2, '--seeds', 1)
     assert profile('--dataset', folder, *options, '--no-weights')[0] == 0
     measured = load_profile(tmp_path / 'mine.yaml')

@@ -29,7 +29,11 @@ from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.experiments import Data, Setting, train
 from topspark_ros.methodology.profile import DISCRIMINANT, PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
-from topspark_ros.perception.learner_parameters import GRID, SnnLearnerParameters
+from topspark_ros.perception.learner_parameters import (
+    GRID,
+    PICTURE_VIEWS,
+    SnnLearnerParameters,
+)
 from topspark_ros.perception.samples import View
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
 from topspark_ros.streams.scenes import camera_views
@@ -107,7 +111,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--picture-view',
-        choices=('object', 'frame'),
+        choices=PICTURE_VIEWS,
         default=argparse.SUPPRESS,
         help=f'whether {DISCRIMINANT} sees what stands out, or the central square of a photograph '
         f'or frame (default: {PICTURE["picture_view"]})',

@@ -25,6 +25,7 @@ from topspark_ros.perception.trials import TRIED_TIMESTEPS, TrialSettings
 from topspark_ros.streams.events import EventSettings
 
 INPUTS = 'image', 'compressed', 'events'
+PICTURE_VIEWS = 'object', 'frame'
 GRID = 28  # cells a side of a single layer's input
 EVENT_SIDE = 32  # the same of the discriminant's, of a window of events
 MARGIN = (
@@ -129,7 +130,7 @@ class SnnLearnerParameters:
         'What the rule discriminant sees. object: what stands out from an even background, or of '
         'events what moves most, centred and scaled. frame: the central square, whatever is in it, '
         'in colour; of events all that moves, if event_centring, centred and scaled.',
-        choices=('object', 'frame'),
+        choices=PICTURE_VIEWS,
         fixed=True,
     )
     encoder: str = parameter(

@@ -5,13 +5,21 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-MIN_CONTRAST = 12 / 255  # share of the brightest level, of any colour, below which nothing is shown
+MIN_CONTRAST = 12 / 255  # share of the brightest level, between object and background
 
 
 def central_square(rgb: np.ndarray) -> tuple[tuple[float, float], float]:
     """Centre, x and y, and side of the largest square in the middle of an image, pixels."""
     height, width = rgb.shape[:2]
     return ((width - 1) / 2, (height - 1) / 2), min(height, width)
+
+
+def resized(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An image in this size: made smaller by the mean over areas, larger by lines."""
+    shrinks = height < image.shape[0] or width < image.shape[1]
+    return cv2.resize(
+        image, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
 
 
 def picture(rgb: np.ndarray, centre: tuple[float, float], extent: float, side: int) -> np.ndarray:
@@ -39,10 +47,7 @@ def picture(rgb: np.ndarray, centre: tuple[float, float], extent: float, side: i
     )
     if any(beyond):
         part = cv2.copyMakeBorder(part, *beyond, cv2.BORDER_REPLICATE)
-    shrinks = size > side
-    shown = cv2.resize(
-        part, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    shown = resized(part, side, side)
     white = 255 if rgb.dtype == np.uint8 else max(1, int(rgb.max()))
     shown = shown.astype(np.float32) * np.float32(1 / white)
     contrast = (shown.max(axis=(0, 1)) - shown.min(axis=(0, 1))).max()

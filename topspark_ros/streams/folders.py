@@ -11,11 +11,12 @@ import numpy as np
 from topspark_ros.files import FileError, read_bytes
 
 from .bags import BagError
+from .colours import resized
 from .errors import DatasetError
 from .event_bags import is_event_bag, read_packets
 from .events import EventDecoder, EventError, EventGrid, TimeWindows, count_image
 from .images import ImageError, decode_compressed, decode_rgb
-from .objects import centre_object
+from .objects import centre_object, resized_shape
 
 SIDE = 28  # of a sample, pixels
 PHOTOGRAPH_SIDE = 256  # the longer one of a photograph at most, pixels
@@ -131,11 +132,10 @@ def _eight_bits(image: np.ndarray) -> np.ndarray:
 
 def _bounded(rgb: np.ndarray) -> np.ndarray:
     """The same, no side longer than PHOTOGRAPH_SIDE."""
-    scale = PHOTOGRAPH_SIDE / max(rgb.shape)
-    if scale >= 1:
+    height, width = rgb.shape[:2]
+    if max(height, width) <= PHOTOGRAPH_SIDE:
         return rgb
-    height, width = (max(1, round(scale * side)) for side in rgb.shape[:2])
-    return cv2.resize(rgb, (width, height), interpolation=cv2.INTER_AREA)
+    return resized(rgb, *resized_shape((height, width), PHOTOGRAPH_SIDE))
 
 
 def _read_bag(path: Path) -> Iterator[np.ndarray]:

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 
 from . import object_kernels as kernels
+from .colours import MIN_CONTRAST
 from .images import to_gray
 
 WORK_SIDE = 160  # longest side of the image worked on, pixels
 _FIT_SIDE = 40  # and of the one that the background is fitted to
 _CROP_SIDE = 48  # a smaller image is a crop: no room to tell light from object
-MIN_CONTRAST = 12 / 255  # share of the brightest level, between object and background
 _MIN_STEPS = 2  # of the levels that a camera tells apart; gradients have steps of one
 _NOISE_FACTOR = 6  # an object stands out by this many standard deviations of the noise
 _DEVIATION = 1.05  # standard deviations of normal noise in the median difference of two values
@@ -98,7 +98,8 @@ def _is_crop(shape: tuple[int, int]) -> bool:
     return max(shape) <= _CROP_SIDE
 
 
-def _resized_shape(shape: tuple[int, int], longest: int) -> tuple[int, int]:
+def resized_shape(shape: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Of an image with this longest side, height and width."""
     scale = longest / max(shape)
     height, width = (max(1, round(side * scale)) for side in shape)
     return height, width
@@ -106,7 +107,7 @@ def _resized_shape(shape: tuple[int, int], longest: int) -> tuple[int, int]:
 
 def _resize(gray: np.ndarray, longest: int) -> np.ndarray:
     """With this longest side. Made smaller by halves first, which is far faster than at once."""
-    height, width = _resized_shape(gray.shape, longest)
+    height, width = resized_shape(gray.shape, longest)
     while gray.shape[0] >= 2 * height and gray.shape[1] >= 2 * width:
         rows, columns = gray.shape[0] // 2, gray.shape[1] // 2
         gray = cv2.resize(

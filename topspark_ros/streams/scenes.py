@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from .colours import resized
 from .objects import centre_object
 
 # Colours as BGR fractions of the light that falls on them.
@@ -98,11 +99,7 @@ class SceneRenderer:
         height, width = photograph.shape[:2]
         scale = min(self._height / height, self._width / width)
         height, width = max(1, round(scale * height)), max(1, round(scale * width))
-        shown = cv2.resize(
-            photograph,
-            (width, height),
-            interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR,
-        )
+        shown = resized(photograph, height, width)
         down, right = offset.tolist()
         middle = (width - 1) / 2 - right, (height - 1) / 2 - down
         # Beyond the image this repeats its edge.

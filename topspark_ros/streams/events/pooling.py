@@ -111,12 +111,9 @@ def count_image(window: Window, grid: EventGrid) -> np.ndarray:
 
 def lie_in(window: Window, grid: EventGrid, mask: np.ndarray) -> np.ndarray:
     """Which of the events lie in the cells of a mask, (rows * columns,) bool; an array of bool."""
-    x, y = window.events['x'], window.events['y']
-    across, down = grid.cells
-    on_sensor = (x < across.size) & (y < down.size)
-    column, row = across[np.where(on_sensor, x, 0)], down[np.where(on_sensor, y, 0)]
-    is_seen = on_sensor & (column >= 0) & (row >= 0)
-    return is_seen & mask[np.where(is_seen, column + row, 0)]
+    lying: np.ndarray = np.empty(len(window.events), np.bool_)
+    find_lying(window.events.view(np.int64), *grid.cells, np.where(mask, 0, -1), lying)
+    return lying
 
 
 def spike_train(
@@ -182,6 +179,19 @@ def count_places(
         place = _place(events[2 * i], across, down, inputs, channel)
         if place >= 0:
             image[place] += 1
+
+
+@entry_point
+def find_lying(
+    events: np.ndarray,
+    across: np.ndarray,
+    down: np.ndarray,
+    inputs: np.ndarray,
+    lying: np.ndarray,
+) -> None:
+    """Fill `lying`: whether an event leads to any input."""
+    for i in range(lying.size):
+        lying[i] = _place(events[2 * i], across, down, inputs, 0) >= 0
 
 
 @entry_point
