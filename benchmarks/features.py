@@ -62,11 +62,7 @@ def main() -> int:
             for timesteps in TIMESTEPS
         }
         # Goes on with the same network: each frame costs as much as the one before.
-        | {
-            f'learned, T = {LEARNED_AT}': partial(
-                network.learn_many, pictures, LEARNED_AT, labels
-            )
-        },
+        | {f'learned, T = {LEARNED_AT}': partial(network.learn_many, pictures, LEARNED_AT, labels)},
         PICTURES,
     )
     print('| what | us a picture | over the product |\n|---|---|---|')

@@ -176,12 +176,7 @@ def weigh(state, memory):
     moved[:] = 0
     for row in range(0, state.precision.shape[0], 2):
         begin = row - row % BLOCK
-        end = begin + BLOCK
-        for each in range(row, row + 2):
-            dot_rows(deviations[:, begin:end], state.precision[each, begin:end], memory.products)
-            for look in range(LOOKS.size):
-                moved[look, each] += memory.products[look]
-        weigh_pair(state.precision, row, end, deviations, moved)
+        weigh_pair(state.precision, row, begin, begin + BLOCK, deviations, moved)
 
 
 @routine

@@ -266,65 +266,59 @@ def subtract_rows(values, rows, factors):
 
 
 @intrinsic
-def weigh_pair(typing_context, matrix, row, begin, vectors, products):
-    """The columns of a symmetric matrix from `begin` on, and the same mirrored, in the product with
-    ROWS vectors, for two rows: each of them is read once.
+def weigh_pair(typing_context, matrix, row, begin, middle, vectors, products):
+    """Two rows of a symmetric matrix in the product with ROWS vectors; each is read once.
 
-    For each vector v and its product p, and both rows r: p[r] += sum of matrix[r, d] * v[d], and
-    p[d] += matrix[r, d] * v[r]. matrix: (n, n) float64. vectors, products: (ROWS, n) float64.
-    begin: as n, a multiple of PAIRED.
+    The columns before `begin` were mirrored by earlier rows, those from `middle` on are now. For
+    each vector v and its product p, and both rows r: p[r] += sum of matrix[r, d] * v[d] for d from
+    begin on, and p[d] += matrix[r, d] * v[r] for d from middle on. matrix: (n, n) float64. vectors,
+    products: (ROWS, n) float64. begin, middle: as n, multiples of PAIRED.
     """
-    signature = types.void(matrix, types.intp, types.intp, vectors, products)
+    signature = types.void(matrix, types.intp, types.intp, types.intp, vectors, products)
     real = ir.VectorType(ir.DoubleType(), PAIRED)
 
     def generate(context, builder, signature, arguments):
-        matrix, first_row, begin, vectors, products = arguments
-        matrix_type, _, _, vectors_type, products_type = signature.args
-        view = context.make_array(matrix_type)(context, builder, matrix)
+        matrix, first_row, begin, middle, vectors, products = arguments
+        kinds = dict(zip(arguments, signature.args))
+        view = context.make_array(kinds[matrix])(context, builder, matrix)
         size = builder.extract_value(view.shape, 0)
         rows = [first_row, builder.add(first_row, INDEX(1))]
-        both = [(k, r) for k in range(ROWS) for r in range(2)]
 
-        def one(array_type, array, k, place):
-            return builder.load(
-                _lanes(context, builder, array_type, array, [INDEX(k), place], ir.DoubleType())
-            )
+        def at(array, k, place, kind=real):
+            return _lanes(context, builder, kinds[array], array, [k, place], kind)
 
-        spread = {
-            (k, r): _spread(builder, one(vectors_type, vectors, k, rows[r]), real) for k, r in both
-        }
+        both = [(INDEX(k), r) for k in range(ROWS) for r in range(2)]
+        spread = [
+            _spread(builder, builder.load(at(vectors, k, rows[r], ir.DoubleType())), real)
+            for k, r in both
+        ]
 
-        def add(totals, first):
-            parts = [
-                _load(builder, _lanes(context, builder, matrix_type, matrix, [row, first], real))
-                for row in rows
-            ]
+        def dot(totals, first):
+            parts = [_load(builder, at(matrix, row, first)) for row in rows]
+            some = [_load(builder, at(vectors, INDEX(k), first)) for k in range(ROWS)]
+            for place in range(2 * ROWS):
+                total = builder.extract_value(totals, place)
+                total = _multiply_add(builder, parts[place % 2], some[place // 2], total)
+                totals = builder.insert_value(totals, total, place)
+            return totals
+
+        def dot_and_mirror(totals, first):
+            parts = [_load(builder, at(matrix, row, first)) for row in rows]
             for k in range(ROWS):
-                some = _load(
-                    builder,
-                    _lanes(context, builder, vectors_type, vectors, [INDEX(k), first], real),
-                )
-                pointer = _lanes(
-                    context, builder, products_type, products, [INDEX(k), first], real
-                )
+                pointer = at(products, INDEX(k), first)
                 mirrored = _load(builder, pointer)
                 for r in range(2):
-                    place = 2 * k + r
-                    total = builder.extract_value(totals, place)
-                    total = _multiply_add(builder, parts[r], some, total)
-                    totals = builder.insert_value(totals, total, place)
-                    mirrored = _multiply_add(builder, parts[r], spread[k, r], mirrored)
+                    mirrored = _multiply_add(builder, parts[r], spread[2 * k + r], mirrored)
                 _store(builder, mirrored, pointer)
-            return totals
+            return dot(totals, first)
 
         nothing = ir.Constant(real, [0.0] * PAIRED)
         totals = ir.Constant(ir.ArrayType(real, 2 * ROWS), [nothing] * (2 * ROWS))
-        totals = _loop(builder, begin, size, PAIRED, totals, add)
-        for k, r in both:
-            total = added_up(builder, builder.extract_value(totals, 2 * k + r))
-            pointer = _lanes(
-                context, builder, products_type, products, [INDEX(k), rows[r]], ir.DoubleType()
-            )
+        totals = _loop(builder, begin, middle, PAIRED, totals, dot)
+        totals = _loop(builder, middle, size, PAIRED, totals, dot_and_mirror)
+        for place, (k, r) in enumerate(both):
+            total = added_up(builder, builder.extract_value(totals, place))
+            pointer = at(products, k, rows[r], ir.DoubleType())
             builder.store(builder.fadd(builder.load(pointer), total), pointer)
         return context.get_dummy_value()
 
@@ -502,6 +496,56 @@ def weigh_rows(weights, rows, amounts, begin, end, shift, sums):
         column += 32
     if neurons - column >= 16:
         _weighted_sums_16(weights, column, rows, amounts, begin, end, shift, sums)
+
+
+def _correlated(lanes):
+    """Of so many values: see correlate."""
+
+    @intrinsic
+    def correlated(typing_context, values, first, step, weights, sums, place):
+        signature = types.void(values, types.intp, types.intp, weights, sums, types.intp)
+        real = ir.VectorType(ir.FloatType(), lanes)
+
+        def generate(context, builder, signature, arguments):
+            values, first, step, weights, sums, place = arguments
+            kinds = signature.args
+            size = context.make_array(kinds[3])(context, builder, weights).nitems
+
+            def add(total, tap):
+                weight = builder.load(
+                    _lanes(context, builder, kinds[3], weights, [tap], ir.FloatType())
+                )
+                at = builder.add(first, builder.mul(tap, step))
+                some = _load(builder, _lanes(context, builder, kinds[0], values, [at], real))
+                return _multiply_add(builder, some, _spread(builder, weight, real), total)
+
+            total = ir.Constant(real, [0.0] * lanes)
+            total = _loop(builder, INDEX(0), size, 1, total, add)
+            _store(builder, total, _lanes(context, builder, kinds[4], sums, [place], real))
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return correlated
+
+
+_correlated_32, _correlated_4, _correlated_1 = map(_correlated, (32, 4, 1))
+
+
+@routine
+def correlate(values, first, step, weights, sums, place, number):
+    """sums[place + q] = the sum over k of weights[k] * values[first + k * step + q], for q below
+    `number`; all (n,) float32."""
+    q = 0
+    while number - q >= 32:
+        _correlated_32(values, first + q, step, weights, sums, place + q)
+        q += 32
+    while number - q >= 4:
+        _correlated_4(values, first + q, step, weights, sums, place + q)
+        q += 4
+    while number - q >= 1:
+        _correlated_1(values, first + q, step, weights, sums, place + q)
+        q += 1
 
 
 @intrinsic
