@@ -23,6 +23,7 @@ from topspark_ros.engine import DiscriminantConfig, OperationCounts
 from topspark_ros.engine.kernels import clutter, denoising
 
 LOOKS = 1, 64
+COUNTS = np.array([0.5, 1.0])  # of each look in the scatter
 EVERY = 4  # samples of a class: those that are seen before another background,
 LOOK = 64  # after so many steps
 BLOCK = 16  # elements of a row of the precision that are kept together
@@ -369,8 +370,8 @@ class Learned(NamedTuple):
 
 
 def first_scatter(size: int) -> float:
-    """eps: as of a sixteenth of a frame for each feature, each look of a variance of 0.15."""
-    return size / 16 * len(LOOKS) * 0.15
+    """eps: as of a sixteenth of a frame for each feature, a feature of a variance of 0.15."""
+    return size / 16 * COUNTS.sum() * 0.15
 
 
 def solve(
@@ -384,7 +385,8 @@ def solve(
     for c in set(labels.tolist()):
         of_class = looks[labels == c].astype(float)
         means[:, c] = of_class.mean(axis=0)
-        deviations = (of_class - means[:, c]).reshape(-1, size)
+        deviations = of_class - means[:, c]
+        deviations = (np.sqrt(COUNTS)[:, np.newaxis] * deviations).reshape(-1, size)
         scatter += deviations.T @ deviations
     if disturbances is not None:
         scatter += disturbances.T @ disturbances
@@ -406,8 +408,8 @@ def follow(
     for sample, label in zip(looks.astype(float), labels):
         k = class_frames[label]
         deviations = sample - means[:, label]
-        for deviation in deviations:
-            precision, weights = scattered(precision, weights, means, deviation, k / (k + 1))
+        for deviation, f in zip(deviations, COUNTS * k / (k + 1)):
+            precision, weights = scattered(precision, weights, means, deviation, f)
         means[:, label] += deviations / (k + 1)
         weights[:, label] += deviations @ precision / (k + 1)
         class_frames[label] += 1
@@ -445,6 +447,6 @@ def scores(learned: Learned, features: np.ndarray, timesteps: int) -> np.ndarray
     weights = np.tensordot(after, learned.weights, 1)
     seen = learned.class_frames > 0
     drive = weights @ features - (means * weights).sum(axis=1) / 2
-    drive *= 0.15 * len(LOOKS) * learned.class_frames.sum()
+    drive *= 0.15 * COUNTS.sum() * learned.class_frames.sum()
     likelihood = np.where(seen, np.exp(drive - drive.max(where=seen, initial=-math.inf)), 0)
     return likelihood / likelihood.sum()

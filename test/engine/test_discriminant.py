@@ -125,7 +125,7 @@ def probe_of(config):
     network, size = create_network(config), config.features
     looks, classes = len(reference.LOOKS), size + 1
     one_each = np.zeros((looks, classes, size))
-    one_each[:, :size] = np.eye(size) / (0.15 * looks * classes)
+    one_each[:, :size] = np.eye(size) / (0.15 * reference.COUNTS.sum() * classes)
     network.restore(
         network.state()
         | dict(

@@ -9,13 +9,12 @@ import numpy as np
 
 from .configuration import DiscriminantConfig, EncodedConfig
 from .errors import EngineError
-from .kernels.discriminant import LOOKS, DiscriminantState, present_discriminant
+from .kernels.discriminant import FRAME_SCATTER, LOOKS, DiscriminantState, present_discriminant
 from .network import C, Network
 from .values import SpikeTrain
 
 FILTERS = Path(__file__).with_name('filters.npz')  # python -m benchmarks.filters
-# Scatter that every feature is taken to have before any was seen, as of so many frames, each of
-# LOOKS looks.
+# Scatter that every feature is taken to have before any was seen, as of so many frames.
 FRAMES_AT_FIRST = 1 / 16  # for each feature
 VARIANCE_AT_FIRST = 0.15  # of a feature
 ROUNDING = 1e-4  # by which a value that was computed may exceed 1
@@ -152,7 +151,7 @@ def _untaught(
     size: int, edges: np.ndarray, surfaces: np.ndarray, usual: np.ndarray
 ) -> DiscriminantState:
     """Of so many features, seen by these filters."""
-    scatter = FRAMES_AT_FIRST * LOOKS * size * VARIANCE_AT_FIRST
+    scatter = FRAMES_AT_FIRST * FRAME_SCATTER * size * VARIANCE_AT_FIRST
     return DiscriminantState(
         edge_filters=edges,
         surface_filters=surfaces,

@@ -16,8 +16,8 @@ well as mixed ones, and nothing is forgotten.
 
 How T changes features: it moves the means, and hardly the scatter. So there is one A, and a mean
 for each of two looks: a sample that is learned is looked at after the FIRST step and after the LAST
-one. Between the two, means and weights follow 1 / T linearly. What is learned does not depend on T
-then, and serves every T.
+one, and the first counts half in S. Between the two, means and weights follow 1 / T linearly. What
+is learned does not depend on T then, and serves every T.
 
 Backgrounds: of every CLUTTER_EVERY-th sample of a class the object is seen before a made-up
 background too, if its own is even (kernels.clutter). By how much features move then, delta, is
@@ -40,6 +40,8 @@ from .vectors import ROWS, SQUARES, dot, dot_rows, subtract_outer_pair, subtract
 
 FIRST, LAST = 1, 64  # looks, steps
 LOOKS = ROWS  # how many
+FIRST_SHARE = 0.5  # of the first look in the scatter: its features are coarse
+FRAME_SCATTER = FIRST_SHARE + 1  # looks that a frame is in the scatter
 BLOCK = SQUARES  # elements; D is a multiple of it
 CLUTTER_EVERY = 4  # samples of a class
 SHARPNESS = 0.15  # of the softmax, of log likelihoods: features are less independent than they seem
@@ -117,7 +119,7 @@ def read_out(state, memory, timesteps, scores):
     frames = classes = 0
     for c in range(scores.size):
         frames += state.class_frames[c]
-    sharpness = SHARPNESS * LOOKS * frames
+    sharpness = SHARPNESS * FRAME_SCATTER * frames
     most = -np.inf
     for c in range(scores.size):
         if state.class_frames[c] == 0:
@@ -186,7 +188,8 @@ def follow_scatter(state, memory, part):
             subtract(
                 moved[look], moved[earlier], gains[earlier] * dot(moved[earlier], deviations[look])
             )
-        gains[look] = part / (1.0 + part * dot(deviations[look], moved[look]))
+        taken = part * FIRST_SHARE if look == 0 else part
+        gains[look] = taken / (1.0 + taken * dot(deviations[look], moved[look]))
     size = state.precision.shape[0]
     for row in range(0, size, 2):
         subtract_outer_pair(state.precision, row, row - row % BLOCK, moved, gains)
@@ -287,7 +290,7 @@ def imagine(state, memory, picture, label, strength):
     spikes, currents, added = advance(memory, LAST, True)
     memory.looks[:] = 0
     for d in range(memory.seen.size):
-        memory.looks[0, d] = memory.seen[d] - memory.as_it_is[d]
+        memory.looks[1, d] = memory.seen[d] - memory.as_it_is[d]
     weigh(state, memory)
     return spikes, currents, added, follow_scatter(state, memory, strength)
 
