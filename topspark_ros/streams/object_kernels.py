@@ -22,29 +22,6 @@ _RIDGE = 1e-3  # for an image one pixel wide
 
 
 @entry_point
-def mean_of_columns(pixels, out):
-    """Pairs of neighbours in a row as their mean, rounded: (height, 2 * width or one more) to
-    (height, width), uint8."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            both = np.uint16(pixels[i, 2 * j]) + np.uint16(pixels[i, 2 * j + 1])
-            out[i, j] = np.uint16(both + np.uint16(1)) >> np.uint16(1)
-
-
-@entry_point
-def mean_of_rows(data, step, out):
-    """The same of pairs of rows, to (height, width).
-
-    data: uint8, read-only and contiguous, the rows `step` apart.
-    """
-    for i in range(out.shape[0]):
-        upper, lower = data[2 * i * step :], data[(2 * i + 1) * step :]
-        for j in range(out.shape[1]):
-            both = np.uint16(upper[j]) + np.uint16(lower[j])
-            out[i, j] = np.uint16(both + np.uint16(1)) >> np.uint16(1)
-
-
-@entry_point
 def fit_surface(values, basis, edge):
     """A polynomial of degree 2 through the background, least squares; (6,) float32.
 
@@ -221,6 +198,35 @@ def ink_mask(relief, peak):
         for j in range(relief.shape[1]):
             mask[i, j] = relief[i, j] > level
     return mask
+
+
+@entry_point
+def frame(relief, peak, mask):
+    """Centre of mass of an object, x and y, and the side of a square in which its bounding square
+    takes FILL, pixels. Arguments: as of `objects.framed`."""
+    height, width = mask.shape
+    top, bottom, left, right = height, 0, width, 0
+    # Column by column, which a processor does for several at once.
+    ink, down = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    columns = np.zeros(width, np.uint8)
+    for i in range(height):
+        occupied = np.uint8(0)
+        for j in range(width):
+            columns[j] |= mask[i, j]
+            occupied |= mask[i, j]
+        if occupied:
+            top, bottom = min(top, i), i + 1
+            for j in range(width):
+                value = min(max(relief[i, j], np.float32(0)), peak) * np.float32(mask[i, j])
+                ink[j] += value
+                down[j] += value * np.float32(i)
+    total = across = 0.0
+    for j in range(width):
+        total += ink[j]
+        across += ink[j] * j
+        if columns[j]:
+            left, right = min(left, j), j + 1
+    return across / total, down.sum() / total, max(bottom - top, right - left) / FILL
 
 
 @entry_point
