@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from topspark_ros.engine.kernels.compilation import entry_point, kernel
+from topspark_ros.engine.kernels.compilation import allocating, entry_point, kernel
 
 FILL = 20 / 28  # share of the grid that the object's bounding square takes
 OVERSAMPLING = 3  # samples a cell and direction, averaged
@@ -22,6 +22,23 @@ _RIDGE = 1e-3  # for an image one pixel wide
 
 
 @entry_point
+def without_surface(work, coarse, basis, edge, x, y):
+    """An image, (height, width) float32, minus the polynomial of `fit_surface`, the same.
+
+    coarse, basis, edge: of the image made smaller, as of `fit_surface`.
+    x, y: places across and down the image, -1 to 1, float32.
+    """
+    surface = fit_surface(coarse, basis, edge)
+    relief = np.empty(work.shape, np.float32)
+    for i in range(work.shape[0]):
+        constant = surface[0] + (surface[1] + surface[4] * y[i]) * y[i]
+        slope, square = surface[2] + surface[3] * y[i], surface[5]
+        for j in range(work.shape[1]):
+            relief[i, j] = work[i, j] - (constant + (slope + square * x[j]) * x[j])
+    return relief
+
+
+@allocating
 def fit_surface(values, basis, edge):
     """A polynomial of degree 2 through the background, least squares; (6,) float32.
 
@@ -77,18 +94,9 @@ def median(values):
 
 
 @entry_point
-def subtract_surface(work, surface, x, y, relief):
-    """relief = work - the polynomial, at x across and y down, -1 to 1."""
-    for i in range(work.shape[0]):
-        constant = surface[0] + (surface[1] + surface[4] * y[i]) * y[i]
-        slope, square = surface[2] + surface[3] * y[i], surface[5]
-        for j in range(work.shape[1]):
-            relief[i, j] = work[i, j] - (constant + (slope + square * x[j]) * x[j])
-
-
-@entry_point
 def standing_out(relief, least, noise_factor):
-    """Turn what stands out most to above 0; the greatest height, or 0 where nothing does.
+    """Turn what stands out most to above 0; its greatest height and a mask of it, (height, width)
+    uint8. Where nothing does, the height is 0.
 
     An object is at least `least` high and has an edge: somewhere two pixels that are _APART differ
     by noise_factor times the noise, their median difference. An object hardly shows in that however
@@ -110,8 +118,9 @@ def standing_out(relief, least, noise_factor):
             for j in range(width):
                 relief[i, j] = -relief[i, j]
         peak = -low.min()
+    none = np.float32(0), np.zeros((0, 0), np.uint8)
     if peak < least:
-        return np.float32(0)
+        return none
     steepest = np.zeros(width, np.float32)
     for i in range(relief.shape[0]):
         for j in range(width - _APART):
@@ -122,7 +131,10 @@ def standing_out(relief, least, noise_factor):
         for j in range(width - _APART):
             within += abs(relief[i, j + _APART] - relief[i, j]) <= limit
         looked += max(width - _APART, 0)
-    return peak if 2 * within >= looked else np.float32(0)
+    if 2 * within < looked:
+        return none
+    mask = main_part(ink_mask(relief, peak))
+    return (peak, mask) if mask.any() else none
 
 
 @entry_point
@@ -189,7 +201,7 @@ def gather_part(left, pixels, begin, box, i, j):
     return end
 
 
-@entry_point
+@allocating
 def ink_mask(relief, peak):
     """Which pixels belong to what stands out, uint8."""
     mask = np.empty(relief.shape, np.uint8)

@@ -56,16 +56,13 @@ def locate_object(gray: np.ndarray) -> Square | None:
 def _find(gray: np.ndarray) -> tuple[np.ndarray, np.float32, np.ndarray] | None:
     """What stands out, above 0 at work size; its height; and a mask of the object; None: nothing
     does."""
-    work = _resize(gray, WORK_SIDE)
+    work = _resize(gray, WORK_SIDE).astype(np.float32)
     relief = cv2.GaussianBlur(_remove_background(gray, work), (5, 5), 1.0)
     least = max(_MIN_STEPS, MIN_CONTRAST * float(work.max()))
     # A few pixels made larger are all edges: there is no telling of noise.
     noise_factor = 1e-9 if _is_crop(gray.shape) else _NOISE_FACTOR * _DEVIATION
-    peak = kernels.standing_out(relief, least, noise_factor)
-    if not peak:
-        return None
-    mask = kernels.main_part(kernels.ink_mask(relief, peak))
-    return (relief, peak, mask) if mask.any() else None
+    peak, mask = kernels.standing_out(relief, least, noise_factor)
+    return (relief, peak, mask) if peak else None
 
 
 def warm_up() -> None:
@@ -79,17 +76,15 @@ def warm_up() -> None:
 
 
 def _remove_background(gray: np.ndarray, work: np.ndarray) -> np.ndarray:
-    """The image, also given at work size, minus its background: at work size, float32."""
+    """The image, also given at work size, float32, minus its background: at work size, float32."""
     if _is_crop(gray.shape):
         border = np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))
-        return work.astype(np.float32) - np.median(border).astype(np.float32)
+        return work - np.median(border).astype(np.float32)
     coarse = _resize(work, _FIT_SIDE)
-    surface = kernels.fit_surface(
-        coarse.astype(np.float32).ravel(), _surfaces(coarse.shape), _edge(coarse.shape)
+    shape = coarse.shape
+    return kernels.without_surface(
+        work, coarse.ravel(), _surfaces(shape), _edge(shape), *_axes(work.shape)
     )
-    relief = np.empty(work.shape, np.float32)
-    kernels.subtract_surface(work.astype(np.float32), surface, *_axes(work.shape), relief)
-    return relief
 
 
 def _is_crop(shape: tuple[int, int]) -> bool:
