@@ -14,7 +14,7 @@ from .images import RawImage
 WORK_SIDE = 160  # longest side of the image worked on, pixels
 _FIT_SIDE = 40  # and of the one that the background is fitted to
 _CROP_SIDE = 48  # a smaller image is a crop: no room to tell light from object
-_MIN_STEPS = 2  # of the levels that a camera tells apart; gradients have steps of one
+_MIN_STEPS = 2.0  # of the levels that a camera tells apart; gradients have steps of one
 _NOISE_FACTOR = 6  # an object stands out by this many standard deviations of the noise
 _DEVIATION = 1.05  # standard deviations of normal noise in the median difference of two values
 
@@ -71,7 +71,9 @@ def warm_up() -> None:
     frame[200:400, 200:400] = 255
     for values in frame, frame.astype(np.uint16):
         image = RawImage.of(values)
-        centre_object(image.reduced_gray(WORK_SIDE).pixels)
+        gray = image.reduced_gray(WORK_SIDE).pixels
+        centre_object(gray)
+        locate_object(gray)
         image.central_picture(WORK_SIDE)
 
 
