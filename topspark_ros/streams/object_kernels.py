@@ -216,10 +216,28 @@ def ink_mask(relief, peak):
 def frame(relief, peak, mask):
     """Centre of mass of an object, x and y, and the side of a square in which its bounding square
     takes FILL, pixels. Arguments: as of `objects.framed`."""
-    height, width = mask.shape
-    top, bottom, left, right = height, 0, width, 0
+    width = mask.shape[1]
+    top, bottom, left, right = bounds(mask)
     # Column by column, which a processor does for several at once.
     ink, down = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    for i in range(top, bottom):
+        for j in range(width):
+            value = min(max(relief[i, j], np.float32(0)), peak) * np.float32(mask[i, j])
+            ink[j] += value
+            down[j] += value * np.float32(i)
+    total = across = 0.0
+    for j in range(width):
+        total += ink[j]
+        across += ink[j] * j
+    return across / total, down.sum() / total, max(bottom - top, right - left) / FILL
+
+
+@allocating
+def bounds(mask):
+    """Where a mask, uint8, is not 0: the first row and the one behind the last, and the same of
+    columns."""
+    height, width = mask.shape
+    top, bottom, left, right = height, 0, width, 0
     columns = np.zeros(width, np.uint8)
     for i in range(height):
         occupied = np.uint8(0)
@@ -228,17 +246,10 @@ def frame(relief, peak, mask):
             occupied |= mask[i, j]
         if occupied:
             top, bottom = min(top, i), i + 1
-            for j in range(width):
-                value = min(max(relief[i, j], np.float32(0)), peak) * np.float32(mask[i, j])
-                ink[j] += value
-                down[j] += value * np.float32(i)
-    total = across = 0.0
     for j in range(width):
-        total += ink[j]
-        across += ink[j] * j
         if columns[j]:
             left, right = min(left, j), j + 1
-    return across / total, down.sum() / total, max(bottom - top, right - left) / FILL
+    return top, bottom, left, right
 
 
 @entry_point
@@ -248,18 +259,7 @@ def crop(relief, peak, mask, size):
     relief: (height, width) float32, the object above 0. mask: of the object, uint8, not all 0.
     """
     height, width = relief.shape
-    top, bottom, left, right = height, 0, width, 0
-    columns = np.zeros(width, np.uint8)
-    for i in range(height):
-        occupied = np.uint8(0)
-        for j in range(width):
-            columns[j] |= mask[i, j]
-            occupied |= mask[i, j]
-        if occupied:
-            top, bottom = min(top, i), i + 1
-    for j in range(width):
-        if columns[j]:
-            left, right = min(left, j), j + 1
+    top, bottom, left, right = bounds(mask)
     side = max(bottom - top, right - left) / FILL
     top, bottom = max(top - _EDGE, 0), min(bottom + _EDGE, height)
     left, right = max(left - _EDGE, 0), min(right + _EDGE, width)
