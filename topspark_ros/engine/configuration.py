@@ -262,7 +262,7 @@ class DiscriminantConfig:
     edge_filters: int = 64
     surface_filters: int = 32
     cells: int = 3
-    clutter: float = 0.05
+    clutter: float = 0.025
 
     def __post_init__(self) -> None:
         for name, accepted in (
