@@ -45,9 +45,9 @@ from topspark_ros import msg
 from topspark_ros.cli import ros
 from topspark_ros.engine import NetworkConfig, create_network
 from topspark_ros.nodes import qos
-from topspark_ros.perception.learner_parameters import GRID
+from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import stamp_ns
-from topspark_ros.perception.samples import ImageSamples, View
+from topspark_ros.perception.samples import ImageSamples
 from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.events import EVENT, Evt3Encoder
 from topspark_ros.streams.objects import centre_object
@@ -418,8 +418,8 @@ def engine_overhead_s() -> float:
 
 
 def object_times() -> dict[str, tuple[float, float]]:
-    """By encoding: time of what is done to find and crop an object in a VGA frame, s, and of
-    copying a bgr8 frame, s, the yardstick for how fast a machine is."""
+    """By encoding: time of what is done by default to find an object in a VGA frame and to cut its
+    picture out, s, and of copying a bgr8 frame, s, the yardstick for how fast a machine is."""
     case = CASES['vga-bgr8']
     digits = Digits(case.height, case.width)
     frames = [digits.image()[0] for _ in range(20)]
@@ -437,7 +437,7 @@ def object_times() -> dict[str, tuple[float, float]]:
         )
     memory = [np.frombuffer(frame.data, np.uint8) for frame in frames]
     yardstick_s = time_of(lambda number: memory[number % 20].copy(), 200)
-    samples = ImageSamples(View(GRID))
+    samples = ImageSamples(SnnLearnerParameters().view())
     cv2.setNumThreads(1)  # as the nodes have it
     return {
         encoding: (time_of(lambda number: samples.take(shown[number % 20]), 100), yardstick_s)

@@ -157,7 +157,8 @@ import os, resource, sys
 import topspark_ros
 import cv2
 import numpy as np
-from topspark_ros.streams.images import MAX_PIXELS, ImageError, decode_compressed
+from topspark_ros.streams.compressed import CompressedImage
+from topspark_ros.streams.images import MAX_PIXELS, ImageError
 assert int(os.environ['OPENCV_IO_MAX_IMAGE_PIXELS']) == MAX_PIXELS
 pixels = np.zeros((10_000, 10_000), np.uint8)
 bombs = {}
@@ -166,13 +167,13 @@ for ending in sys.argv[1:]:
         bombs[ending] = cv2.imencode(ending, pixels)[1]
     except cv2.error:     # this OpenCV has no such encoder, and no decoder
         print(ending, 'not there')
-decode_compressed('', cv2.imencode('.jpg', pixels[:8, :8])[1])     # all is loaded
+CompressedImage('', cv2.imencode('.jpg', pixels[:8, :8])[1]).gray()     # all is loaded
 del pixels
 used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + 2**27,) * 2)
 for ending, data in bombs.items():
     try:
-        print(ending, decode_compressed('', data).shape)
+        print(ending, CompressedImage('', data).gray().shape)
     except ImageError as error:
         print(ending, 'rejected')
 """

@@ -114,6 +114,14 @@ def test_a_moving_square_is_events_at_its_edges(rig):
     rig.wait_for(lambda: 'no frame on' in rig.concern(NODE))
 
 
+def test_a_large_frame_in_colour_is_seen_in_full(rig):
+    feed = Feed(rig, refractory_period=0.0)
+    for left in (600, 610):
+        packet = feed.show(frame(square(left, width=660, height=480), encoding='bgr8'))
+    assert (packet.width, packet.height) == (660, 480)
+    assert set(decode(packet)['x'].tolist()) == {*range(600, 610), *range(600 + SIDE, 610 + SIDE)}
+
+
 def test_noise_comes_at_its_rate(rig):
     feed = Feed(rig, noise_rate=20.0, refractory_period=0.0)
     packet = feed.show(frame(square(20)))

@@ -15,7 +15,7 @@ from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
-from topspark_ros.perception.messages import gray_image, stamp_ns
+from topspark_ros.perception.messages import camera_image, stamp_ns
 from topspark_ros.perception.online import OnlineLearner
 from topspark_ros.replay.definitions import typestore
 from topspark_ros.replay.evaluation import evaluate, evaluate_all
@@ -115,7 +115,7 @@ def test_it_is_what_a_learner_does_that_is_handed_the_frames(fixed, digits_bag):
     for number, image in enumerate(messages(digits_bag, IMAGE.name)):
         stamp, now_s = stamp_ns(image.header.stamp), number / 10
         learner.learn_due(now_s)  # a frame without a label, after label_wait
-        result = learner.classify(stamp, centre_object(gray_image(image, 0)), now_s)
+        result = learner.classify(stamp, centre_object(camera_image(image, 0).gray()), now_s)
         rows.append((result.class_name, np.float32(result.score), result.energy_j))
         if stamp in truth:
             learner.add_label(stamp, truth[stamp])

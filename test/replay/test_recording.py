@@ -30,7 +30,7 @@ from topspark_ros.replay.recording import (
 from topspark_ros.streams.datasets import DatasetError, load_dataset
 from topspark_ros.streams.event_bags import read_packets
 from topspark_ros.streams.events import EventCamera, EventDecoder, EventError
-from topspark_ros.streams.images import to_gray
+from topspark_ros.streams.images import RawImage
 from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.scenes import SceneRenderer, show_images
 
@@ -84,7 +84,7 @@ def test_every_image_is_shown_once_before_any_again():
     assert {shown[number].number for number in labelled} == {2} and 8 < len(labelled) < 32
 
     def seen(frame):
-        found = centre_object(to_gray('bgr8', 120, 160, 480, False, frame.data))
+        found = centre_object(RawImage.of(frame, 'bgr').gray())
         return found / np.linalg.norm(found)
 
     scenes = SceneRenderer(images, 120, 160, seed=9)
@@ -181,7 +181,7 @@ def test_events_are_those_that_the_simulator_makes(tmp_path):
     for number, (packet, view) in enumerate(zip(packets, views(settings)[1], strict=True)):
         t_ns = START_NS + number * 10**8
         assert packet.recorded == t_ns
-        made.append(camera.observe(to_gray('bgr8', 36, 48, 144, False, view.frame.data), t_ns))
+        made.append(camera.observe(RawImage.of(view.frame, 'bgr').gray(), t_ns))
         decoded.append(decoder.decode(packet.payload, packet.time_base, packet.seq)[0])
     assert [len(events) for events in decoded] == [len(events) for events in made]
     made, decoded = np.concatenate(made), np.concatenate(decoded)

@@ -6,8 +6,9 @@ import pytest
 from camera_images import BAYER, CHANNELS, encoded, images, is_wide, pack
 from hypothesis import given, settings
 
-from topspark_ros.streams.colours import central_square, picture
-from topspark_ros.streams.images import ImageError, decode_rgb, to_rgb
+from topspark_ros.streams.colours import Square
+from topspark_ros.streams.compressed import CompressedImage
+from topspark_ros.streams.images import ENCODINGS, ImageError, RawImage
 from topspark_ros.streams.objects import locate_object
 
 YUV = ('yuyv', 'yuv422_yuy2', 'uyvy', 'yuv422', 'nv12', 'nv21', 'nv24')
@@ -57,7 +58,7 @@ def sent(rgb, encoding, padding=0):
 def test_any_encoding_of_whole_pixels(image):
     encoding, height, width, values, _, is_bigendian = image
     step, data = pack(*image)
-    rgb = to_rgb(encoding, height, width, step, is_bigendian, data)
+    rgb = RawImage(encoding, height, width, step, is_bigendian, data).rgb()
     planes = dict(
         zip(CHANNELS[encoding], np.array(values).reshape(height, width, -1).transpose(2, 0, 1))
     )
@@ -71,7 +72,7 @@ def test_any_encoding_of_whole_pixels(image):
 def test_brightness_and_colour_apart_make_the_same_colours(encoding, padding):
     rgb = painted(width=60)  # stripes of an even width
     step, data = sent(rgb, encoding, padding)
-    seen = to_rgb(encoding, *rgb.shape[:2], step, False, data)
+    seen = RawImage(encoding, *rgb.shape[:2], step, False, data).rgb()
     assert seen.shape == rgb.shape
     assert np.abs(seen.astype(int) - rgb).max() <= 6
 
@@ -79,7 +80,7 @@ def test_brightness_and_colour_apart_make_the_same_colours(encoding, padding):
 def test_an_odd_size_with_a_colour_for_each_pixel():
     rgb = np.full((5, 7, 3), COLOURS['red'], np.uint8)
     step, data = sent(rgb, 'nv24')
-    seen = to_rgb('nv24', 5, 7, step, False, data)
+    seen = RawImage('nv24', 5, 7, step, False, data).rgb()
     assert seen.shape == (5, 7, 3)
     assert np.abs(seen.astype(int) - rgb).max() <= 6
 
@@ -88,7 +89,9 @@ def test_an_odd_size_with_a_colour_for_each_pixel():
 def test_a_bayer_pattern_is_interpolated(encoding):
     rgb = painted()
     step, data = encoded(rgb[..., ::-1], encoding)
-    seen = to_rgb(encoding, *rgb.shape[:2], step, False, data) / (257 if is_wide(encoding) else 1)
+    seen = RawImage(encoding, *rgb.shape[:2], step, False, data).rgb() / (
+        257 if is_wide(encoding) else 1
+    )
     for stripe in range(3):
         middle = np.s_[8:-8, 64 * stripe // 3 + 6 : 64 * (stripe + 1) // 3 - 6]
         assert np.abs(seen[middle] - rgb[middle]).max() <= 2
@@ -96,15 +99,15 @@ def test_a_bayer_pattern_is_interpolated(encoding):
 
 def test_what_is_rgb_already_is_not_copied():
     data = np.arange(4 * 6 * 3, dtype=np.uint8)
-    assert np.shares_memory(to_rgb('rgb8', 4, 6, 18, False, data), data)
+    assert np.shares_memory(RawImage('rgb8', 4, 6, 18, False, data).rgb(), data)
 
 
 @pytest.mark.parametrize('extension', ['.png', '.jpg'])
 def test_compressed_colours(extension):
     rgb = painted(240, 320)
     _, data = cv2.imencode(extension, rgb[..., ::-1])
-    assert decode_rgb(extension, data).shape == rgb.shape
-    reduced = decode_rgb(extension, data, 80)
+    assert CompressedImage(extension, data).rgb().shape == rgb.shape
+    reduced = CompressedImage(extension, data).rgb(80)
     height, width = reduced.shape[:2]
     assert (height, width) == ((60, 80) if extension == '.jpg' else (240, 320))
     for stripe, colour in enumerate(COLOURS.values()):
@@ -115,35 +118,33 @@ def test_compressed_colours(extension):
 def test_a_damaged_file_is_rejected():
     _, data = cv2.imencode('.jpg', painted())
     with pytest.raises(ImageError, match='damaged JPEG'):
-        decode_rgb('jpeg', data[: data.size // 2])
+        CompressedImage('jpeg', data[: data.size // 2])
 
 
 def test_a_picture_shows_the_square_that_is_asked_for():
     rgb = painted(96, 96)
-    shown = picture(rgb, (16, 48), 20, 32).reshape(32, 32, 3)
+    shown = RawImage.of(rgb).picture(Square(16, 48, 20), 32).reshape(32, 32, 3)
     expected = np.array(COLOURS['red'], np.float32) / 255
     assert np.array_equal(shown, np.zeros_like(shown))  # one colour alone shows nothing
-    shown = picture(rgb, (32, 48), 32, 32).reshape(32, 32, 3)
+    shown = RawImage.of(rgb).picture(Square(32, 48, 32), 32).reshape(32, 32, 3)
     assert np.allclose(shown[:, 4], expected, atol=1e-6)
     assert np.allclose(shown[:, -4], np.array(COLOURS['green']) / 255, atol=1e-6)
 
 
 def test_beyond_the_image_its_edge_goes_on():
     rgb = painted(64, 96)
-    shown = picture(rgb, (0, 0), 96, 32).reshape(32, 32, 3)
+    shown = RawImage.of(rgb).picture(Square(0, 0, 96), 32).reshape(32, 32, 3)
     assert np.allclose(shown[:, :16], np.array(COLOURS['red']) / 255, atol=1e-6)
     assert np.array_equal(shown[0], shown[-1])
-    nowhere = picture(rgb, (-500, -500), 20, 32)
+    nowhere = RawImage.of(rgb).picture(Square(-500, -500, 20), 32)
     assert not nowhere.any()
 
 
 def test_sixteen_bits_are_seen_by_their_brightest_level():
     rgb = painted()
-    square = central_square(rgb)
     dark = (rgb.astype(np.uint16)) << 2  # ten of sixteen bits in use
-    assert np.allclose(
-        picture(dark, *square, 32), picture(rgb, *square, 32) * 255 / int(rgb.max()), atol=5e-3
-    )
+    shown, expected = (RawImage.of(image).central_picture(32) for image in (dark, rgb))
+    np.testing.assert_allclose(shown, expected * 255 / int(rgb.max()), atol=1e-6)
 
 
 def test_colours_of_one_brightness_are_a_contrast():
@@ -151,18 +152,105 @@ def test_colours_of_one_brightness_are_a_contrast():
     rgb[:] = (rgb[0, :, :1] > 100) * np.array((200, 0, 0), np.uint8)
     rgb[..., 1] = 200 - rgb[..., 0]
     assert np.ptp(rgb.sum(axis=2)) == 0
-    assert picture(rgb, *central_square(rgb), 32).any()
+    assert RawImage.of(rgb).central_picture(32).any()
 
 
 def test_a_picture_without_light_shows_nothing():
-    assert not picture(np.zeros((40, 40, 3), np.uint8), (20, 20), 40, 32).any()
+    assert not RawImage.of(np.zeros((40, 40, 3), np.uint8)).central_picture(32).any()
+
+
+def colourful(height, width, patch=3):
+    """Soft patches of all colours, of so many pixels, (height, width, 3) uint8, BGR."""
+    noise = np.random.default_rng(1).normal(0, 1, (height, width, 3)).astype(np.float32)
+    soft = cv2.GaussianBlur(noise, (0, 0), patch)
+    return np.clip(128 + 170 * patch * soft, 0, 255).astype(np.uint8)
+
+
+def cut_out(rgb, square, side):
+    """What a picture should be: of the whole image in colour, at full size."""
+    left, top, size = square.whole_pixels
+    beyond = max(0, -top), max(0, top + size - len(rgb)), max(0, -left)
+    framed = np.pad(
+        rgb, (beyond[:2], (beyond[2], max(0, left + size - rgb.shape[1])), (0, 0)), 'edge'
+    )
+    part = framed[top + beyond[0] :, left + beyond[2] :][:size, :size]
+    how = cv2.INTER_LINEAR if size < side else cv2.INTER_AREA
+    return cv2.resize(part, (side, side), interpolation=how)
+
+
+SQUARES = {
+    'inside': Square(61.5, 40.2, 55.0),
+    'of odd place and size': Square(33.0, 29.0, 37.0),
+    'over a corner': Square(3.0, 2.0, 44.0),
+    'over the other corner': Square(96.0, 70.0, 61.0),
+    'larger than the image': Square(48.0, 36.0, 150.0),
+    'enlarged': Square(50.0, 31.0, 9.0),
+    'enlarged at the edge': Square(1.0, 74.0, 13.0),
+    'not resized': Square(40.0, 40.0, 32.0),
+}
+
+
+@pytest.mark.parametrize('square', SQUARES.values(), ids=SQUARES)
+@pytest.mark.parametrize('encoding', ENCODINGS)
+def test_a_picture_is_cut_out_of_any_encoding_as_out_of_the_whole_image(encoding, square):
+    height, width = (76, 98) if encoding in YUV and encoding != 'nv24' else (75, 97)
+    bgr = colourful(height, width)
+    for padding, is_bigendian in ((0, False), (6, True)):
+        step, data = (
+            sent(bgr[..., ::-1], encoding, padding)
+            if encoding in YUV
+            else encoded(bgr, encoding, padding, is_bigendian)
+        )
+        image = RawImage(encoding, height, width, step, is_bigendian, data)
+        rgb = image.rgb()
+        white = rgb.max() if is_wide(encoding) else 255
+        shown = image.picture(square, 32).reshape(32, 32, 3)
+        expected = cut_out(rgb, square, 32) / white
+        assert shown.dtype == np.float32 and expected.any()
+        np.testing.assert_allclose(shown, expected, atol=0.51 / white)
+
+
+def test_of_a_view_that_cannot_be_written_to():
+    data = colourful(60, 80).tobytes()
+    shown = RawImage('bgr8', 60, 80, 240, False, memoryview(data)).central_picture(32)
+    written = RawImage('bgr8', 60, 80, 240, False, bytearray(data)).central_picture(32)
+    assert shown.any() and np.array_equal(shown, written)
+
+
+@pytest.mark.parametrize('extent', [32, 96, 288])
+@pytest.mark.parametrize('extension', ['.png', '.jpg'])
+def test_a_file_is_decoded_in_as_many_pixels_as_a_picture_needs(extension, extent):
+    rgb = np.ascontiguousarray(colourful(480, 640, patch=8)[..., ::-1])
+    high_quality = (cv2.IMWRITE_JPEG_QUALITY, 100)
+    data = cv2.imencode(extension, rgb[..., ::-1], high_quality)[1]
+    image = CompressedImage('', data)
+    gray, factor = image.reduced_gray(160)
+    assert gray.shape == (120, 160) and factor == 4
+    square = Square(160 + (extent - 1) / 2, 64 + (extent - 1) / 2, extent)  # of whole blocks
+    shown, expected = image.picture(square, 32), RawImage.of(rgb).picture(square, 32)
+    # A reduced JPEG is no mean of areas, but nearly.
+    assert np.abs(shown - expected).mean() < 0.01
+    assert np.corrcoef(shown, expected)[0, 1] > 0.999
+
+
+@pytest.mark.parametrize('encoding', [each for each in ENCODINGS if each not in BAYER])
+def test_reduced_grey_is_the_mean_of_the_pixels_it_stands_for(encoding):
+    bgr = colourful(482, 646)
+    step, data = encoded(bgr, encoding, 2, False)
+    image = RawImage(encoding, 482, 646, step, False, data)
+    gray, factor = image.reduced_gray(160)
+    rows, columns = gray.shape
+    whole = image.gray()[: rows * factor, : columns * factor].astype(np.float64)
+    expected = whole.reshape(rows, factor, columns, factor).mean(axis=(1, 3))
+    assert factor in (1, 4) and 482 - rows * factor < factor
+    np.testing.assert_allclose(gray, expected, atol=3 if factor > 1 else 0)
 
 
 @pytest.mark.parametrize('scale', [1, 3])
 def test_an_object_is_located_where_it_is(scale):
     gray = np.full((120 * scale, 160 * scale), 200, np.uint8)
     gray[40 * scale : 80 * scale, 90 * scale : 130 * scale] = 40
-    (x, y), extent = locate_object(gray)
+    x, y, extent = locate_object(gray)
     assert (x, y) == pytest.approx((109.5 * scale, 59.5 * scale), abs=1.5 * scale)
     assert extent == pytest.approx(40 * scale * 28 / 20, rel=0.1)
 

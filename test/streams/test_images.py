@@ -11,8 +11,9 @@ from camera_images import BAYER, CHANNELS, encoded, images, is_wide, pack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from topspark_ros.streams.compressed import CompressedImage
 from topspark_ros.streams.datasets import load_dataset
-from topspark_ros.streams.images import ENCODINGS, ImageError, decode_compressed, to_gray
+from topspark_ros.streams.images import ENCODINGS, ImageError, RawImage
 from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.scenes import SceneRenderer
 
@@ -38,7 +39,7 @@ def expected_gray(encoding, height, width, values):
 def test_any_encoding_padding_and_byte_order(image, buffer):
     encoding, height, width, values, padding, is_bigendian = image
     step, data = pack(*image)
-    gray = to_gray(encoding, height, width, step, is_bigendian, BUFFERS[buffer](data))
+    gray = RawImage(encoding, height, width, step, is_bigendian, BUFFERS[buffer](data)).gray()
     assert gray.shape == (height, width)
     assert gray.dtype == (np.uint16 if is_wide(encoding) else np.uint8)
     # The conversion of colour rounds in fixed point.
@@ -58,7 +59,7 @@ def test_every_encoding_shows_the_same_scene(scene, encoding, padding):
     plain = cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)
     for is_bigendian in (False, True):
         step, data = encoded(scene, encoding, padding, is_bigendian)
-        gray = to_gray(encoding, height, width, step, is_bigendian, data)
+        gray = RawImage(encoding, height, width, step, is_bigendian, data).gray()
         seen = gray / 257 if is_wide(encoding) else gray.astype(float)
         difference = np.abs(seen - plain)
         if encoding in BAYER:  # two of three colours of a pixel are guessed, and all have noise
@@ -73,7 +74,7 @@ def test_every_encoding_shows_the_same_scene(scene, encoding, padding):
 def test_a_bayer_pattern_starts_with_the_colours_of_its_name(encoding):
     for colour, luma in zip(np.eye(3, dtype=np.uint8) * 200, (23, 117, 60)):
         step, data = encoded(np.full((7, 9, 3), colour), encoding)
-        gray = to_gray(encoding, 7, 9, step, False, data)
+        gray = RawImage(encoding, 7, 9, step, False, data).gray()
         scale = 257 if is_wide(encoding) else 1
         np.testing.assert_allclose(gray, luma * scale, atol=scale)
 
@@ -85,7 +86,7 @@ def test_limited_range_makes_the_same_object(scene):
     limited = np.frombuffer(data, np.uint8).copy()
     limited[::2] = np.rint(16 + limited[::2] * (219 / 255))
     one, other = (
-        centre_object(to_gray('yuyv', height, width, step, False, brightness))
+        centre_object(RawImage('yuyv', height, width, step, False, brightness).gray())
         for brightness in (data, limited)
     )
     assert one @ other > 0.99 * np.linalg.norm(one) * np.linalg.norm(other)
@@ -97,7 +98,7 @@ def test_ten_of_sixteen_bits_make_the_same_object(scene, encoding):
     step, data = encoded(scene, encoding)
     dark = (np.frombuffer(data, np.uint16) // 64).astype('<u2')
     one, other = (
-        centre_object(to_gray(encoding, height, width, step, False, values))
+        centre_object(RawImage(encoding, height, width, step, False, values).gray())
         for values in (data, dark.tobytes())
     )
     assert one @ other > 0.99 * np.linalg.norm(one) * np.linalg.norm(other)
@@ -106,7 +107,7 @@ def test_ten_of_sixteen_bits_make_the_same_object(scene, encoding):
 @pytest.mark.parametrize('encoding, data_bytes', [('mono8', 24), ('8UC1', 24), ('nv12', 36)])
 def test_what_is_grey_already_is_not_copied(encoding, data_bytes):
     data = np.zeros(data_bytes, np.uint8)
-    assert np.shares_memory(to_gray(encoding, 4, 4, 6, False, data), data)
+    assert np.shares_memory(RawImage(encoding, 4, 4, 6, False, data).gray(), data)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_rejected_image(change, message):
         'data': bytes(20),
     }
     with pytest.raises(ImageError) as error:
-        to_gray(**{**fields, **change})
+        RawImage(**{**fields, **change}).gray()
     assert str(error.value) == message
 
 
@@ -195,7 +196,7 @@ def test_rejected_image(change, message):
 def test_compressed(extension, tolerance):
     gradient = np.add.outer(np.arange(48), np.arange(64)).astype(np.uint8)
     data = cv2.imencode(extension, gradient)[1].tobytes()
-    gray = decode_compressed('mono8; compressed', array.array('B', data))
+    gray = CompressedImage('mono8; compressed', array.array('B', data), colour=False).gray()
     assert gray.shape == (48, 64) and gray.dtype == np.uint8
     assert np.abs(gray.astype(int) - gradient).max() <= tolerance
 
@@ -213,13 +214,15 @@ def test_compressed(extension, tolerance):
 )
 def test_rejected_compressed(data, message):
     with pytest.raises(ImageError) as error:
-        decode_compressed('jpeg', data)
+        CompressedImage('jpeg', data, colour=False).gray()
     assert str(error.value) == message
 
 
 def test_compressed_images_of_sixteen_bits_keep_them():
     levels = (np.arange(48, dtype=np.uint16) * 20).reshape(6, 8)
-    gray = decode_compressed('mono16; png compressed', cv2.imencode('.png', levels)[1])
+    gray = CompressedImage(
+        'mono16; png compressed', cv2.imencode('.png', levels)[1], colour=False
+    ).gray()
     np.testing.assert_array_equal(gray, levels)
 
 
@@ -235,7 +238,7 @@ def test_compressed_images_of_sixteen_bits_keep_them():
 def test_compressed_depth_is_rejected_by_name(format, reason):
     data = cv2.imencode('.png', np.arange(48, dtype=np.uint16).reshape(6, 8))[1]
     with pytest.raises(ImageError) as error:
-        decode_compressed(format, data)
+        CompressedImage(format, data, colour=False).gray()
     assert str(error.value) == (
         f'format is {format!r} ({reason}), accepted is a JPEG or PNG file of brightness or colour'
     )
@@ -252,7 +255,9 @@ def test_compressed_depth_is_rejected_by_name(format, reason):
 )
 def test_a_damaged_png_is_rejected(scene, damage):
     with pytest.raises(ImageError, match='cannot be decoded'):
-        decode_compressed('png', damage(cv2.imencode('.png', scene)[1].tobytes()))
+        CompressedImage(
+            'png', damage(cv2.imencode('.png', scene)[1].tobytes()), colour=False
+        ).gray()
 
 
 def test_a_png_that_promises_too_much():
@@ -260,7 +265,7 @@ def test_a_png_that_promises_too_much():
     data[16:24] = struct.pack('>II', 16384, 16384)
     data[29:33] = struct.pack('>I', zlib.crc32(data[12:29]))
     with pytest.raises(ImageError) as error:
-        decode_compressed('png', bytes(data))
+        CompressedImage('png', bytes(data), colour=False).gray()
     assert str(error.value) == (
         'width x height is 16384 x 16384 in a PNG, accepted is up to 67108864 pixels'
     )

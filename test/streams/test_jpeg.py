@@ -8,7 +8,8 @@ import pytest
 import sklearn.datasets
 
 from topspark_ros.streams import jpeg
-from topspark_ros.streams.images import ImageError, decode_compressed
+from topspark_ros.streams.compressed import CompressedImage
+from topspark_ros.streams.images import ImageError
 
 PHOTOGRAPH = Path(sklearn.datasets.__file__).parent / 'images' / 'china.jpg'
 KINDS = {
@@ -77,7 +78,7 @@ def test_what_webcams_and_drivers_do(photograph):
     ):
         assert damage(variant) is None
         np.testing.assert_array_equal(
-            decode_compressed('jpeg', variant), decode_compressed('jpeg', data)
+            CompressedImage('jpeg', variant).rgb(), CompressedImage('jpeg', data).rgb()
         )
     # Of Logitech, that libjpeg warns of: bytes that no code needs, before a restart marker.
     restarting = encoded(photograph[:240, :320], 'restarts')
@@ -125,7 +126,7 @@ def test_a_part_that_is_missing_or_blank_is_rejected(photograph, kind):
                     'JPEG or PNG file$'
                 ),
             ):
-                decode_compressed('jpeg', broken)
+                CompressedImage('jpeg', broken)
 
 
 def test_a_header_that_promises_too_much():

@@ -1,6 +1,8 @@
 """Objects are found and centred whatever the light, polarity, position and noise."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -197,3 +199,32 @@ def test_read_only_and_strided_input(digits):
     strided[:, ::2] = frame
     strided.flags.writeable = False
     np.testing.assert_array_equal(centre_object(strided[:, ::2]), centre_object(frame))
+
+
+def test_no_frame_waits_for_a_compilation():
+    """Of whatever encoding, wherever in the middleware's memory it lies."""
+    script = """
+import numpy as np
+from topspark_ros.engine.kernels.compilation import ENTRY_POINTS
+from topspark_ros.streams.images import ENCODINGS, RawImage
+from topspark_ros.streams.objects import WORK_SIDE, centre_object, locate_object, warm_up
+warm_up()
+before = sum(len(point.signatures) for point in ENTRY_POINTS)
+bright = np.zeros((480, 640, 8), np.uint8)
+bright[100:300, 200:400] = 200
+for encoding in ENCODINGS:
+    planes = {'nv12': 3, 'nv21': 3, 'nv24': 6}.get(encoding, 2)
+    data = memoryview(bright.tobytes() * 3)[: 480 * 5120 * planes // 2]
+    image = RawImage(encoding, 480, 640, 5120, False, data)
+    gray, factor = image.reduced_gray(WORK_SIDE)
+    square = locate_object(gray)
+    for side in (16, 500) if square else ():
+        image.picture(square.scaled(factor), side)
+    image.central_picture(32)
+    centre_object(gray)
+print(before, sum(len(point.signatures) for point in ENTRY_POINTS))
+"""
+    before, after = subprocess.run(
+        [sys.executable, '-c', script], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert before == after

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from topspark_ros.streams.datasets import load_dataset
-from topspark_ros.streams.images import to_gray
+from topspark_ros.streams.images import RawImage
 from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.scenes import SceneRenderer
 
@@ -63,7 +63,7 @@ def test_a_photograph_circles_by_parts_of_a_pixel(photographs):
 
 def test_light_and_position_change_over_time(digits):
     renderer = SceneRenderer(digits.images, seed=4)
-    frames = [to_gray('bgr8', 240, 320, 960, 0, renderer.render(0).data) for _ in range(300)]
+    frames = [RawImage.of(renderer.render(0), 'bgr').gray() for _ in range(300)]
     levels = [np.median(frame) for frame in frames]
     assert max(levels) - min(levels) > 40
     columns = [int(frame.astype(float).mean(axis=0).argmin()) for frame in frames]
@@ -72,7 +72,7 @@ def test_light_and_position_change_over_time(digits):
 
 def ink_centre(frame):
     """Down and across, pixels: the centre of mass of what is darker than the paper around it."""
-    gray = to_gray('bgr8', *frame.shape[:2], 3 * frame.shape[1], 0, frame.data).astype(np.float32)
+    gray = RawImage.of(frame, 'bgr').gray().astype(np.float32)
     down, across = np.indices(gray.shape, np.float32)
     plane = np.stack([down, across, np.ones_like(gray)], axis=-1)
     paper = np.zeros(gray.shape, bool)
@@ -123,10 +123,7 @@ def test_nearest_neighbour_loses_less_than_a_point(digits):
     renderer = SceneRenderer(digits.images, seed=0)
     clean = digits.images[order].reshape(1200, -1).astype(np.float32)
     seen = np.array(
-        [
-            centre_object(to_gray('bgr8', 240, 320, 960, 0, renderer.render(index).data))
-            for index in order
-        ]
+        [centre_object(RawImage.of(renderer.render(index), 'bgr').gray()) for index in order]
     )
     assert seen.any(axis=1).all()
     assert (

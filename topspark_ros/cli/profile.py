@@ -36,6 +36,7 @@ from topspark_ros.perception.learner_parameters import (
 )
 from topspark_ros.perception.samples import View
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
+from topspark_ros.streams.images import RawImage
 from topspark_ros.streams.scenes import camera_views
 
 SUMMARY = 'Measure accuracy, latency and energy at each timestep T, as the controller reads them.'
@@ -221,6 +222,10 @@ def _load(
 ) -> tuple[Data, tuple[str, ...]]:
     """The samples, and the names of their classes."""
     photographs = arguments.rule == DISCRIMINANT
+
+    def see(rgb: np.ndarray) -> np.ndarray:
+        return view.of(RawImage.of(rgb))
+
     training, test = (
         load_dataset(arguments.dataset, split, photographs=photographs)
         for split in ('train', 'test')
@@ -235,11 +240,11 @@ def _load(
         if arguments.view == 'camera':
             frames = progress.add_task('frames', total=sum(map(len, parts)))
             parts = [
-                camera_views(images, seed, advance=lambda: progress.advance(frames), see=view.of)
+                camera_views(images, seed, advance=lambda: progress.advance(frames), see=see)
                 for seed, images in enumerate(parts)
             ]
     elif photographs:
-        parts = [np.stack([view.of(image) for image in images]) for images in parts]
+        parts = [np.stack([see(image) for image in images]) for images in parts]
     pixels = [images.reshape(len(images), -1) for images in parts]
     data = Data(name, pixels[0], training.labels[:samples], pixels[1], test.labels)
     return data, training.class_names

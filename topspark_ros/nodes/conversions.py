@@ -15,8 +15,8 @@ from topspark_ros.control.controller import ControlStatus
 from topspark_ros.control.decision import Decision
 from topspark_ros.perception.messages import (  # noqa: F401  (two of them for the nodes)
     MessageError,
+    camera_image,
     decision_fields,
-    gray_image,
     stamp_ns,
 )
 from topspark_ros.perception.online import Classification

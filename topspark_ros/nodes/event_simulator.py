@@ -101,7 +101,8 @@ class EventSimulator(ManagedNode[EventSimulatorParameters]):
             header.stamp = self.get_clock().now().to_msg()
         t_ns = conversions.stamp_ns(header.stamp)
         try:
-            events = self._observe(conversions.gray_image(message, self._last_ns), t_ns)
+            image = conversions.camera_image(message, self._last_ns, colour=False)
+            events = self._observe(image.gray(), t_ns)
         except (ImageError, EventError) as error:
             self.diagnostics.reject('image', error)
             return

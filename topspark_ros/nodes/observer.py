@@ -26,7 +26,7 @@ from sensor_msgs.msg import BatteryState, Image
 from topspark_ros import msg
 from topspark_ros.control.decision import Reason
 from topspark_ros.nodes import conversions, qos
-from topspark_ros.perception.messages import label_from, rgb_image
+from topspark_ros.perception.messages import camera_image, label_from
 from topspark_ros.perception.teaching import MAX_KEPT, LabelBook, named_by
 from topspark_ros.replay.results import Decided
 
@@ -303,7 +303,7 @@ class Recorder(Observer):
                 ),
                 (None, None),
             )
-            frames.append(ShownFrame(time_s, rgb_image(message, 0), class_name, label))
+            frames.append(ShownFrame(time_s, camera_image(message, 0).rgb(), class_name, label))
         return frames
 
     def _on_image(self, serialised: bytes) -> None:

@@ -21,7 +21,7 @@ from topspark_ros.perception.learner_parameters import (
 from topspark_ros.perception.online import Margins, OnlineLearner
 from topspark_ros.perception.steering import Steering
 from topspark_ros.streams import events
-from topspark_ros.streams.images import warm_up_decoding
+from topspark_ros.streams.compressed import warm_up as warm_up_decoding
 from topspark_ros.streams.objects import warm_up as warm_up_finding
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from topspark_ros.control.accuracy import AccuracyReport, Trial
 from topspark_ros.control.battery import BatteryReading
 from topspark_ros.control.budgets import Budget
@@ -18,14 +16,8 @@ from topspark_ros.perception.activity import Measured
 from topspark_ros.perception.online import OnlineStatus, Timesteps
 from topspark_ros.perception.teaching import TimedLabel
 from topspark_ros.perception.trials import MAX_TRIALS
-from topspark_ros.streams.images import (
-    ImageError,
-    decode_compressed,
-    decode_rgb,
-    to_gray,
-    to_rgb,
-)
-from topspark_ros.streams.objects import WORK_SIDE
+from topspark_ros.streams.compressed import CompressedImage
+from topspark_ros.streams.images import CameraImage, ImageError, RawImage
 
 MAX_SOURCE_CHARACTERS = 100
 _TRIAL_FIELDS = ('trial_timesteps', 'trial_in_force', 'trial_frames', 'trial_worse', 'trial_better')
@@ -43,38 +35,17 @@ def stamp_ns(stamp: Message) -> int:
     return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
-def gray_image(message: Message, last_stamp_ns: int) -> np.ndarray:
-    """A camera's frame, sensor_msgs/Image or CompressedImage, (height, width), uint8 or uint16; a
-    large one smaller where that costs less, but with all that `centre_object` looks at.
+def camera_image(message: Message, last_stamp_ns: int, colour: bool = True) -> CameraImage:
+    """A camera's frame, sensor_msgs/Image or CompressedImage.
 
-    last_stamp_ns: of the frame before. Raises ImageError for a frame that cannot be read and for
-        one with this stamp, but for 0: no stamp.
+    last_stamp_ns: of the frame before. colour: whether it will be asked for colours. Raises
+    ImageError for a frame that cannot be read and for one with this stamp, but for 0: no stamp.
     """
-    _require_new(message, last_stamp_ns)
-    if hasattr(message, 'format'):
-        return decode_compressed(message.format, message.data, WORK_SIDE)
-    return to_gray(*_image_fields(message), WORK_SIDE)
-
-
-def rgb_image(message: Message, last_stamp_ns: int, side: int | None = WORK_SIDE) -> np.ndarray:
-    """The same in colour, (height, width, 3), uint8 or uint16.
-
-    side: longest side that is wanted of a compressed one, pixels; None: as it is.
-    """
-    _require_new(message, last_stamp_ns)
-    if hasattr(message, 'format'):
-        return decode_rgb(message.format, message.data, side)
-    return to_rgb(*_image_fields(message))
-
-
-def _require_new(message: Message, last_stamp_ns: int) -> None:
     if last_stamp_ns != 0 and stamp_ns(message.header.stamp) == last_stamp_ns:
         raise ImageError('header.stamp: the same as of the frame before; accepted: each frame once')
-
-
-def _image_fields(message: Message) -> tuple[Any, Any, Any, Any, Any, Any]:
-    """Of sensor_msgs/Image, as `to_gray` and `to_rgb` take them."""
-    return (
+    if hasattr(message, 'format'):
+        return CompressedImage(message.format, message.data, colour)
+    return RawImage(
         message.encoding,
         message.height,
         message.width,

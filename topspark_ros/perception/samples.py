@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
 from topspark_ros.perception.encoder import Encoder
-from topspark_ros.perception.messages import Message, gray_image, rgb_image, stamp_ns
-from topspark_ros.streams.colours import central_square, picture
+from topspark_ros.perception.messages import Message, camera_image, stamp_ns
 from topspark_ros.streams.events import EventStream
 from topspark_ros.streams.events.stream import SeenWindow
+from topspark_ros.streams.images import CameraImage
 from topspark_ros.streams.objects import WORK_SIDE, centre_object, locate_object
 
 
@@ -29,26 +28,22 @@ class View(NamedTuple):
     whole: bool = False
     encoder: Encoder | None = None
 
-    def of(self, image: np.ndarray) -> np.ndarray:
+    def of(self, image: CameraImage) -> np.ndarray:
         """What is seen of an image, float32: (side * side,), or (side * side * 3,) in colour, or
-        (features,) of an encoder. All zeros where nothing stands out.
-
-        image: uint8 or uint16, (height, width, 3) in red, green and blue; if colour is False, it
-            may be (height, width), grey.
-        """
+        (features,) of an encoder. All zeros where nothing stands out."""
         shown = self._picture(image)
         return shown if self.encoder is None else self.encoder(shown)
 
-    def _picture(self, image: np.ndarray) -> np.ndarray:
+    def _picture(self, image: CameraImage) -> np.ndarray:
         if self.whole:
-            return picture(image, *central_square(image), self.side)
-        gray = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            return image.central_picture(self.side)
+        gray, factor = image.reduced_gray(WORK_SIDE)
         if not self.colour:
             return centre_object(gray, self.side)
-        place = locate_object(gray)
-        if place is None:
+        square = locate_object(gray)
+        if square is None:
             return np.zeros(3 * self.side**2, np.float32)
-        return picture(image, *place, self.side)
+        return image.picture(square.scaled(factor), self.side)
 
 
 class ImageSamples:
@@ -61,15 +56,12 @@ class ImageSamples:
     def take(self, message: Message) -> np.ndarray:
         """What the view is of a sensor_msgs/Image or CompressedImage, as of `View.of`.
 
-        Raises ImageError as `gray_image` does; the next frame is taken as if there had been none.
+        Raises ImageError as `camera_image` does; the next frame is taken as if there had been none.
         """
-        if self._view.colour:
-            side = WORK_SIDE if self._view.encoder is None else None
-            image = rgb_image(message, self._last_stamp_ns, side)
-        else:
-            image = gray_image(message, self._last_stamp_ns)
+        image = camera_image(message, self._last_stamp_ns, self._view.colour)
+        seen = self._view.of(image)
         self._last_stamp_ns = stamp_ns(message.header.stamp)
-        return self._view.of(image)
+        return seen
 
 
 def push_packet(stream: EventStream, packet: Message, received_ns: int) -> list[SeenWindow]:

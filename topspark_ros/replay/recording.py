@@ -38,7 +38,7 @@ from topspark_ros.errors import TopsparkError
 from topspark_ros.streams.datasets import Dataset, load_dataset
 from topspark_ros.streams.events import EventCamera, Evt3Encoder
 from topspark_ros.streams.events.simulation import MAX_INTERVAL_NS
-from topspark_ros.streams.images import to_gray
+from topspark_ros.streams.images import RawImage
 from topspark_ros.streams.scenes import show_images
 
 from .definitions import typestore
@@ -351,7 +351,7 @@ class _Camera:
             _, jpeg = cv2.imencode('.jpg', frame)
             yield COMPRESSED, {'format': 'bgr8; jpeg compressed bgr8', 'data': jpeg}
         if self._settings.events:
-            gray = to_gray('bgr8', height, width, channels * width, False, frame.data)
+            gray = RawImage.of(frame, 'bgr').gray()
             payload = self._encoder.encode(self._events.observe(gray, stamp_ns))
             yield (
                 EVENTS,

@@ -12,10 +12,11 @@ from topspark_ros.files import FileError, read_bytes
 
 from .bags import BagError
 from .colours import resized
+from .compressed import CompressedImage
 from .errors import DatasetError
 from .event_bags import is_event_bag, read_packets
 from .events import EventDecoder, EventError, EventGrid, TimeWindows, count_image
-from .images import ImageError, decode_compressed, decode_rgb
+from .images import ImageError
 from .objects import centre_object, resized_shape
 
 SIDE = 28  # of a sample, pixels
@@ -113,8 +114,9 @@ def _read_image(path: Path, photograph: bool) -> np.ndarray:
     try:
         content = read_bytes(path, MAX_IMAGE_BYTES, 'an image')
         if photograph:
-            return _bounded(_eight_bits(decode_rgb(path.suffix, content, PHOTOGRAPH_SIDE)))
-        gray = decode_compressed(path.suffix, content)
+            rgb = CompressedImage(path.suffix, content).rgb(PHOTOGRAPH_SIDE)
+            return _bounded(_eight_bits(rgb))
+        gray = CompressedImage(path.suffix, content, colour=False).gray()
     except FileError as error:
         raise DatasetError(str(error)) from None
     except ImageError as error:

@@ -1,15 +1,18 @@
-"""Grey and colour images from the fields of sensor_msgs/Image and sensor_msgs/CompressedImage."""
+"""Images as cameras send them, of which only what is asked for is made grey or red, green, blue."""
 
 from __future__ import annotations
 
 import re
+import sys
 from array import array
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, cast
 
 import cv2
 import numpy as np
 
 from topspark_ros.errors import TopsparkError
+
+from .colours import MIN_CONTRAST, Square, central_square, resized
 
 
 class _Format(NamedTuple):
@@ -21,6 +24,7 @@ class _Format(NamedTuple):
     chroma_rows: int = 0  # for two rows of the image, after all of these
     block: tuple[int, int] = (1, 1)  # rows and columns that share a colour; sides are multiples
     least: int = 1  # side that OpenCV converts, pixels
+    shared: bool = False  # whether a pixel's colours are found in its neighbours too
     dtype: type = np.uint8  # of the samples
 
 
@@ -31,21 +35,21 @@ _BY_DEPTH = {
     'rgb': _Format(3, cv2.COLOR_RGB2GRAY, None),
     'bgra': _Format(4, cv2.COLOR_BGRA2GRAY, cv2.COLOR_BGRA2RGB),
     'rgba': _Format(4, cv2.COLOR_RGBA2GRAY, cv2.COLOR_RGBA2RGB),
-    'bayer_rggb': _Format(1, cv2.COLOR_BayerBG2GRAY, cv2.COLOR_BayerBG2RGB, least=3),
-    'bayer_bggr': _Format(1, cv2.COLOR_BayerRG2GRAY, cv2.COLOR_BayerRG2RGB, least=3),
-    'bayer_gbrg': _Format(1, cv2.COLOR_BayerGR2GRAY, cv2.COLOR_BayerGR2RGB, least=3),
-    'bayer_grbg': _Format(1, cv2.COLOR_BayerGB2GRAY, cv2.COLOR_BayerGB2RGB, least=3),
+    'bayer_rggb': _Format(1, cv2.COLOR_BayerBG2GRAY, cv2.COLOR_BayerBG2RGB, least=3, shared=True),
+    'bayer_bggr': _Format(1, cv2.COLOR_BayerRG2GRAY, cv2.COLOR_BayerRG2RGB, least=3, shared=True),
+    'bayer_gbrg': _Format(1, cv2.COLOR_BayerGR2GRAY, cv2.COLOR_BayerGR2RGB, least=3, shared=True),
+    'bayer_grbg': _Format(1, cv2.COLOR_BayerGB2GRAY, cv2.COLOR_BayerGB2RGB, least=3, shared=True),
 }
 # The names of sensor_msgs/image_encodings.hpp that say, or by OpenCV's order of channels imply,
 # what is bright.
 _FORMATS = {
     **{f'{name}8': format for name, format in _BY_DEPTH.items()},
     **{f'{name}16': format._replace(dtype=np.uint16) for name, format in _BY_DEPTH.items()},
-    'yuyv': _Format(2, cv2.COLOR_YUV2GRAY_YUY2, cv2.COLOR_YUV2RGB_YUY2, block=(1, 2)),
-    'uyvy': _Format(2, cv2.COLOR_YUV2GRAY_UYVY, cv2.COLOR_YUV2RGB_UYVY, block=(1, 2)),
-    'nv12': _Format(1, colours=cv2.COLOR_YUV2RGB_NV12, chroma_rows=1, block=(2, 2)),
-    'nv21': _Format(1, colours=cv2.COLOR_YUV2RGB_NV21, chroma_rows=1, block=(2, 2)),
-    'nv24': _Format(1, colours=cv2.COLOR_YUV2RGB_NV12, chroma_rows=4),
+    'yuyv': _Format(2, cv2.COLOR_YUV2GRAY_YUY2, cv2.COLOR_YUV2RGB_YUY2, block=(1, 2), shared=True),
+    'uyvy': _Format(2, cv2.COLOR_YUV2GRAY_UYVY, cv2.COLOR_YUV2RGB_UYVY, block=(1, 2), shared=True),
+    'nv12': _Format(1, colours=cv2.COLOR_YUV2RGB_NV12, chroma_rows=1, block=(2, 2), shared=True),
+    'nv21': _Format(1, colours=cv2.COLOR_YUV2RGB_NV21, chroma_rows=1, block=(2, 2), shared=True),
+    'nv24': _Format(1, colours=cv2.COLOR_YUV2RGB_NV12, chroma_rows=4, shared=True),
 }
 _FORMATS |= {
     alias: _FORMATS[name]
@@ -68,20 +72,7 @@ _NO_BRIGHTNESS = (
 )
 
 MAX_PIXELS = 1 << 26  # of a file that is decoded; topspark_ros/__init__.py tells OpenCV
-# By halvings.
-_REDUCED = (
-    cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH,
-    cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    cv2.IMREAD_REDUCED_GRAYSCALE_8,
-)
-_REDUCED_COLOUR = (
-    cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
-    cv2.IMREAD_REDUCED_COLOR_2,
-    cv2.IMREAD_REDUCED_COLOR_4,
-    cv2.IMREAD_REDUCED_COLOR_8,
-)
-_JPEG, _PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
+_MARGIN = 2  # pixels around a part, by which its colours are those of the whole image
 
 Buffer = bytes | bytearray | memoryview | array | np.ndarray
 
@@ -90,21 +81,48 @@ class ImageError(TopsparkError):
     """An image was rejected: one line with field, value and what is accepted."""
 
 
-def to_gray(
-    encoding: str,
-    height: int,
-    width: int,
-    step: int,
-    is_bigendian: bool,
-    data: Buffer,
-    side: int | None = None,
-) -> np.ndarray:
-    """The image as an array of shape (height, width), uint8 or, of 16 bits a sample, uint16.
+class ReducedGray(NamedTuple):
+    """An image in grey, of which some rows and columns were made one."""
 
-    The arguments are the fields of sensor_msgs/Image. Colour becomes luma (ITU-R BT.601), that of
-    YUV is taken as it is, whatever range the camera gives it. Values are as in `data`: how many of
-    16 bits a camera uses is not known. What is grey already is a view of `data`, possibly
-    read-only and strided, unless its byte order is foreign: nothing is copied.
+    pixels: np.ndarray  # (height, width), uint8 or uint16
+    factor: int  # rows, and columns, of the image in one of these
+
+
+class CameraImage(Protocol):
+    """What a camera sent, of which parts can be asked for: only their pixels are looked at.
+
+    Values of 16 bits are as they are sent: how many of them a camera uses is not known.
+    """
+
+    def gray(self) -> np.ndarray:
+        """All of it, (height, width), uint8 or, of 16 bits a sample, uint16."""
+
+    def rgb(self, side: int | None = None) -> np.ndarray:
+        """All of it in red, green and blue, (height, width, 3), uint8 or uint16.
+
+        side: of the longer side, so many pixels are enough: where that saves work, it comes back
+            smaller, by a power of two.
+        """
+
+    def reduced_gray(self, side: int) -> ReducedGray:
+        """The same of grey."""
+
+    def picture(self, square: Square, side: int) -> np.ndarray:
+        """A square of it as (side * side * 3,) float32 in 0 to 1, row by row, red, green, blue.
+
+        All zeros where no colour has a contrast of MIN_CONTRAST. Of 16 bits the brightest level of
+        the image counts as 1. Beyond the image its edge goes on.
+        """
+
+    def central_picture(self, side: int) -> np.ndarray:
+        """The same of its central square."""
+
+
+class RawImage:
+    """The fields of sensor_msgs/Image. Grey is luma (ITU-R BT.601), that of YUV is taken as it is,
+    whatever range the camera gives it; what is grey is so in all colours; a Bayer pattern is
+    interpolated. What is wanted as it is stored is a view of `data`, possibly read-only and
+    strided, unless its byte order is foreign. See :class:`CameraImage`.
 
     Parameters
     ----------
@@ -120,9 +138,6 @@ def to_gray(
     data
         Bytes, array.array('B'), memoryview or uint8 ndarray of step * height bytes; with the
         colours behind them, half as much again for nv12 and nv21, twice as much for nv24.
-    side
-        Of the longer side, so many pixels are enough: an image in colour of 8 bits and four times
-        that or more comes back smaller, by a power of two.
 
     Raises
     ------
@@ -130,51 +145,183 @@ def to_gray(
         For an encoding that is unknown or tells no brightness, an image that is empty or of a
         side that does not fit, a step too small or a size of data that does not fit.
     """
-    form, buffer = _checked(encoding, height, width, step, data)
-    sample_bytes = np.dtype(form.dtype).itemsize
-    if (
-        form.conversion is not None
-        and form.samples > 1
-        and sample_bytes == 1
-        and side is not None
-        and max(height, width) >= 4 * side
-    ):
-        return _shrunk_gray(buffer, height, width, step, form.samples, form.conversion, side)
-    pixels = _pixels(form, buffer, height, width, step, is_bigendian)
-    return pixels if form.conversion is None else cv2.cvtColor(pixels, form.conversion)
+
+    def __init__(
+        self,
+        encoding: str,
+        height: int,
+        width: int,
+        step: int,
+        is_bigendian: bool,
+        data: Buffer,
+    ) -> None:
+        self._form, self._buffer = _checked(encoding, height, width, step, data)
+        self.height, self.width, self._step = height, width, step
+        self._stored = np.dtype(self._form.dtype).newbyteorder('>' if is_bigendian else '<')
+
+    @classmethod
+    def of(cls, pixels: np.ndarray, order: str = 'rgb') -> RawImage:
+        """Of an array, (height, width), grey, or (height, width, 3) in this order, uint8 or
+        uint16."""
+        encoding = f'{"mono" if pixels.ndim == 2 else order}{8 * pixels.itemsize}'
+        height, width = pixels.shape[:2]
+        data = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
+        return cls(encoding, height, width, data.size // height, sys.byteorder == 'big', data)
+
+    def gray(self) -> np.ndarray:
+        pixels = self._samples(*self._everywhere)
+        return _converted(pixels, self._form.conversion)
+
+    def rgb(self, side: int | None = None) -> np.ndarray:
+        return self._rgb(*self._everywhere)
+
+    def reduced_gray(self, side: int) -> ReducedGray:
+        form, height, width = self._form, self.height, self.width
+        # What is grey already is made smaller fast enough.
+        if (
+            form.conversion is None
+            or form.samples == 1
+            or form.dtype != np.uint8
+            or max(height, width) < 4 * side
+        ):
+            return ReducedGray(self.gray(), 1)
+        halvings = halvings_to(side, height, width)
+        pixels = _shrunk_gray(
+            self._buffer, height, width, self._step, form.samples, form.conversion, halvings
+        )
+        return ReducedGray(pixels, 1 << halvings)
+
+    def picture(self, square: Square, side: int) -> np.ndarray:
+        from . import image_kernels as kernels  # Numba, which grey images do without
+
+        left, top, size = square.whole_pixels
+        rows, columns = _inside(top, size, self.height), _inside(left, size, self.width)
+        show = self._enlarged if size < side else self._shrunk
+        shown = show(rows, columns, left, top, size, side)
+        kernels.hide_even(shown, np.float32(MIN_CONTRAST))
+        return shown.reshape(-1)
+
+    def central_picture(self, side: int) -> np.ndarray:
+        return self.picture(central_square(self.height, self.width), side)
+
+    def _shrunk(
+        self, rows: slice, columns: slice, left: int, top: int, size: int, side: int
+    ) -> np.ndarray:
+        """What the rows and columns show of a square, as (side, side, 3) float32 in 0 to 1."""
+        from . import image_kernels as kernels
+
+        form = self._form
+        samples, conversion, step = form.samples, form.colours, self._step
+        if form.shared:
+            part, samples, conversion = self._rgb(rows, columns), 3, None
+        elif form.dtype == np.uint16:
+            part = self._samples(rows, columns)
+        else:  # nothing is copied
+            part = self._buffer[rows.start * step + columns.start * samples :]
+        if part.ndim > 1:
+            step = part.shape[1] * samples
+        shown = np.empty((side, side, samples), np.float32)
+        kernels.mean_of_areas(
+            _read_only(np.ascontiguousarray(part).reshape(-1)),
+            step,
+            (rows.stop - rows.start, columns.stop - columns.start),
+            left - columns.start,
+            top - rows.start,
+            size,
+            1 / self._white,
+            shown,
+        )
+        # The mean of colours is the colour of the mean, and has fewer pixels.
+        return _converted(shown, conversion)
+
+    def _enlarged(
+        self, rows: slice, columns: slice, left: int, top: int, size: int, side: int
+    ) -> np.ndarray:
+        """The same of a square that is smaller than what is shown."""
+        part = self._rgb(rows, columns)
+        down, across = (
+            np.clip(np.arange(first, first + size), inside.start, inside.stop - 1) - inside.start
+            for first, inside in ((top, rows), (left, columns))
+        )
+        square = part[down[:, np.newaxis], across]
+        return resized(square, side, side).astype(np.float32) * np.float32(1 / self._white)
+
+    @property
+    def _white(self) -> int:
+        """What counts as 1."""
+        if self._form.dtype == np.uint8:
+            return 255
+        samples = self._samples(*self._everywhere)
+        colours = samples[..., :3] if samples.ndim == 3 else samples
+        return max(1, int(colours.max()))
+
+    @property
+    def _everywhere(self) -> tuple[slice, slice]:
+        """Rows and columns."""
+        return slice(0, self.height), slice(0, self.width)
+
+    def _rgb(self, rows: slice, columns: slice) -> np.ndarray:
+        """A part in red, green and blue, as it is in the whole image."""
+        if not self._form.shared:
+            return _converted(self._samples(rows, columns), self._form.colours)
+        down, across = _around(rows, self.height), _around(columns, self.width)
+        rgb = (
+            self._chroma_rgb(down, across)
+            if self._form.chroma_rows
+            else _converted(self._samples(down, across), self._form.colours)
+        )
+        return rgb[_within(rows, down), _within(columns, across)]
+
+    def _chroma_rgb(self, rows: slice, columns: slice) -> np.ndarray:
+        """A part that begins with a block of four pixels, whose colours lie behind all brightness.
+
+        Of nv24, which has a colour for every pixel, those of the first of each block are taken.
+        """
+        brightness, form = self._samples(rows, columns), self._form
+        chroma = self._buffer.reshape(-1, self._step)[self.height :]
+        if form.chroma_rows == 1:
+            down = slice(rows.start // 2, rows.stop // 2)
+            blocks: np.ndarray = chroma[down, columns].reshape(len(brightness) // 2, -1, 2)
+        else:
+            blocks = chroma.reshape(self.height, self._step, 2)[rows, columns][::2, ::2]
+            height, width = brightness.shape
+            brightness = cv2.copyMakeBorder(
+                brightness, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE
+            )
+        conversion = cast(int, form.colours)  # there is one
+        return cv2.cvtColorTwoPlane(brightness, np.ascontiguousarray(blocks), conversion)
+
+    def _samples(self, rows: slice, columns: slice) -> np.ndarray:
+        """Of a part, (height, width) or (height, width, samples of a pixel); a view if possible."""
+        form = self._form
+        pixel_bytes = form.samples * self._stored.itemsize
+        samples = self._buffer.reshape(-1, self._step)[
+            rows, columns.start * pixel_bytes : columns.stop * pixel_bytes
+        ]
+        if form.dtype != np.uint8:
+            samples = np.require(samples.view(self._stored), form.dtype, ['C', 'A'])  # for OpenCV
+        return samples if form.samples == 1 else samples.reshape(len(samples), -1, form.samples)
 
 
-def to_rgb(
-    encoding: str,
-    height: int,
-    width: int,
-    step: int,
-    is_bigendian: bool,
-    data: Buffer,
-) -> np.ndarray:
-    """The image in red, green and blue, (height, width, 3), uint8 or, of 16 bits, uint16.
-
-    Arguments and errors are those of `to_gray`. What is grey is so in all three. A Bayer pattern is
-    interpolated. What is RGB already is a view of `data`.
-    """
-    form, buffer = _checked(encoding, height, width, step, data)
-    fields = form, buffer, height, width, step
-    pixels = _shared_colours(*fields) if form.chroma_rows else _pixels(*fields, is_bigendian)
-    rgb = pixels if form.colours is None else cv2.cvtColor(pixels, form.colours)
-    return rgb[:height, :width]
+def _converted(pixels: np.ndarray, conversion: int | None) -> np.ndarray:
+    return pixels if conversion is None else cv2.cvtColor(pixels, conversion)
 
 
-def _shared_colours(
-    form: _Format, buffer: np.ndarray, height: int, width: int, step: int
-) -> np.ndarray:
-    """Brightness and below it the colours of blocks of four pixels, as of nv12 and nv21, for even
-    sides; of nv24, which has a colour for every pixel, those of the first of each block."""
-    rows = buffer.reshape(-1, step)
-    if form.chroma_rows == 1:
-        return np.ascontiguousarray(rows[:, :width])
-    colours = rows[height:].reshape(height, step, 2)[::2, :width:2]
-    brightness = np.pad(rows[:height, :width], ((0, height % 2), (0, width % 2)), 'edge')
-    return np.concatenate((brightness, colours.reshape(len(colours), -1)))
+def _inside(first: int, count: int, length: int) -> slice:
+    """Of so many in a row, those within the image, but one at least."""
+    begin = min(max(first, 0), length - 1)
+    return slice(begin, max(min(first + count, length), begin + 1))
+
+
+def _around(inside: slice, length: int) -> slice:
+    """The same with a margin, from an even one on to an even one or the end."""
+    begin = max(0, inside.start - _MARGIN)
+    end = inside.stop + _MARGIN
+    return slice(begin - begin % 2, min(end + end % 2, length))
+
+
+def _within(part: slice, whole: slice) -> slice:
+    return slice(part.start - whole.start, part.stop - whole.start)
 
 
 def _checked(
@@ -182,7 +329,7 @@ def _checked(
 ) -> tuple[_Format, np.ndarray]:
     """The format, and all bytes, once they are known to fit; ImageError if they do not."""
     if encoding not in _FORMATS:
-        reason = _reason(encoding)
+        reason = why_not_bright(encoding)
         raise ImageError(
             f'encoding is {encoding!r}{reason and f" ({reason})"}, accepted is one of '
             f'{", ".join(ENCODINGS)}'
@@ -204,7 +351,7 @@ def _checked(
             f'for {width} pixels of {encoding}'
         )
     rows = height + height * form.chroma_rows // 2
-    buffer = _bytes_of(data)
+    buffer = bytes_of(data)
     planes = f' x {1 + form.chroma_rows / 2:g}' if form.chroma_rows else ''
     if buffer.size != step * rows:
         raise ImageError(
@@ -214,18 +361,6 @@ def _checked(
     return form, buffer
 
 
-def _pixels(
-    form: _Format, buffer: np.ndarray, height: int, width: int, step: int, is_bigendian: bool
-) -> np.ndarray:
-    """The samples, (height, width) or (height, width, samples of a pixel); a view if possible."""
-    row_bytes = width * form.samples * np.dtype(form.dtype).itemsize
-    pixels = buffer.reshape(-1, step)[:height, :row_bytes]
-    if form.dtype != np.uint8:
-        stored = np.dtype(form.dtype).newbyteorder('>' if is_bigendian else '<')
-        pixels = np.require(pixels.view(stored), form.dtype, ['C', 'A'])  # as OpenCV needs it
-    return pixels if form.samples == 1 else pixels.reshape(height, width, form.samples)
-
-
 def _shrunk_gray(
     buffer: np.ndarray,
     height: int,
@@ -233,16 +368,15 @@ def _shrunk_gray(
     step: int,
     samples: int,
     conversion: int,
-    side: int,
+    halvings: int,
 ) -> np.ndarray:
-    """Colours of 8 bits as grey, both sides halved as often as the longer one stays above `side`.
+    """Colours of 8 bits as grey, both sides halved so often.
 
     Rows are merged while they still have colours: there is less to convert then.
     """
-    halvings = _halvings(height, width, side)
     row_bytes = width * samples
     for _ in range(halvings):
-        from . import object_kernels as kernels  # Numba, which small images do without
+        from . import image_kernels as kernels  # Numba, which small images do without
 
         height //= 2
         merged = np.empty((height, row_bytes), np.uint8)
@@ -265,109 +399,19 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return view
 
 
-def _halvings(height: int, width: int, side: int) -> int:
+def halvings_to(side: int, height: int, width: int) -> int:
     """How often the longer side may be halved to remain `side`, and both to be there."""
     return max(0, min(max(height, width) // side, height, width).bit_length() - 1)
 
 
-def decode_compressed(format: str, data: Buffer, side: int | None = None) -> np.ndarray:
-    """A compressed image as an array of shape (height, width), uint8 or, of 16 bits, uint16.
-
-    Parameters
-    ----------
-    format
-        The field of sensor_msgs/CompressedImage. What it says of depth is believed; of all else,
-        the signature of the file in `data` decides.
-    data
-        Bytes, array.array('B'), memoryview or uint8 ndarray, a whole JPEG or PNG file (or any other
-        that OpenCV reads).
-    side
-        Of the longer side, so many pixels are enough: of a JPEG of twice that or more, fewer are
-        decoded.
-
-    Raises
-    ------
-    ImageError
-        For depth and for data that is empty, damaged or cannot be decoded.
-    """
-    return _decoded(format, data, side, _REDUCED)
-
-
-def decode_rgb(format: str, data: Buffer, side: int | None = None) -> np.ndarray:
-    """A compressed image in red, green and blue, (height, width, 3), uint8 or, of 16 bits, uint16.
-
-    Parameters and errors are those of `decode_compressed`.
-    """
-    return cv2.cvtColor(_decoded(format, data, side, _REDUCED_COLOUR), cv2.COLOR_BGR2RGB)
-
-
-def _decoded(
-    format: str, data: Buffer, side: int | None, flags_by_halvings: tuple[int, ...]
-) -> np.ndarray:
-    """By OpenCV with these flags, which say whether grey or BGR; arguments and errors are those of
-    `decode_compressed`."""
-    encoding = format.partition(';')[0].strip()
-    reason = 'depth, no brightness' if 'compressedDepth' in format else _reason(encoding)
-    if reason:
-        raise ImageError(
-            f'format is {format!r} ({reason}), accepted is a JPEG or PNG file of '
-            'brightness or colour'
-        )
-    buffer = _bytes_of(data)
-    if buffer.size == 0:
-        raise ImageError('data is 0 bytes, accepted is a whole JPEG or PNG file')
-    _check_file(buffer)
-    halvings = 0
-    if side is not None and buffer[:2].tobytes() == _JPEG:
-        from . import jpeg
-
-        halvings = min(_halvings(*jpeg.shape(buffer), side), len(flags_by_halvings) - 1)
-    try:
-        image = cv2.imdecode(buffer, flags_by_halvings[halvings])
-    except cv2.error:  # a header that promises an impossible size
-        image = None
-    if image is None or image.dtype not in (np.uint8, np.uint16):
-        raise ImageError(
-            f'data is {buffer.size} bytes of format {format!r} that cannot be '
-            'decoded, accepted is a whole JPEG or PNG file'
-        )
-    return image
-
-
-def warm_up_decoding() -> None:
-    """Compile, or load, what `decode_compressed` needs."""
-    from . import jpeg
-
-    jpeg.warm_up()
-
-
-def _check_file(buffer: np.ndarray) -> None:
-    """Reject what OpenCV would decode with a warning, or reserve too much memory for."""
-    start = buffer[:24].tobytes()
-    if start.startswith(_JPEG):
-        from . import jpeg  # Numba, which raw images do without
-
-        damage = jpeg.damage(buffer)
-        if damage:
-            raise ImageError(
-                f'data is a damaged JPEG of {buffer.size} bytes ({damage}), '
-                'accepted is a whole JPEG or PNG file'
-            )
-    width, height = (int.from_bytes(start[at : at + 4], 'big') for at in (16, 20))
-    if start.startswith(_PNG) and width * height > MAX_PIXELS:
-        raise ImageError(
-            f'width x height is {width} x {height} in a PNG, accepted is up to {MAX_PIXELS} pixels'
-        )
-
-
-def _reason(encoding: str) -> str:
+def why_not_bright(encoding: str) -> str:
     """Why an encoding that sensor_msgs knows is rejected; empty for any other."""
     if encoding in _FORMATS:
         return ''
     return next((reason for pattern, reason in _NO_BRIGHTNESS if pattern.fullmatch(encoding)), '')
 
 
-def _bytes_of(data: Buffer) -> np.ndarray:
+def bytes_of(data: Buffer) -> np.ndarray:
     """A flat uint8 view of any contiguous buffer."""
     try:
         view = data.data if isinstance(data, np.ndarray) else memoryview(data)

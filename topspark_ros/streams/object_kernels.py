@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from topspark_ros.engine.kernels.compilation import entry_point, kernel
+from topspark_ros.engine.kernels.compilation import allocating, entry_point, kernel
 
 FILL = 20 / 28  # share of the grid that the object's bounding square takes
 OVERSAMPLING = 3  # samples a cell and direction, averaged
@@ -22,29 +22,23 @@ _RIDGE = 1e-3  # for an image one pixel wide
 
 
 @entry_point
-def mean_of_columns(pixels, out):
-    """Pairs of neighbours in a row as their mean, rounded: (height, 2 * width or one more) to
-    (height, width), uint8."""
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            both = np.uint16(pixels[i, 2 * j]) + np.uint16(pixels[i, 2 * j + 1])
-            out[i, j] = np.uint16(both + np.uint16(1)) >> np.uint16(1)
+def without_surface(work, coarse, basis, edge, x, y):
+    """An image, (height, width) float32, minus the polynomial of `fit_surface`, the same.
 
-
-@entry_point
-def mean_of_rows(data, step, out):
-    """The same of pairs of rows, to (height, width).
-
-    data: uint8, read-only and contiguous, the rows `step` apart.
+    coarse, basis, edge: of the image made smaller, as of `fit_surface`.
+    x, y: places across and down the image, -1 to 1, float32.
     """
-    for i in range(out.shape[0]):
-        upper, lower = data[2 * i * step :], data[(2 * i + 1) * step :]
-        for j in range(out.shape[1]):
-            both = np.uint16(upper[j]) + np.uint16(lower[j])
-            out[i, j] = np.uint16(both + np.uint16(1)) >> np.uint16(1)
+    surface = fit_surface(coarse, basis, edge)
+    relief = np.empty(work.shape, np.float32)
+    for i in range(work.shape[0]):
+        constant = surface[0] + (surface[1] + surface[4] * y[i]) * y[i]
+        slope, square = surface[2] + surface[3] * y[i], surface[5]
+        for j in range(work.shape[1]):
+            relief[i, j] = work[i, j] - (constant + (slope + square * x[j]) * x[j])
+    return relief
 
 
-@entry_point
+@allocating
 def fit_surface(values, basis, edge):
     """A polynomial of degree 2 through the background, least squares; (6,) float32.
 
@@ -100,18 +94,9 @@ def median(values):
 
 
 @entry_point
-def subtract_surface(work, surface, x, y, relief):
-    """relief = work - the polynomial, at x across and y down, -1 to 1."""
-    for i in range(work.shape[0]):
-        constant = surface[0] + (surface[1] + surface[4] * y[i]) * y[i]
-        slope, square = surface[2] + surface[3] * y[i], surface[5]
-        for j in range(work.shape[1]):
-            relief[i, j] = work[i, j] - (constant + (slope + square * x[j]) * x[j])
-
-
-@entry_point
 def standing_out(relief, least, noise_factor):
-    """Turn what stands out most to above 0; the greatest height, or 0 where nothing does.
+    """Turn what stands out most to above 0; its greatest height and a mask of it, (height, width)
+    uint8. Where nothing does, the height is 0.
 
     An object is at least `least` high and has an edge: somewhere two pixels that are _APART differ
     by noise_factor times the noise, their median difference. An object hardly shows in that however
@@ -133,8 +118,9 @@ def standing_out(relief, least, noise_factor):
             for j in range(width):
                 relief[i, j] = -relief[i, j]
         peak = -low.min()
+    none = np.float32(0), np.zeros((0, 0), np.uint8)
     if peak < least:
-        return np.float32(0)
+        return none
     steepest = np.zeros(width, np.float32)
     for i in range(relief.shape[0]):
         for j in range(width - _APART):
@@ -145,7 +131,10 @@ def standing_out(relief, least, noise_factor):
         for j in range(width - _APART):
             within += abs(relief[i, j + _APART] - relief[i, j]) <= limit
         looked += max(width - _APART, 0)
-    return peak if 2 * within >= looked else np.float32(0)
+    if 2 * within < looked:
+        return none
+    mask = main_part(ink_mask(relief, peak))
+    return (peak, mask) if mask.any() else none
 
 
 @entry_point
@@ -212,7 +201,7 @@ def gather_part(left, pixels, begin, box, i, j):
     return end
 
 
-@entry_point
+@allocating
 def ink_mask(relief, peak):
     """Which pixels belong to what stands out, uint8."""
     mask = np.empty(relief.shape, np.uint8)
@@ -224,12 +213,30 @@ def ink_mask(relief, peak):
 
 
 @entry_point
-def crop(relief, peak, mask, size):
-    """The object, centred and scaled, as (size * size,) float32 in 0..1.
+def frame(relief, peak, mask):
+    """Centre of mass of an object, x and y, and the side of a square in which its bounding square
+    takes FILL, pixels. Arguments: as of `objects.framed`."""
+    width = mask.shape[1]
+    top, bottom, left, right = bounds(mask)
+    # Column by column, which a processor does for several at once.
+    ink, down = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    for i in range(top, bottom):
+        for j in range(width):
+            value = min(max(relief[i, j], np.float32(0)), peak) * np.float32(mask[i, j])
+            ink[j] += value
+            down[j] += value * np.float32(i)
+    total = across = 0.0
+    for j in range(width):
+        total += ink[j]
+        across += ink[j] * j
+    return across / total, down.sum() / total, max(bottom - top, right - left) / FILL
 
-    relief: (height, width) float32, the object above 0. mask: of the object, uint8, not all 0.
-    """
-    height, width = relief.shape
+
+@allocating
+def bounds(mask):
+    """Where a mask, uint8, is not 0: the first row and the one behind the last, and the same of
+    columns."""
+    height, width = mask.shape
     top, bottom, left, right = height, 0, width, 0
     columns = np.zeros(width, np.uint8)
     for i in range(height):
@@ -242,6 +249,17 @@ def crop(relief, peak, mask, size):
     for j in range(width):
         if columns[j]:
             left, right = min(left, j), j + 1
+    return top, bottom, left, right
+
+
+@entry_point
+def crop(relief, peak, mask, size):
+    """The object, centred and scaled, as (size * size,) float32 in 0..1.
+
+    relief: (height, width) float32, the object above 0. mask: of the object, uint8, not all 0.
+    """
+    height, width = relief.shape
+    top, bottom, left, right = bounds(mask)
     side = max(bottom - top, right - left) / FILL
     top, bottom = max(top - _EDGE, 0), min(bottom + _EDGE, height)
     left, right = max(left - _EDGE, 0), min(right + _EDGE, width)

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from . import object_kernels as kernels
-from .colours import MIN_CONTRAST
-from .images import to_gray
+from .colours import MIN_CONTRAST, Square
+from .images import RawImage
 
 WORK_SIDE = 160  # longest side of the image worked on, pixels
 _FIT_SIDE = 40  # and of the one that the background is fitted to
 _CROP_SIDE = 48  # a smaller image is a crop: no room to tell light from object
-_MIN_STEPS = 2  # of the levels that a camera tells apart; gradients have steps of one
+_MIN_STEPS = 2.0  # of the levels that a camera tells apart; gradients have steps of one
 _NOISE_FACTOR = 6  # an object stands out by this many standard deviations of the noise
 _DEVIATION = 1.05  # standard deviations of normal noise in the median difference of two values
 
@@ -44,54 +44,49 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     return kernels.crop(*found, size)
 
 
-def locate_object(gray: np.ndarray) -> tuple[tuple[float, float], float] | None:
-    """Where the object is that `centre_object` finds: x and y of its centre and the side of the
-    square that it would show, pixels of `gray`; None where nothing stands out."""
+def locate_object(gray: np.ndarray) -> Square | None:
+    """The square that `centre_object` would show; None where nothing stands out."""
     found = _find(gray)
     if found is None:
         return None
-    relief, peak, mask = found
-    (x, y), side = framed(mask, mask * np.clip(relief, 0, peak))
-    scale = max(gray.shape) / max(mask.shape)
-    return (scale * (x + 0.5) - 0.5, scale * (y + 0.5) - 0.5), scale * side
+    mask = found[-1]
+    return framed(*found).scaled(max(gray.shape) / max(mask.shape))
 
 
 def _find(gray: np.ndarray) -> tuple[np.ndarray, np.float32, np.ndarray] | None:
     """What stands out, above 0 at work size; its height; and a mask of the object; None: nothing
     does."""
-    work = _resize(gray, WORK_SIDE)
+    work = _resize(gray, WORK_SIDE).astype(np.float32)
     relief = cv2.GaussianBlur(_remove_background(gray, work), (5, 5), 1.0)
     least = max(_MIN_STEPS, MIN_CONTRAST * float(work.max()))
     # A few pixels made larger are all edges: there is no telling of noise.
     noise_factor = 1e-9 if _is_crop(gray.shape) else _NOISE_FACTOR * _DEVIATION
-    peak = kernels.standing_out(relief, least, noise_factor)
-    if not peak:
-        return None
-    mask = kernels.main_part(kernels.ink_mask(relief, peak))
-    return (relief, peak, mask) if mask.any() else None
+    peak, mask = kernels.standing_out(relief, least, noise_factor)
+    return (relief, peak, mask) if peak else None
 
 
 def warm_up() -> None:
     """Compile the kernels, or load them from their cache."""
     frame = np.zeros((4 * WORK_SIDE, 4 * WORK_SIDE, 3), np.uint8)
     frame[200:400, 200:400] = 255
-    centre_object(
-        to_gray('bgr8', *frame.shape[:2], frame[0].nbytes, False, frame.reshape(-1), WORK_SIDE)
-    )
+    for values in frame, frame.astype(np.uint16):
+        image = RawImage.of(values)
+        gray = image.reduced_gray(WORK_SIDE).pixels
+        centre_object(gray)
+        locate_object(gray)
+        image.central_picture(WORK_SIDE)
 
 
 def _remove_background(gray: np.ndarray, work: np.ndarray) -> np.ndarray:
-    """The image, also given at work size, minus its background: at work size, float32."""
+    """The image, also given at work size, float32, minus its background: at work size, float32."""
     if _is_crop(gray.shape):
         border = np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))
-        return work.astype(np.float32) - np.median(border).astype(np.float32)
+        return work - np.median(border).astype(np.float32)
     coarse = _resize(work, _FIT_SIDE)
-    surface = kernels.fit_surface(
-        coarse.astype(np.float32).ravel(), _surfaces(coarse.shape), _edge(coarse.shape)
+    shape = coarse.shape
+    return kernels.without_surface(
+        work, coarse.ravel(), _surfaces(shape), _edge(shape), *_axes(work.shape)
     )
-    relief = np.empty(work.shape, np.float32)
-    kernels.subtract_surface(work.astype(np.float32), surface, *_axes(work.shape), relief)
-    return relief
 
 
 def _is_crop(shape: tuple[int, int]) -> bool:
@@ -148,13 +143,11 @@ def _edge(shape: tuple[int, int]) -> np.ndarray:
     return edge.ravel()
 
 
-def framed(mask: np.ndarray, ink: np.ndarray) -> tuple[tuple[float, float], float]:
-    """Where an object is looked at: x and y of its centre of mass, and the side of a square in
-    which its bounding square takes 20/28, pixels.
+def framed(relief: np.ndarray, peak: float | np.floating, mask: np.ndarray) -> Square:
+    """Where an object is looked at: around its centre of mass, so that its bounding square takes
+    20/28.
 
-    mask: of the object, uint8. ink: how much of it each pixel holds, float32, not all 0.
+    relief: how much of it each pixel holds, (height, width) float32, up to `peak`. mask: of the
+    object, (height, width) uint8, not all 0 where there is something of it.
     """
-    _, _, width, height = cv2.boundingRect(mask)
-    moments = cv2.moments(ink)
-    centre = moments['m10'] / moments['m00'], moments['m01'] / moments['m00']
-    return centre, max(width, height) / kernels.FILL
+    return Square(*kernels.frame(relief, np.float32(peak), mask))

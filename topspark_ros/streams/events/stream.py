@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..objects import framed
 from .decoders import EVENT, EVENT_ENCODINGS, Buffer, EventDecoder
 from .encoder import Evt3Encoder
 from .filtering import HotPixelFilter, RateLimiter
@@ -196,6 +197,8 @@ def warm_up(settings: EventSettings) -> None:
         view = seen.view()
         view.presented(1)
         view.picture()
+    some = np.ones((2, 2), np.uint8)  # two events show nothing that could be framed
+    framed(some.astype(np.float32), np.inf, some)
 
 
 class _Camera:

@@ -149,7 +149,7 @@ def centred(counts: np.ndarray, size: int) -> Places:
     if not mask.any():
         return Places(np.full(counts.size, -1), size * size)
     mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
-    (x, y), side = framed(mask, activity * mask)
+    x, y, side = framed(activity, np.inf, mask)
     across = np.floor(((np.arange(columns) - x) / side + 0.5) * size).astype(np.int64)
     down = np.floor(((np.arange(rows) - y) / side + 0.5) * size).astype(np.int64)[:, np.newaxis]
     inside = (across >= 0) & (across < size) & (down >= 0) & (down < size) & (mask > 0)
