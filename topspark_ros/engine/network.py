@@ -165,9 +165,9 @@ class InferenceNetwork(Generic[C, S]):
         steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
         pixels, spikes = self._require_sample(sample, steps)
         count = self._present_one(pixels, spikes, steps, False, -1, math.inf).counts.output_spikes
-        raster = np.empty((count, 2), np.int32)
+        raster = np.full((count, 2), -1, np.int32)
         self._present_many(pixels[np.newaxis], steps, False, NO_LABEL, math.inf, spikes, raster)
-        return SpikeTrain(*raster.T)
+        return SpikeTrain(*raster[raster[:, 0] >= 0].T)  # filters' currents count, and have no step
 
     def _present_many(
         self,
