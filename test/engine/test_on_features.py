@@ -42,7 +42,7 @@ def filters_of(network):
     return Filters(*(state[name] for name in Filters._fields))
 
 
-def seen(features, filters, pictures, timesteps):
+def seen(features, filters, pictures, timesteps, learning=False):
     """Features of pictures, uint8, and the operations that they take, by the kernel."""
     shown = pictures.astype(np.float32) * np.float32(1 / 255)
     result = np.empty((len(pictures), features.features), np.float32)
@@ -54,6 +54,7 @@ def seen(features, filters, pictures, timesteps):
         *filters,
         shown,
         timesteps,
+        learning,
         result,
         counts,
     )
@@ -78,28 +79,40 @@ def trained(taught):
     return copy.deepcopy(taught)
 
 
+def looked_at(by_hand, picture, timesteps, learning=False):
+    """Features of a picture, uint8, the operations that they take, and what float32 resolves."""
+    later = [64] if learning and timesteps < 64 else []
+    drives = by_hand.drives(picture.astype(np.float32) * np.float32(1 / 255))
+    shown = by_hand.show(drives, [timesteps], later)
+    last = shown.seen[max([timesteps, *later])]
+    fired = last.fired - sum(each.fired for each in shown.seen.values())  # filters compete once
+    counts = vision.plus(shown.counts, OperationCounts(0, fired, fired, 0, 0))
+    return last.features, counts, shown.closest
+
+
 @pytest.mark.parametrize('features', [FEATURES, COLOUR], ids=['grey', 'colour'])
-@pytest.mark.parametrize('timesteps', [1, 3, 64])
-def test_features_and_their_operations_are_those_of_the_reference(digits, features, timesteps):
+@pytest.mark.parametrize('learning', [False, True], ids=['inferred', 'learned'])
+@pytest.mark.parametrize('timesteps', [1, 3, 64, 70])
+def test_features_and_their_operations_are_those_of_the_reference(
+    digits, features, timesteps, learning
+):
     random = np.random.default_rng(timesteps)
     if features.channels == 1:
-        pictures = digits.pixels[:20]
+        pictures = digits.pixels[:24]
     else:  # coarse patterns in colour, which no noise is taken out of
-        small = random.integers(0, 256, (12, 6, 6, 3), dtype=np.uint8)
-        pictures = small.repeat(5, axis=1).repeat(5, axis=2).reshape(12, -1)
+        small = random.integers(0, 256, (24, 6, 6, 3), dtype=np.uint8)
+        pictures = small.repeat(5, axis=1).repeat(5, axis=2).reshape(24, -1)
     network = create_network(config_of('recruiting', features))
     by_hand = vision.Features(features, network.state())
-    found, counts = seen(features, filters_of(network), pictures, timesteps)
+    found, counts = seen(features, filters_of(network), pictures, timesteps, learning)
     decided = 0
     for picture, one, spent in zip(pictures, found, counts):
-        shown = by_hand.show(
-            by_hand.drives(picture.astype(np.float32) * np.float32(1 / 255)), [timesteps], []
-        )
-        if shown.closest < 1:
+        expected, operations, closest = looked_at(by_hand, picture, timesteps, learning)
+        if closest < 1:
             continue
         decided += 1
-        np.testing.assert_allclose(one, shown.seen[timesteps].features, atol=FLOAT)
-        assert OperationCounts(*spent) == shown.counts
+        np.testing.assert_allclose(one, expected, atol=FLOAT)
+        assert OperationCounts(*spent) == operations
     assert decided >= 6
 
 
@@ -111,15 +124,15 @@ def test_it_is_the_recruiting_rule_on_features_step_by_step(digits):
     layer = reference.Recruiting(replace(config, inputs=FEATURES.features, encoder=''))
     compared = 0
     for picture, label, timesteps in zip(digits.pixels, digits.labels, 20 * [4, 1, 7]):
-        shown = by_hand.show(
-            by_hand.drives(picture.astype(np.float32) * np.float32(1 / 255)), [timesteps], []
-        )
-        expected = layer.learn(shown.seen[timesteps].features.astype(np.float32), timesteps, label)
-        if min(shown.closest, layer.closest) < 1:
+        features, operations, closest = looked_at(by_hand, picture, timesteps, learning=True)
+        if closest < 1:
+            continue  # neither sees it
+        expected = layer.learn(features.astype(np.float32), timesteps, label)
+        if layer.closest < 1:
             break
         response = network.learn(picture, timesteps, label)
         assert response.predicted == expected.predicted
-        assert response.counts == vision.plus(shown.counts, OperationCounts(*expected.counts))
+        assert response.counts == vision.plus(operations, OperationCounts(*expected.counts))
         np.testing.assert_allclose(response.scores, expected.scores, atol=SCORE)
         compared += 1
     assert compared >= 5
@@ -132,13 +145,14 @@ def test_answers_are_those_of_the_rule_on_the_features_of_as_many_steps(
     """To the last bit, while it learns too; and every operation of both counts."""
     config = trained.config
     twin = plain_twin(config)
-    shown, _ = seen(FEATURES, filters_of(trained), digits.pixels[:200], 4)
+    shown, _ = seen(FEATURES, filters_of(trained), digits.pixels[:200], 4, True)
     twin.learn_many(shown, 4, np.array(digits.labels[:200]))
 
     pictures, labels = digits.pixels[200:240], np.array(digits.labels[200:240])
     labels[::5] = -1
-    shown, spent = seen(FEATURES, filters_of(trained), pictures, timesteps)
     for method, *rest in (('infer_many', margin), ('learn_many', labels, margin)):
+        learning = method == 'learn_many'
+        shown, spent = seen(FEATURES, filters_of(trained), pictures, timesteps, learning)
         own = getattr(trained, method)(pictures, timesteps, *rest)
         plain = getattr(twin, method)(shown, timesteps, *rest)
         assert own.scores.tobytes() == plain.scores.tobytes()
@@ -147,6 +161,7 @@ def test_answers_are_those_of_the_rule_on_the_features_of_as_many_steps(
         np.testing.assert_array_equal(own.counts, plain.counts + spent)
     learned = trained.state()
     assert same_state({name: learned[name] for name in twin.state()}, twin.state())
+    shown, _ = seen(FEATURES, filters_of(trained), pictures, timesteps)
     steps, neurons = trained.raster(pictures[0], timesteps)
     plain = twin.raster(shown[0], timesteps)
     assert steps.tolist() == plain.steps.tolist() and neurons.tolist() == plain.neurons.tolist()

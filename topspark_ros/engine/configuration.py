@@ -167,9 +167,9 @@ class NetworkConfig:
     encoder
         What turns pictures into features that are learned in the place of pixels. A FeaturesConfig:
         samples are pictures, whose spiking features the network sees after as many steps as it is
-        itself presented with. A text: samples are features of another network, frozen, which it
-        tells from others: what was learned on one means nothing to another. Empty: none. Features
-        take the normalisation 'l2'.
+        itself presented with; to learn them, after 64 at least. A text: samples are features of
+        another network, frozen, which it tells from others: what was learned on one means nothing
+        to another. Empty: none. Features take the normalisation 'l2'.
 
     Raises
     ------

@@ -308,7 +308,8 @@ class Network(InferenceNetwork[C, S], ABC):
 
         The response is a prediction made before the label was used. With the recruiting rule and
         the discriminant it is made before this sample changed anything; under STDP weights change
-        at output spikes, so earlier ones of the same presentation have had their effect. Its scores
+        at output spikes, so earlier ones of the same presentation have had their effect. A layer on
+        spiking features makes it of those that it learns, of 64 steps or more. Its scores
         are over the classes known before. A sample without input spikes teaches nothing.
 
         Parameters

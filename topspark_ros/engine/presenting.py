@@ -99,7 +99,8 @@ class RatePresenter:
 class FeaturePresenter:
     """Presents pictures to a layer that sees their spiking features, both for the same T.
 
-    The state is the filters and, after them, the state of the layer.
+    To learn, it sees those of one T (kernels.seeing). The state: the filters, and then that of the
+    layer.
     """
 
     def __init__(self, config: FeaturesConfig, layer: Presenter) -> None:
@@ -114,6 +115,7 @@ class FeaturePresenter:
         timesteps: int,
         *rest: Any,
     ) -> None:
+        learning, *_, outcomes, _ = rest
         config, filters = self._config, len(Filters._fields)
         seen = np.empty((len(pixels), config.features), np.float32)
         counts = np.empty((len(pixels), len(OperationCounts._fields)), np.int64)
@@ -124,9 +126,9 @@ class FeaturePresenter:
             *state[:filters],
             pixels,
             timesteps,
+            learning,
             seen,
             counts,
         )
         self._layer(state[filters:], seen, spikes, timesteps, *rest)
-        outcomes = rest[-2]
         outcomes[:, 2:] += counts

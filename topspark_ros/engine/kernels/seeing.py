@@ -2,6 +2,10 @@
 
 Noise is taken out of a picture, then it is seen as in kernels.features, all steps at once. What a
 layer is shown are the features after the last step.
+
+Few steps change features, and a layer that learned them would fit that T alone. So a picture that
+is learned is looked at later, after LEARNED_LOOK steps: each input that has more to say sends it as
+one graded event. What is learned hardly depends on T then.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ import numpy as np
 from . import channels, denoising, features
 from .compilation import allocating, entry_point
 from .discriminant import show
+
+LEARNED_LOOK = 64  # steps
 
 
 class Filters(NamedTuple):
@@ -54,10 +60,13 @@ def see_pictures(
     usual,
     pictures,
     timesteps,
+    learning,
     seen,
     counts,
 ):
     """Fill the features of pictures after so many steps, and the operations that they take.
+
+    learning: whether features are those after LEARNED_LOOK steps, if these are more.
 
     side, image_channels: of the pictures. cells: a side of the grid that currents are pooled in.
     edge_filters ... usual: Filters. pictures: (samples, side * side * channels) float32, changed.
@@ -70,12 +79,20 @@ def see_pictures(
     neurons = features.potentials(edges) + features.potentials(surfaces) + seen.shape[1]
     for sample in range(pictures.shape[0]):
         show(pictures[sample].reshape(side, side, image_channels), memory)
-        spikes, added = features.integrate(edges, timesteps, False)
-        more_spikes, more_added = features.integrate(surfaces, timesteps, False)
+        spikes = added = 0
+        for bank in (edges, surfaces):
+            events, additions = features.integrate(bank, timesteps, False)
+            spikes, added = spikes + events, added + additions
+        steps = timesteps
+        if learning and timesteps < LEARNED_LOOK:
+            for bank in (edges, surfaces):
+                events, additions = features.integrate(bank, LEARNED_LOOK, True)
+                spikes, added = spikes + events, added + additions
+            steps += 1
         currents = features.compete(edges) + features.compete(surfaces)
         features.read_pooled(surfaces, seen[sample], features.read_pooled(edges, seen[sample], 0))
-        counts[sample, 0] = spikes + more_spikes
+        counts[sample, 0] = spikes
         counts[sample, 1] = currents
-        counts[sample, 2] = added + more_added + currents
-        counts[sample, 3] = timesteps * neurons
+        counts[sample, 2] = added + currents
+        counts[sample, 3] = steps * neurons
         counts[sample, 4] = 0
