@@ -91,7 +91,7 @@ def present(pictures, edge_filters, surface_filters, timesteps):
         channels.drive_inputs(pictures[number], canvas, edges.drives, surfaces.drives)
         for bank in (edges, surfaces):
             features.clear(bank)
-            features.integrate(bank, timesteps, False)
+            features.send(bank, timesteps, False)
             features.compete(bank)
         edge_spikes[number] = edges.sent
         surface_spikes[number] = surfaces.sent
@@ -104,7 +104,7 @@ def patches(spikes: np.ndarray, size: int, random: np.random.Generator) -> np.nd
     """Some of every picture, as filters see them, (patches, channels * size * size), unit norm."""
     taken = []
     for each in spikes:
-        views = sliding_window_view(each, (size, size), (0, 1))[..., ::-1, ::-1]
+        views = sliding_window_view(each, (size, size), (0, 1))
         views = views.reshape(-1, views.shape[2] * size * size)
         active = np.flatnonzero(np.count_nonzero(views, axis=1) >= MIN_ACTIVE)
         if len(active):

@@ -22,9 +22,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from topspark_ros.engine import DiscriminantConfig, OperationCounts
 from topspark_ros.engine.kernels import clutter, denoising
 
-LOOKS = 1, 2, 4, 64
+LOOKS = 1, 64
 EVERY = 4  # samples of a class: those that are seen before another background,
-LOOK = 4  # after so many steps
+LOOK = 64  # after so many steps
 BLOCK = 16  # elements of a row of the precision that are kept together
 # What is resolved: light and surfaces, of full scale; potentials, relative to the highest one of
 # their place.
@@ -225,7 +225,7 @@ class Features:
         for name, usual in zip(('edge_filters', 'surface_filters'), state['usual'].tolist()):
             stored = state[name].astype(float)
             size = 5 if name == 'edge_filters' else 3
-            filters = stored.T.reshape(stored.shape[1], -1, size, size)[..., ::-1, ::-1]
+            filters = stored.T.reshape(stored.shape[1], -1, size, size)
             self.banks.append(Bank(filters, usual))
 
     def _shaped(self, picture: np.ndarray) -> np.ndarray:
@@ -369,8 +369,8 @@ class Learned(NamedTuple):
 
 
 def first_scatter(size: int) -> float:
-    """eps: as of a quarter of a frame for each feature, of a variance of 0.15."""
-    return 0.25 * size * 0.15
+    """eps: as of a sixteenth of a frame for each feature, each look of a variance of 0.15."""
+    return size / 16 * len(LOOKS) * 0.15
 
 
 def solve(

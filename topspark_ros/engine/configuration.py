@@ -328,7 +328,7 @@ class DiscriminantConfig(FeaturesConfig):
         Naming the field, its value and what is accepted.
     """
 
-    clutter: float = 0.05
+    clutter: float = 0.025
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,7 +15,7 @@ from .values import SpikeTrain
 
 FILTERS = Path(__file__).with_name('filters.npz')  # python -m benchmarks.filters
 # Scatter that every feature is taken to have before any was seen, as of so many frames.
-FRAMES_AT_FIRST = 0.25  # for each feature
+FRAMES_AT_FIRST = 0.0625  # for each feature
 VARIANCE_AT_FIRST = 0.15  # of a feature
 ROUNDING = 1e-4  # by which a value that was computed may exceed 1
 
@@ -89,7 +89,7 @@ class DiscriminantNetwork(LinearDiscriminant[DiscriminantConfig]):
     def receptive_fields(self) -> np.ndarray:
         """The filters that see contrast, brighter less darker, (filters, 25) float32."""
         brighter, darker = np.split(self._state.edge_filters.T, 2, axis=1)
-        return (brighter - darker)[:, ::-1].copy()
+        return brighter - darker
 
     def experience(self) -> np.ndarray:
         """The same for all filters."""
@@ -151,7 +151,7 @@ def _untaught(
     size: int, edges: np.ndarray, surfaces: np.ndarray, usual: np.ndarray
 ) -> DiscriminantState:
     """Of so many features, seen by these filters."""
-    scatter = FRAMES_AT_FIRST * size * VARIANCE_AT_FIRST
+    scatter = FRAMES_AT_FIRST * len(LOOKS) * size * VARIANCE_AT_FIRST
     return DiscriminantState(
         edge_filters=edges,
         surface_filters=surfaces,

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .compilation import allocating, kernel, routine
+from .vectors import correlate
 
 FINE, COARSE, AROUND = 0.5, 1.5, 3.0  # standard deviations of Gaussians, pixels
 LEAST_CONTRAST = 0.05  # that counts as some, of full scale
@@ -38,13 +39,13 @@ MARGIN = AROUND_WEIGHTS.size // 2
 
 
 class Canvas(NamedTuple):
-    """Memory for one picture, (side, side) float32 each, and rows with margins."""
+    """Memory for one picture, (side, side) float32 each, and with margins."""
 
     light: np.ndarray
     fine: np.ndarray
     coarse: np.ndarray
     squares: np.ndarray
-    rows: np.ndarray
+    rows: np.ndarray  # (side + 2 MARGIN, side)
     padded: np.ndarray  # (side + 2 MARGIN,)
 
 
@@ -56,7 +57,7 @@ def canvas_of(side):
         np.empty((side, side), np.float32),
         np.empty((side, side), np.float32),
         np.empty((side, side), np.float32),
-        np.empty((side, side), np.float32),
+        np.empty((side + 2 * MARGIN, side), np.float32),
         np.empty(side + 2 * MARGIN, np.float32),
     )
 
@@ -76,24 +77,19 @@ def blur(image, weights, canvas, blurred):
     """Fill `blurred` with the image after a separable Gaussian; edges are reflected."""
     side = image.shape[0]
     reach = weights.size // 2
-    rows, padded = canvas.rows, canvas.padded
-    for y in range(side):
-        for x in range(-reach, side + reach):
-            padded[x + reach] = image[y, mirrored(x, side)]
-        for x in range(side):
-            rows[y, x] = 0
-        for k in range(weights.size):
-            weight = weights[k]
-            for x in range(side):
-                rows[y, x] += weight * padded[np.uint64(x) + np.uint64(k)]
+    rows, padded = canvas.rows.reshape(-1), canvas.padded
     for y in range(side):
         for x in range(side):
-            blurred[y, x] = 0
-        for k in range(weights.size):
-            weight = weights[k]
-            source = mirrored(y + k - reach, side)
-            for x in range(side):
-                blurred[y, x] += weight * rows[source, x]
+            padded[reach + x] = image[y, x]
+        for x in range(reach):
+            padded[x] = image[y, mirrored(x - reach, side)]
+            padded[reach + side + x] = image[y, mirrored(side + x, side)]
+        correlate(padded, 0, 1, weights, rows, (reach + y) * side, side)
+    for y in range(reach):
+        for x in range(side):
+            canvas.rows[y, x] = canvas.rows[reach + mirrored(y - reach, side), x]
+            canvas.rows[reach + side + y, x] = canvas.rows[reach + mirrored(side + y, side), x]
+    correlate(rows, 0, side, weights, blurred.reshape(-1), 0, side * side)
 
 
 @kernel

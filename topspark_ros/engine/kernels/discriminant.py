@@ -36,12 +36,12 @@ import numpy as np
 from . import channels, clutter, denoising, encoded, features
 from .compilation import allocating, entry_point, kernel, routine
 from .readout import softmax, strongest, top2_margin
-from .vectors import SQUARES, add_to_rows, dot, dot_rows, subtract_rows
+from .vectors import SQUARES, dot, dot_rows, subtract_outer_pair, subtract_rows, weigh_pair
 
-LOOKS = np.array([1, 2, 4, 64])  # steps; four, as the vectors of `learn` take them
+LOOKS = np.array([1, 64])  # steps; ROWS of them
 BLOCK = SQUARES  # elements; D is a multiple of it
 CLUTTER_EVERY = 4  # samples of a class
-CLUTTER_LOOK = 2  # that the object before another background is seen at, an index
+CLUTTER_LOOK = 1  # that the object before another background is seen at, an index
 SHARPNESS = 0.15  # of the softmax, of log likelihoods: features are less independent than they seem
 
 
@@ -174,26 +174,9 @@ def weigh(state, memory):
     """Fill `moved` with A times the deviations in `looks`."""
     deviations, moved = memory.looks, memory.moved
     moved[:] = 0
-    for row in range(state.precision.shape[0]):
+    for row in range(0, state.precision.shape[0], 2):
         begin = row - row % BLOCK
-        dot_rows(deviations[:, begin:], state.precision[row, begin:], memory.products)
-        for look in range(LOOKS.size):
-            moved[look, row] += memory.products[look]
-            memory.products[look] = deviations[look, row]
-        begin += BLOCK
-        add_to_rows(moved[:, begin:], state.precision[row, begin:], memory.products)
-
-
-@routine
-def weigh_first(state, memory):
-    """The same where all deviations but the first are 0, in a third of the time."""
-    deviation, moved = memory.looks[0], memory.moved[0]
-    memory.moved[:] = 0
-    for row in range(state.precision.shape[0]):
-        begin = row - row % BLOCK
-        moved[row] += dot(state.precision[row, begin:], deviation[begin:])
-        begin += BLOCK
-        subtract(moved[begin:], state.precision[row, begin:], -deviation[row])
+        weigh_pair(state.precision, row, begin, begin + BLOCK, deviations, moved)
 
 
 @routine
@@ -211,11 +194,8 @@ def follow_scatter(state, memory, part):
             )
         gains[look] = part / (1.0 + part * dot(deviations[look], moved[look]))
     size = state.precision.shape[0]
-    for row in range(size):
-        for look in range(LOOKS.size):
-            memory.products[look] = gains[look] * moved[look, row]
-        begin = row - row % BLOCK
-        subtract_rows(state.precision[row, begin:], moved[:, begin:], memory.products)
+    for row in range(0, size, 2):
+        subtract_outer_pair(state.precision, row, row - row % BLOCK, moved, gains)
     changed = size * (size + BLOCK) // 2
     for c in range(state.class_frames.size):
         if state.class_frames[c] > 0:
@@ -280,8 +260,8 @@ def advance(memory, steps, graded):
         spikes, currents = encoded.integrate(memory.encoded, steps, graded, seen)
         operations = spikes
     else:
-        spikes, operations = features.integrate(edges, steps, graded)
-        more_spikes, more_operations = features.integrate(surfaces, steps, graded)
+        spikes, operations = features.send(edges, steps, graded)
+        more_spikes, more_operations = features.send(surfaces, steps, graded)
         spikes, operations = spikes + more_spikes, operations + more_operations
         currents = features.compete(edges) + features.compete(surfaces)
         features.read_pooled(surfaces, seen, features.read_pooled(edges, seen, 0))
@@ -317,7 +297,7 @@ def imagine(state, memory, picture, label, strength):
     memory.looks[:] = 0
     for d in range(memory.seen.size):
         memory.looks[0, d] = memory.seen[d] - memory.as_it_is[d]
-    weigh_first(state, memory)
+    weigh(state, memory)
     return spikes, currents, added, follow_scatter(state, memory, strength)
 
 

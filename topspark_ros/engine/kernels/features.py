@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .compilation import allocating, kernel, routine
-from .vectors import add_excess, sum_and_most
+from .vectors import add_excess, sum_and_most, weigh_rows
 
 THRESHOLD = 0.5  # of the way from the mean potential of a place to the highest one
 
@@ -30,17 +30,20 @@ THRESHOLD = 0.5  # of the way from the mean potential of a place to the highest 
 class Bank(NamedTuple):
     """Filters that see one kind of input; K of them, F x F pixels.
 
-    The weights of the pixel dy below and dx beside a filter's corner are at row
-    (channel, F - 1 - dy, F - 1 - dx): so those that one spike is added to lie side by side.
+    The weights of the pixel dy below and dx beside a filter's corner are at row (channel, dy, dx).
     """
 
-    weights: np.ndarray  # (channels * F * F, K) float32, of unit norm each
+    weights: np.ndarray  # (channels * F * F, K) float32, of unit norm each, or int8
     usual: np.ndarray  # (1,) float32, mean of the pooled currents, which they are divided by
     drives: np.ndarray  # (side, side, channels) float32, of the inputs, spikes a step
     sent: np.ndarray  # (side, side, channels) float32, spikes so far
-    squares: np.ndarray  # (side, side) float32, sum of their squares over the channels
-    columns: np.ndarray  # (side,) float32, memory
-    potential: np.ndarray  # ((side + F - 1)^2 K,) float32, by place, with margins of F - 1
+    # Inputs that a row of places sees and that have sent spikes, column by column.
+    amounts: np.ndarray  # (side * F * channels,) float32, how many
+    rows: np.ndarray  # of the same size, int32, of their weights for a place in column 0
+    begins: np.ndarray  # (side + 1,) int64, where each column's begin
+    squares: np.ndarray  # (side,) float32, sum of the squares of its amounts
+    potential: np.ndarray  # (K,) float32, of one place
+    cells: np.ndarray  # (places along an axis,) int64, that these are pooled in
     pooled: np.ndarray  # (G * G, K) float32
 
 
@@ -48,15 +51,20 @@ class Bank(NamedTuple):
 def bank_of(weights, usual, side, channels, cells):
     """Memory of a bank that sees `side` x `side` inputs of so many channels; `clear` it first."""
     size = filter_size(weights, channels)
+    inputs = side * size * channels
     neurons = weights.shape[1]
+    places = side - size + 1
     return Bank(
         weights,
         usual,
         np.empty((side, side, channels), np.float32),
         np.empty((side, side, channels), np.float32),
-        np.empty((side, side), np.float32),
+        np.empty(inputs, np.float32),
+        np.empty(inputs, np.int32),
+        np.empty(side + 1, np.int64),
         np.empty(side, np.float32),
-        np.empty((side + size - 1) ** 2 * neurons, np.float32),
+        np.empty(neurons, np.float32),
+        np.arange(places) * cells // places,
         np.empty((cells * cells, neurons), np.float32),
     )
 
@@ -71,16 +79,6 @@ def filter_size(weights, channels):
 def clear(bank):
     """Back to rest, before a presentation."""
     bank.sent[:] = 0
-    bank.squares[:] = 0
-    bank.potential[:] = 0
-
-
-@kernel
-def add_row(potential, place, weights, first, size, amount):
-    """potential[place : place + size] += amount * weights[first : first + size], 1-D arrays."""
-    for q in range(size):
-        at = np.uint64(q)
-        potential[place + at] += amount * weights[first + at]
 
 
 @kernel
@@ -90,70 +88,81 @@ def reached(position, side, size):
 
 
 @routine
-def integrate(bank, timesteps, graded):
+def send(bank, timesteps, graded):
     """Present the steps up to `timesteps`; returns events sent and additions of weights.
 
     graded: whether an input sends all that is due as one event with a size, or as spikes.
     """
     side, _, channels = bank.drives.shape
-    neurons = bank.weights.shape[1]
     size = filter_size(bank.weights, channels)
-    width = side + size - 1
-    span = size * neurons  # weights that lie side by side
-    flat = bank.weights.reshape(-1)
-    events = operations = 0
+    events = reaching = 0
     for y in range(side):
+        rows = reached(y, side, size)
         for x in range(side):
             phase = np.float32(0.25) if (x + y) % 2 else np.float32(0.75)
-            places = reached(y, side, size) * reached(x, side, size)
+            due = 0
             for c in range(channels):
-                now = np.float32(np.floor(np.float32(timesteps) * bank.drives[y, x, c] + phase))
-                before = bank.sent[y, x, c]
-                amount = now - before
-                if amount == 0:
-                    continue
+                now = np.floor(np.float32(timesteps) * bank.drives[y, x, c] + phase)
+                amount = int(now - bank.sent[y, x, c])
+                due += min(amount, 1) if graded else amount
                 bank.sent[y, x, c] = now
-                bank.squares[y, x] += now * now - before * before
-                sent = 1 if graded else int(amount)
-                events += sent
-                operations += sent * places * neurons
-                for row in range(size):
-                    place = ((y + row) * width + x) * neurons
-                    first = (c * size + row) * span
-                    add_row(bank.potential, np.uint64(place), flat, np.uint64(first), span, amount)
-    return events, operations
+            events += due
+            reaching += due * rows * reached(x, side, size)
+    return events, reaching * bank.weights.shape[1]
+
+
+@kernel
+def list_spikes(bank, y):
+    """List the inputs that have sent spikes and that the row y of places sees."""
+    side, _, channels = bank.drives.shape
+    size = filter_size(bank.weights, channels)
+    sent, amounts, rows = bank.sent.reshape(-1), bank.amounts, bank.rows
+    across = np.uint64(side * channels)
+    listed = np.uint64(0)
+    for x in range(side):
+        bank.begins[x] = listed
+        squares = np.float32(0)
+        for c in range(channels):
+            place = np.uint64((y * side + x) * channels + c)
+            row = np.int32(c * size * size + x)
+            for _ in range(size):
+                amount = sent[place]
+                squares += amount * amount
+                # Written in any case, which takes less time than to decide.
+                amounts[listed] = amount
+                rows[listed] = row
+                listed += np.uint64(amount > 0)
+                place += across
+                row += np.int32(size)
+        bank.squares[x] = squares
+    bank.begins[side] = listed
 
 
 @routine
 def compete(bank):
     """Fill `pooled` with the currents of all places; returns how many filters fired."""
-    side, _, channels = bank.drives.shape
     neurons = bank.weights.shape[1]
-    size = filter_size(bank.weights, channels)
-    width = side + size - 1
-    places = side - size + 1
+    size = filter_size(bank.weights, bank.drives.shape[2])
     cells = int(np.sqrt(bank.pooled.shape[0]) + 0.5)
     pooled, potential = bank.pooled.reshape(-1), bank.potential
     pooled[:] = 0
     currents = 0
-    for y in range(places):
-        for x in range(side):
-            bank.columns[x] = 0
-            for row in range(size):
-                bank.columns[x] += bank.squares[y + row, x]
-        for x in range(places):
+    for y in range(bank.cells.size):
+        list_spikes(bank, y)
+        for x in range(bank.cells.size):
+            begin, end = bank.begins[x], bank.begins[x + size]
+            if begin == end:
+                continue
             squares = np.float32(0)
             for column in range(size):
-                squares += bank.columns[x + column]
-            if squares <= 0:
-                continue
-            place = ((y + size - 1) * width + x + size - 1) * neurons
-            total, most = sum_and_most(potential, place, neurons)
+                squares += bank.squares[x + column]
+            weigh_rows(bank.weights, bank.rows, bank.amounts, begin, end, -x, potential)
+            total, most = sum_and_most(potential, 0, neurons)
             mean = total / np.float32(neurons)
             threshold = mean + np.float32(THRESHOLD) * (most - mean)
-            cell = (y * cells // places * cells + x * cells // places) * neurons
+            cell = (bank.cells[y] * cells + bank.cells[x]) * neurons
             unit = np.float32(1) / np.sqrt(squares)
-            currents += add_excess(pooled, cell, potential, place, neurons, threshold, unit)
+            currents += add_excess(pooled, cell, potential, 0, neurons, threshold, unit)
     return currents
 
 

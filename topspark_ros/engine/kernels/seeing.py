@@ -81,12 +81,12 @@ def see_pictures(
         show(pictures[sample].reshape(side, side, image_channels), memory)
         spikes = added = 0
         for bank in (edges, surfaces):
-            events, additions = features.integrate(bank, timesteps, False)
+            events, additions = features.send(bank, timesteps, False)
             spikes, added = spikes + events, added + additions
         steps = timesteps
         if learning and timesteps < LEARNED_LOOK:
             for bank in (edges, surfaces):
-                events, additions = features.integrate(bank, LEARNED_LOOK, True)
+                events, additions = features.send(bank, LEARNED_LOOK, True)
                 spikes, added = spikes + events, added + additions
             steps += 1
         currents = features.compete(edges) + features.compete(surfaces)

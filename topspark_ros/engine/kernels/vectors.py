@@ -18,6 +18,8 @@ LANES = 64
 SQUARES = 16  # lanes
 PRODUCTS = 32  # lanes
 MAX_ROWS = 256  # of int8 whose sum surely fits 16 bits
+PAIRED = 8  # lanes
+ROWS = 2  # that are worked on at once
 PHASE_BITS = 30
 PHASE_ONE = 2**PHASE_BITS
 
@@ -157,8 +159,9 @@ def sum_of_squares(typing_context, values, number):
 
 
 def _multiply_add(builder, a, b, c):
-    """a * b + c of vectors of doubles, rounded once: half the instructions."""
-    name = f'llvm.fma.v{a.type.count}f64'
+    """a * b + c of vectors of floats or doubles, rounded once: half the instructions."""
+    bits = 64 if a.type.element == ir.DoubleType() else 32
+    name = f'llvm.fma.v{a.type.count}f{bits}'
     function = builder.module.globals.get(name)
     if function is None:
         function = ir.Function(builder.module, ir.FunctionType(a.type, [a.type] * 3), name)
@@ -182,14 +185,14 @@ def _spread_each(context, builder, array_type, factors, vector):
             builder.load(get_item_pointer(context, builder, array_type, view, [INDEX(k)])),
             vector,
         )
-        for k in range(4)
+        for k in range(ROWS)
     ]
 
 
 @intrinsic
 def _dot_rows(typing_context, rows, a, number):
     """The dot products of each of four rows with a vector, over a multiple of SQUARES."""
-    signature = types.UniTuple(types.float64, 4)(rows, a, types.intp)
+    signature = types.UniTuple(types.float64, ROWS)(rows, a, types.intp)
     real = ir.VectorType(ir.DoubleType(), SQUARES)
 
     def generate(context, builder, signature, arguments):
@@ -197,7 +200,7 @@ def _dot_rows(typing_context, rows, a, number):
 
         def add(totals, first):
             some = _load(builder, _lanes(context, builder, signature.args[1], a, [first], real))
-            for k in range(4):
+            for k in range(ROWS):
                 row = _load(
                     builder,
                     _lanes(context, builder, signature.args[0], rows, [INDEX(k), first], real),
@@ -206,9 +209,9 @@ def _dot_rows(typing_context, rows, a, number):
                 totals = builder.insert_value(totals, total, k)
             return totals
 
-        totals = ir.Constant(ir.ArrayType(real, 4), [ir.Constant(real, [0.0] * SQUARES)] * 4)
+        totals = ir.Constant(ir.ArrayType(real, ROWS), [ir.Constant(real, [0.0] * SQUARES)] * ROWS)
         totals = _loop(builder, INDEX(0), number, SQUARES, totals, add)
-        sums = [added_up(builder, builder.extract_value(totals, k)) for k in range(4)]
+        sums = [added_up(builder, builder.extract_value(totals, k)) for k in range(ROWS)]
         return context.make_tuple(builder, signature.return_type, sums)
 
     return signature, generate
@@ -218,8 +221,9 @@ def _dot_rows(typing_context, rows, a, number):
 def dot_rows(rows, a, products):
     """products[:4] = the dot products of four rows, (4, n) float64, with a vector."""
     whole = a.size - a.size % SQUARES
-    products[0], products[1], products[2], products[3] = _dot_rows(rows, a, whole)
-    for k in range(4):
+    sums = _dot_rows(rows, a, whole)
+    for k in range(ROWS):
+        products[k] = sums[k]
         for d in range(whole, a.size):
             products[k] += rows[k, d] * a[d]
 
@@ -236,7 +240,7 @@ def _subtract_rows(typing_context, values, rows, factors, number):
         def subtract(count, first):
             pointer = _lanes(context, builder, signature.args[0], values, [first], real)
             total = _load(builder, pointer)
-            for k in range(4):
+            for k in range(ROWS):
                 row = _load(
                     builder,
                     _lanes(context, builder, signature.args[1], rows, [INDEX(k), first], real),
@@ -257,41 +261,130 @@ def subtract_rows(values, rows, factors):
     whole = values.size - values.size % SQUARES
     _subtract_rows(values, rows, factors, whole)
     for i in range(whole, values.size):
-        for k in range(4):
+        for k in range(ROWS):
             values[i] -= factors[k] * rows[k, i]
 
 
-@routine
-def add_to_rows(rows, a, factors):
-    """row k += factors[k] * a, for four rows, (4, n) float64; n: a multiple of SQUARES."""
-    _add_to_rows(rows, a, factors)
+@intrinsic
+def weigh_pair(typing_context, matrix, row, begin, middle, vectors, products):
+    """Two rows of a symmetric matrix in the product with ROWS vectors; each is read once.
+
+    The columns before `begin` were mirrored by earlier rows, those from `middle` on are now. For
+    each vector v and its product p, and both rows r: p[r] += sum of matrix[r, d] * v[d] for d from
+    begin on, and p[d] += matrix[r, d] * v[r] for d from middle on. matrix: (n, n) float64. vectors,
+    products: (ROWS, n) float64. begin, middle: as n, multiples of PAIRED.
+    """
+    signature = types.void(matrix, types.intp, types.intp, types.intp, vectors, products)
+    real = ir.VectorType(ir.DoubleType(), PAIRED)
+
+    def generate(context, builder, signature, arguments):
+        matrix, first_row, begin, middle, vectors, products = arguments
+        kinds = dict(zip(arguments, signature.args))
+        view = context.make_array(kinds[matrix])(context, builder, matrix)
+        size = builder.extract_value(view.shape, 0)
+        rows = [first_row, builder.add(first_row, INDEX(1))]
+
+        def at(array, k, place, kind=real):
+            return _lanes(context, builder, kinds[array], array, [k, place], kind)
+
+        both = [(INDEX(k), r) for k in range(ROWS) for r in range(2)]
+        spread = [
+            _spread(builder, builder.load(at(vectors, k, rows[r], ir.DoubleType())), real)
+            for k, r in both
+        ]
+
+        def dot(totals, first):
+            parts = [_load(builder, at(matrix, row, first)) for row in rows]
+            some = [_load(builder, at(vectors, INDEX(k), first)) for k in range(ROWS)]
+            for place in range(2 * ROWS):
+                total = builder.extract_value(totals, place)
+                total = _multiply_add(builder, parts[place % 2], some[place // 2], total)
+                totals = builder.insert_value(totals, total, place)
+            return totals
+
+        def dot_and_mirror(totals, first):
+            parts = [_load(builder, at(matrix, row, first)) for row in rows]
+            for k in range(ROWS):
+                pointer = at(products, INDEX(k), first)
+                mirrored = _load(builder, pointer)
+                for r in range(2):
+                    mirrored = _multiply_add(builder, parts[r], spread[2 * k + r], mirrored)
+                _store(builder, mirrored, pointer)
+            return dot(totals, first)
+
+        nothing = ir.Constant(real, [0.0] * PAIRED)
+        totals = ir.Constant(ir.ArrayType(real, 2 * ROWS), [nothing] * (2 * ROWS))
+        totals = _loop(builder, begin, middle, PAIRED, totals, dot)
+        totals = _loop(builder, middle, size, PAIRED, totals, dot_and_mirror)
+        for place, (k, r) in enumerate(both):
+            total = added_up(builder, builder.extract_value(totals, place))
+            pointer = at(products, k, rows[r], ir.DoubleType())
+            builder.store(builder.fadd(builder.load(pointer), total), pointer)
+        return context.get_dummy_value()
+
+    return signature, generate
 
 
 @intrinsic
-def _add_to_rows(typing_context, rows, a, factors):
-    """As add_to_rows."""
-    real = ir.VectorType(ir.DoubleType(), SQUARES)
+def subtract_outer_pair(typing_context, matrix, row, begin, vectors, gains):
+    """Subtract the outer products of ROWS vectors with themselves, times gains, from two rows of a
+    matrix, from the column `begin` on.
+
+    For each vector v, its gain g and both rows r: matrix[r, d] -= g * v[r] * v[d]. matrix: (n, n)
+    float64. vectors: (ROWS, n) float64. gains: (ROWS,) float64. begin: as n, a multiple of PAIRED.
+    """
+    signature = types.void(matrix, types.intp, types.intp, vectors, gains)
+    real = ir.VectorType(ir.DoubleType(), PAIRED)
 
     def generate(context, builder, signature, arguments):
-        rows, a, factors = arguments
-        spread = _spread_each(context, builder, signature.args[2], factors, real)
-        size = context.make_array(signature.args[1])(context, builder, a).nitems
+        matrix, first_row, begin, vectors, gains = arguments
+        matrix_type, _, _, vectors_type, gains_type = signature.args
+        view = context.make_array(matrix_type)(context, builder, matrix)
+        size = builder.extract_value(view.shape, 0)
+        rows = [first_row, builder.add(first_row, INDEX(1))]
 
-        def add(count, first):
-            some = _load(builder, _lanes(context, builder, signature.args[1], a, [first], real))
-            for k in range(4):
-                pointer = _lanes(context, builder, signature.args[0], rows, [INDEX(k), first], real)
-                _store(
+        def one(array_type, array, *indices):
+            return builder.load(
+                _lanes(context, builder, array_type, array, indices, ir.DoubleType())
+            )
+
+        factors = [
+            [
+                _spread(
                     builder,
-                    _multiply_add(builder, some, spread[k], _load(builder, pointer)),
-                    pointer,
+                    builder.fneg(
+                        builder.fmul(
+                            one(gains_type, gains, INDEX(k)),
+                            one(vectors_type, vectors, INDEX(k), row),
+                        )
+                    ),
+                    real,
                 )
+                for k in range(ROWS)
+            ]
+            for row in rows
+        ]
+
+        def subtract(count, first):
+            some = [
+                _load(
+                    builder,
+                    _lanes(context, builder, vectors_type, vectors, [INDEX(k), first], real),
+                )
+                for k in range(ROWS)
+            ]
+            for row, of_row in zip(rows, factors):
+                pointer = _lanes(context, builder, matrix_type, matrix, [row, first], real)
+                total = _load(builder, pointer)
+                for k in range(ROWS):
+                    total = _multiply_add(builder, some[k], of_row[k], total)
+                _store(builder, total, pointer)
             return count
 
-        _loop(builder, INDEX(0), size, SQUARES, INDEX(0), add)
+        _loop(builder, begin, size, PAIRED, INDEX(0), subtract)
         return context.get_dummy_value()
 
-    return types.void(rows, a, factors), generate
+    return signature, generate
 
 
 @intrinsic
@@ -322,6 +415,137 @@ def dot(a, b):
     for d in range(whole, a.size):
         total += a[d] * b[d]
     return total
+
+
+def _weighted_sums(lanes):
+    """Of so many columns: see weigh_rows."""
+
+    @intrinsic
+    def weighted_sums(typing_context, weights, column, rows, amounts, begin, end, shift, sums):
+        signature = types.void(
+            weights, types.intp, rows, amounts, types.intp, types.intp, types.intp, sums
+        )
+        whole = weights.dtype is types.int8
+        real = ir.VectorType(ir.FloatType(), lanes)
+        stored = ir.VectorType(ir.IntType(8), lanes) if whole else real
+        apart = LANES // lanes  # sums, as one alone would have to wait for each product
+
+        def generate(context, builder, signature, arguments):
+            weights, column, rows, amounts, begin, end, shift, sums = arguments
+            kinds = signature.args
+
+            def product(spike, total):
+                row, amount = (
+                    builder.load(_lanes(context, builder, kind, array, [spike], element))
+                    for kind, array, element in (
+                        (kinds[2], rows, ir.IntType(32)),
+                        (kinds[3], amounts, ir.FloatType()),
+                    )
+                )
+                place = builder.add(builder.sext(row, INDEX), shift)
+                some = _load(
+                    builder, _lanes(context, builder, kinds[0], weights, [place, column], stored)
+                )
+                if whole:
+                    some = builder.sitofp(some, real)
+                return _multiply_add(builder, some, _spread(builder, amount, real), total)
+
+            def add_some(totals, spike):
+                for k in range(apart):
+                    total = builder.extract_value(totals, k)
+                    total = product(builder.add(spike, INDEX(k)), total)
+                    totals = builder.insert_value(totals, total, k)
+                return totals
+
+            nothing = ir.Constant(real, [0.0] * lanes)
+            rest = builder.and_(builder.sub(end, begin), INDEX(apart - 1))
+            middle = builder.sub(end, rest)
+            totals = ir.Constant(ir.ArrayType(real, apart), [nothing] * apart)
+            totals = _loop(builder, begin, middle, apart, totals, add_some)
+            total = nothing
+            for k in range(apart):
+                total = builder.fadd(total, builder.extract_value(totals, k))
+            total = _loop(
+                builder, middle, end, 1, total, lambda total, spike: product(spike, total)
+            )
+            _store(builder, total, _lanes(context, builder, kinds[7], sums, [column], real))
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return weighted_sums
+
+
+_weighted_sums_64, _weighted_sums_32, _weighted_sums_16 = map(_weighted_sums, (64, 32, 16))
+
+
+@routine
+def weigh_rows(weights, rows, amounts, begin, end, shift, sums):
+    """sums = the rows `shift` below rows[begin:end] of the weights, times amounts[begin:end].
+
+    weights: (inputs, neurons) float32 or int8; neurons: a multiple of SQUARES. rows: int32.
+    amounts, sums: float32. Each column's sum stays in a register throughout.
+    """
+    neurons = sums.size
+    column = 0
+    while neurons - column >= 64:
+        _weighted_sums_64(weights, column, rows, amounts, begin, end, shift, sums)
+        column += 64
+    if neurons - column >= 32:
+        _weighted_sums_32(weights, column, rows, amounts, begin, end, shift, sums)
+        column += 32
+    if neurons - column >= 16:
+        _weighted_sums_16(weights, column, rows, amounts, begin, end, shift, sums)
+
+
+def _correlated(lanes):
+    """Of so many values: see correlate."""
+
+    @intrinsic
+    def correlated(typing_context, values, first, step, weights, sums, place):
+        signature = types.void(values, types.intp, types.intp, weights, sums, types.intp)
+        real = ir.VectorType(ir.FloatType(), lanes)
+
+        def generate(context, builder, signature, arguments):
+            values, first, step, weights, sums, place = arguments
+            kinds = signature.args
+            size = context.make_array(kinds[3])(context, builder, weights).nitems
+
+            def add(total, tap):
+                weight = builder.load(
+                    _lanes(context, builder, kinds[3], weights, [tap], ir.FloatType())
+                )
+                at = builder.add(first, builder.mul(tap, step))
+                some = _load(builder, _lanes(context, builder, kinds[0], values, [at], real))
+                return _multiply_add(builder, some, _spread(builder, weight, real), total)
+
+            total = ir.Constant(real, [0.0] * lanes)
+            total = _loop(builder, INDEX(0), size, 1, total, add)
+            _store(builder, total, _lanes(context, builder, kinds[4], sums, [place], real))
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return correlated
+
+
+_correlated_32, _correlated_4, _correlated_1 = map(_correlated, (32, 4, 1))
+
+
+@routine
+def correlate(values, first, step, weights, sums, place, number):
+    """sums[place + q] = the sum over k of weights[k] * values[first + k * step + q], for q below
+    `number`; all (n,) float32."""
+    q = 0
+    while number - q >= 32:
+        _correlated_32(values, first + q, step, weights, sums, place + q)
+        q += 32
+    while number - q >= 4:
+        _correlated_4(values, first + q, step, weights, sums, place + q)
+        q += 4
+    while number - q >= 1:
+        _correlated_1(values, first + q, step, weights, sums, place + q)
+        q += 1
 
 
 @intrinsic
