@@ -157,6 +157,19 @@ def test_a_layer_on_features_is_evaluated_as_any_rule(digits_bag, fixed):
     assert run.receptive_fields.shape == (0, 864)
 
 
+def test_a_layer_on_features_sees_windows_of_events(events_bag):
+    """As pictures of 32 x 32."""
+    learner = replace(LEARNER, encoder='features')
+    run = evaluate(events_bag, EvaluationSettings('features', learner, kind='events'))
+    assert run.settings['input'] == 'events'
+    seen = run.frames['predicted'] != NONE
+    assert seen[10:].mean() > 0.9
+    # Potentials of filters alone, at every step: 64 of 28 x 28 places, 32 of 14 x 14.
+    table = ENERGY_TABLES['loihi']
+    least_j = 16 * (64 * 28**2 + 32 * 14**2) * table.neuron_update_j
+    assert (run.frames['energy_j'][seen] > least_j).all()
+
+
 @pytest.mark.parametrize('rule', ['recruiting', 'pairwise'])
 def test_any_rule_learns_on_an_encoder(digits_bag, tmp_path, rule):
     path = write_encoder(tmp_path / 'tiny.onnx', filters(32), 64)
