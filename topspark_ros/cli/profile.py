@@ -76,15 +76,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=SnnLearnerParameters.rule,
         help='learning rule',
     )
+    # Without a default of their own it is known what was asked for.
+    parser.set_defaults(**dict.fromkeys((*SINGLE_LAYER, *PICTURE)), encoder='')
     parser.add_argument(
         '--encoder',
         choices=(FEATURES,),
-        default='',
-        help='spiking features, on which another rule than '
-        f'{DISCRIMINANT} learns in the place of pixels (default: none)',
+        default=argparse.SUPPRESS,
+        help='spiking features, that another rule than '
+        f'{DISCRIMINANT} learns on in the place of pixels (default: none)',
     )
-    # Without a default of their own it is known what was asked for.
-    parser.set_defaults(**dict.fromkeys((*SINGLE_LAYER, *PICTURE)))
     for name, kind, text in (
         ('neurons', int, 'excitatory neurons'),
         ('coding', str, 'how pixels become spikes'),
