@@ -428,9 +428,9 @@ def scattered(
 def _learned(
     means: np.ndarray, weights: np.ndarray, precision: np.ndarray, class_frames: np.ndarray
 ) -> Learned:
-    overlaps = np.zeros((len(means), 2, means.shape[1]))
-    overlaps[:, 0] = (means * weights).sum(axis=2)
-    overlaps[:-1, 1] = (means[:-1] * weights[1:]).sum(axis=2)
+    overlaps = np.stack(
+        [(means[one] * weights[other]).sum(axis=1) for one, other in ((0, 0), (0, 1), (1, 1))]
+    )
     return Learned(means, weights, overlaps, precision, class_frames)
 
 

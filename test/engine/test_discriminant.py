@@ -131,7 +131,7 @@ def probe_of(config):
         | dict(
             means=np.zeros_like(one_each),
             weights=one_each,
-            overlaps=np.zeros((looks, 2, classes)),
+            overlaps=np.zeros((3, classes)),
             class_frames=np.ones(classes, np.int64),
         )
     )
@@ -989,8 +989,8 @@ def test_restore_says_what_contradicts(trained, damage, message):
         shorten('means', 1),
         shorten('weights', 1),
         shorten('weights', 2),
+        shorten('overlaps', 0),
         shorten('overlaps', 1),
-        shorten('overlaps', 2),
         shorten('precision', 0),
         shorten('class_frames', 0),
         shorten('edge_filters', 1),

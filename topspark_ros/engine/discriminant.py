@@ -14,8 +14,9 @@ from .network import C, Network
 from .values import SpikeTrain
 
 FILTERS = Path(__file__).with_name('filters.npz')  # python -m benchmarks.filters
-# Scatter that every feature is taken to have before any was seen, as of so many frames.
-FRAMES_AT_FIRST = 0.0625  # for each feature
+# Scatter that every feature is taken to have before any was seen, as of so many frames, each of
+# LOOKS looks.
+FRAMES_AT_FIRST = 1 / 16  # for each feature
 VARIANCE_AT_FIRST = 0.15  # of a feature
 ROUNDING = 1e-4  # by which a value that was computed may exceed 1
 
@@ -27,7 +28,7 @@ class LinearDiscriminant(Network[C, DiscriminantState]):
     without teaches nothing. What is learned does not depend on T.
     """
 
-    _per_class = dict(means=1, weights=1, overlaps=2, class_frames=0)
+    _per_class = dict(means=1, weights=1, overlaps=1, class_frames=0)
     _signed = ('means', 'weights', 'overlaps', 'precision')
 
     def __init__(self, config: C, side: int, channels: int, cells: int, clutter: float) -> None:
@@ -151,14 +152,14 @@ def _untaught(
     size: int, edges: np.ndarray, surfaces: np.ndarray, usual: np.ndarray
 ) -> DiscriminantState:
     """Of so many features, seen by these filters."""
-    scatter = FRAMES_AT_FIRST * len(LOOKS) * size * VARIANCE_AT_FIRST
+    scatter = FRAMES_AT_FIRST * LOOKS * size * VARIANCE_AT_FIRST
     return DiscriminantState(
         edge_filters=edges,
         surface_filters=surfaces,
         usual=usual,
-        means=np.zeros((len(LOOKS), 0, size)),
-        weights=np.zeros((len(LOOKS), 0, size)),
-        overlaps=np.zeros((len(LOOKS), 2, 0)),
+        means=np.zeros((LOOKS, 0, size)),
+        weights=np.zeros((LOOKS, 0, size)),
+        overlaps=np.zeros((3, 0)),
         precision=np.eye(size) / scatter,
         class_frames=np.zeros(0, np.int64),
     )

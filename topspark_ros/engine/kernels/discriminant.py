@@ -15,9 +15,9 @@ So the order of the samples does not matter: classes that come one after the oth
 well as mixed ones, and nothing is forgotten.
 
 How T changes features: it moves the means, and hardly the scatter. So there is one A, and a mean
-for each of the LOOKS: a sample that is learned is looked at after so many steps, which begin one
-another. Between two looks, means and weights follow 1 / T linearly. What is learned does not depend
-on T then, and serves every T.
+for each of two looks: a sample that is learned is looked at after the FIRST step and after the LAST
+one. Between the two, means and weights follow 1 / T linearly. What is learned does not depend on T
+then, and serves every T.
 
 Backgrounds: of every CLUTTER_EVERY-th sample of a class the object is seen before a made-up
 background too, if its own is even (kernels.clutter). By how much features move then, delta, is
@@ -36,17 +36,17 @@ import numpy as np
 from . import channels, clutter, denoising, encoded, features
 from .compilation import allocating, entry_point, kernel, routine
 from .readout import softmax, strongest, top2_margin
-from .vectors import SQUARES, dot, dot_rows, subtract_outer_pair, subtract_rows, weigh_pair
+from .vectors import ROWS, SQUARES, dot, dot_rows, subtract_outer_pair, subtract_rows, weigh_pair
 
-LOOKS = np.array([1, 64])  # steps; ROWS of them
+FIRST, LAST = 1, 64  # looks, steps
+LOOKS = ROWS  # how many
 BLOCK = SQUARES  # elements; D is a multiple of it
 CLUTTER_EVERY = 4  # samples of a class
-CLUTTER_LOOK = 1  # that the object before another background is seen at, an index
 SHARPNESS = 0.15  # of the softmax, of log likelihoods: features are less independent than they seem
 
 
 class DiscriminantState(NamedTuple):
-    """D features, C classes, L looks."""
+    """D features, C classes, L = 2 looks."""
 
     # Of pictures; an encoder's features need no filters, and all three are empty.
     edge_filters: np.ndarray  # (2 * 25, K) float32, see features.Bank
@@ -54,7 +54,7 @@ class DiscriminantState(NamedTuple):
     usual: np.ndarray  # (2,) float32, see features.Bank
     means: np.ndarray  # (L, C, D) float64
     weights: np.ndarray  # (L, C, D) float64, w_c
-    overlaps: np.ndarray  # (L, 2, C) float64, m_c^T w_c at a look, and with w_c of the next
+    overlaps: np.ndarray  # (3, C) float64, m_c^T w_c: first look, first with last, last
     # (D, D) float64, A: in float32 small steps would be lost in time. Each row from the beginning
     # of the BLOCK on that its diagonal lies in; the rest is the same mirrored, and left at 0.
     precision: np.ndarray
@@ -76,7 +76,8 @@ class Memory(NamedTuple):
     moved: np.ndarray  # (L, D) float64, z
     gains: np.ndarray  # (L,) float64, g
     products: np.ndarray  # (L,) float64
-    following: np.ndarray  # (L,) float64
+    first: np.ndarray  # (L,) float64, z^T m_c of a class at the first look
+    last: np.ndarray  # (L,) float64, and at the last one
 
 
 @allocating
@@ -93,47 +94,41 @@ def memory_of(state, side, image_channels, cells):
         encoded.inputs_of(inputs),
         clutter.memory_of(side, image_channels),
         np.empty(size),
-        np.empty((LOOKS.size, size)),
+        np.empty((LOOKS, size)),
         np.empty(size),
-        np.empty((LOOKS.size, size)),
-        np.empty(LOOKS.size),
-        np.empty(LOOKS.size),
-        np.empty(LOOKS.size),
+        np.empty((LOOKS, size)),
+        np.empty(LOOKS),
+        np.empty(LOOKS),
+        np.empty(LOOKS),
+        np.empty(LOOKS),
     )
 
 
 @kernel
-def between(timesteps):
-    """The look at or before T, and the share of the next one in what T sees."""
-    look = 0
-    while look + 1 < LOOKS.size and LOOKS[look + 1] <= timesteps:
-        look += 1
-    if look + 1 == LOOKS.size:
-        return look, 0.0
-    low, high = 1.0 / LOOKS[look], 1.0 / LOOKS[look + 1]
-    return look, (low - 1.0 / timesteps) / (low - high)
+def share_of_last(timesteps):
+    """Of the last look in what T sees; the rest is of the first."""
+    return (1.0 / FIRST - 1.0 / min(timesteps, LAST)) / (1.0 / FIRST - 1.0 / LAST)
 
 
 @routine
 def read_out(state, memory, timesteps, scores):
     """Fill the scores of the present features, a softmax over the classes seen; their number."""
-    look, share = between(timesteps)
+    share = share_of_last(timesteps)
     frames = classes = 0
     for c in range(scores.size):
         frames += state.class_frames[c]
-    sharpness = SHARPNESS * LOOKS.size * frames
+    sharpness = SHARPNESS * LOOKS * frames
     most = -np.inf
     for c in range(scores.size):
         if state.class_frames[c] == 0:
             continue
         classes += 1
-        drive = dot(state.weights[look, c], memory.seen)
-        overlap = state.overlaps[look, 0, c]
+        drive = dot(state.weights[0, c], memory.seen)
         if share > 0:
-            drive += share * (dot(state.weights[look + 1, c], memory.seen) - drive)
-            overlap *= (1 - share) ** 2
-            overlap += 2 * share * (1 - share) * state.overlaps[look, 1, c]
-            overlap += share**2 * state.overlaps[look + 1, 0, c]
+            drive += share * (dot(state.weights[1, c], memory.seen) - drive)
+        overlap = (1 - share) ** 2 * state.overlaps[0, c]
+        overlap += 2 * share * (1 - share) * state.overlaps[1, c]
+        overlap += share**2 * state.overlaps[2, c]
         scores[c] = drive - overlap / 2
         most = max(most, scores[c])
     softmax(scores, state.class_frames, sharpness, most)
@@ -149,24 +144,23 @@ def learn(state, memory, label):
     means, weights = state.means, state.weights
     deviations, moved = memory.looks, memory.moved
     size = state.precision.shape[0]
-    for look in range(LOOKS.size):
+    for look in range(LOOKS):
         for d in range(size):
             deviations[look, d] -= means[look, label, d]
     weigh(state, memory)
     changed = 0
     if before > 0:
         changed = follow_scatter(state, memory, 1.0 - step)
-    for look in range(LOOKS.size):
+    for look in range(LOOKS):
         for d in range(size):
             means[look, label, d] += step * deviations[look, d]
             weights[look, label, d] += step * moved[look, d]
-    for look in range(LOOKS.size):
-        overlaps = state.overlaps[look]
-        overlaps[0, label] = dot(means[look, label], weights[look, label])
-        if look + 1 < LOOKS.size:
-            overlaps[1, label] = dot(means[look, label], weights[look + 1, label])
+    overlaps = state.overlaps
+    overlaps[0, label] = dot(means[0, label], weights[0, label])
+    overlaps[1, label] = dot(means[0, label], weights[1, label])
+    overlaps[2, label] = dot(means[1, label], weights[1, label])
     state.class_frames[label] += 1
-    return changed + 2 * LOOKS.size * size
+    return changed + 2 * LOOKS * size
 
 
 @routine
@@ -187,7 +181,7 @@ def follow_scatter(state, memory, part):
     weights were rewritten, those of A among them.
     """
     deviations, moved, gains = memory.looks, memory.moved, memory.gains
-    for look in range(LOOKS.size):
+    for look in range(LOOKS):
         for earlier in range(look):
             subtract(
                 moved[look], moved[earlier], gains[earlier] * dot(moved[earlier], deviations[look])
@@ -200,13 +194,13 @@ def follow_scatter(state, memory, part):
     for c in range(state.class_frames.size):
         if state.class_frames[c] > 0:
             follow_class(state, memory, c)
-            changed += LOOKS.size * size
-    for look in range(LOOKS.size):
+            changed += LOOKS * size
+    for look in range(LOOKS):
         kept = gains[look] * dot(moved[look], deviations[look])
-        for later in range(look + 1, LOOKS.size):
+        for later in range(look + 1, LOOKS):
             memory.products[later] = gains[later] * dot(moved[later], deviations[look])
         subtract(moved[look], moved[look], kept)
-        for later in range(look + 1, LOOKS.size):
+        for later in range(look + 1, LOOKS):
             subtract(moved[look], moved[later], memory.products[later])
     return changed
 
@@ -214,20 +208,20 @@ def follow_scatter(state, memory, part):
 @kernel
 def follow_class(state, memory, c):
     """Weights and overlaps of a class whose means stay, after a change of A."""
-    moved, gains = memory.moved, memory.gains
-    changes, following = memory.products, memory.following
-    for look in range(LOOKS.size):
-        if look == 0:
-            dot_rows(moved, state.means[0, c], following)
-        overlaps = state.overlaps[look]
-        for k in range(LOOKS.size):
-            changes[k] = gains[k] * following[k]
-            overlaps[0, c] -= changes[k] * following[k]
-        subtract_rows(state.weights[look, c], moved, changes)
-        if look + 1 < LOOKS.size:
-            dot_rows(moved, state.means[look + 1, c], following)
-            for k in range(LOOKS.size):
-                overlaps[1, c] -= changes[k] * following[k]
+    moved, gains, overlaps = memory.moved, memory.gains, state.overlaps
+    first, last, changes = memory.first, memory.last, memory.products
+    dot_rows(moved, state.means[0, c], first)
+    dot_rows(moved, state.means[1, c], last)
+    for k in range(LOOKS):
+        overlaps[0, c] -= gains[k] * first[k] * first[k]
+        overlaps[1, c] -= gains[k] * first[k] * last[k]
+        overlaps[2, c] -= gains[k] * last[k] * last[k]
+    for k in range(LOOKS):
+        changes[k] = gains[k] * first[k]
+    subtract_rows(state.weights[0, c], moved, changes)
+    for k in range(LOOKS):
+        changes[k] = gains[k] * last[k]
+    subtract_rows(state.weights[1, c], moved, changes)
 
 
 @routine
@@ -242,11 +236,8 @@ def next_stop(steps, timesteps, learning, margin):
     """The step up to which a presentation goes on: to learn, to the next look; to end early, twice
     as far as before."""
     stop = timesteps
-    if learning:
-        for look in LOOKS:
-            if look > steps:
-                stop = min(stop, look)
-                break
+    if learning and steps < LAST:
+        stop = min(stop, FIRST if steps < FIRST else LAST)
     if margin < np.inf:
         stop = min(stop, max(1, 2 * steps))
     return stop
@@ -265,10 +256,10 @@ def advance(memory, steps, graded):
         spikes, operations = spikes + more_spikes, operations + more_operations
         currents = features.compete(edges) + features.compete(surfaces)
         features.read_pooled(surfaces, seen, features.read_pooled(edges, seen, 0))
-    for look in range(LOOKS.size):
-        if LOOKS[look] == steps:
-            for d in range(seen.size):
-                memory.looks[look, d] = seen[d]
+    if steps == FIRST or steps == LAST:
+        look = 0 if steps == FIRST else 1
+        for d in range(seen.size):
+            memory.looks[look, d] = seen[d]
     return spikes, currents, operations
 
 
@@ -293,7 +284,7 @@ def imagine(state, memory, picture, label, strength):
         return 0, 0, 0, 0
     clutter.invent(picture, label, state.class_frames[label], memory.clutter)
     show(picture, memory)
-    spikes, currents, added = advance(memory, LOOKS[CLUTTER_LOOK], True)
+    spikes, currents, added = advance(memory, LAST, True)
     memory.looks[:] = 0
     for d in range(memory.seen.size):
         memory.looks[0, d] = memory.seen[d] - memory.as_it_is[d]
@@ -330,16 +321,15 @@ def present(state, memory, picture, timesteps, learning, label, margin, clutter_
     predicted = strongest(scores)
     changed = 0
     if teaching:
-        for look in LOOKS:
-            if look > steps:
-                spikes, currents, added = advance(memory, look, True)
-                input_spikes += spikes
-                output_spikes += currents
-                operations += currents + added
-                updates += potentials
+        if steps < LAST:
+            spikes, currents, added = advance(memory, LAST, True)
+            input_spikes += spikes
+            output_spikes += currents
+            operations += currents + added
+            updates += potentials
         if output_spikes > 0:
             for d in range(size):
-                memory.as_it_is[d] = memory.looks[CLUTTER_LOOK, d]
+                memory.as_it_is[d] = memory.looks[1, d]
             changed = learn(state, memory, label)
             if clutter_scatter > 0 and state.class_frames[label] % CLUTTER_EVERY == 0:
                 spikes, currents, added, more = imagine(

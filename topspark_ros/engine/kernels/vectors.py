@@ -177,7 +177,7 @@ def _spread(builder, value, vector):
 
 
 def _spread_each(context, builder, array_type, factors, vector):
-    """A vector for each of four factors."""
+    """A vector for each of ROWS factors."""
     view = context.make_array(array_type)(context, builder, factors)
     return [
         _spread(
@@ -190,13 +190,15 @@ def _spread_each(context, builder, array_type, factors, vector):
 
 
 @intrinsic
-def _dot_rows(typing_context, rows, a, number):
-    """The dot products of each of four rows with a vector, over a multiple of SQUARES."""
-    signature = types.UniTuple(types.float64, ROWS)(rows, a, types.intp)
+def dot_rows(typing_context, rows, a, products):
+    """products = the dot product of each of ROWS rows with a vector; rows: (ROWS, n) float64, n: a
+    multiple of SQUARES."""
+    signature = types.void(rows, a, products)
     real = ir.VectorType(ir.DoubleType(), SQUARES)
 
     def generate(context, builder, signature, arguments):
-        rows, a, number = arguments
+        rows, a, products = arguments
+        size = context.make_array(signature.args[1])(context, builder, a).nitems
 
         def add(totals, first):
             some = _load(builder, _lanes(context, builder, signature.args[1], a, [first], real))
@@ -210,31 +212,25 @@ def _dot_rows(typing_context, rows, a, number):
             return totals
 
         totals = ir.Constant(ir.ArrayType(real, ROWS), [ir.Constant(real, [0.0] * SQUARES)] * ROWS)
-        totals = _loop(builder, INDEX(0), number, SQUARES, totals, add)
-        sums = [added_up(builder, builder.extract_value(totals, k)) for k in range(ROWS)]
-        return context.make_tuple(builder, signature.return_type, sums)
+        totals = _loop(builder, INDEX(0), size, SQUARES, totals, add)
+        for k in range(ROWS):
+            pointer = _lanes(
+                context, builder, signature.args[2], products, [INDEX(k)], ir.DoubleType()
+            )
+            builder.store(added_up(builder, builder.extract_value(totals, k)), pointer)
+        return context.get_dummy_value()
 
     return signature, generate
 
 
-@routine
-def dot_rows(rows, a, products):
-    """products[:4] = the dot products of four rows, (4, n) float64, with a vector."""
-    whole = a.size - a.size % SQUARES
-    sums = _dot_rows(rows, a, whole)
-    for k in range(ROWS):
-        products[k] = sums[k]
-        for d in range(whole, a.size):
-            products[k] += rows[k, d] * a[d]
-
-
 @intrinsic
-def _subtract_rows(typing_context, values, rows, factors, number):
-    """As subtract_rows, of the first values, a multiple of SQUARES."""
+def subtract_rows(typing_context, values, rows, factors):
+    """values -= factors[k] * row k, for ROWS rows, (ROWS, n) float64; n: a multiple of SQUARES."""
     real = ir.VectorType(ir.DoubleType(), SQUARES)
 
     def generate(context, builder, signature, arguments):
-        values, rows, factors, number = arguments
+        values, rows, factors = arguments
+        size = context.make_array(signature.args[0])(context, builder, values).nitems
         spread = _spread_each(context, builder, signature.args[2], factors, real)
 
         def subtract(count, first):
@@ -249,20 +245,10 @@ def _subtract_rows(typing_context, values, rows, factors, number):
             _store(builder, total, pointer)
             return count
 
-        _loop(builder, INDEX(0), number, SQUARES, INDEX(0), subtract)
+        _loop(builder, INDEX(0), size, SQUARES, INDEX(0), subtract)
         return context.get_dummy_value()
 
-    return types.void(values, rows, factors, types.intp), generate
-
-
-@routine
-def subtract_rows(values, rows, factors):
-    """values -= factors[k] * row k, for four rows, (4, n) float64."""
-    whole = values.size - values.size % SQUARES
-    _subtract_rows(values, rows, factors, whole)
-    for i in range(whole, values.size):
-        for k in range(ROWS):
-            values[i] -= factors[k] * rows[k, i]
+    return types.void(values, rows, factors), generate
 
 
 @intrinsic
