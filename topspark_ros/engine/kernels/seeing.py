@@ -66,10 +66,9 @@ def see_pictures(
 ):
     """Fill the features of pictures after so many steps, and the operations that they take.
 
-    learning: whether features are those after LEARNED_LOOK steps, if these are more.
-
     side, image_channels: of the pictures. cells: a side of the grid that currents are pooled in.
     edge_filters ... usual: Filters. pictures: (samples, side * side * channels) float32, changed.
+    learning: whether features are those after LEARNED_LOOK steps, if these are more.
     seen: (samples, D) float32; a feature of usual strength is 1. counts: (samples, 5) int64, an
     OperationCounts each.
     """
