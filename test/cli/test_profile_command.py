@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -153,6 +154,28 @@ def test_a_discriminant_of_what_a_camera_sees(profile, tmp_path):
     assert load_checkpoint(tmp_path / 'mine.topspark').network.config == config
 
 
+def test_a_layer_on_features_of_what_a_camera_sees(profile, tmp_path):
+    """The profile is of the network that the node makes of these settings, and of no other."""
+    settings = dict(picture_side=32, picture_colour=False, neurons=60, max_input_rate=18.0)
+    options = ('--picture-side', 32, '--no-picture-colour', '--max-input-rate', 18)
+    options += (*SMALL[:3], '1,4', *SMALL[4:], '--encoder', 'features', '--samples', 200)
+    assert profile(*options)[0] == 0
+    measured = load_profile(tmp_path / 'mine.yaml')
+    own = SnnLearnerParameters(rule='recruiting', encoder='features', **settings)
+    config = own.network_config()
+    assert profile_mismatches(measured, config) == []
+    pixels = replace(own, encoder='').network_config()
+    (mismatch,) = profile_mismatches(measured, pixels)
+    assert mismatch.startswith('measured with rule recruiting of features, this network has')
+    smaller = replace(own, picture_side=28).network_config()
+    assert 'measured with side 32, this network has 28' in profile_mismatches(measured, smaller)[0]
+    few, many = measured.points
+    assert many.inference.accuracy > 0.8
+    assert few.inference.energy_j < 0.5 * many.inference.energy_j
+    assert few.inference.input_spikes < many.inference.input_spikes
+    assert load_checkpoint(tmp_path / 'mine.topspark').network.config == config
+
+
 def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
     folder = tmp_path / 'plates'
     write_plates(folder, 10)
@@ -182,6 +205,11 @@ def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
         (
             (*RECRUITING, '--picture-side', 32),
             '--picture-side is 32, accepted with the rule recruiting are --neurons, --coding, ',
+        ),
+        (('--encoder', 'features'), "encoder: 'features'; accepted with the rule discriminant"),
+        (
+            (*RAW, '--encoder', 'features'),
+            "--view is 'raw', accepted with the encoder features is camera",
         ),
         (('--picture-side', 33), 'side is 33, accepted is one of 28, '),
         (('--view', 'raw'), "--view is 'raw', accepted with the rule "),

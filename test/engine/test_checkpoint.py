@@ -151,7 +151,7 @@ def test_headers_that_make_no_sense_are_rejected(saved, change):
 def test_another_version_is_rejected(saved):
     for version in (min(READABLE) - 1, VERSION + 1):
         forge(saved, lambda header: None, version)
-        message = f'format version is {version}, accepted is 5 or {VERSION}'
+        message = f'format version is {version}, accepted is 5 or 6 or {VERSION}'
         with pytest.raises(CheckpointError, match=message):
             load_checkpoint(saved)
 

@@ -41,7 +41,7 @@ class Discs(Camera):
 
 
 def start(rig, **parameters):
-    process = rig.start(LEARNER, **SETTINGS, **parameters)
+    process = rig.start(LEARNER, **SETTINGS | parameters)
     rig.wait_until_active(LEARNER)
     return process
 
@@ -113,7 +113,36 @@ def test_polarities_are_refused_by_name(shared_rig):
     process.stop()
 
 
-# An encoder.
+# Other rules, and other encoders.
+
+
+def test_a_layer_learns_on_spiking_features(shared_rig, tmp_path):
+    rig = shared_rig
+    features = dict(rule='recruiting', encoder='features', max_input_rate=18.0)
+    weights = str(tmp_path / 'layer.ckpt')
+    process = start(rig, **features, checkpoint_file=weights)
+    camera = Discs(rig)
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    rig.wait_for(lambda: camera.teach(3) == 3, 'all colours are known')
+    camera.teach(15)
+    result, name = shown(camera)
+    assert result.class_id == name
+    assert rig.call(Trigger, f'{LEARNER}/save_weights', Trigger.Request()).success
+    process.stop()
+
+    for settings, complaint in (
+        (features | dict(encoder=''), 'its encoder is FeaturesConfig(side=48, channels=3,'),
+        (features | dict(rule='discriminant'), "encoder: 'features'; accepted with the rule"),
+    ):
+        parameters = SETTINGS | dict(checkpoint_file=weights) | settings
+        process = rig.start(LEARNER, autostart=False, **parameters)
+        assert not rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
+        assert complaint in process.log
+        process.stop()
+
+    process = start(rig, **features, checkpoint_file=weights)
+    assert ' neurons, 3 classes' in process.log
+    process.stop()
 
 
 def test_it_learns_on_the_features_of_an_encoder(shared_rig, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx_models import FLOAT16, SIDE, convolution, filters, model, node, write_encoder
 
-from topspark_ros.engine import EncodedConfig
+from topspark_ros.engine import RULES, EncodedConfig, NetworkConfig
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.encoder import Encoder, EncoderError
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
@@ -203,10 +203,18 @@ def test_network_and_view_follow_from_the_file(parameters, path):
     assert replace(parameters, picture_view='frame').view(encoder).whole
 
 
+@pytest.mark.parametrize('rule', RULES)
+def test_any_rule_learns_on_features_of_the_file(parameters, rule):
+    layer = replace(parameters, rule=rule, neurons=70, max_input_rate=20.0, seed=5)
+    encoder = layer.read_encoder()
+    expected = NetworkConfig(6, 70, rule, 20.0, 5, encoder=encoder.digest)
+    assert layer.network_config(encoder) == layer.network_config() == expected
+    assert layer.view(encoder) == View(SIDE, colour=True, encoder=encoder)
+
+
 @pytest.mark.parametrize(
     'values, message',
     [
-        (dict(rule='recruiting'), "rule: 'recruiting'; accepted with an encoder: discriminant"),
         (dict(input='events'), "input: 'events'; accepted with an encoder: image, compressed"),
         (dict(picture_colour=False), 'picture_colour: False; accepted with an encoder: True'),
     ],

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from onnx_models import filters, write_encoder
 
-from topspark_ros.engine import DiscriminantConfig, EngineError
+from topspark_ros.engine import (
+    RULES,
+    DiscriminantConfig,
+    EngineError,
+    FeaturesConfig,
+    NetworkConfig,
+)
 from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import ParameterError
@@ -126,9 +132,35 @@ def test_the_parameters_of_the_discriminant():
     assert events.event_settings().size == 32 and events.event_settings().as_picture
 
 
+@pytest.mark.parametrize('rule', RULES)
+def test_the_parameters_of_a_layer_on_features(rule):
+    """It sees what the discriminant does."""
+    parameters = SnnLearnerParameters(
+        rule=rule, encoder='features', neurons=70, picture_side=32, picture_view='frame'
+    )
+    features = FeaturesConfig(32, 3)
+    assert parameters.network_config() == NetworkConfig(3072, 70, rule, encoder=features)
+    assert parameters.view() == View(32, colour=True, whole=True)
+    assert parameters.read_encoder() is None
+    grey = SnnLearnerParameters(rule=rule, encoder='features', picture_colour=False)
+    assert grey.network_config().encoder == FeaturesConfig(48, 1)
+    assert grey.view() == View(48)
+    events = SnnLearnerParameters(rule=rule, encoder='features', input='events')
+    assert events.network_config().encoder == FeaturesConfig(32, 1)
+    assert events.event_settings().size == 32 and events.event_settings().as_picture
+
+
 @pytest.mark.parametrize(
     'parameters, message',
     [
+        (
+            dict(encoder='features'),
+            "encoder: 'features'; accepted with the rule discriminant, which has",
+        ),
+        (
+            dict(input='events', event_by_polarity=True, rule='pairwise', encoder='features'),
+            'event_by_polarity: True; accepted with the encoder features: False',
+        ),
         (
             dict(input='events', event_by_polarity=True),
             'event_by_polarity: True; accepted with the rule discriminant: False',

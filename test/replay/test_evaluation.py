@@ -144,6 +144,44 @@ def test_the_discriminant_is_evaluated_as_any_rule(digits_bag, fixed):
     assert run.receptive_fields.shape == (64, 25)
 
 
+def test_a_layer_on_features_is_evaluated_as_any_rule(digits_bag, fixed):
+    """Features see more than pixels do, and their operations are in the energy of each frame."""
+    learner = replace(LEARNER, encoder='features', picture_side=32, picture_colour=False)
+    run = evaluate(digits_bag, EvaluationSettings('features', learner))
+    labelled = fixed.frames['label'] != NONE
+    right = [each.frames['predicted'] == each.frames['label'] for each in (run, fixed)]
+    assert right[0][labelled].mean() > right[1][labelled].mean() - 0.05
+    assert np.nanmedian(run.frames['energy_j']) > 5 * np.nanmedian(fixed.frames['energy_j'])
+    few = evaluate(digits_bag, EvaluationSettings('few', replace(learner, inference_timesteps=1)))
+    assert np.nanmedian(few.frames['energy_j']) < 0.2 * np.nanmedian(run.frames['energy_j'])
+    assert run.receptive_fields.shape == (0, 864)
+
+
+def test_a_layer_on_features_sees_windows_of_events(events_bag):
+    """As pictures of 32 x 32."""
+    learner = replace(LEARNER, encoder='features')
+    run = evaluate(events_bag, EvaluationSettings('features', learner, kind='events'))
+    assert run.settings['input'] == 'events'
+    seen = run.frames['predicted'] != NONE
+    assert seen[10:].mean() > 0.9
+    # Potentials of filters alone, at every step: 64 of 28 x 28 places, 32 of 14 x 14.
+    table = ENERGY_TABLES['loihi']
+    least_j = 16 * (64 * 28**2 + 32 * 14**2) * table.neuron_update_j
+    assert (run.frames['energy_j'][seen] > least_j).all()
+
+
+@pytest.mark.parametrize('rule', ['recruiting', 'pairwise'])
+def test_any_rule_learns_on_an_encoder(digits_bag, tmp_path, rule):
+    path = write_encoder(tmp_path / 'tiny.onnx', filters(32), 64)
+    learner = replace(LEARNER, rule=rule, encoder=str(path))
+    run = evaluate(digits_bag, EvaluationSettings(rule, learner))
+    encoder_j = Encoder(str(path)).energy_j(ENERGY_TABLES['loihi'])
+    assert (run.frames['energy_j'] > encoder_j).all()
+    assert len(run.class_names) == 10 and (run.frames['predicted'] != NONE).mean() > 0.9
+    # Two squares, would they be pixels.
+    assert run.receptive_fields.shape == (0, 32)
+
+
 def test_an_encoder_is_evaluated_as_the_node_has_it(digits_bag, tmp_path):
     """Its energy counts for the controller, which can save it by fewer frames alone."""
     path = write_encoder(tmp_path / 'tiny.onnx', filters(32), 64)

@@ -30,7 +30,7 @@ from topspark_ros.methodology.experiments import Data, Setting, train
 from topspark_ros.methodology.profile import DISCRIMINANT, PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
 from topspark_ros.perception.learner_parameters import (
-    GRID,
+    FEATURES,
     PICTURE_VIEWS,
     SnnLearnerParameters,
 )
@@ -42,7 +42,7 @@ from topspark_ros.streams.scenes import camera_views
 SUMMARY = 'Measure accuracy, latency and energy at each timestep T, as the controller reads them.'
 VIEWS = {'camera': 'camera frames', 'raw': 'raw pixels'}
 WEIGHTS_SUFFIX = '.topspark'
-# Options of one kind of network alone, with their defaults.
+# Options of what learns, and of what sees pictures, with their defaults.
 SINGLE_LAYER: dict[str, Any] = {
     'neurons': 400,
     'coding': NetworkConfig.coding,
@@ -78,7 +78,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='learning rule',
     )
     # Without a default of their own it is known what was asked for.
-    parser.set_defaults(**dict.fromkeys((*SINGLE_LAYER, *PICTURE)))
+    parser.set_defaults(**dict.fromkeys((*SINGLE_LAYER, *PICTURE)), encoder='')
+    parser.add_argument(
+        '--encoder',
+        choices=(FEATURES,),
+        default=argparse.SUPPRESS,
+        help='spiking features, that another rule than '
+        f'{DISCRIMINANT} learns on in the place of pixels (default: none)',
+    )
     for name, kind, text in (
         ('neurons', int, 'excitatory neurons'),
         ('coding', str, 'how pixels become spikes'),
@@ -101,20 +108,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=argparse.SUPPRESS,
         metavar='PX',
-        help=f'side of the picture that {DISCRIMINANT} sees (default: {PICTURE["picture_side"]})',
+        help=f'side of the picture that spiking features see (default: {PICTURE["picture_side"]})',
     )
     parser.add_argument(
         '--picture-colour',
         action=argparse.BooleanOptionalAction,
         default=argparse.SUPPRESS,
-        help=f'whether {DISCRIMINANT} sees colours and background, or the object alone, bright on '
+        help='whether spiking features see colours and background, or the object alone, bright on '
         'dark (default: colours)',
     )
     parser.add_argument(
         '--picture-view',
         choices=PICTURE_VIEWS,
         default=argparse.SUPPRESS,
-        help=f'whether {DISCRIMINANT} sees what stands out, or the central square of a photograph '
+        help='whether spiking features see what stands out, or the central square of a photograph '
         f'or frame (default: {PICTURE["picture_view"]})',
     )
     parser.add_argument('--timesteps', default='1,2,4,8,16,32,64', help='T, comma-separated')
@@ -163,7 +170,7 @@ def run(arguments: argparse.Namespace) -> int:
     ) as progress:
         config, view = _network(arguments)
         data, class_names = _load(arguments, view, progress)
-        if isinstance(config, NetworkConfig):
+        if isinstance(config, NetworkConfig) and not config.encoder:
             config = replace(config, inputs=data.training_pixels.shape[1])
         networks = progress.add_task('networks', total=None)
         profile = measure_profile(
@@ -196,32 +203,39 @@ def _option(name: str) -> str:
 
 def _network(arguments: argparse.Namespace) -> tuple[NetworkConfig | DiscriminantConfig, View]:
     """The network, and what it sees of a camera's frame."""
-    learns_pictures = arguments.rule == DISCRIMINANT
-    own, foreign = (PICTURE, SINGLE_LAYER) if learns_pictures else (SINGLE_LAYER, PICTURE)
-    for name in foreign:
-        if getattr(arguments, name) is not None:
+    parameters = SnnLearnerParameters(rule=arguments.rule, encoder=arguments.encoder)
+    single_layer, sees_pictures = arguments.rule != DISCRIMINANT, parameters.sees_pictures
+    own = (SINGLE_LAYER if single_layer else {}) | (PICTURE if sees_pictures else {})
+    for name in SINGLE_LAYER | PICTURE:
+        if name not in own and getattr(arguments, name) is not None:
+            encoder = f' and the encoder {arguments.encoder}' if arguments.encoder else ''
             raise UsageError(
                 f'{_option(name)} is {getattr(arguments, name)}, accepted with the rule '
-                f'{arguments.rule} are {", ".join(map(_option, own))}'
+                f'{arguments.rule}{encoder} are {", ".join(map(_option, own))}'
             )
     chosen = {
         name: default if getattr(arguments, name) is None else getattr(arguments, name)
         for name, default in own.items()
     }
-    if not learns_pictures:
-        neuron = NeuronConfig(inference_spikes=chosen.pop('inference_spikes'))
-        return NetworkConfig(rule=arguments.rule, neuron=neuron, **chosen), View(GRID)
-    if arguments.dataset in DATASET_NAMES and arguments.view == 'raw':
-        raise UsageError(f"--view is 'raw', accepted with the rule {DISCRIMINANT} is camera")
-    parameters = SnnLearnerParameters(rule=DISCRIMINANT, **chosen)
-    return cast(DiscriminantConfig, parameters.network_config()), parameters.view()
+    if sees_pictures and arguments.dataset in DATASET_NAMES and arguments.view == 'raw':
+        with_them = f'encoder {FEATURES}' if single_layer else f'rule {DISCRIMINANT}'
+        raise UsageError(f"--view is 'raw', accepted with the {with_them} is camera")
+    parameters = replace(
+        parameters, **{name: value for name, value in chosen.items() if name in PICTURE}
+    )
+    config = parameters.network_config()
+    if isinstance(config, NetworkConfig):
+        neuron = NeuronConfig(inference_spikes=chosen['inference_spikes'])
+        layer = {name: chosen[name] for name in ('neurons', 'coding', 'max_input_rate')}
+        config = replace(config, neuron=neuron, **layer)
+    return cast(NetworkConfig | DiscriminantConfig, config), parameters.view()
 
 
 def _load(
     arguments: argparse.Namespace, view: View, progress: Progress
 ) -> tuple[Data, tuple[str, ...]]:
     """The samples, and the names of their classes."""
-    photographs = arguments.rule == DISCRIMINANT
+    photographs = arguments.rule == DISCRIMINANT or arguments.encoder == FEATURES
 
     def see(rgb: np.ndarray) -> np.ndarray:
         return view.of(RawImage.of(rgb))

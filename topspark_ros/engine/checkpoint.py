@@ -29,6 +29,7 @@ from .configuration import (
     AnyConfig,
     DiscriminantConfig,
     EncodedConfig,
+    FeaturesConfig,
     NetworkConfig,
     NeuronConfig,
 )
@@ -37,8 +38,9 @@ from .factory import create_network
 from .network import Layout, Network
 
 MAGIC = b'topspark network'
-VERSION = 6
-READABLE = 5, VERSION  # the former holds single layers, and does not say so
+VERSION = 7
+# 5 holds single layers, and does not say so; until 6 these are shown pixels.
+READABLE = 5, 6, VERSION
 KINDS = {
     'single layer': NetworkConfig,
     'discriminant': DiscriminantConfig,
@@ -133,7 +135,7 @@ def load_checkpoint(path: str | os.PathLike, expected: AnyConfig | None = None) 
     ----------
     expected
         The configuration to run with. What of it shapes the arrays (of a single layer its inputs,
-        neurons and rule) must be as the file was saved with. None: the file's own.
+        neurons, rule and encoder) must be as the file was saved with. None: the file's own.
 
     Raises
     ------
@@ -211,7 +213,9 @@ def _decode(file: BinaryIO, expected: AnyConfig | None) -> Checkpoint:
         for field in expected.SHAPING:
             found, wanted = getattr(config, field), getattr(expected, field)
             if found != wanted:
-                raise EngineError(f'its {field} is {found}, accepted is {wanted}')
+                raise EngineError(
+                    f'its {field} is {found or "none"}, accepted is {wanted or "none"}'
+                )
         config = expected
     # Before a network is made of a configuration that the file has not the arrays of.
     name, shape = config.largest_array
@@ -253,6 +257,8 @@ def _read_header(text: bytes) -> tuple[AnyConfig, tuple[str, ...], Layout]:
             raise EngineError(f'its kind is {kind!r}, accepted is one of {accepted}')
         if 'neuron' in fields:
             fields['neuron'] = NeuronConfig(**fields['neuron'])
+        if isinstance(fields.get('encoder'), dict):
+            fields['encoder'] = FeaturesConfig(**fields['encoder'])
         config = KINDS[kind](**fields)
         class_names = header['class_names']
         if (

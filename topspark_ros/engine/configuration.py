@@ -128,7 +128,7 @@ class NetworkConfig:
     Parameters
     ----------
     inputs
-        Input neurons, one per pixel.
+        Values of a sample: pixels, or features of an encoder.
     neurons
         Excitatory neurons, the most that can ever be in use.
     rule
@@ -164,6 +164,12 @@ class NetworkConfig:
         guide 'modulated', and no other rule.
     neuron
         The dynamics under STDP. The recruiting rule has its own and takes the default only.
+    encoder
+        What turns pictures into features that are learned in the place of pixels. A FeaturesConfig:
+        samples are pictures, whose spiking features the network sees after as many steps as it is
+        itself presented with; to learn them, after 64 at least. A text: samples are features of
+        another network, frozen, which it tells from others: what was learned on one means nothing
+        to another. Empty: none. Features take the normalisation 'l2'.
 
     Raises
     ------
@@ -180,6 +186,7 @@ class NetworkConfig:
     normalisation: str = 'l2'
     supervised: bool = True
     neuron: NeuronConfig = field(default_factory=NeuronConfig)
+    encoder: FeaturesConfig | str = ''
 
     def __post_init__(self) -> None:
         # NumPy scalars become Python ones, which compare, print and are stored alike everywhere.
@@ -189,9 +196,16 @@ class NetworkConfig:
             ('seed', 0, 2**63 - 1),
         ):
             object.__setattr__(self, name, require_integer(name, getattr(self, name), low, high))
-        if self.inputs * self.neurons > MAX_WEIGHTS:
+        # A DiscriminantConfig has features as well, but is a network of its own.
+        if type(self.encoder) is not FeaturesConfig and not isinstance(self.encoder, str):
+            raise EngineError(f'encoder is {self.encoder!r}, accepted is text or a FeaturesConfig')
+        if isinstance(self.encoder, FeaturesConfig) and self.inputs != self.encoder.inputs:
             raise EngineError(
-                f'inputs x neurons is {self.inputs} x {self.neurons}, '
+                f'inputs is {self.inputs}, accepted with {self.encoder} is {self.encoder.inputs}'
+            )
+        if self.input_neurons * self.neurons > MAX_WEIGHTS:
+            raise EngineError(
+                f'inputs x neurons is {self.input_neurons} x {self.neurons}, '
                 f'accepted is a product of at most {MAX_WEIGHTS}'
             )
         for name, choices in (
@@ -203,6 +217,10 @@ class NetworkConfig:
                 raise EngineError(
                     f'{name} is {getattr(self, name)!r}, accepted is one of {", ".join(choices)}'
                 )
+        if self.encoder and self.normalisation != 'l2':
+            raise EngineError(
+                f'normalisation is {self.normalisation!r}, accepted with an encoder is l2'
+            )
         rate = self.max_input_rate
         if isinstance(rate, bool) or not isinstance(rate, Real) or not rate > 0:
             raise EngineError(
@@ -218,12 +236,18 @@ class NetworkConfig:
                 f'neuron is {self.neuron}, accepted with the recruiting rule is the default'
             )
 
-    SHAPING = 'inputs', 'neurons', 'rule'  # fields that say what is learned in which arrays
+    # Fields that say what is learned in which arrays.
+    SHAPING = 'encoder', 'inputs', 'neurons', 'rule'
+
+    @property
+    def input_neurons(self) -> int:
+        """One for each pixel, or for each feature of an encoder."""
+        return self.encoder.features if isinstance(self.encoder, FeaturesConfig) else self.inputs
 
     @property
     def largest_array(self) -> tuple[str, tuple[int, ...]]:
         """Name and shape, of what a network learns."""
-        return 'weights', (self.inputs, self.neurons)
+        return 'weights', (self.input_neurons, self.neurons)
 
     @property
     def highest_rate(self) -> float:
@@ -232,8 +256,8 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
-class DiscriminantConfig:
-    """A layer of spiking features and a linear discriminant that reads them out.
+class FeaturesConfig:
+    """A layer of spiking features of pictures.
 
     Parameters
     ----------
@@ -246,10 +270,6 @@ class DiscriminantConfig:
         light and colour; multiples of 16.
     cells
         A side of the grid that what they see is pooled in.
-    clutter
-        How much made-up backgrounds count while learning, as a share of what is learned, 0 to 1.
-        The more, the better are objects known before backgrounds that were never seen; a little
-        is lost where the background is always the same. 0: none.
 
     Raises
     ------
@@ -262,7 +282,6 @@ class DiscriminantConfig:
     edge_filters: int = 64
     surface_filters: int = 32
     cells: int = 3
-    clutter: float = 0.02
 
     def __post_init__(self) -> None:
         for name, accepted in (
@@ -276,17 +295,8 @@ class DiscriminantConfig:
             if value not in accepted:
                 raise EngineError(f'{name} is {value}, accepted is {_named(accepted)}')
             object.__setattr__(self, name, value)
-        clutter = self.clutter
-        if isinstance(clutter, bool) or not isinstance(clutter, Real) or not 0 <= clutter <= 1:
-            raise EngineError(f'clutter is {clutter!r}, accepted is a number from 0 to 1')
-        object.__setattr__(self, 'clutter', float(clutter))
 
     SHAPING = 'side', 'channels', 'edge_filters', 'surface_filters', 'cells'
-
-    @property
-    def largest_array(self) -> tuple[str, tuple[int, ...]]:
-        """As of NetworkConfig."""
-        return 'precision', (self.features, self.features)
 
     @property
     def inputs(self) -> int:
@@ -297,6 +307,40 @@ class DiscriminantConfig:
     def features(self) -> int:
         """How many features a picture has."""
         return self.cells**2 * (self.edge_filters + self.surface_filters)
+
+
+@dataclass(frozen=True)
+class DiscriminantConfig(FeaturesConfig):
+    """A layer of spiking features and a linear discriminant that reads them out.
+
+    Parameters
+    ----------
+    clutter
+        How much made-up backgrounds count while learning, as a share of what is learned, 0 to 1.
+        The more, the better are objects known before backgrounds that were never seen; a little
+        is lost where the background is always the same. 0: none.
+
+    The others are those of the features.
+
+    Raises
+    ------
+    EngineError
+        Naming the field, its value and what is accepted.
+    """
+
+    clutter: float = 0.02
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        clutter = self.clutter
+        if isinstance(clutter, bool) or not isinstance(clutter, Real) or not 0 <= clutter <= 1:
+            raise EngineError(f'clutter is {clutter!r}, accepted is a number from 0 to 1')
+        object.__setattr__(self, 'clutter', float(clutter))
+
+    @property
+    def largest_array(self) -> tuple[str, tuple[int, ...]]:
+        """As of NetworkConfig."""
+        return 'precision', (self.features, self.features)
 
 
 @dataclass(frozen=True)

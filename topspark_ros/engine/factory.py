@@ -32,7 +32,9 @@ def warm_up(network: Network) -> None:
     """
     config = network.config
     if isinstance(config, NetworkConfig):
-        config = replace(config, inputs=4, neurons=2)
+        config = replace(config, neurons=2)
+        if isinstance(config.encoder, str):
+            config = replace(config, inputs=4)
     elif isinstance(config, EncodedConfig):
         config = replace(config, inputs=4)
     twin = create_network(config)

@@ -165,9 +165,9 @@ class InferenceNetwork(Generic[C, S]):
         steps = require_integer('timesteps', timesteps, 1, MAX_TIMESTEPS)
         pixels, spikes = self._require_sample(sample, steps)
         count = self._present_one(pixels, spikes, steps, False, -1, math.inf).counts.output_spikes
-        raster = np.empty((count, 2), np.int32)
+        raster = np.full((count, 2), -1, np.int32)
         self._present_many(pixels[np.newaxis], steps, False, NO_LABEL, math.inf, spikes, raster)
-        return SpikeTrain(*raster.T)
+        return SpikeTrain(*raster[raster[:, 0] >= 0].T)  # filters' currents count, and have no step
 
     def _present_many(
         self,
@@ -308,7 +308,8 @@ class Network(InferenceNetwork[C, S], ABC):
 
         The response is a prediction made before the label was used. With the recruiting rule and
         the discriminant it is made before this sample changed anything; under STDP weights change
-        at output spikes, so earlier ones of the same presentation have had their effect. Its scores
+        at output spikes, so earlier ones of the same presentation have had their effect. A layer on
+        spiking features makes it of those that it learns, of 64 steps or more. Its scores
         are over the classes known before. A sample without input spikes teaches nothing.
 
         Parameters

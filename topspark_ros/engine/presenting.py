@@ -1,4 +1,4 @@
-"""How samples reach a network: as spikes at the rates of their pixels, or as given spikes."""
+"""How samples reach a network: at the rates of pixels or of features, or as given spikes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .configuration import NORMALISATIONS, NetworkConfig, input_rate
+from .configuration import NORMALISATIONS, FeaturesConfig, NetworkConfig, input_rate
 from .kernels import encoding
+from .kernels.seeing import Filters, see_pictures
+from .values import OperationCounts
 
 CODING_NUMBERS = dict(
     rate_regular=encoding.RATE_REGULAR,
@@ -57,7 +59,7 @@ class RatePresenter:
         settings = (NORMALISATION_NUMBERS[config.normalisation], *settings)
         self._model = np.array((CODING_NUMBERS[config.coding], *settings), np.float64)
         self._model_given_spikes = np.array((encoding.GIVEN, *settings), np.float64)
-        self._phases = encoding.spike_phases(config.inputs)
+        self._phases = encoding.spike_phases(config.input_neurons)
         self._input = 0, (math.nan, math.nan)  # timesteps, and what follows of them
 
     def __call__(
@@ -88,7 +90,45 @@ class RatePresenter:
             rate = input_rate(reference, config.max_input_rate, config.normalisation)
             expected = rate * reference * NORMALISATIONS[config.normalisation].spread
             if config.coding == 'latency':
-                expected = ACTIVE_SHARE * config.inputs
+                expected = ACTIVE_SHARE * config.input_neurons
             numbers = rate, expected
             self._input = timesteps, numbers
         return numbers
+
+
+class FeaturePresenter:
+    """Presents pictures to a layer that sees their spiking features, both for the same T.
+
+    To learn, it sees those of one T (kernels.seeing). The state: the filters, and then that of the
+    layer.
+    """
+
+    def __init__(self, config: FeaturesConfig, layer: Presenter) -> None:
+        self._config = config
+        self._layer = layer
+
+    def __call__(
+        self,
+        state: Any,
+        pixels: np.ndarray,
+        spikes: tuple[np.ndarray, np.ndarray] | None,
+        timesteps: int,
+        *rest: Any,
+    ) -> None:
+        learning, *_, outcomes, _ = rest
+        config, filters = self._config, len(Filters._fields)
+        seen = np.empty((len(pixels), config.features), np.float32)
+        counts = np.empty((len(pixels), len(OperationCounts._fields)), np.int64)
+        see_pictures(
+            config.side,
+            config.channels,
+            config.cells,
+            *state[:filters],
+            pixels,
+            timesteps,
+            learning,
+            seen,
+            counts,
+        )
+        self._layer(state[filters:], seen, spikes, timesteps, *rest)
+        outcomes[:, 2:] += counts

@@ -8,11 +8,10 @@ from .configuration import NetworkConfig
 from .errors import EngineError
 from .kernels.prototypes import RecruitingState
 from .kernels.recruiting import present_recruiting
-from .network import Network
-from .presenting import RatePresenter
+from .single_layer import SingleLayer
 
 
-class RecruitingNetwork(Network[NetworkConfig, RecruitingState]):
+class RecruitingNetwork(SingleLayer[RecruitingState]):
     """Neurons are recruited one sample at a time.
 
     The neurons are the limit of leaky integrate-and-fire neurons whose membrane time constant is
@@ -41,7 +40,7 @@ class RecruitingNetwork(Network[NetworkConfig, RecruitingState]):
 
     def __init__(self, config: NetworkConfig) -> None:
         settings = config.supervised, config.highest_rate
-        super().__init__(config, RatePresenter(config, present_recruiting, settings))
+        super().__init__(config, present_recruiting, settings)
 
     @property
     def recruited_neurons(self) -> int:
@@ -61,8 +60,8 @@ class RecruitingNetwork(Network[NetworkConfig, RecruitingState]):
         return self._state.attractions[: self.recruited_neurons].copy()
 
     @staticmethod
-    def _initial_state(config: NetworkConfig) -> RecruitingState:
-        inputs, neurons = config.inputs, config.neurons
+    def _untaught(config: NetworkConfig) -> RecruitingState:
+        inputs, neurons = config.input_neurons, config.neurons
         return RecruitingState(
             weights=np.zeros((inputs, neurons), np.float32),
             scale=np.zeros(neurons),
@@ -85,6 +84,7 @@ class RecruitingNetwork(Network[NetworkConfig, RecruitingState]):
         )
 
     def _check_state(self, state: RecruitingState) -> None:
+        super()._check_state(state)
         recruited = state.recruited[0]
         if not recruited <= min(self.config.neurons, state.frames[0]):
             raise EngineError(

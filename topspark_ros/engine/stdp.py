@@ -10,8 +10,7 @@ from .configuration import NetworkConfig
 from .errors import EngineError
 from .kernels import plasticity, stdp
 from .kernels.stdp import StdpState
-from .network import Network
-from .presenting import RatePresenter
+from .single_layer import SingleLayer
 
 RULE_NUMBERS = dict(
     pairwise=plasticity.PAIRWISE,
@@ -21,7 +20,7 @@ RULE_NUMBERS = dict(
 )
 
 
-class StdpNetwork(Network[NetworkConfig, StdpState]):
+class StdpNetwork(SingleLayer[StdpState]):
     """Leaky integrate-and-fire neurons that compete (after Diehl and Cook 2015).
 
     Dynamics: kernels.stdp. Learning rules: kernels.plasticity. A neuron's theta grows with its
@@ -59,7 +58,7 @@ class StdpNetwork(Network[NetworkConfig, StdpState]):
             neuron.inference_spikes,
             neuron.enhancement,
         )
-        super().__init__(config, RatePresenter(config, stdp.present_stdp, settings))
+        super().__init__(config, stdp.present_stdp, settings)
 
     @property
     def recruited_neurons(self) -> int:
@@ -77,8 +76,8 @@ class StdpNetwork(Network[NetworkConfig, StdpState]):
         return self._state.responses.sum(axis=1)
 
     @staticmethod
-    def _initial_state(config: NetworkConfig) -> StdpState:
-        inputs, neurons = config.inputs, config.neurons
+    def _untaught(config: NetworkConfig) -> StdpState:
+        inputs, neurons = config.input_neurons, config.neurons
         weights = np.random.default_rng(config.seed).random((inputs, neurons))
         weights *= plasticity.WEIGHT_NORM / np.linalg.norm(weights, axis=0)
         weights = weights.astype(np.float32)
@@ -97,6 +96,7 @@ class StdpNetwork(Network[NetworkConfig, StdpState]):
         )
 
     def _check_state(self, state: StdpState) -> None:
+        super()._check_state(state)
         low, high = plasticity.MIN_SCALE, plasticity.MAX_SCALE
         if not ((low <= state.scale) & (state.scale <= high)).all():
             raise EngineError(f'state scale is out of range, accepted is {low} to {high}')

@@ -18,10 +18,11 @@ class OperationCounts(NamedTuple):
         Spikes of the encoded sample that were presented. With constant-current coding, one value a
         step for every pixel that is not black. Learning by the recruiting rule takes one graded
         event more of each of these pixels; the discriminant, of each input that has more to say,
-        one for each of its later looks.
+        one for each of its later looks. Spiking features that a layer sees add those of the picture
+        to those of the layer, and when learned one graded event as the discriminant does.
     output_spikes
-        Spikes of excitatory neurons; of the discriminant, currents of its filters at each look, or
-        of an encoder's features those that are not 0.
+        Spikes of excitatory neurons, and currents of filters that fire, of the discriminant at each
+        look; of an encoder's features those that are not 0.
     synaptic_operations
         Additions of a weight to a membrane potential: one for every pair of input spike and neuron
         in use, and one for every neuron that an output spike inhibits (the recruiting rule's

@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 
 import yaml
 
-from topspark_ros.engine import AnyConfig, DiscriminantConfig, EncodedConfig
+from topspark_ros.engine import AnyConfig, DiscriminantConfig, EncodedConfig, FeaturesConfig
 from topspark_ros.errors import TopsparkError
 from topspark_ros.files import FileError, read_yaml, write_text
 
@@ -311,15 +311,16 @@ _SINGLE_LAYER: dict[str, Check] = {
     'max_input_rate': _require_above_zero,
     'inference_spikes': _require_above_zero,
 }
-_DISCRIMINANT: dict[str, Check] = {
-    'rule': _require_text,
-    **dict.fromkeys(DiscriminantConfig.SHAPING, _require_positive_integer),
-}
+_FEATURES: dict[str, Check] = dict.fromkeys(FeaturesConfig.SHAPING, _require_positive_integer)
+OF_FEATURES = ' of features'  # a single layer's rule where it learns on these
 
 
 def _network_fields(values: Mapping[str, Any]) -> dict[str, Check]:
     """What a profile says of the network whose `rule` stands in `values`."""
-    return _DISCRIMINANT if values.get('rule') == DISCRIMINANT else _SINGLE_LAYER
+    rule = str(values.get('rule'))
+    if rule == DISCRIMINANT:
+        return {'rule': _require_text, **_FEATURES}
+    return {**_SINGLE_LAYER, **_FEATURES} if rule.endswith(OF_FEATURES) else _SINGLE_LAYER
 
 
 def network_properties(config: AnyConfig) -> dict[str, Any]:
@@ -328,12 +329,19 @@ def network_properties(config: AnyConfig) -> dict[str, Any]:
         return {'rule': DISCRIMINANT} | {name: getattr(config, name) for name in config.SHAPING}
     if isinstance(config, EncodedConfig):
         return {'rule': f'{DISCRIMINANT} of an encoder'}
+    rule, features = config.rule, {}
+    if isinstance(config.encoder, FeaturesConfig):
+        rule += OF_FEATURES
+        features = asdict(config.encoder)
+    elif config.encoder:
+        rule += ' of an encoder'
     return {
-        'rule': config.rule,
+        'rule': rule,
         'neurons': config.neurons,
         'coding': config.coding,
         'max_input_rate': config.max_input_rate,
         'inference_spikes': config.neuron.inference_spikes,
+        **features,
     }
 
 

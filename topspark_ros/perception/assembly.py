@@ -15,6 +15,7 @@ from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import (
     DISCRIMINANT,
+    FEATURES,
     INPUTS,
     SnnLearnerParameters,
 )
@@ -63,8 +64,9 @@ def compile_for(parameters: SnnLearnerParameters, network: Network) -> None:
 
 def main() -> None:
     with report_compilation(print):
-        for rule, kind in product((DISCRIMINANT, 'recruiting'), INPUTS):
-            parameters = SnnLearnerParameters(rule=rule, input=kind)
+        kinds = (DISCRIMINANT, ''), ('recruiting', ''), ('recruiting', FEATURES)
+        for (rule, encoder), source in product(kinds, INPUTS):
+            parameters = SnnLearnerParameters(rule=rule, encoder=encoder, input=source)
             compile_for(parameters, create_network(parameters.network_config()))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from topspark_ros.control.meters import METERS
 from topspark_ros.engine import (
@@ -13,6 +13,7 @@ from topspark_ros.engine import (
     AnyConfig,
     DiscriminantConfig,
     EncodedConfig,
+    FeaturesConfig,
     NetworkConfig,
 )
 from topspark_ros.methodology.energy import ENERGY_TABLES
@@ -26,8 +27,9 @@ from topspark_ros.streams.events import EventSettings
 
 INPUTS = 'image', 'compressed', 'events'
 PICTURE_VIEWS = 'object', 'frame'
-GRID = 28  # cells a side of a single layer's input
-EVENT_SIDE = 32  # the same of the discriminant's, of a window of events
+FEATURES = 'features'  # the encoder of the package's own spiking filters
+GRID = 28  # cells a side of what a single layer sees without an encoder
+EVENT_SIDE = 32  # the same of what spiking features see of a window of events
 MARGIN = (
     'ends as soon as one class leads by this much: a share of all evidence with the '
     'recruiting rule, output spikes with the others; inf: never. At the T of a profile, '
@@ -86,7 +88,7 @@ class SnnLearnerParameters:
     event_by_polarity: bool = parameter(
         False,
         'Brighter and darker events go to inputs of their own, twice as many; not with the rule '
-        'discriminant.',
+        'discriminant or the encoder features.',
         fixed=True,
     )
     event_max_rate: float = parameter(
@@ -104,7 +106,8 @@ class SnnLearnerParameters:
         DISCRIMINANT,
         'Learning rule of the network. discriminant: a layer of spiking features sees pictures, or '
         'what moves on a grid of 32 x 32, and a linear discriminant reads them out. The others: a '
-        'single layer sees what is bright, or moves, on a grid of 28 x 28.',
+        'single layer sees what is bright, or moves, on a grid of 28 x 28, or what an encoder '
+        'makes of pictures.',
         choices=(*RULES, DISCRIMINANT),
         fixed=True,
     )
@@ -113,7 +116,7 @@ class SnnLearnerParameters:
     )
     picture_side: int = parameter(
         48,
-        'Side of the picture that the rule discriminant sees of a camera; an even number.',
+        'Side of the picture that spiking features see of a camera; an even number.',
         unit='px',
         low=28,
         high=64,
@@ -121,23 +124,25 @@ class SnnLearnerParameters:
     )
     picture_colour: bool = parameter(
         True,
-        'Whether the rule discriminant sees colours and background as the camera does; false: the '
-        'object alone, bright on dark, which suits signs and digits on an even background.',
+        'Whether spiking features see colours and background as the camera does; false: the object '
+        'alone, bright on dark, which suits signs and digits on an even background.',
         fixed=True,
     )
     picture_view: str = parameter(
         'object',
-        'What the rule discriminant sees. object: what stands out from an even background, or of '
-        'events what moves most, centred and scaled. frame: the central square, whatever is in it, '
-        'in colour; of events all that moves, if event_centring, centred and scaled.',
+        'What spiking features, or an encoder, see. object: what stands out from an even '
+        'background, or of events what moves most, centred and scaled. frame: the central square, '
+        'whatever is in it, in colour; of events all that moves, if event_centring, centred and '
+        'scaled.',
         choices=PICTURE_VIEWS,
         fixed=True,
     )
     encoder: str = parameter(
         '',
-        'ONNX file of a frozen network whose features of the picture the rule discriminant learns '
-        'on, in the place of features of its own. Its input: 1 x 3 x side x side, normalised as '
-        'for ImageNet; its side counts, not picture_side. Its output: 1 x features. Empty: none.',
+        'What turns pictures into features that any rule learns on. features: spiking filters, for '
+        'the same T as the rule; the rule discriminant has them without being told. Or the ONNX '
+        'file of a frozen network. Its input: 1 x 3 x side x side, normalised as for ImageNet; its '
+        'side counts, not picture_side. Its output: 1 x features. Empty: none.',
         fixed=True,
         path=True,
     )
@@ -248,12 +253,18 @@ class SnnLearnerParameters:
         30.0, 'Time between two periodic checkpoints.', unit='s', low=1.0, high=86_400.0, fixed=True
     )
 
+    @property
+    def sees_pictures(self) -> bool:
+        """Whether spiking features are what sees the input."""
+        return self.encoder == FEATURES or (self.rule == DISCRIMINANT and not self.encoder)
+
     def read_encoder(self) -> Encoder | None:
-        """EncoderError for a file that is rejected, ParameterError where there can be none."""
-        if not self.encoder:
+        """Of an ONNX file; None: there is none.
+
+        EncoderError for a file that is rejected, ParameterError where there can be none.
+        """
+        if self.encoder in ('', FEATURES):
             return None
-        if self.rule != DISCRIMINANT:
-            raise ParameterError(f'rule: {self.rule!r}; accepted with an encoder: {DISCRIMINANT}')
         if self.input == 'events':
             raise ParameterError("input: 'events'; accepted with an encoder: image, compressed")
         if not self.picture_colour:
@@ -266,37 +277,54 @@ class SnnLearnerParameters:
         EngineError, ParameterError and EncoderError for values that contradict each other.
         """
         encoder = encoder or self.read_encoder()
-        if encoder is not None:
-            return EncodedConfig(encoder.features, encoder.digest)
         if self.rule == DISCRIMINANT:
-            if self.input == 'events':
-                if self.event_by_polarity:
-                    raise ParameterError(
-                        'event_by_polarity: True; accepted with the rule discriminant: False'
-                    )
-                return DiscriminantConfig(EVENT_SIDE, 1, clutter=0.0)
-            if self.picture_view == 'frame' and not self.picture_colour:
+            if encoder is not None:
+                return EncodedConfig(encoder.features, encoder.digest)
+            if self.encoder:
                 raise ParameterError(
-                    "picture_view: 'frame'; accepted without picture_colour: object"
+                    f'encoder: {FEATURES!r}; accepted with the rule {DISCRIMINANT}, which has '
+                    'spiking features anyway: an ONNX file, or none'
                 )
-            return DiscriminantConfig(self.picture_side, 3 if self.picture_colour else 1)
+            features = self._features()
+            if self.input == 'events':
+                return DiscriminantConfig(features.side, features.channels, clutter=0.0)
+            return DiscriminantConfig(features.side, features.channels)
         by_polarity = self.input == 'events' and self.event_by_polarity
-        return NetworkConfig(
+        layer = NetworkConfig(
             inputs=GRID * GRID * (1 + by_polarity),
             neurons=self.neurons,
             rule=self.rule,
             max_input_rate=self.max_input_rate,
             seed=self.seed,
         )
+        if encoder is not None:
+            return replace(layer, inputs=encoder.features, encoder=encoder.digest)
+        if self.sees_pictures:
+            features = self._features()
+            return replace(layer, inputs=features.inputs, encoder=features)
+        return layer
 
     def view(self, encoder: Encoder | None = None) -> View:
         """Of a camera's frames. encoder: as of `network_config`."""
         encoder = encoder or self.read_encoder()
         if encoder is not None:
             return View(encoder.side, True, self.picture_view == 'frame', encoder)
-        if self.rule == DISCRIMINANT:
+        if self.sees_pictures:
             return View(self.picture_side, self.picture_colour, self.picture_view == 'frame')
         return View(GRID)
+
+    def _features(self) -> FeaturesConfig:
+        """Of the pictures that spiking features see; ParameterError where they can see none."""
+        with_them = f'encoder {FEATURES}' if self.encoder else f'rule {DISCRIMINANT}'
+        if self.input == 'events':
+            if self.event_by_polarity:
+                raise ParameterError(
+                    f'event_by_polarity: True; accepted with the {with_them}: False'
+                )
+            return FeaturesConfig(EVENT_SIDE, 1)
+        if self.picture_view == 'frame' and not self.picture_colour:
+            raise ParameterError("picture_view: 'frame'; accepted without picture_colour: object")
+        return FeaturesConfig(self.picture_side, 3 if self.picture_colour else 1)
 
     def event_settings(self) -> EventSettings:
         """ParameterError for an event_roi that is none."""
@@ -311,8 +339,8 @@ class SnnLearnerParameters:
             roi=self.event_roi if self.event_roi[2] else None,
             by_polarity=self.event_by_polarity,
             centring=self.event_centring,
-            size=EVENT_SIDE if self.rule == DISCRIMINANT else GRID,
-            as_picture=self.rule == DISCRIMINANT,
+            size=EVENT_SIDE if self.sees_pictures else GRID,
+            as_picture=self.sees_pictures,
             whole=self.picture_view == 'frame',
             max_rate_hz=self.event_max_rate,
             hot_pixel_rate_hz=self.event_hot_pixel_rate,

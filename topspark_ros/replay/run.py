@@ -15,6 +15,7 @@ import numpy as np
 from topspark_ros.engine import (
     Checkpoint,
     Network,
+    NetworkConfig,
     create_network,
     load_checkpoint,
     save_checkpoint,
@@ -447,5 +448,10 @@ class Run:
 
 
 def _receptive_fields(network: Network) -> np.ndarray:
-    """Of the neurons in use, (neurons, inputs) float32, those with most experience first."""
+    """Of the neurons in use, (neurons, inputs) float32, those with most experience first.
+
+    None where they see features of an encoder: these are no picture.
+    """
+    if isinstance(network.config, NetworkConfig) and network.config.encoder:
+        return network.receptive_fields()[:0]
     return network.receptive_fields()[np.argsort(-network.experience(), kind='stable')]
