@@ -194,6 +194,7 @@ class Mission:
                 skipped=self._skipped,
                 learned=totals.learned,
                 energy_j=totals.energy_j,
+                learning_energy_j=totals.learning_energy_j,
                 trial_energy_j=totals.trial_energy_j,
                 latency_s=inference_s + OVERHEAD_S * load,
                 inference_s=inference_s,

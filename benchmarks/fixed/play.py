@@ -103,6 +103,7 @@ class _MeteredController(ReplayedController):
         return replace(
             super()._learner_report(now_s, status, skipped),
             energy_j=self.processor_s * SnnLearnerParameters.core_power,
+            learning_energy_j=0.0,
             trial_energy_j=0.0,
             metered=True,
         )

@@ -63,10 +63,9 @@ class Assessment:
 
     @property
     def cheapest(self) -> int:
-        """The row that uses least energy of those allowed, which is one without learning."""
-        cost = self.energy_j * self.candidates.frame_share
-        usable = self.allowed & ~self.candidates.learning
-        return int(np.argmin(np.where(usable, cost, math.inf)))
+        """The row that uses least energy of those allowed, without learning if that is as cheap."""
+        cost = np.where(self.allowed, self.energy_j * self.candidates.frame_share, math.inf)
+        return int(np.lexsort((self.candidates.learning, cost))[0])
 
     @property
     def energy_used_up(self) -> bool:
