@@ -22,8 +22,8 @@ LEARNING_SHARES = 0.5, 0.25, 0.125  # below, and besides, 1 and 0
 class Candidates:
     """Every setting that a profile offers, one a row: n * n pairs of T with every frame learned,
     then n without learning, then the smallest T without learning for fewer and fewer frames, then
-    the pairs again for each of LEARNING_SHARES, then every frame learned of fewer and fewer, at each
-    training T. The last of the first pairs is the reference.
+    the pairs again for each of LEARNING_SHARES, then the smallest T of inference for fewer and
+    fewer frames, all learned, at each training T. The last of the first pairs is the reference.
 
     All arrays have the shape
     (n * n * (1 + len(LEARNING_SHARES)) + n + len(SHARES) + n * (len(SHARES) - 1),).
