@@ -282,8 +282,12 @@ def test_what_was_used_above_the_limit_is_saved():
 def test_what_was_left_unused_balances_for_some_seconds_only():
     overdraft = Overdraft()
     overdraft.use(0.0, elapsed_s=1000.0, limit_w=2.0)
+    assert overdraft.credit_w(2.0) == pytest.approx(Overdraft.CREDIT_S * 2.0 / Overdraft.REPAY_S)
+    assert overdraft.credit_w(1.0) == pytest.approx(Overdraft.CREDIT_S / Overdraft.REPAY_S)
+    assert overdraft.credit_w(math.nan) == 0.0
     overdraft.use(2.0 + Overdraft.CREDIT_S * 2.0, elapsed_s=1.0, limit_w=2.0)
     assert overdraft.repayment_w(2.0) == pytest.approx(0.0)
+    assert overdraft.credit_w(2.0) == pytest.approx(0.0)
     overdraft.use(3.0, elapsed_s=1.0, limit_w=2.0)
     assert overdraft.repayment_w(2.0) == pytest.approx(1.0 / Overdraft.REPAY_S)
 

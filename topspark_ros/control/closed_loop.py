@@ -151,6 +151,10 @@ class ClosedLoop:
         """Power by which perception stays below a limit to repay energy overspent, W."""
         return self._overdraft.repayment_w(limit_w)
 
+    def credit_w(self, limit_w: float) -> float:
+        """Power by which what is in use may exceed a limit after less was used, W."""
+        return self._overdraft.credit_w(limit_w)
+
     @property
     def standing_power_w(self) -> float:
         """Power without any frame, W. Of that the estimate, which is the network's, has none."""

@@ -251,7 +251,12 @@ class Controller:
 
     def _limits(self, now_s: float) -> Limits:
         limits = self._book.limits(now_s)
-        return replace(limits, overdraft_w=self._loop.overdraft_w(limits.strictest_power_w))
+        limit_w = limits.strictest_power_w
+        return replace(
+            limits,
+            overdraft_w=self._loop.overdraft_w(limit_w),
+            credit_w=self._loop.credit_w(limit_w),
+        )
 
     def _plan_mission(self, now_s: float) -> None:
         """Once a minute, set the budget with which the battery lasts to the mission's end.

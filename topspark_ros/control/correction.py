@@ -281,8 +281,9 @@ class FrameRate:
 class Overdraft:
     """Energy overspent above a power limit, which is repaid over the next seconds.
 
-    Energy that was left unused in the last seconds is credited against a later excess, but never
-    raises the limit.
+    Energy that was left unused in the last seconds is credited against a later excess. It raises
+    the limit for what is in use alone: frames that take more for a moment are no reason to leave a
+    setting which is within the limit on the whole.
     """
 
     CREDIT_S = 1.0  # unused energy is credited up to the limit times this
@@ -309,3 +310,9 @@ class Overdraft:
         if math.isnan(limit_w):
             return 0.0
         return min(max(self._debt_j, 0.0) / self.REPAY_S, self.MAX_SHARE * limit_w)
+
+    def credit_w(self, limit_w: float) -> float:
+        """Power by which what is in use may exceed the limit, W; 0 if there is no limit (NaN)."""
+        if math.isnan(limit_w):
+            return 0.0
+        return min(max(-self._debt_j, 0.0), self.CREDIT_S * limit_w) / self.REPAY_S
