@@ -21,7 +21,6 @@ from . import pictures, report
 from .camera import load_images
 from .metrics import judge
 from .mission import PROFILE, History, run_mission
-from .parts import HOUR_S
 from .policies import STATIC, fixed_name, policies, static_timesteps
 from .trace import make_trace
 
@@ -58,8 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         '--duration',
         type=float,
-        default=HOUR_S,
-        help='of a mission, s of its own clock; less is the same in less time',
+        default=600.0,
+        help='of a mission, s of its own clock; an hour in as much time (default: %(default)g s)',
     )
     parser.add_argument('--jobs', type=int, default=1, help='processes')
     parser.add_argument(
@@ -114,7 +113,7 @@ def run_virtual_part(options: argparse.Namespace, console: Console) -> report.Pa
         table,
         profile.timesteps,
         f'Missions of {options.duration:g} s on a virtual clock, seeds 0 to {options.seeds - 1}; '
-        f'{load_images()[0]}, {profile.network["neurons"]} neurons; {platform.machine()}, '
+        f'{load_images()[0]}, {profile.network["rule"]}; {platform.machine()}, '
         f'{platform.system()}.',
     )
 

@@ -174,7 +174,7 @@ class Live:
         self._seen = robot.collect(msg.Classification, 'classification')
         self._budgets = robot.node.create_publisher(msg.PowerBudget, 'power_budget', qos.BUDGETS)
         metered = dict(meter='processor', core_power=CORE_POWER_W)
-        self._pid = robot.start('snn_learner', rule='recruiting', **metered).pid
+        self._pid = robot.start('snn_learner', **metered).pid
         robot.start('timestep_controller', core_power=CORE_POWER_W, profile_file=str(PROFILE))
         robot.wait_until_active('snn_learner')
         robot.wait_until_active('timestep_controller')

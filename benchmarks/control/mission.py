@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from topspark_ros.control.closed_loop import LearnerReport
-from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
+from topspark_ros.engine import DiscriminantConfig, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import Profile, load_profile
 from topspark_ros.perception.controlling import accuracy_of
@@ -28,7 +28,7 @@ from .parts import TICK_S, part_at
 from .policies import Deciding, Fixed, Setting, policies
 from .trace import Trace, make_trace
 
-PROFILE = Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml'
+PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
 OVERHEAD_S = 0.3e-3  # of a frame beyond its inference
 DECIDE_TICKS, STATUS_TICKS, BATTERY_TICKS = 2, 5, 10
 LEFT_OUT, WRONG, RIGHT = -1, 0, 1
@@ -59,29 +59,18 @@ def run_mission(seed: int, duration_s: float, name: str) -> History:
     """name: of the policy."""
     profile = load_profile(PROFILE)
     trace = make_trace(seed, duration_s, profile)
-    return Mission(
-        trace, Camera(trace, seed), profile, policies(profile)[name](trace.profile), seed
-    ).run()
+    return Mission(trace, seed, profile, policies(profile)[name](trace.profile)).run()
 
 
 class Mission:
-    def __init__(
-        self, trace: Trace, camera: Camera, profile: Profile, policy: Deciding, seed: int
-    ) -> None:
-        self._trace, self._camera, self._policy = trace, camera, policy
+    def __init__(self, trace: Trace, seed: int, profile: Profile, policy: Deciding) -> None:
+        config = DiscriminantConfig(
+            **{name: profile.network[name] for name in DiscriminantConfig.SHAPING}
+        )
+        self._camera = Camera(trace, seed, config.side, config.channels)
+        self._trace, self._policy = trace, policy
         self._inference_s = {point.timesteps: point.inference.latency_s for point in profile.points}
         self._min_j = profile.points[0].inference.energy_j
-        measured = profile.network
-        network = create_network(
-            NetworkConfig(
-                rule=measured['rule'],
-                neurons=measured['neurons'],
-                coding=measured['coding'],
-                max_input_rate=measured['max_input_rate'],
-                seed=seed,
-                neuron=NeuronConfig(inference_spikes=measured['inference_spikes']),
-            )
-        )
         largest = profile.reference.timesteps
         # Who chooses whatever the learner reports has no use for trials.
         trials = TrialSettings(
@@ -89,7 +78,7 @@ class Mission:
             0.0 if isinstance(policy, Fixed) else TrialSettings.energy_share,
         )
         self._learner = OnlineLearner(
-            network,
+            create_network(config),
             tuple(map(str, range(10))),
             Timesteps(largest, largest),
             OnlineSettings(trials=trials),

@@ -19,8 +19,8 @@ from topspark_ros.methodology.profile import PhaseFigures, Profile
 from .parts import HOUR_S, Part, Span, changes_of, make_parts, part_at, whole_tick
 
 RATES_HZ = (5.0, 60.0)
-LIMIT_RANGE = 30.0  # 'anything' over 'hardly anything'
-MISSION_SHARE = (0.2, 0.5)  # of what the profile says that the largest T would use
+LIMIT_RANGE = 100.0  # 'anything' over 'hardly anything'
+MISSION_SHARE = (0.02, 0.2)  # of what the profile says that the largest T would use
 LOADS = (1.0, 4.0)
 DEADLINES_S = (0.8e-3, 2e-3)
 RAMP_PERIOD_S = 1.0  # between two messages of an operator who turns a knob

@@ -45,11 +45,11 @@ SINGLE_LAYER = (
 GRIDS = {
     # What a discriminant learns, and for how much energy, does not depend on T.
     DISCRIMINANT: (
-        *(Setting(1, each, share) for each in TIMESTEPS for share in (1.0, *LEARNING_SHARES, 0.0)),
+        *(Setting(1, each, share) for each in (1, 2, 4, 16) for share in (1.0, *LEARNING_SHARES)),
+        *(Setting(1, 64, share) for share in (1.0, 0.125)),
         *(
-            Setting(1, each, learning_share, frame_share)
-            for each in (1, 2)
-            for learning_share in (1.0, 0.5)
+            Setting(1, 1, learning_share, frame_share)
+            for learning_share in (1.0, 0.5, 0.125)
             for frame_share in (0.5, 0.25)
         ),
     ),

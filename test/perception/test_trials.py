@@ -147,4 +147,8 @@ def test_a_learner_tries_labelled_frames_and_accounts_for_it():
     assert 0.5 * SHARE < extra_j / plain.totals.energy_j < 1.1 * SHARE
     assert {trial.timesteps for trial in trying.trials} == {1, 64}
     assert all(trial.in_force == 4 and trial.frames > 3 for trial in trying.trials)
+    assert [cost.timesteps for cost in plain.costs] == [4]
+    assert [cost.timesteps for cost in trying.costs] == [1, 4, 64]
+    energies_j = [cost.energy_j for cost in trying.costs]
+    assert energies_j == sorted(energies_j) and energies_j[1] == plain.costs[0].energy_j
     assert trying.activity.energy_j > plain.activity.energy_j

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,7 +20,7 @@ from topspark_ros.cli.arguments import (
 from topspark_ros.engine import (
     CODINGS,
     RULES,
-    DiscriminantConfig,
+    AnyConfig,
     NetworkConfig,
     NeuronConfig,
     save_checkpoint,
@@ -50,7 +50,7 @@ SINGLE_LAYER: dict[str, Any] = {
 }
 PICTURE: dict[str, Any] = {
     name: getattr(SnnLearnerParameters, name)
-    for name in ('picture_side', 'picture_colour', 'picture_view')
+    for name in ('picture_side', 'picture_colour', 'picture_view', 'encoder')
 }
 
 
@@ -116,6 +116,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f'whether {DISCRIMINANT} sees what stands out, or the central square of a photograph '
         f'or frame (default: {PICTURE["picture_view"]})',
     )
+    parser.add_argument(
+        '--encoder',
+        default=argparse.SUPPRESS,
+        metavar='FILE',
+        help=f'frozen network, ONNX, whose features {DISCRIMINANT} learns in the place of its own '
+        '(default: none)',
+    )
     parser.add_argument('--timesteps', default='1,2,4,8,16,32,64', help='T, comma-separated')
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to SEEDS - 1')
     parser.add_argument(
@@ -161,6 +168,7 @@ def run(arguments: argparse.Namespace) -> int:
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     ) as progress:
         config, view = _network(arguments)
+        energy_table = ENERGY_TABLES[arguments.energy_model]
         data, class_names = _load(arguments, view, progress)
         if isinstance(config, NetworkConfig):
             config = replace(config, inputs=data.training_pixels.shape[1])
@@ -170,8 +178,9 @@ def run(arguments: argparse.Namespace) -> int:
             config,
             timesteps,
             range(arguments.seeds),
-            ENERGY_TABLES[arguments.energy_model],
+            energy_table,
             lambda finished, total: progress.update(networks, completed=finished, total=total),
+            encoder_j=0.0 if view.encoder is None else view.encoder.energy_j(energy_table),
             max_loss=arguments.max_loss,
             jobs=arguments.jobs,
         )
@@ -193,7 +202,7 @@ def _option(name: str) -> str:
     return f'--{name.replace("_", "-")}'
 
 
-def _network(arguments: argparse.Namespace) -> tuple[NetworkConfig | DiscriminantConfig, View]:
+def _network(arguments: argparse.Namespace) -> tuple[AnyConfig, View]:
     """The network, and what it sees of a camera's frame."""
     learns_pictures = arguments.rule == DISCRIMINANT
     own, foreign = (PICTURE, SINGLE_LAYER) if learns_pictures else (SINGLE_LAYER, PICTURE)
@@ -212,8 +221,14 @@ def _network(arguments: argparse.Namespace) -> tuple[NetworkConfig | Discriminan
         return NetworkConfig(rule=arguments.rule, neuron=neuron, **chosen), View(GRID)
     if arguments.dataset in DATASET_NAMES and arguments.view == 'raw':
         raise UsageError(f"--view is 'raw', accepted with the rule {DISCRIMINANT} is camera")
+    if chosen['encoder'] and arguments.picture_side is not None:
+        raise UsageError(
+            f'--picture-side is {arguments.picture_side}, accepted with --encoder is none: the '
+            'file has its own'
+        )
     parameters = SnnLearnerParameters(rule=DISCRIMINANT, **chosen)
-    return cast(DiscriminantConfig, parameters.network_config()), parameters.view()
+    encoder = parameters.read_encoder()
+    return parameters.network_config(encoder), parameters.view(encoder)
 
 
 def _load(

@@ -41,7 +41,7 @@ from topspark_ros.methodology.tradeoff import (
 
 from .accuracy import AccuracyReport, expected_accuracy, standard_errors
 from .budgets import Limits
-from .decision import Decision, Reason
+from .decision import Decision, Outlook, Reason
 from .explanation import explain_choice, explain_silence, name_fault
 from .filters import SAVING, Assessment, choose
 from .ranges import ABOVE_ZERO, FRACTION, FRACTION_BELOW_ONE, FROM_ZERO
@@ -177,12 +177,18 @@ class TimestepPolicy:
     ----------
     config
         May be replaced at any time.
+
+    Attributes
+    ----------
+    outlook
+        Of each T, as of the last decision; empty before the first.
     """
 
     def __init__(self, profile: Profile, config: PolicyConfig = PolicyConfig()) -> None:
         self._profile = profile
         self._candidates = enumerate_candidates(profile, learned_share=1.0)
         self.config = config
+        self.outlook: tuple[Outlook, ...] = ()
         self._decision: Decision | None = None
         self._row = -1  # of the present decision among the candidates; -1: none
         self._cause = Reason.STARTUP  # what decided it, whatever fault has come since
@@ -221,6 +227,7 @@ class TimestepPolicy:
             return self._hold(last)
 
         assessment = self._assess(limits, conditions)
+        self.outlook = _outlook(assessment)
         row, cause = choose(assessment)
         self._changed_s = min(self._changed_s, now_s)
         if row != self._row and self._within_deadband(assessment, row, cause):
@@ -454,6 +461,18 @@ def _visible_reason(cause: Reason, assessment: Assessment, conditions: Condition
 def _saves(learning_j: float, without_j: float, share: float) -> bool:
     """Whether to learn less by this share of the frames is WORTHWHILE; energies of a frame, J."""
     return bool(share * (learning_j - without_j) >= WORTHWHILE * learning_j)
+
+
+def _outlook(assessment: Assessment) -> tuple[Outlook, ...]:
+    candidates = assessment.candidates
+    rows = np.flatnonzero((candidates.frame_share == 1.0) & ~candidates.learning)
+    columns = (
+        candidates.inference_timesteps,
+        candidates.accuracy,
+        assessment.energy_j,
+        assessment.latency_s,
+    )
+    return tuple(Outlook(*row) for row in zip(*(column[rows].tolist() for column in columns)))
 
 
 def _requests(limits: Limits) -> tuple[float, ...]:

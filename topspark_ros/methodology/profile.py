@@ -19,6 +19,7 @@ from topspark_ros.errors import TopsparkError
 from topspark_ros.files import FileError, read_yaml, write_text
 
 DISCRIMINANT = 'discriminant'  # the rule of a DiscriminantConfig
+ENCODED = f'{DISCRIMINANT} of an encoder'  # of an EncodedConfig
 
 
 class ProfileError(TopsparkError):
@@ -315,10 +316,17 @@ _DISCRIMINANT: dict[str, Check] = {
     'rule': _require_text,
     **dict.fromkeys(DiscriminantConfig.SHAPING, _require_positive_integer),
 }
+_ENCODED: dict[str, Check] = {
+    'rule': _require_text,
+    'inputs': _require_positive_integer,
+    'encoder': _require_text,
+}
 
 
 def _network_fields(values: Mapping[str, Any]) -> dict[str, Check]:
     """What a profile says of the network whose `rule` stands in `values`."""
+    if values.get('rule') == ENCODED:
+        return _ENCODED
     return _DISCRIMINANT if values.get('rule') == DISCRIMINANT else _SINGLE_LAYER
 
 
@@ -327,7 +335,7 @@ def network_properties(config: AnyConfig) -> dict[str, Any]:
     if isinstance(config, DiscriminantConfig):
         return {'rule': DISCRIMINANT} | {name: getattr(config, name) for name in config.SHAPING}
     if isinstance(config, EncodedConfig):
-        return {'rule': f'{DISCRIMINANT} of an encoder'}
+        return {'rule': ENCODED, 'inputs': config.inputs, 'encoder': config.encoder}
     return {
         'rule': config.rule,
         'neurons': config.neurons,

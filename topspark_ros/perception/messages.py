@@ -226,6 +226,10 @@ def status_fields(
         trial_frames=[trial.frames for trial in status.trials],
         trial_worse=[trial.worse for trial in status.trials],
         trial_better=[trial.better for trial in status.trials],
+        cost_timesteps=[cost.timesteps for cost in status.costs],
+        cost_frames=[cost.frames for cost in status.costs],
+        cost_energy=[cost.energy_j for cost in status.costs],
+        cost_time=[cost.time_s for cost in status.costs],
         energy_model=energy_model,
         meter=meter,
     )

@@ -28,7 +28,7 @@ import numpy as np
 from topspark_ros.control.accuracy import Trial
 from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts, SpikeTrain
 from topspark_ros.methodology.energy import EnergyTable, estimate_energy_j
-from topspark_ros.perception.activity import Activity, ActivityWindow
+from topspark_ros.perception.activity import Activity, ActivityWindow, Cost, CostByTimesteps
 from topspark_ros.perception.teaching import (
     MAX_KEPT,
     LabelBook,
@@ -128,6 +128,7 @@ class OnlineStatus:
     recruited_neurons: int
     labelled_neurons: int
     trials: tuple[Trial, ...] = ()
+    costs: tuple[Cost, ...] = ()  # of inferences, by T
 
 
 @dataclass(eq=False)
@@ -174,6 +175,7 @@ class OnlineLearner:
         self._hits: deque[bool] = deque(maxlen=settings.accuracy_window)
         self._changes = 0  # of the weights
         self._trials = Trials(settings.trials)
+        self._costs = CostByTimesteps()
         self._step_j = 0.0  # of the network, in the last inference
         self._lock = threading.RLock()
         self.reset_counts()
@@ -231,6 +233,7 @@ class OnlineLearner:
             self._labels.clear()
             self._hits.clear()
             self._trials = Trials(self.settings.trials)
+            self._costs = CostByTimesteps()
 
     def classify(
         self, stamp_ns: int, sample: Sample, now_s: float, begin_ns: int = 0, end_ns: int = 0
@@ -336,6 +339,7 @@ class OnlineLearner:
                 self._network.recruited_neurons,
                 self._network.labelled_neurons,
                 self._trials.summary(),
+                self._costs.summary(),
             )
 
     # ---------------------------------------------------------------------------------------
@@ -352,6 +356,7 @@ class OnlineLearner:
         self._trials.earn(energy_j, now_s)
         self._counts['classified'] += 1
         self._activity.inference(now_s, response.counts, energy_j, inference_s)
+        self._costs.add(timesteps.inference, energy_j, inference_s)
         predicted = response.predicted
         return Classification(
             None if predicted is None else self._class_names[predicted],
@@ -436,8 +441,11 @@ class OnlineLearner:
         if due is None:
             return
         timesteps, margin = due
+        began_s = time.perf_counter()
         response = self._network.infer(_presented(sample, timesteps), timesteps, margin)
+        inference_s = time.perf_counter() - began_s
         energy_j = self._spend(response.counts)
+        self._costs.add(timesteps, self._encoder_energy_j + energy_j, inference_s)
         self._trial_energy_j += energy_j
         predicted = response.predicted
         wrong = predicted is None or self._class_names[predicted] != frame.label
