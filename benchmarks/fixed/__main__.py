@@ -57,7 +57,7 @@ GRIDS = {
 }
 # Power limits step over a factor of LIMIT_RANGE around what this setting uses; None: no limit.
 TRACES = {
-    DISCRIMINANT: {'none': None, 'ample': Setting(1, 8), 'short': Setting(1, 1)},
+    DISCRIMINANT: {'none': None, 'ample': Setting(1, 4), 'short': Setting(1, 1)},
     'recruiting': {'none': None, 'ample': Setting(8, 8), 'short': Setting(1, 1)},
 }
 LIMIT_RANGE = 8.0

@@ -116,13 +116,27 @@ def test_a_setting_has_a_ratio_of_its_own(profile):
 
 def test_what_takes_more_to_classify_takes_no_more_to_learn(profile):
     """As with an encoder: 100 times the profile's energy, but learning is as it says."""
-    loop, last = told(profile, LEARNING, count=5, learned=10, frame_j=10.0, learned_j=0.045)
+    loop, last = told(profile, LEARNING, count=10, learned=10, frame_j=10.0, learned_j=0.045)
     assert loop.energy_ratio((16, 64, 0.0, 1.0)) == pytest.approx(100.0, rel=0.03)
     expected = (10.0 + 0.045) / (0.1 + 0.045)
     assert loop.energy_ratio(LEARNING.setting) == pytest.approx(expected, rel=0.03)
     # Another training T, 0.750 J by the profile, was never used: what is known of learning counts.
     expected = (10.0 + 0.750) / (0.1 + 0.750)
     assert loop.energy_ratio((350, 64, 1.0, 1.0)) == pytest.approx(expected, rel=0.05)
+
+
+def test_frames_without_a_label_that_are_learned_for_nothing_disturb_nothing(profile):
+    """Half of them, one at a time."""
+    loop, report = told(profile, LEARNING, count=0)
+    ratios = []
+    for number in range(400):
+        learned_j = 0.09 if number % 2 else 1e-6
+        report = after(report, classified=1, learned=1, frame_j=0.1, learned_j=learned_j)
+        loop.update(report, math.nan)
+        ratios.append([loop.energy_ratio((16, 64, share, 1.0)) for share in (0.0, 1.0)])
+    for inferring, learning in ratios[200:]:
+        assert inferring == pytest.approx(1.0, rel=0.02)
+        assert learning == pytest.approx(1.0, rel=0.05)
 
 
 def test_fewer_frames_cost_as_much_each(profile):

@@ -18,7 +18,7 @@ from .metered import MeteredEnergy
 # least is its inverse.
 MAX_RATIO = 1e4
 TIME_CONSTANT_S = 5.0
-LEARNED_FRAMES = 200.0  # over which the share of learned frames is averaged
+LEARNED_FRAMES = 200.0  # over which the share of learned frames, and their energy, is averaged
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,7 @@ class ClosedLoop:
         """Start every estimate anew."""
         self._metered = MeteredEnergy(self._profile, self._core_power_w) if metered else None
         self._energy = EnergyCorrection(len(self._points), MAX_RATIO)
+        self._learning_ratio = Smoothed(LEARNED_FRAMES, 0.0, MAX_RATIO)
         self._latency_ratio = Smoothed(TIME_CONSTANT_S, 1 / MAX_RATIO, MAX_RATIO)
         self._overhead_s = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
         self._power_w = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
@@ -248,41 +249,38 @@ class ClosedLoop:
         """Compare what both phases took, each with the share of trials that is usual.
 
         Trials are few, and one at a large T takes as much as many frames: no reason for another
-        setting, for the next seconds take less.
+        setting, for the next seconds take less. Frames without a label are learned for next to
+        nothing, so of learning the mean over many counts.
         """
         frames_j = report.energy_j - report.trial_energy_j
         trials = 1.0 + report.trial_energy_j / frames_j if frames_j > 0.0 else 1.0
         learning_j = report.learning_energy_j - last.learning_energy_j
-        trial_j = report.trial_energy_j - last.trial_energy_j
-        inference_j = report.energy_j - last.energy_j - learning_j - trial_j
-        correction, points = self._energy, self._points
-        for phase, timesteps, energy_j, presentations in (
-            (
-                correction.INFERENCE,
-                report.inference_timesteps,
-                inference_j,
-                report.classified - last.classified,
-            ),
-            (
-                correction.TRAINING,
-                report.training_timesteps,
-                learning_j,
-                report.learned - last.learned,
-            ),
-        ):
-            if timesteps not in points or presentations == 0:
-                continue
-            point = points[timesteps]
-            figures = point.inference if phase == correction.INFERENCE else point.training
-            if figures.energy_j > 0.0:
-                correction.measure(
-                    phase,
-                    self._index[timesteps],
-                    trials * energy_j / (presentations * figures.energy_j),
-                    presentations,
-                    elapsed_s,
-                )
-                elapsed_s = 0.0  # between the two
+        inference_j = report.energy_j - last.energy_j - learning_j
+        inference_j -= report.trial_energy_j - last.trial_energy_j
+        classified, learned = report.classified - last.classified, report.learned - last.learned
+        inference = report.inference_timesteps
+        expected_j = classified * self._points[inference].inference.energy_j
+        if expected_j > 0.0:
+            self._energy.measure(
+                self._energy.INFERENCE,
+                self._index[inference],
+                trials * inference_j / expected_j,
+                classified,
+                elapsed_s,
+            )
+        training = report.training_timesteps
+        if training not in self._points or learned == 0:
+            return
+        expected_j = learned * self._points[training].training.energy_j
+        if expected_j > 0.0:
+            self._learning_ratio.measure(trials * learning_j / expected_j, learned)
+            self._energy.measure(
+                self._energy.TRAINING,
+                self._index[training],
+                self._learning_ratio.value,
+                learned,
+                elapsed_s=0.0,
+            )
 
     def _candidates(self) -> Candidates:
         learned_share = min(self._learned_share.get(1.0), 1.0)

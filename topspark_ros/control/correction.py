@@ -33,8 +33,8 @@ class EnergyCorrection:
     PRIOR_SHARED = math.log(4.0)  # standard deviations of natural logarithms
     PRIOR_PHASE = 0.5
     PRIOR_OWN = 0.15
-    WANDER_SHARED = 0.03  # standard deviation of the walk after 1 s; grows with the root of time
-    WANDER_PHASE = 0.01
+    WANDER_SHARED = 0.01  # standard deviation of the walk after 1 s; grows with the root of time
+    WANDER_PHASE = 0.03
     WANDER_OWN = 0.003
     NOISE_FRAME = 0.3  # standard deviation of one presentation's measurement
     MIN_NOISE = 0.02  # of the mean of however many
