@@ -210,10 +210,6 @@ def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
             '--picture-side is 32, accepted with the rule recruiting are --neurons, --coding, ',
         ),
         (('--picture-side', 33), 'side is 33, accepted is one of 28, '),
-        (
-            ('--encoder', 'net.onnx', '--picture-side', 32),
-            '--picture-side is 32, accepted with --encoder is none: the file has its own',
-        ),
         (('--encoder', '/nowhere/net.onnx'), 'encoder: /nowhere/net.onnx'),
         (
             (*RECRUITING, '--encoder', 'net.onnx'),

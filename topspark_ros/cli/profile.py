@@ -100,7 +100,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=argparse.SUPPRESS,
         metavar='PX',
-        help=f'side of the picture that {DISCRIMINANT} sees (default: {PICTURE["picture_side"]})',
+        help=f'side of the picture that {DISCRIMINANT} sees; an encoder has its own (default: '
+        f'{PICTURE["picture_side"]})',
     )
     parser.add_argument(
         '--picture-colour',
@@ -221,11 +222,6 @@ def _network(arguments: argparse.Namespace) -> tuple[AnyConfig, View]:
         return NetworkConfig(rule=arguments.rule, neuron=neuron, **chosen), View(GRID)
     if arguments.dataset in DATASET_NAMES and arguments.view == 'raw':
         raise UsageError(f"--view is 'raw', accepted with the rule {DISCRIMINANT} is camera")
-    if chosen['encoder'] and arguments.picture_side is not None:
-        raise UsageError(
-            f'--picture-side is {arguments.picture_side}, accepted with --encoder is none: the '
-            'file has its own'
-        )
     parameters = SnnLearnerParameters(rule=DISCRIMINANT, **chosen)
     encoder = parameters.read_encoder()
     return parameters.network_config(encoder), parameters.view(encoder)
