@@ -4,8 +4,8 @@
 
 A network that has learned nothing sees each frame of a stream once, at 30 Hz, every frame labelled.
 The same frames go through every fixed setting of a grid. Accuracy is right of all frames: one that
-is skipped is wrong. Writes a report and a picture to results/fixed. Takes half an hour with --jobs 2. Needs
-TOPSPARK_DATA with the folders objects and events_labelled.
+is skipped is wrong. Writes a report and a picture to results/fixed. Takes half an hour with
+--jobs 2. Needs TOPSPARK_DATA with the folders objects and events_labelled.
 """
 
 from __future__ import annotations
