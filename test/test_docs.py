@@ -17,6 +17,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from onnx_models import filters, write_encoder
 from test_architecture import ARROWS, without_ros
 
 from topspark_ros.cli.main import VERBS, command_line, main
@@ -285,7 +286,8 @@ def test_the_command_takes_it(command):
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
-    """A home with pictures of objects, and a folder in it with our config/ to work in."""
+    """A home with pictures of objects, and a folder in it with our config/ and an encoder to work
+    in."""
     import cv2
 
     digits = load_dataset('digits')
@@ -298,6 +300,7 @@ def home(tmp_path, monkeypatch) -> Path:
     work = tmp_path / 'work'
     work.mkdir()
     (work / 'config').symlink_to(ROOT / 'config')
+    write_encoder(work / 'lite0.onnx', filters(), side=32)
     monkeypatch.setenv('HOME', str(tmp_path))
     monkeypatch.chdir(work)
     return tmp_path

@@ -14,14 +14,14 @@ import joblib
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from topspark_ros.methodology.profile import load_profile
+from topspark_ros.methodology.profile import DISCRIMINANT, load_profile
 from topspark_ros.replay.archive import write_json
 
+from ..fixed.play import PROFILES
 from . import pictures, report
 from .camera import load_images
 from .metrics import judge
-from .mission import PROFILE, History, run_mission
-from .parts import HOUR_S
+from .mission import History, run_mission
 from .policies import STATIC, fixed_name, policies, static_timesteps
 from .trace import make_trace
 
@@ -29,10 +29,10 @@ LIVE_S, LIVE_SEED = 600.0, 1  # the controller was made with seed 0
 
 
 def run_missions(
-    seeds: range, duration_s: float, jobs: int, console: Console
+    rule: str, seeds: range, duration_s: float, jobs: int, console: Console
 ) -> dict[int, dict[str, History]]:
     """Every policy in every mission, by seed and name."""
-    names = policies(load_profile(PROFILE))
+    names = policies(load_profile(PROFILES[rule]))
     histories: dict[int, dict[str, History]] = {seed: {} for seed in seeds}
     missions = [(seed, name) for seed in seeds for name in names]
     columns = (
@@ -44,7 +44,7 @@ def run_missions(
     with Progress(*columns, console=console) as progress:
         task = progress.add_task('missions', total=len(missions))
         results = joblib.Parallel(jobs, return_as='generator')(
-            joblib.delayed(run_mission)(seed, duration_s, name) for seed, name in missions
+            joblib.delayed(run_mission)(rule, seed, duration_s, name) for seed, name in missions
         )
         for (seed, name), history in zip(missions, results):
             histories[seed][name] = history
@@ -58,8 +58,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         '--duration',
         type=float,
-        default=HOUR_S,
-        help='of a mission, s of its own clock; less is the same in less time',
+        default=600.0,
+        help='of a mission, s of its own clock; an hour in as much time (default: %(default)g s)',
+    )
+    parser.add_argument(
+        '--rule', default=DISCRIMINANT, choices=PROFILES, help='of the network, in missions'
     )
     parser.add_argument('--jobs', type=int, default=1, help='processes')
     parser.add_argument(
@@ -98,8 +101,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_virtual_part(options: argparse.Namespace, console: Console) -> report.Part:
-    profile = load_profile(PROFILE)
-    histories = run_missions(range(options.seeds), options.duration, options.jobs, console)
+    profile = load_profile(PROFILES[options.rule])
+    histories = run_missions(
+        options.rule, range(options.seeds), options.duration, options.jobs, console
+    )
     traces = {seed: make_trace(seed, options.duration, profile) for seed in histories}
     for seed, of_seed in histories.items():
         of_seed[STATIC] = of_seed[fixed_name(static_timesteps(traces[seed].profile))]
@@ -114,7 +119,7 @@ def run_virtual_part(options: argparse.Namespace, console: Console) -> report.Pa
         table,
         profile.timesteps,
         f'Missions of {options.duration:g} s on a virtual clock, seeds 0 to {options.seeds - 1}; '
-        f'{load_images()[0]}, {profile.network["neurons"]} neurons; {platform.machine()}, '
+        f'{load_images()[0]}, {profile.network["rule"]}; {platform.machine()}, '
         f'{platform.system()}.',
     )
 

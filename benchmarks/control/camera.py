@@ -32,11 +32,13 @@ def load_images() -> tuple[str, np.ndarray, np.ndarray]:
 class Camera:
     """The frames of a trace, each the same whatever became of those before it.
 
+    side, channels: of a picture; grey in all channels, but for their noise.
     labels: of what is seen, (frames,) int64.
     labelled: whether somebody says so, (frames,) bool.
     """
 
-    def __init__(self, trace: Trace, seed: int) -> None:
+    def __init__(self, trace: Trace, seed: int, side: int, channels: int) -> None:
+        self._side, self._channels = side, channels
         _, self._images, image_labels = load_images()
         rng = np.random.default_rng((seed, 1))
         count = len(trace.frames_s)
@@ -53,14 +55,17 @@ class Camera:
         self._scales = rng.uniform(1 - SCALE, 1 + SCALE, count)
         # Fresh noise would cost more than all the rest: each frame takes another part of this.
         self._noise = rng.normal(0.0, NOISE, 1 << 16).astype(np.float32)
-        self._offsets = rng.integers(len(self._noise) - SIDE * SIDE, size=count)
+        self._offsets = rng.integers(len(self._noise) - side * side * channels, size=count)
 
     def frame(self, number: int) -> np.ndarray:
-        """(784,) float32 in 0..1."""
+        """(side * side * channels,) float32 in 0..1."""
+        side, enlarged = self._side, self._side / SIDE
         middle = (SIDE - 1) / 2
         turned = cv2.getRotationMatrix2D(
-            (middle, middle), self._angles[number], self._scales[number]
+            (middle, middle), self._angles[number], self._scales[number] * enlarged
         )
-        seen = cv2.warpAffine(self._images[self._index[number]], turned, (SIDE, SIDE)).reshape(-1)
+        turned[:, 2] += (side - 1) / 2 - middle
+        grey = cv2.warpAffine(self._images[self._index[number]], turned, (side, side))
+        seen = np.repeat(grey.reshape(-1), self._channels)
         seen += self._noise[self._offsets[number] : self._offsets[number] + seen.size]
         return np.clip(seen, 0.0, 1.0, out=seen)

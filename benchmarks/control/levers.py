@@ -48,7 +48,7 @@ def measure_levers(seed: int) -> dict[Setting, list[Turn]]:
 def _take_turns(robot: Robot, seed: int) -> dict[Setting, list[Turn]]:
     statuses = robot.collect(msg.LearnerStatus, 'snn_learner/status')
     decisions = robot.node.create_publisher(msg.TimestepDecision, 'timestep_decision', qos.STATE)
-    pid = robot.start('snn_learner', rule='recruiting').pid
+    pid = robot.start('snn_learner').pid
     robot.wait_until_active('snn_learner')
     start_camera(robot, seed)
     robot.wait_for(lambda: statuses and statuses[-1].frames_learned > LEARNED, 'learned frames')

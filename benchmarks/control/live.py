@@ -25,13 +25,14 @@ import rclpy
 
 from topspark_ros import msg
 from topspark_ros.cli import ros
+from topspark_ros.methodology.profile import DISCRIMINANT
 from topspark_ros.nodes import qos
 from topspark_ros.perception.messages import stamp_ns
 
 from ..faults.real import budget
+from ..fixed.play import PROFILES
 from ..processes import Robot, processor_time_s
 from .metrics import CAUSE_S, window_excesses
-from .mission import PROFILE
 from .parts import HOUR_S, TICK_S, Span
 
 RATE_HZ = 30.0
@@ -174,8 +175,10 @@ class Live:
         self._seen = robot.collect(msg.Classification, 'classification')
         self._budgets = robot.node.create_publisher(msg.PowerBudget, 'power_budget', qos.BUDGETS)
         metered = dict(meter='processor', core_power=CORE_POWER_W)
-        self._pid = robot.start('snn_learner', rule='recruiting', **metered).pid
-        robot.start('timestep_controller', core_power=CORE_POWER_W, profile_file=str(PROFILE))
+        self._pid = robot.start('snn_learner', **metered).pid
+        robot.start(
+            'timestep_controller', core_power=CORE_POWER_W, profile_file=str(PROFILES[DISCRIMINANT])
+        )
         robot.wait_until_active('snn_learner')
         robot.wait_until_active('timestep_controller')
         start_camera(robot, seed)

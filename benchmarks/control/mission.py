@@ -8,27 +8,32 @@ the processor load of the trace: measured times would differ from run to run.
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from topspark_ros.control.closed_loop import LearnerReport
-from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
+from topspark_ros.engine import (
+    AnyConfig,
+    DiscriminantConfig,
+    NetworkConfig,
+    NeuronConfig,
+    create_network,
+)
 from topspark_ros.methodology.energy import ENERGY_TABLES
-from topspark_ros.methodology.profile import Profile, load_profile
+from topspark_ros.methodology.profile import DISCRIMINANT, Profile, load_profile
 from topspark_ros.perception.controlling import accuracy_of
 from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
 from topspark_ros.perception.trials import TrialSettings
 from topspark_ros.streams.share import FrameShare
 
+from ..fixed.play import PROFILES
 from .battery import Battery
-from .camera import Camera
+from .camera import SIDE, Camera
 from .parts import TICK_S, part_at
 from .policies import Deciding, Fixed, Setting, policies
 from .trace import Trace, make_trace
 
-PROFILE = Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml'
 OVERHEAD_S = 0.3e-3  # of a frame beyond its inference
 DECIDE_TICKS, STATUS_TICKS, BATTERY_TICKS = 2, 5, 10
 LEFT_OUT, WRONG, RIGHT = -1, 0, 1
@@ -55,33 +60,31 @@ class History(NamedTuple):
     ran_out_s: float
 
 
-def run_mission(seed: int, duration_s: float, name: str) -> History:
-    """name: of the policy."""
-    profile = load_profile(PROFILE)
+def run_mission(rule: str, seed: int, duration_s: float, name: str) -> History:
+    """rule: of the network. name: of the policy."""
+    profile = load_profile(PROFILES[rule])
     trace = make_trace(seed, duration_s, profile)
-    return Mission(
-        trace, Camera(trace, seed), profile, policies(profile)[name](trace.profile), seed
-    ).run()
+    return Mission(trace, seed, profile, policies(profile)[name](trace.profile)).run()
+
+
+def _network(profile: Profile, seed: int) -> tuple[AnyConfig, int, int]:
+    """The network of a profile, and side and channels of the pictures that it sees."""
+    measured = dict(profile.network)
+    if measured.pop('rule') == DISCRIMINANT:
+        config = DiscriminantConfig(**measured)
+        return config, config.side, config.channels
+    neuron = NeuronConfig(inference_spikes=measured.pop('inference_spikes'))
+    single = NetworkConfig(rule=profile.network['rule'], seed=seed, neuron=neuron, **measured)
+    return single, SIDE, 1
 
 
 class Mission:
-    def __init__(
-        self, trace: Trace, camera: Camera, profile: Profile, policy: Deciding, seed: int
-    ) -> None:
-        self._trace, self._camera, self._policy = trace, camera, policy
+    def __init__(self, trace: Trace, seed: int, profile: Profile, policy: Deciding) -> None:
+        config, side, channels = _network(profile, seed)
+        self._camera = Camera(trace, seed, side, channels)
+        self._trace, self._policy = trace, policy
         self._inference_s = {point.timesteps: point.inference.latency_s for point in profile.points}
         self._min_j = profile.points[0].inference.energy_j
-        measured = profile.network
-        network = create_network(
-            NetworkConfig(
-                rule=measured['rule'],
-                neurons=measured['neurons'],
-                coding=measured['coding'],
-                max_input_rate=measured['max_input_rate'],
-                seed=seed,
-                neuron=NeuronConfig(inference_spikes=measured['inference_spikes']),
-            )
-        )
         largest = profile.reference.timesteps
         # Who chooses whatever the learner reports has no use for trials.
         trials = TrialSettings(
@@ -89,7 +92,7 @@ class Mission:
             0.0 if isinstance(policy, Fixed) else TrialSettings.energy_share,
         )
         self._learner = OnlineLearner(
-            network,
+            create_network(config),
             tuple(map(str, range(10))),
             Timesteps(largest, largest),
             OnlineSettings(trials=trials),
@@ -194,6 +197,7 @@ class Mission:
                 skipped=self._skipped,
                 learned=totals.learned,
                 energy_j=totals.energy_j,
+                learning_energy_j=totals.learning_energy_j,
                 trial_energy_j=totals.trial_energy_j,
                 latency_s=inference_s + OVERHEAD_S * load,
                 inference_s=inference_s,

@@ -101,9 +101,7 @@ def static_timesteps(profile: Profile) -> int:
     """The one T with the best score S of the paper."""
     candidates = enumerate_candidates(profile, 1.0)
     score = score_candidates(candidates, *STATIC_WEIGHTS)
-    same = (candidates.learning_share == 1.0) & (
-        candidates.training_timesteps == candidates.inference_timesteps
-    )
+    same = candidates.whole & (candidates.training_timesteps == candidates.inference_timesteps)
     return int(candidates.inference_timesteps[np.argmax(np.where(same, score, -math.inf))])
 
 

@@ -14,13 +14,15 @@ from typing import NamedTuple
 import numpy as np
 
 from topspark_ros.control.budgets import Budget
-from topspark_ros.methodology.profile import PhaseFigures, Profile
+from topspark_ros.methodology.profile import DISCRIMINANT, PhaseFigures, Profile
 
 from .parts import HOUR_S, Part, Span, changes_of, make_parts, part_at, whole_tick
 
 RATES_HZ = (5.0, 60.0)
-LIMIT_RANGE = 30.0  # 'anything' over 'hardly anything'
-MISSION_SHARE = (0.2, 0.5)  # of what the profile says that the largest T would use
+# 'Anything' over 'hardly anything', of which the largest T takes more with a discriminant.
+LIMIT_RANGE = {DISCRIMINANT: 100.0, 'recruiting': 30.0}
+# Of what the profile says that the largest T would use.
+MISSION_SHARE = {DISCRIMINANT: (0.02, 0.2), 'recruiting': (0.2, 0.5)}
 LOADS = (1.0, 4.0)
 DEADLINES_S = (0.8e-3, 2e-3)
 RAMP_PERIOD_S = 1.0  # between two messages of an operator who turns a knob
@@ -71,17 +73,22 @@ class Trace:
 
 def make_trace(seed: int, duration_s: float, profile: Profile) -> Trace:
     """profile: as it should be."""
-    rng = np.random.default_rng(seed)
+    rng, rule = np.random.default_rng(seed), profile.network['rule']
     scale = duration_s / HOUR_S
     frame_j = profile.reference.inference.energy_j + profile.reference.training.energy_j
     anything_w = RATES_HZ[1] * frame_j  # the largest T at the highest rate
     rates = make_parts(rng, scale, RATES_HZ, (40.0, 240.0), ramps=0.3)
     limits = make_parts(
-        rng, scale, (anything_w / LIMIT_RANGE, anything_w), (80.0, 300.0), ramps=0.2, unlimited=0.12
+        rng,
+        scale,
+        (anything_w / LIMIT_RANGE[rule], anything_w),
+        (80.0, 300.0),
+        ramps=0.2,
+        unlimited=0.12,
     )
     loads = make_parts(rng, scale, LOADS, (100.0, 400.0), ramps=0.0)
     frames_s = _frames(rng, scale, rates)
-    mission_j = rng.uniform(*MISSION_SHARE) * frame_j * len(frames_s)
+    mission_j = rng.uniform(*MISSION_SHARE[rule]) * frame_j * len(frames_s)
     messages = [
         Message(0.0, 'mission', Budget(energy_j=mission_j, duration_s=duration_s)),
         *_operator(limits),

@@ -16,7 +16,7 @@ import numpy as np
 
 from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.engine import create_network
-from topspark_ros.methodology.profile import load_profile
+from topspark_ros.methodology.profile import DISCRIMINANT, load_profile
 from topspark_ros.perception.assembly import assemble
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
@@ -29,7 +29,11 @@ from topspark_ros.streams.share import FrameShare
 
 from .streams import RATE_HZ, Frames
 
-PROFILE = Path(__file__).parents[2] / 'config' / 'profile_recruiting.yaml'
+CONFIG = Path(__file__).parents[2] / 'config'
+PROFILES = {
+    DISCRIMINANT: CONFIG / 'profile_digits.yaml',
+    'recruiting': CONFIG / 'profile_recruiting.yaml',
+}
 BATTERY_S = 1.0  # between two of its messages
 
 
@@ -71,8 +75,9 @@ class Played(NamedTuple):
     decisions: list[Decided]
 
 
-def play_fixed(frames: Frames, seed: int, setting: Setting) -> Played:
-    steering = _learner(seed, trial_share=0.0)  # nobody asks what other T are worth
+def play_fixed(frames: Frames, rule: str, seed: int, setting: Setting) -> Played:
+    # Nobody asks what other T are worth.
+    steering = _learner(frames, rule, seed, trial_share=0.0)
     steering.apply(
         Timesteps(
             setting.training,
@@ -85,11 +90,13 @@ def play_fixed(frames: Frames, seed: int, setting: Setting) -> Played:
     return _play(frames, steering, None, [])
 
 
-def play_controlled(frames: Frames, seed: int, limits: list[Step], metered: bool = False) -> Played:
+def play_controlled(
+    frames: Frames, rule: str, seed: int, limits: list[Step], metered: bool = False
+) -> Played:
     """metered: the learner has the meter `processor`, which sees its calls; else the energy is
     estimated."""
-    steering = _learner(seed, trial_share=SnnLearnerParameters.trial_share)
-    parameters = TimestepControllerParameters(profile_file=str(PROFILE))
+    steering = _learner(frames, rule, seed, trial_share=SnnLearnerParameters.trial_share)
+    parameters = TimestepControllerParameters(profile_file=str(PROFILES[rule]))
     make = _MeteredController if metered else ReplayedController
     return _play(frames, steering, make(parameters, steering, 0.0), limits)
 
@@ -103,17 +110,22 @@ class _MeteredController(ReplayedController):
         return replace(
             super()._learner_report(now_s, status, skipped),
             energy_j=self.processor_s * SnnLearnerParameters.core_power,
+            learning_energy_j=0.0,
             trial_energy_j=0.0,
             metered=True,
         )
 
 
-def _learner(seed: int, trial_share: float) -> Steering:
+def _learner(frames: Frames, rule: str, seed: int, trial_share: float) -> Steering:
     parameters = SnnLearnerParameters(
-        rule='recruiting', seed=seed, profile_file=str(PROFILE), trial_share=trial_share
+        rule=rule,
+        input=frames.input,
+        seed=seed,
+        profile_file=str(PROFILES[rule]),
+        trial_share=trial_share,
     )
     network = create_network(parameters.network_config())
-    return assemble(parameters, network, (), profile_margins(load_profile(PROFILE)))
+    return assemble(parameters, network, (), profile_margins(load_profile(PROFILES[rule])))
 
 
 def _play(

@@ -9,10 +9,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from onnx_models import filters, write_encoder
 from plates import write_plates
 
 from topspark_ros.cli.main import main
-from topspark_ros.engine import load_checkpoint
+from topspark_ros.engine import OperationCounts, load_checkpoint
+from topspark_ros.methodology.energy import ENERGY_TABLES, estimate_energy_j
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.steering import profile_mismatches
@@ -133,6 +135,30 @@ def test_a_folder_of_images(profile, tmp_path):
     assert set(load_checkpoint(tmp_path / 'mine.topspark').class_names) == {'ring', 'bar'}
 
 
+def test_a_discriminant_on_an_encoder(profile, tmp_path):
+    """Its energy is in each inference, whatever T is, and not in learning."""
+    path = write_encoder(tmp_path / 'encoder.onnx', filters(24), side=16)
+    options = ('--encoder', path, '--picture-view', 'object', '--energy-model', 'cmos45')
+    code, _, _ = profile(*options, '--timesteps', '1,4', '--seeds', 1, '--samples', 300)
+    assert code == 0
+    measured = load_profile(tmp_path / 'mine.yaml')
+    settings = SnnLearnerParameters(encoder=str(path))
+    assert profile_mismatches(measured, settings.network_config()) == []
+    encoder_j = settings.read_encoder().energy_j(ENERGY_TABLES['cmos45'])
+    table = ENERGY_TABLES['cmos45']
+    for point in measured.points:
+        for phase, before_j in ((point.inference, encoder_j), (point.training, 0.0)):
+            counts = OperationCounts(*(getattr(phase, name) for name in OperationCounts._fields))
+            expected_j = before_j + estimate_energy_j(counts, table)
+            assert phase.energy_j == pytest.approx(expected_j, rel=1e-4)
+    assert measured.reference.inference.accuracy > 0.15  # means of filters at random tell little
+    assert 'of the encoder' in measured.obtained.energy
+
+    other = write_encoder(tmp_path / 'other.onnx', filters(24, seed=1), side=16)
+    lines = profile_mismatches(measured, SnnLearnerParameters(encoder=str(other)).network_config())
+    assert len(lines) == 1 and 'encoder' in lines[0]
+
+
 def test_a_discriminant_of_what_a_camera_sees(profile, tmp_path):
     """The profile is of the network that the node makes of these settings."""
     settings = dict(picture_side=32, picture_colour=False)
@@ -212,6 +238,8 @@ def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
             "--view is 'raw', accepted with the encoder features is camera",
         ),
         (('--picture-side', 33), 'side is 33, accepted is one of 28, '),
+        (('--encoder', '/nowhere/net.onnx'), 'encoder: /nowhere/net.onnx'),
+        ((*RECRUITING, '--encoder', '/nowhere/net.onnx'), 'encoder: /nowhere/net.onnx'),
         (('--view', 'raw'), "--view is 'raw', accepted with the rule "),
         (('--output', '/nowhere/profile.yaml'), '--output is /nowhere/profile.yaml, accepted is'),
         (('--output', 'weights.topspark'), '--output is weights.topspark, accepted is'),

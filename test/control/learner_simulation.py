@@ -20,12 +20,14 @@ class SimulatedLearner:
     """Takes what the profile says, times a factor, for each frame.
 
     factor: energy over the profile's, of all T.
-    factors: the same of a T besides.
+    factors: the same of an inference T besides.
     learned_share: of the frames that are to be learned, 0..1, evenly spread.
+    encoder_j: energy of a frame before it is presented, J.
     """
 
-    def __init__(self, profile, factor=1.0, factors=None, learned_share=1.0):
+    def __init__(self, profile, factor=1.0, factors=None, learned_share=1.0, encoder_j=0.0):
         self.profile, self.factor, self.factors = profile, factor, factors or {}
+        self.encoder_j = encoder_j
         self.learned_share = learned_share
         self.setting, self.decided = (350, 350, 1.0, 1.0), False
         self._come = self._due = self._due_to_learn = 0.0
@@ -34,7 +36,7 @@ class SimulatedLearner:
     def restart(self):
         self.classified = self.skipped = self.learned = 0
         self._lately = deque([0], maxlen=5)  # classified, by the end of the last steps
-        self.energy_j = self.active_s = 0.0
+        self.energy_j = self.learning_energy_j = self.active_s = 0.0
 
     def apply(self, decision):
         if decision is not None:
@@ -54,14 +56,17 @@ class SimulatedLearner:
                 continue
             self._due -= 1.0
             self.classified += 1
-            energy_j = self.profile.at(inference).inference.energy_j
+            factor = self.factor * self.factors.get(inference, 1.0)
+            self.energy_j += self.encoder_j
+            self.energy_j += self.profile.at(inference).inference.energy_j * factor
             if learning_share:
                 self._due_to_learn += learning_share * self.learned_share
                 if self._due_to_learn >= 1.0 - 1e-9:
                     self._due_to_learn -= 1.0
                     self.learned += 1
-                    energy_j += self.profile.at(training).training.energy_j
-            self.energy_j += energy_j * self.factor * self.factors.get(inference, 1.0)
+                    learning_j = self.profile.at(training).training.energy_j * self.factor
+                    self.learning_energy_j += learning_j
+                    self.energy_j += learning_j
         self._lately.append(self.classified)
         return self.energy_j - before_j
 
@@ -77,6 +82,7 @@ class SimulatedLearner:
             skipped=self.skipped,
             learned=self.learned,
             energy_j=self.energy_j,
+            learning_energy_j=self.learning_energy_j,
             frame_rate_hz=(self._lately[-1] - self._lately[0]) / (4 * STEP_S),
             decided=self.decided,
             active_s=self.active_s,
@@ -111,7 +117,7 @@ class MeteredLearner(SimulatedLearner):
             + self.CLASSIFIED_J * classified
             + self.LEARNED_J * learned
         ) * max(0.0, self._random.normal(self.load, self.NOISE))
-        self.energy_j = before[3] + energy_j
+        self.energy_j, self.learning_energy_j = before[3] + energy_j, 0.0
         return energy_j
 
     def report(self, time_s):

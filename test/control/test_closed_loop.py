@@ -28,15 +28,25 @@ INFERRING = LearnerReport(
 LEARNING = replace(INFERRING, training_timesteps=16, learning_share=1.0)
 
 
-def after(report, seconds=0.5, classified=10, frame_j=0.1, learned=0, skipped=0, **fields):
-    """The report that follows."""
+def after(
+    report,
+    seconds=0.5,
+    classified=10,
+    frame_j=0.1,
+    learned=0,
+    learned_j=0.0,
+    skipped=0,
+    **fields,
+):
+    """The report that follows. learned_j: that learning a frame took besides."""
     return replace(
         report,
         time_s=report.time_s + seconds,
         classified=report.classified + classified,
         learned=report.learned + learned,
         skipped=report.skipped + skipped,
-        energy_j=report.energy_j + classified * frame_j,
+        energy_j=report.energy_j + classified * frame_j + learned * learned_j,
+        learning_energy_j=report.learning_energy_j + learned * learned_j,
         **fields,
     )
 
@@ -82,24 +92,51 @@ def test_rate_and_power(profile):
 @pytest.mark.parametrize('factor', [0.5, 1.0, 2.0])
 def test_energy_of_a_setting_and_of_all(profile, factor):
     # An inference at 64 takes 0.1 J, learning at 16 takes 0.045 J.
-    loop, _ = told(profile, LEARNING, count=6, learned=10, frame_j=0.145 * factor)
+    loop, _ = told(
+        profile, LEARNING, count=6, learned=10, frame_j=0.1 * factor, learned_j=0.045 * factor
+    )
     assert loop.energy_ratio(LEARNING.setting) == pytest.approx(factor, rel=0.03)
     assert loop.energy_ratios() == pytest.approx(factor, rel=0.1)
     assert len(loop.energy_ratios()) == len(enumerate_candidates(profile, 1.0))
 
 
 def test_of_few_learned_frames_few_are_predicted(profile):
-    loop, _ = told(profile, LEARNING, count=20, learned=2, frame_j=0.1 + 0.2 * 0.045)
+    loop, _ = told(profile, LEARNING, count=20, learned=2, learned_j=0.045)
     assert loop.learned_share == pytest.approx(0.2)
     assert loop.energy_ratio(LEARNING.setting) == pytest.approx(1.0)
 
 
 def test_a_setting_has_a_ratio_of_its_own(profile):
-    loop, last = told(profile, LEARNING, count=60, learned=10, frame_j=0.145 * 1.3)
+    loop, last = told(profile, INFERRING, count=60, frame_j=0.1 * 1.3)
     other = replace(last, inference_timesteps=16)  # 0.030 J
-    loop, _ = told(profile, other, count=60, loop=loop, learned=10, frame_j=0.075 * 0.9)
-    assert loop.energy_ratio(LEARNING.setting) == pytest.approx(1.3, rel=0.06)
+    loop, _ = told(profile, other, count=60, loop=loop, frame_j=0.030 * 0.9)
+    assert loop.energy_ratio(INFERRING.setting) == pytest.approx(1.3, rel=0.06)
     assert loop.energy_ratio(other.setting) == pytest.approx(0.9, rel=0.03)
+
+
+def test_what_takes_more_to_classify_takes_no_more_to_learn(profile):
+    """As with an encoder: 100 times the profile's energy, but learning is as it says."""
+    loop, last = told(profile, LEARNING, count=10, learned=10, frame_j=10.0, learned_j=0.045)
+    assert loop.energy_ratio((16, 64, 0.0, 1.0)) == pytest.approx(100.0, rel=0.03)
+    expected = (10.0 + 0.045) / (0.1 + 0.045)
+    assert loop.energy_ratio(LEARNING.setting) == pytest.approx(expected, rel=0.03)
+    # Another training T, 0.750 J by the profile, was never used: what is known of learning counts.
+    expected = (10.0 + 0.750) / (0.1 + 0.750)
+    assert loop.energy_ratio((350, 64, 1.0, 1.0)) == pytest.approx(expected, rel=0.05)
+
+
+def test_frames_without_a_label_that_are_learned_for_nothing_disturb_nothing(profile):
+    """Half of them, one at a time."""
+    loop, report = told(profile, LEARNING, count=0)
+    ratios = []
+    for number in range(400):
+        learned_j = 0.09 if number % 2 else 1e-6
+        report = after(report, classified=1, learned=1, frame_j=0.1, learned_j=learned_j)
+        loop.update(report, math.nan)
+        ratios.append([loop.energy_ratio((16, 64, share, 1.0)) for share in (0.0, 1.0)])
+    for inferring, learning in ratios[200:]:
+        assert inferring == pytest.approx(1.0, rel=0.02)
+        assert learning == pytest.approx(1.0, rel=0.05)
 
 
 def test_fewer_frames_cost_as_much_each(profile):
@@ -107,7 +144,7 @@ def test_fewer_frames_cost_as_much_each(profile):
     loop, _ = told(profile, paused, count=20, frame_j=0.02, skipped=10)
     ratios = loop.energy_ratios()
     assert loop.energy_ratio((4, 4, 0.0, 1.0)) == pytest.approx(2.0, rel=0.03)
-    assert (ratios[20 : 20 + len(SHARES)] == loop.energy_ratio((4, 4, 0.0, 1.0))).all()
+    assert ratios[20 : 20 + len(SHARES)] == pytest.approx(loop.energy_ratio((4, 4, 0.0, 1.0)))
 
 
 def test_trials_raise_the_energy_of_a_frame_evenly_however_they_come(profile):

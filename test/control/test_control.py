@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from learner_simulation import SimulatedLearner, any_t, highest_mean_w, simulate, span
 
+from topspark_ros.control.accuracy import AccuracyReport
 from topspark_ros.control.battery import (
     BatteryReading,
     BatterySettings,
@@ -82,6 +83,27 @@ def test_a_learner_that_is_heard_is_decided_for_at_once(profile):
     decision = started(profile).decide(0.0)
     assert decision.reason == Reason.BATTERY_UNKNOWN
     assert decision.expected_power_w == pytest.approx(10 * decision.expected_energy_j)
+
+
+def test_the_outlook_of_each_t_is_the_profile_as_corrected(profile):
+    controller = started(profile)
+    assert controller.status(0.0).outlook == ()
+    controller.decide(0.0)
+    for outlook, point in zip(controller.status(0.0).outlook, profile.points, strict=True):
+        figures = point.inference
+        expected = (point.timesteps, figures.accuracy, figures.energy_j, figures.latency_s)
+        assert outlook == pytest.approx(expected)
+    # Twice the energy, and mistakes in a third of the frames.
+    report = replace(REPORT, accuracy=AccuracyReport(0.67, 200))
+    for second in range(1, 20):
+        frames = 10 * second
+        taken_j = 0.2 * frames
+        report = replace(report, time_s=float(second), classified=100 + frames, energy_j=taken_j)
+        controller.on_report(float(second), report)
+    controller.decide(19.0)
+    for outlook, point in zip(controller.status(19.0).outlook, profile.points):
+        assert outlook.energy_j == pytest.approx(2 * point.inference.energy_j, rel=0.1)
+        assert outlook.accuracy < point.inference.accuracy - 0.2
 
 
 def test_a_silent_learner_and_its_return(profile):

@@ -79,7 +79,52 @@ def test_the_choice_is_that_of_a_right_profile(profile, factor, limit_w):
         ),
     )
     assert decisions[-1].setting == right.setting
-    assert decisions[-1].expected_power_w == pytest.approx(right.expected_power_w, rel=0.05)
+    # It was expected when the setting was entered, and learning may not have been measured then.
+    assert decisions[-1].expected_power_w == pytest.approx(right.expected_power_w, rel=0.1)
+
+
+class VaryingLearner(SimulatedLearner):
+    """One before which things come and go, every 2 s, that take 12 % more or less to see."""
+
+    def __init__(self, profile, seed):
+        super().__init__(profile)
+        self._random, self._steps = np.random.default_rng(seed), 0
+
+    def run(self, rate_hz):
+        if self._steps % 4 == 0:
+            self.factor = self._random.normal(1.0, 0.12)
+        self._steps += 1
+        return super().run(rate_hz)
+
+
+@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('share', [0.9, 1.05, 1.1])
+def test_the_share_of_frames_does_not_flap_with_what_is_seen(profile, share, seed):
+    """share: the limit, of what all frames at the smallest T take on the mean, unlearned."""
+    limit_w = share * 30 * profile.points[0].inference.energy_j
+    powers_w, decisions = simulate(
+        controller_of(profile, power_w=limit_w), VaryingLearner(profile, seed), span(0, 120), 30
+    )
+    assert highest_mean_w(powers_w[20:]) <= 1.05 * limit_w
+    shares = [decision.frame_share for decision in decisions[20:] if decision is not None]
+    assert sum(one != other for one, other in zip(shares, shares[1:])) <= 8
+
+
+@pytest.mark.parametrize('encoder_j', [0.0, 2.0])
+def test_learning_is_given_up_only_where_that_saves_much(profile, encoder_j):
+    """By the profile it saves a half and more. Beside an encoder it saves 7 %."""
+    learner = SimulatedLearner(profile, encoder_j=encoder_j)
+    controller = controller_of(profile)
+    powers_w, _ = simulate(controller, learner, span(0, 20), 10)
+    limit_w = powers_w[-10:].mean() * (0.5 if encoder_j else 0.1)
+    controller.on_budget(20.0, 'operator', Budget(power_w=limit_w))
+    powers_w, decisions = simulate(controller, learner, span(20, 80), 10)
+    last = decisions[-1]
+    assert powers_w[60:].mean() <= limit_w
+    if encoder_j:
+        assert last.learning_share == 1.0 and 0.3 < last.frame_share < 0.6
+    else:
+        assert last.learning_share < 0.5 and last.frame_share == 1.0
 
 
 @pytest.mark.parametrize('before_hz, after_hz', [(5, 60), (60, 5)])

@@ -22,19 +22,19 @@ untimed = settings(deadline=None)
 
 
 def test_nothing_measured_corrects_nothing():
-    assert EnergyCorrection(5, bound=10.0).ratios.tolist() == [1.0] * 5
+    assert EnergyCorrection(5, bound=10.0).ratios.tolist() == [[1.0] * 5] * 2
     correction = EnergyCorrection(5, bound=10.0)
     for ratio, frames in ((0.0, 10), (-2.0, 10), (math.nan, 10), (math.inf, 10), (2.0, 0)):
-        correction.measure(0, ratio, frames, 1.0)
-    assert correction.ratios.tolist() == [1.0] * 5
+        correction.measure(0, 0, ratio, frames, 1.0)
+    assert correction.ratios.tolist() == [[1.0] * 5] * 2
 
 
 @pytest.mark.parametrize('factor', [0.5, 2.0])
 def test_a_factor_of_all_is_found_at_one(factor):
     correction = EnergyCorrection(5, bound=10.0)
     for _ in range(3):
-        correction.measure(2, factor, frames=5, elapsed_s=0.5)
-    ratios = correction.ratios
+        correction.measure(0, 2, factor, presentations=5, elapsed_s=0.5)
+    ratios = correction.ratios[0]
     assert ratios[2] == pytest.approx(factor, rel=0.03)
     assert np.delete(ratios, 2) == pytest.approx(factor, rel=0.1)
     assert len(set(np.delete(ratios, 2))) == 1
@@ -44,31 +44,45 @@ def test_a_setting_that_is_come_back_to_is_known():
     correction = EnergyCorrection(5, bound=10.0)
     for setting, ratio in ((0, 1.3), (1, 0.9)):
         for _ in range(40):
-            correction.measure(setting, ratio, frames=15, elapsed_s=0.5)
-    assert correction.ratios[0] == pytest.approx(1.3, rel=0.05)
-    assert correction.ratios[1] == pytest.approx(0.9, rel=0.02)
+            correction.measure(0, setting, ratio, presentations=15, elapsed_s=0.5)
+    assert correction.ratios[0, 0] == pytest.approx(1.3, rel=0.05)
+    assert correction.ratios[0, 1] == pytest.approx(0.9, rel=0.02)
     # The others are believed to lie between, nearer to the newer.
-    assert (0.9 < correction.ratios[2:]).all() and (correction.ratios[2:] < 1.3).all()
+    assert (0.9 < correction.ratios[0, 2:]).all() and (correction.ratios[0, 2:] < 1.3).all()
 
 
 def test_a_factor_that_changes_is_followed():
     correction = EnergyCorrection(3, bound=10.0)
     for ratio in (1.0, 2.0):
         for _ in range(60):
-            correction.measure(0, ratio, frames=15, elapsed_s=1.0)
-    assert correction.ratios == pytest.approx(2.0, rel=0.15)
-    assert correction.ratios[0] == pytest.approx(2.0, rel=0.01)
+            correction.measure(0, 0, ratio, presentations=15, elapsed_s=1.0)
+    assert correction.ratios[0] == pytest.approx(2.0, rel=0.15)
+    assert correction.ratios[0, 0] == pytest.approx(2.0, rel=0.01)
+
+
+def test_each_phase_has_a_factor_of_its_own():
+    """What one phase takes tells most of what the other does, until that is measured."""
+    correction = EnergyCorrection(5, bound=1e4)
+    inference, training = correction.PHASES
+    correction.measure(inference, 0, 100.0, presentations=100, elapsed_s=0.5)
+    assert (correction.ratios[training] > 30.0).all()
+    for _ in range(3):
+        correction.measure(inference, 0, 100.0, presentations=100, elapsed_s=0.5)
+        correction.measure(training, 0, 1.0, presentations=100, elapsed_s=0.0)
+    assert correction.ratios[inference] == pytest.approx(100.0, rel=0.2)
+    assert correction.ratios[training] == pytest.approx(1.0, rel=0.2)
 
 
 def test_many_frames_count_more_than_one():
     few, many = EnergyCorrection(2, bound=10.0), EnergyCorrection(2, bound=10.0)
-    few.measure(0, 2.0, frames=1, elapsed_s=0.5)
-    many.measure(0, 2.0, frames=100, elapsed_s=0.5)
-    assert 1.0 < few.ratios[0] < many.ratios[0] < 2.0
+    few.measure(0, 0, 2.0, presentations=1, elapsed_s=0.5)
+    many.measure(0, 0, 2.0, presentations=100, elapsed_s=0.5)
+    assert 1.0 < few.ratios[0, 0] < many.ratios[0, 0] < 2.0
 
 
 measurements = st.lists(
     st.tuples(
+        st.integers(0, 1),
         st.integers(0, 4),
         st.floats() | st.floats(0.01, 100),
         st.integers(-1, 10**9),
@@ -106,7 +120,11 @@ def test_the_covariance_stays_one_for_long():
     correction, random = EnergyCorrection(20, bound=1e4), np.random.default_rng(1)
     for _ in range(5_000):
         correction.measure(
-            random.integers(20), random.lognormal(), random.integers(1, 1000), random.exponential()
+            random.integers(2),
+            random.integers(20),
+            random.lognormal(),
+            random.integers(1, 1000),
+            random.exponential(),
         )
     covariance = correction._covariance
     assert np.allclose(covariance, covariance.T, rtol=0, atol=1e-12)
@@ -264,8 +282,12 @@ def test_what_was_used_above_the_limit_is_saved():
 def test_what_was_left_unused_balances_for_some_seconds_only():
     overdraft = Overdraft()
     overdraft.use(0.0, elapsed_s=1000.0, limit_w=2.0)
+    assert overdraft.credit_w(2.0) == pytest.approx(Overdraft.CREDIT_S * 2.0 / Overdraft.REPAY_S)
+    assert overdraft.credit_w(1.0) == pytest.approx(Overdraft.CREDIT_S / Overdraft.REPAY_S)
+    assert overdraft.credit_w(math.nan) == 0.0
     overdraft.use(2.0 + Overdraft.CREDIT_S * 2.0, elapsed_s=1.0, limit_w=2.0)
     assert overdraft.repayment_w(2.0) == pytest.approx(0.0)
+    assert overdraft.credit_w(2.0) == pytest.approx(0.0)
     overdraft.use(3.0, elapsed_s=1.0, limit_w=2.0)
     assert overdraft.repayment_w(2.0) == pytest.approx(1.0 / Overdraft.REPAY_S)
 

@@ -15,7 +15,7 @@ from topspark_ros.methodology.tradeoff import LEARNING_SHARES, SHARES, enumerate
 # Other load on the machine is no failure.
 untimed = settings(deadline=None, max_examples=40)
 
-ROWS = 4 * 4 * (1 + len(LEARNING_SHARES)) + 4 + len(SHARES)
+ROWS = 4 * 4 * (1 + len(LEARNING_SHARES)) + 4 + len(SHARES) + 4 * (len(SHARES) - 1)
 
 
 def first(profile, limits, conditions, config=PolicyConfig()):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from bringup import SHARE, Launched, Robot
 
 import yaml
+from plates import write_plates
+from rcl_interfaces.srv import GetParameters
 
 from topspark_ros.engine import load_checkpoint
 
@@ -35,6 +37,32 @@ def test_the_demo_learns_and_ends_with_its_camera(tmp_path):
     assert robot.decisions
     network, names = load_checkpoint(weights)
     assert network.recruited_neurons > 0 and names
+
+
+def test_the_demo_with_photographs_of_a_folder(tmp_path):
+    """Whole, in colour, as with `topspark demo --dataset`; all else as in the shipped file."""
+    write_plates(tmp_path / 'plates', 10)
+    with (
+        Robot('demo') as robot,
+        Launched(
+            tmp_path, 'demo.launch.py', namespace='demo', dataset=tmp_path / 'plates'
+        ) as launch,
+    ):
+        robot.wait_for(
+            lambda: robot.statuses and robot.statuses[-1].frames_learned > FRAMES, 'learned frames'
+        )
+        views = robot.node.create_client(GetParameters, 'snn_learner/get_parameters')
+        robot.wait_for(views.service_is_ready, 'the service of the learner')
+        asked = views.call_async(GetParameters.Request(names=['picture_view', 'queue_depth']))
+        robot.wait_for(asked.done, 'the parameters of the learner')
+        launch.interrupt()
+        assert launch.wait() == 0, launch.log
+    view, depth = asked.result().values
+    assert view.string_value == 'frame' and depth.integer_value == 100
+    assert set(robot.results[-1].class_ids) <= {
+        path.name for path in (tmp_path / 'plates').iterdir()
+    }
+    assert 'process has died' not in launch.log
 
 
 def test_the_demo_with_an_event_camera_until_it_is_interrupted(tmp_path):

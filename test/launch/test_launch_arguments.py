@@ -40,7 +40,7 @@ def arguments(launch_file: str) -> dict:
     'launch_file, own',
     [
         ('topspark.launch.py', set()),
-        ('demo.launch.py', set()),
+        ('demo.launch.py', {'dataset'}),
         ('replay.launch.py', {'bag', 'rate', 'start_offset', 'qos_file'}),
     ],
 )

@@ -17,8 +17,8 @@ from topspark_ros.methodology.tradeoff import (
 
 def test_candidates(profile):
     candidates = enumerate_candidates(profile, learned_share=0.5)
-    assert len(candidates) == 4 * 4 * 4 + 4 + len(SHARES)
-    assert (candidates.learning_share == 1).sum() == 16
+    assert len(candidates) == 4 * 4 * 4 + 4 + len(SHARES) + 4 * (len(SHARES) - 1)
+    assert candidates.whole.sum() == 16
     row = candidates.row(16, 64, 1.0, 1.0)
     assert candidates.accuracy[row] == pytest.approx(0.92)
     assert candidates.latency_s[row] == pytest.approx(0.010)
@@ -30,7 +30,7 @@ def test_candidates(profile):
     assert candidates.energy_j[row] == pytest.approx(0.100)
 
 
-def test_fewer_frames_are_of_the_smallest_t_without_learning(profile):
+def test_fewer_frames_are_of_the_smallest_t_without_learning_or_with_all_learned(profile):
     candidates = enumerate_candidates(profile, learned_share=1.0)
     assert (candidates.frame_share[:20] == 1).all()
     assert candidates.frame_share[20 : 20 + len(SHARES)].tolist() == list(SHARES)
@@ -38,6 +38,10 @@ def test_fewer_frames_are_of_the_smallest_t_without_learning(profile):
     assert set(candidates.inference_timesteps[fewer]) == {4}
     assert not candidates.learning[16 : 20 + len(SHARES)].any()
     assert candidates.energy_j[fewer] == pytest.approx(0.010)  # of a frame that is processed
+    for timesteps, energy_j in ((4, 0.015), (350, 0.750)):
+        rows = [candidates.row(timesteps, 4, 1.0, share) for share in SHARES[:-1]]
+        assert candidates.energy_j[rows] == pytest.approx(0.010 + energy_j)
+    assert candidates.row(4, 4, 1.0, 0.0) is None and candidates.row(4, 16, 1.0, 0.8) is None
 
 
 def test_fewer_learned_frames_cost_less(profile):
@@ -118,7 +122,7 @@ def test_a_profile_without_costs_is_scored_by_accuracy(profile):
 def test_the_front_is_what_no_other_pair_beats(profile):
     candidates = enumerate_candidates(profile, learned_share=0.7)
     front = pareto_front(candidates)
-    pairs = np.flatnonzero(candidates.learning_share == 1)
+    pairs = np.flatnonzero(candidates.whole)
     accuracy, energy_j = candidates.accuracy, candidates.energy_j
     unbeaten = [
         row

@@ -69,7 +69,7 @@ class Controlled:
         self.learner_s = 100.0
         self.active_s = 0.0  # that it says; 0: it does not
         self.frames = self.skipped = self.learned = 0
-        self.energy_j = 0.0
+        self.energy_j = self.learning_j = 0.0
         rig.wait_until_active(CONTROLLER)
 
     def hear_learner(self, seconds: float = 0.5, rate: float = 20.0, wrong: float = 1.0) -> None:
@@ -88,10 +88,12 @@ class Controlled:
         self.skipped += frames - processed
         learned = round(processed * decision.learning_share)
         self.learned += learned
-        self.energy_j += wrong * (
-            processed * self.profile.at(decision.inference_timesteps).inference.energy_j
-            + learned * self.profile.at(decision.training_timesteps).training.energy_j
+        learning_j = (
+            wrong * learned * self.profile.at(decision.training_timesteps).training.energy_j
         )
+        self.learning_j += learning_j
+        inference_j = self.profile.at(decision.inference_timesteps).inference.energy_j
+        self.energy_j += wrong * processed * inference_j + learning_j
         status = msg.LearnerStatus(
             decision_sequence=decision.sequence,
             learning_share=decision.learning_share,
@@ -102,6 +104,7 @@ class Controlled:
             frames_skipped=self.skipped,
             frames_learned=self.learned,
             energy_total_estimated=self.energy_j,
+            energy_total_learning=self.learning_j,
             latency_p95=NAN,
             frame_rate=rate * decision.frame_share,
             active_time=self.active_s,
@@ -112,7 +115,8 @@ class Controlled:
 
     def go_on_from(self, before: Controlled) -> None:
         """The learner is the one that another controller had."""
-        for name in ('learner_s', 'active_s', 'frames', 'skipped', 'learned', 'energy_j'):
+        kept = 'learner_s', 'active_s', 'frames', 'skipped', 'learned', 'energy_j', 'learning_j'
+        for name in kept:
             setattr(self, name, getattr(before, name))
 
     def meet_learner(self) -> None:
@@ -447,6 +451,12 @@ def test_a_wrong_profile_is_corrected(unlimited):
     status = unlimited.statuses[-1]
     assert status.energy_correction < 2.1 and status.expected_power <= 2e-5
     assert unlimited.decisions[-1].expected_energy < 2 * limited.expected_energy
+    points = unlimited.profile.points
+    assert list(status.timesteps) == [point.timesteps for point in points]
+    for energy_j, point in zip(status.timesteps_energy, points):
+        in_force = point.timesteps == status.inference_timesteps
+        assert (1.9 if in_force else 1.0) < energy_j / point.inference.energy_j < 2.1
+    assert len(status.timesteps_accuracy) == len(status.timesteps_latency) == len(points)
 
     def right_again():
         unlimited.hear_learner()

@@ -400,6 +400,13 @@ def test_energy_and_time_of_the_inferences_are_counted(inferring):
         sum(energies)
     )
     assert 0 < after.inference_time < max(result.latency for result in camera.results)
+    (at,) = (
+        index
+        for index, timesteps in enumerate(after.cost_timesteps)
+        if timesteps == after.inference_timesteps
+    )
+    assert after.cost_frames[at] >= 5 and after.cost_time[at] > 0
+    assert after.cost_energy[at] == pytest.approx(sum(energies) / 5, rel=0.5)
     assert after.meter == ''
     assert math.isnan(after.power_measured) and math.isnan(after.energy_measured)
     assert math.isnan(after.energy_total_measured)

@@ -5,7 +5,15 @@ import math
 import pytest
 
 from topspark_ros.engine import OperationCounts
-from topspark_ros.perception.activity import STALE_S, ActivityWindow, Measured, MeterWindow
+from topspark_ros.perception.activity import (
+    MAX_COSTS,
+    STALE_S,
+    ActivityWindow,
+    Cost,
+    CostByTimesteps,
+    Measured,
+    MeterWindow,
+)
 
 INFERENCE = OperationCounts(input_spikes=10, output_spikes=2, synaptic_operations=100)
 LEARNING = OperationCounts(input_spikes=30, output_spikes=9, synaptic_operations=300)
@@ -111,3 +119,26 @@ def test_what_was_read_long_ago_says_nothing():
     window.add(101.0, 1.0, 1)
     assert window.summary(101.0 + STALE_S) == (1.0, 1.0, 1.0)
     assert nothing(window.summary(101.1 + STALE_S))
+
+
+def test_what_an_inference_takes_at_each_t_is_a_mean_that_fades():
+    costs = CostByTimesteps()
+    assert costs.summary() == ()
+    for energy_j, time_s in ((1.0, 0.1), (3.0, 0.3)):
+        costs.add(4, energy_j, time_s)
+    costs.add(1, 0.5, 0.01)
+    few, many = costs.summary()
+    assert few == Cost(1, 1.0, 0.5, 0.01) and many.timesteps == 4
+    assert many[1:] == pytest.approx((2.0, 2.0, 0.2), rel=0.01)
+    for _ in range(5000):
+        costs.add(4, 5.0, 0.5)
+    assert costs.summary()[1][1:] == pytest.approx((500.0, 5.0, 0.5), rel=0.01)
+
+
+def test_of_many_t_those_with_most_frames_are_remembered():
+    costs = CostByTimesteps()
+    for _ in range(2):
+        costs.add(7, 1.0, 1.0)
+    for timesteps in range(100, 100 + 3 * MAX_COSTS):
+        costs.add(timesteps, 1.0, 1.0)
+    assert len(costs.summary()) == MAX_COSTS and costs.summary()[0].timesteps == 7

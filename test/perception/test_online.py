@@ -612,7 +612,9 @@ def test_equal_runs_are_equal():
     assert teach(one, 100) == teach(other, 100)
     assert same_weights(one.snapshot()[0], other.snapshot()[0])
     first, second = one.status(20.0), other.status(20.0)
-    assert replace(first, activity=None) == replace(second, activity=None)
+    untimed = dict(activity=None, costs=())
+    assert replace(first, **untimed) == replace(second, **untimed)
+    assert [cost[:3] for cost in first.costs] == [cost[:3] for cost in second.costs]
     times = dict(inference_s=0.0)  # the only thing that is not given
     assert replace(first.activity, **times) == replace(second.activity, **times)
 

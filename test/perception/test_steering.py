@@ -297,10 +297,12 @@ def test_an_energy_that_is_none_is_rejected(controller, energy):
 
 
 @pytest.mark.parametrize('energy', [-1.0, NAN, 2.5])
-def test_an_energy_of_trials_that_is_none_is_rejected(controller, energy):
+@pytest.mark.parametrize('part', ['energy_total_learning', 'energy_total_trials'])
+def test_an_energy_of_a_part_that_is_none_is_rejected(controller, part, energy):
     broken = status(0.0)
-    broken.energy_total_estimated, broken.energy_total_trials = 2.0, energy
-    with pytest.raises(MessageError, match='energy_total_trials: .*; accepted: 0 to .*, 2'):
+    broken.energy_total_estimated = 2.0
+    setattr(broken, part, energy)
+    with pytest.raises(MessageError, match=f'{part}: .*; accepted: 0 to .*, 2'):
         controller.on_status(0.0, broken)
 
 

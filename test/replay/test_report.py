@@ -118,6 +118,7 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
                         skipped,
                         seen.totals.learned,
                         seen.totals.energy_j,
+                        seen.totals.learning_energy_j,
                         latency_s=1e-3,
                         inference_s=1e-4,
                     ),

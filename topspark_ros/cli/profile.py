@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,7 +20,7 @@ from topspark_ros.cli.arguments import (
 from topspark_ros.engine import (
     CODINGS,
     RULES,
-    DiscriminantConfig,
+    AnyConfig,
     NetworkConfig,
     NeuronConfig,
     save_checkpoint,
@@ -79,13 +79,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # Without a default of their own it is known what was asked for.
     parser.set_defaults(**dict.fromkeys((*SINGLE_LAYER, *PICTURE)), encoder='')
-    parser.add_argument(
-        '--encoder',
-        choices=(FEATURES,),
-        default=argparse.SUPPRESS,
-        help='spiking features, that another rule than '
-        f'{DISCRIMINANT} learns on in the place of pixels (default: none)',
-    )
     for name, kind, text in (
         ('neurons', int, 'excitatory neurons'),
         ('coding', str, 'how pixels become spikes'),
@@ -108,7 +101,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=argparse.SUPPRESS,
         metavar='PX',
-        help=f'side of the picture that spiking features see (default: {PICTURE["picture_side"]})',
+        help='side of the picture that spiking features see; an ONNX file has its own (default: '
+        f'{PICTURE["picture_side"]})',
     )
     parser.add_argument(
         '--picture-colour',
@@ -123,6 +117,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help='whether spiking features see what stands out, or the central square of a photograph '
         f'or frame (default: {PICTURE["picture_view"]})',
+    )
+    parser.add_argument(
+        '--encoder',
+        default=argparse.SUPPRESS,
+        metavar=f'FILE_OR_{FEATURES.upper()}',
+        help='what the rule learns on in the place of pixels: a frozen network, ONNX; or '
+        f'{FEATURES}, spiking ones, which {DISCRIMINANT} has anyway (default: none)',
     )
     parser.add_argument('--timesteps', default='1,2,4,8,16,32,64', help='T, comma-separated')
     parser.add_argument('--seeds', type=int, default=3, help='seeds 0 to SEEDS - 1')
@@ -169,6 +170,7 @@ def run(arguments: argparse.Namespace) -> int:
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     ) as progress:
         config, view = _network(arguments)
+        energy_table = ENERGY_TABLES[arguments.energy_model]
         data, class_names = _load(arguments, view, progress)
         if isinstance(config, NetworkConfig) and not config.encoder:
             config = replace(config, inputs=data.training_pixels.shape[1])
@@ -178,8 +180,9 @@ def run(arguments: argparse.Namespace) -> int:
             config,
             timesteps,
             range(arguments.seeds),
-            ENERGY_TABLES[arguments.energy_model],
+            energy_table,
             lambda finished, total: progress.update(networks, completed=finished, total=total),
+            encoder_j=0.0 if view.encoder is None else view.encoder.energy_j(energy_table),
             max_loss=arguments.max_loss,
             jobs=arguments.jobs,
         )
@@ -201,10 +204,10 @@ def _option(name: str) -> str:
     return f'--{name.replace("_", "-")}'
 
 
-def _network(arguments: argparse.Namespace) -> tuple[NetworkConfig | DiscriminantConfig, View]:
+def _network(arguments: argparse.Namespace) -> tuple[AnyConfig, View]:
     """The network, and what it sees of a camera's frame."""
     parameters = SnnLearnerParameters(rule=arguments.rule, encoder=arguments.encoder)
-    single_layer, sees_pictures = arguments.rule != DISCRIMINANT, parameters.sees_pictures
+    single_layer, sees_pictures = arguments.rule != DISCRIMINANT, _sees_photographs(arguments)
     own = (SINGLE_LAYER if single_layer else {}) | (PICTURE if sees_pictures else {})
     for name in SINGLE_LAYER | PICTURE:
         if name not in own and getattr(arguments, name) is not None:
@@ -218,24 +221,30 @@ def _network(arguments: argparse.Namespace) -> tuple[NetworkConfig | Discriminan
         for name, default in own.items()
     }
     if sees_pictures and arguments.dataset in DATASET_NAMES and arguments.view == 'raw':
-        with_them = f'encoder {FEATURES}' if single_layer else f'rule {DISCRIMINANT}'
+        with_them = f'encoder {arguments.encoder}' if single_layer else f'rule {DISCRIMINANT}'
         raise UsageError(f"--view is 'raw', accepted with the {with_them} is camera")
     parameters = replace(
         parameters, **{name: value for name, value in chosen.items() if name in PICTURE}
     )
-    config = parameters.network_config()
+    encoder_file = parameters.read_encoder()
+    config = parameters.network_config(encoder_file)
     if isinstance(config, NetworkConfig):
         neuron = NeuronConfig(inference_spikes=chosen['inference_spikes'])
         layer = {name: chosen[name] for name in ('neurons', 'coding', 'max_input_rate')}
         config = replace(config, neuron=neuron, **layer)
-    return cast(NetworkConfig | DiscriminantConfig, config), parameters.view()
+    return config, parameters.view(encoder_file)
+
+
+def _sees_photographs(arguments: argparse.Namespace) -> bool:
+    """Whether images are shown as they are, not only what is bright or dark in them."""
+    return arguments.rule == DISCRIMINANT or bool(arguments.encoder)
 
 
 def _load(
     arguments: argparse.Namespace, view: View, progress: Progress
 ) -> tuple[Data, tuple[str, ...]]:
     """The samples, and the names of their classes."""
-    photographs = arguments.rule == DISCRIMINANT or arguments.encoder == FEATURES
+    photographs = _sees_photographs(arguments)
 
     def see(rgb: np.ndarray) -> np.ndarray:
         return view.of(RawImage.of(rgb))

@@ -203,7 +203,7 @@ def _draw_pairs(axis: Axes, candidates: Candidates, chosen: Sequence[Decision]) 
         return candidates.energy_j[rows] * 1e6, 100 * candidates.accuracy[rows]
 
     front = pareto_front(candidates)
-    axis.plot(*points(candidates.learning_share == 1.0), '.', color='0.7', label='all pairs of T')
+    axis.plot(*points(candidates.whole), '.', color='0.7', label='all pairs of T')
     axis.plot(*points(front), '.-', color='black', label='Pareto front: training / inference T')
     log_axis(axis, 'x')
     axis.margins(0.13)

@@ -72,6 +72,8 @@ class Limits:
         Mean power with which the energy lasts to the end, W.
     overdraft_w
         Power by which perception stays below both to repay energy overspent, W.
+    credit_w
+        Power by which the setting in use may exceed both, as less was used in the last seconds, W.
     energy_j
         Energy that may still be used, J.
     time_left_s
@@ -85,6 +87,7 @@ class Limits:
     power_w: float = math.nan
     mission_power_w: float = math.nan
     overdraft_w: float = 0.0
+    credit_w: float = 0.0
     energy_j: float = math.nan
     time_left_s: float = math.nan
     deadline_s: float = math.nan

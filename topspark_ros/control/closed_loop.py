@@ -8,12 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from topspark_ros.methodology.profile import Profile
-from topspark_ros.methodology.tradeoff import (
-    LEARNING_SHARES,
-    SHARES,
-    Candidates,
-    enumerate_candidates,
-)
+from topspark_ros.methodology.tradeoff import Candidates, enumerate_candidates
 
 from .accuracy import AccuracyReport
 from .correction import EnergyCorrection, FrameRate, Overdraft, Smoothed
@@ -23,7 +18,7 @@ from .metered import MeteredEnergy
 # least is its inverse.
 MAX_RATIO = 1e4
 TIME_CONSTANT_S = 5.0
-LEARNED_FRAMES = 200.0  # over which the share of learned frames is averaged
+LEARNED_FRAMES = 200.0  # over which the share of learned frames, and their energy, is averaged
 
 
 @dataclass(frozen=True)
@@ -40,8 +35,8 @@ class LearnerReport:
         Numbers of frames.
     energy_j
         Energy that these frames took, J.
-    trial_energy_j
-        Of that, in trials, J.
+    learning_energy_j, trial_energy_j
+        Of that, in learning and in trials, J; not told apart where it was measured.
     frame_rate_hz
         Frames classified a second, lately, Hz; NaN: unmeasured. It is used for the first report
         alone, and only if that counts a second's worth of frames.
@@ -68,6 +63,7 @@ class LearnerReport:
     skipped: int
     learned: int
     energy_j: float
+    learning_energy_j: float = 0.0
     trial_energy_j: float = 0.0
     frame_rate_hz: float = math.nan
     metered: bool = False
@@ -102,6 +98,11 @@ class ClosedLoop:
         self._profile = profile
         self._points = {point.timesteps: point for point in profile.points}
         self._profiled = enumerate_candidates(profile, learned_share=1.0)
+        self._index = {timesteps: index for index, timesteps in enumerate(profile.timesteps)}
+        self._rows = tuple(
+            np.searchsorted(profile.timesteps, timesteps)
+            for timesteps in (self._profiled.inference_timesteps, self._profiled.training_timesteps)
+        )
         self._core_power_w = core_power_w
         self._last: LearnerReport | None = None
         self._last_limit_w = math.nan  # in force at the last report
@@ -110,7 +111,8 @@ class ClosedLoop:
     def _begin(self, metered: bool, known_hz: float) -> None:
         """Start every estimate anew."""
         self._metered = MeteredEnergy(self._profile, self._core_power_w) if metered else None
-        self._energy = EnergyCorrection(len(self._points) * (len(self._points) + 1), MAX_RATIO)
+        self._energy = EnergyCorrection(len(self._points), MAX_RATIO)
+        self._learning_ratio = Smoothed(LEARNED_FRAMES, 0.0, MAX_RATIO)
         self._latency_ratio = Smoothed(TIME_CONSTANT_S, 1 / MAX_RATIO, MAX_RATIO)
         self._overhead_s = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
         self._power_w = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
@@ -150,6 +152,10 @@ class ClosedLoop:
         """Power by which perception stays below a limit to repay energy overspent, W."""
         return self._overdraft.repayment_w(limit_w)
 
+    def credit_w(self, limit_w: float) -> float:
+        """Power by which what is in use may exceed a limit after less was used, W."""
+        return self._overdraft.credit_w(limit_w)
+
     @property
     def standing_power_w(self) -> float:
         """Power without any frame, W. Of that the estimate, which is the network's, has none."""
@@ -157,19 +163,18 @@ class ClosedLoop:
 
     def energy_ratios(self) -> np.ndarray:
         """Measured energy of a frame over the profile's, shape (len(Candidates),), float64."""
+        candidates = self._candidates()
         if self._metered is not None:
-            candidates = self._candidates()
-            frame_j, profiled_j = self._metered.frame_j(candidates), candidates.energy_j
-            known, ratios = profiled_j > 0, np.ones(len(candidates))
-            ratios[known] = frame_j[known] / profiled_j[known]
-            return ratios
-        full = self._energy.ratios
-        ratios = np.empty(len(self._profiled))
-        pairs = len(self._points) ** 2
-        shared = len(full) + len(SHARES)
-        ratios[: len(full)] = full
-        ratios[len(full) : shared] = full[pairs]  # one of fewer frames costs as much
-        ratios[shared:] = np.tile(full[:pairs], len(LEARNING_SHARES))
+            frame_j = self._metered.frame_j(candidates)
+        else:
+            inference, training = (
+                ratios[rows] for ratios, rows in zip(self._energy.ratios, self._rows)
+            )
+            frame_j = inference * candidates.inference_j + training * (
+                candidates.energy_j - candidates.inference_j
+            )
+        known, ratios = candidates.energy_j > 0, np.ones(len(candidates))
+        ratios[known] = frame_j[known] / candidates.energy_j[known]
         return ratios
 
     def energy_ratio(self, setting: tuple[int, int, float, float]) -> float:
@@ -207,14 +212,13 @@ class ClosedLoop:
         energy_j = report.energy_j - last.energy_j
         elapsed_s = report.time_s - last.time_s
         if elapsed_s > 0.0:
-            self._measure(last, report, _without_bursts(last, report), elapsed_s)
+            self._measure(last, report, elapsed_s)
             self._power_w.measure(energy_j / elapsed_s, elapsed_s)
             self._overdraft.use(energy_j, elapsed_s, limit_w)
         return energy_j
 
-    def _measure(
-        self, last: LearnerReport, report: LearnerReport, energy_j: float, elapsed_s: float
-    ) -> None:
+    def _measure(self, last: LearnerReport, report: LearnerReport, elapsed_s: float) -> None:
+        energy_j = report.energy_j - last.energy_j
         classified = report.classified - last.classified
         received = classified + report.skipped - last.skipped
         learned = report.learned - last.learned
@@ -225,22 +229,14 @@ class ClosedLoop:
             )
         if classified == 0 or report.setting[:3] != last.setting[:3]:
             return
-        learning = report.learning_share > 0.0
-        if learning:
+        if report.learning_share > 0.0:
             due = classified * report.learning_share
             self._learned_share.measure(learned / due, due)
-        row = self._profiled.row(
-            report.training_timesteps, report.inference_timesteps, float(learning), 1.0
-        )
-        if row is None:
+        inference = self._points.get(report.inference_timesteps)
+        if inference is None:
             return  # the learner's own T, which the profile does not have
-        training = self._points.get(report.training_timesteps)
-        inference = self._points[report.inference_timesteps]
-        predicted_j = classified * inference.inference.energy_j
-        if training is not None:
-            predicted_j += learned * training.training.energy_j
-        if predicted_j > 0.0 and self._metered is None:
-            self._energy.measure(row, energy_j / predicted_j, classified, elapsed_s)
+        if self._metered is None:
+            self._correct_energy(last, report, elapsed_s)
         self._latency_ratio.measure(
             report.inference_s / inference.inference.latency_s
             if inference.inference.latency_s > 0.0
@@ -249,21 +245,46 @@ class ClosedLoop:
         )
         self._overhead_s.measure(report.latency_s - report.inference_s, elapsed_s)
 
+    def _correct_energy(self, last: LearnerReport, report: LearnerReport, elapsed_s: float) -> None:
+        """Compare what both phases took, each with the share of trials that is usual.
+
+        Trials are few, and one at a large T takes as much as many frames: no reason for another
+        setting, for the next seconds take less. Frames without a label are learned for next to
+        nothing, so of learning the mean over many counts.
+        """
+        frames_j = report.energy_j - report.trial_energy_j
+        trials = 1.0 + report.trial_energy_j / frames_j if frames_j > 0.0 else 1.0
+        learning_j = report.learning_energy_j - last.learning_energy_j
+        inference_j = report.energy_j - last.energy_j - learning_j
+        inference_j -= report.trial_energy_j - last.trial_energy_j
+        classified, learned = report.classified - last.classified, report.learned - last.learned
+        inference = report.inference_timesteps
+        expected_j = classified * self._points[inference].inference.energy_j
+        if expected_j > 0.0:
+            self._energy.measure(
+                self._energy.INFERENCE,
+                self._index[inference],
+                trials * inference_j / expected_j,
+                classified,
+                elapsed_s,
+            )
+        training = report.training_timesteps
+        if training not in self._points or learned == 0:
+            return
+        expected_j = learned * self._points[training].training.energy_j
+        if expected_j > 0.0:
+            self._learning_ratio.measure(trials * learning_j / expected_j, learned)
+            self._energy.measure(
+                self._energy.TRAINING,
+                self._index[training],
+                self._learning_ratio.value,
+                learned,
+                elapsed_s=0.0,
+            )
+
     def _candidates(self) -> Candidates:
         learned_share = min(self._learned_share.get(1.0), 1.0)
         return replace(self._profiled, learned_share=learned_share)
-
-
-def _without_bursts(last: LearnerReport, report: LearnerReport) -> float:
-    """Energy used between two reports, J, with the share of trials that is usual.
-
-    Trials are few, and one at a large T takes as much as many frames: no reason for another
-    setting, for the next seconds take less.
-    """
-    frames_j = report.energy_j - report.trial_energy_j
-    usual = report.trial_energy_j / frames_j if frames_j > 0.0 else 0.0
-    trials_j = report.trial_energy_j - last.trial_energy_j
-    return (report.energy_j - last.energy_j - trials_j) * (1.0 + usual)
 
 
 def _restarted(last: LearnerReport, report: LearnerReport) -> bool:
@@ -273,6 +294,7 @@ def _restarted(last: LearnerReport, report: LearnerReport) -> bool:
         or report.classified < last.classified
         or report.skipped < last.skipped
         or report.learned < last.learned
+        or report.learning_energy_j < last.learning_energy_j
     )
 
 

@@ -21,7 +21,7 @@ from .accuracy import AccuracyReport
 from .battery import BatteryMonitor, BatteryReading, BatterySettings, BatteryValidity
 from .budgets import REPLAN_S, Budget, BudgetBook, Limits
 from .closed_loop import ClosedLoop, LearnerReport
-from .decision import Decision
+from .decision import Decision, Outlook
 from .policy import Conditions, PolicyConfig, TimestepPolicy
 from .ranges import ABOVE_ZERO, FRACTION, FROM_ZERO
 
@@ -95,6 +95,8 @@ class ControlStatus:
         Measured time of an inference over the profile's.
     latency_overhead_s
         Latency of a frame without its inference, s.
+    outlook
+        Of each T of the profile, as of the last decision; empty before the first.
     """
 
     limits: Limits
@@ -109,6 +111,7 @@ class ControlStatus:
     energy_ratio: float
     latency_ratio: float
     latency_overhead_s: float
+    outlook: tuple[Outlook, ...]
 
 
 class Controller:
@@ -237,6 +240,7 @@ class Controller:
             ),
             latency_ratio=self._loop.latency_ratio,
             latency_overhead_s=self._loop.latency_overhead_s,
+            outlook=self._policy.outlook,
         )
 
     # ---------------------------------------------------------------------------------------
@@ -251,7 +255,12 @@ class Controller:
 
     def _limits(self, now_s: float) -> Limits:
         limits = self._book.limits(now_s)
-        return replace(limits, overdraft_w=self._loop.overdraft_w(limits.strictest_power_w))
+        limit_w = limits.strictest_power_w
+        return replace(
+            limits,
+            overdraft_w=self._loop.overdraft_w(limit_w),
+            credit_w=self._loop.credit_w(limit_w),
+        )
 
     def _plan_mission(self, now_s: float) -> None:
         """Once a minute, set the budget with which the battery lasts to the mission's end.

@@ -3,8 +3,9 @@
 A profile was measured on another machine, with other frames. The learner's reports correct it at
 run time: energy, time of an inference, overhead, frame rate, and energy overspent.
 
-Energy that is estimated is the network's alone, and corrected by a ratio for each setting. A meter
-sees the whole process, of which the network may be a small part: what it shows is split into parts.
+Energy that is estimated is counted apart for inference and learning, and corrected by a ratio for
+each T of either. A meter sees the whole process, of which the network may be a small part: what it
+shows is split into parts.
 """
 
 from __future__ import annotations
@@ -15,55 +16,78 @@ import numpy as np
 
 
 class EnergyCorrection:
-    """Ratio of the measured energy of a frame to the predicted one, for each setting.
+    """Ratio of the measured energy of a presentation to the predicted one, for each phase and T.
 
-    The logarithm of the ratio is the sum of two normally distributed parts: one that all settings
-    share (other frames, another machine) and one of each setting (another curve over T). A Kalman
-    filter estimates them together: a measurement at one setting also corrects settings that were
-    never used, and a setting that is used again starts from what was known of it. Both parts are
-    random walks, so that old measurements lose weight.
+    The logarithm of the ratio is the sum of three normally distributed parts: one that all share
+    (other frames, another machine), one of each phase (an encoder, which learning does not use
+    again) and one of each T of a phase (another curve over T). A Kalman filter estimates them
+    together: a measurement at one T also corrects those that were never used, and a T that is used
+    again starts from what was known of it. All parts are random walks, so that old measurements
+    lose weight.
 
-    settings: number of settings.
+    timesteps: number of T.
     bound: ratios are kept within 1 / bound and bound.
     """
 
-    PRIOR_SHARED = math.log(2.0)  # standard deviations of natural logarithms
+    PHASES = INFERENCE, TRAINING = range(2)
+    PRIOR_SHARED = math.log(4.0)  # standard deviations of natural logarithms
+    PRIOR_PHASE = 0.5
     PRIOR_OWN = 0.15
-    WANDER_SHARED = 0.03  # standard deviation of the walk after 1 s; grows with the root of time
+    WANDER_SHARED = 0.01  # standard deviation of the walk after 1 s; grows with the root of time
+    WANDER_PHASE = 0.03
     WANDER_OWN = 0.003
-    NOISE_FRAME = 0.3  # standard deviation of one frame's measurement
-    MIN_NOISE = 0.02  # of the mean of however many frames
+    NOISE_FRAME = 0.3  # standard deviation of one presentation's measurement
+    MIN_NOISE = 0.02  # of the mean of however many
 
-    def __init__(self, settings: int, bound: float) -> None:
+    def __init__(self, timesteps: int, bound: float) -> None:
         self._bound = math.log(bound)
-        self._mean = np.zeros(1 + settings)
-        self._covariance = np.diag([self.PRIOR_SHARED**2] + settings * [self.PRIOR_OWN**2])
+        phases = len(self.PHASES)
+        parts = [(1, self.PRIOR_SHARED, self.WANDER_SHARED)]
+        parts += [(phases, self.PRIOR_PHASE, self.WANDER_PHASE)]
+        parts += [(phases * timesteps, self.PRIOR_OWN, self.WANDER_OWN)]
+        counts, priors, wanders = zip(*parts)
+        self._prior = np.repeat(np.square(priors), counts)
+        self._wander = np.repeat(np.square(wanders), counts)
+        self._mean = np.zeros(sum(counts))
+        self._covariance = np.diag(self._prior)
+        # The parts of each ratio, (phases, timesteps, 3).
+        self._parts = np.stack(
+            np.broadcast_arrays(
+                0,
+                1 + np.arange(phases)[:, np.newaxis],
+                1 + phases + np.arange(phases * timesteps).reshape(phases, timesteps),
+            ),
+            axis=-1,
+        )
 
-    def measure(self, setting: int, ratio: float, frames: int, elapsed_s: float) -> None:
+    def measure(
+        self, phase: int, index: int, ratio: float, presentations: int, elapsed_s: float
+    ) -> None:
         """Take one measurement.
 
-        ratio: measured over predicted energy of a frame; ignored unless finite and above 0.
-        frames: number of frames that the ratio is the mean of; 0: it is ignored.
+        phase: INFERENCE or TRAINING.
+        index: of T.
+        ratio: measured over predicted energy of one; ignored unless finite and above 0.
+        presentations: that the ratio is the mean of; 0: it is ignored.
         elapsed_s: time since the measurement before, s.
         """
-        if not (0.0 < ratio < math.inf and frames > 0):
+        if not (0.0 < ratio < math.inf and presentations > 0):
             return
         diagonal = np.einsum('ii->i', self._covariance)  # a view
-        wandered_s = min(elapsed_s, 60.0) if elapsed_s > 0.0 else 0.0
-        diagonal[0] += self.WANDER_SHARED**2 * wandered_s
-        diagonal[1:] += self.WANDER_OWN**2 * wandered_s
-        np.minimum(diagonal[1:], self.PRIOR_OWN**2, out=diagonal[1:])
-        seen = self._covariance[:, 0] + self._covariance[:, 1 + setting]
-        noise = self.NOISE_FRAME**2 / frames + self.MIN_NOISE**2
-        gain = seen / (seen[0] + seen[1 + setting] + noise)
+        diagonal += self._wander * (min(elapsed_s, 60.0) if elapsed_s > 0.0 else 0.0)
+        np.minimum(diagonal[1:], self._prior[1:], out=diagonal[1:])
+        parts = self._parts[phase, index]
+        seen = self._covariance[:, parts].sum(axis=1)
+        noise = self.NOISE_FRAME**2 / presentations + self.MIN_NOISE**2
+        gain = seen / (seen[parts].sum() + noise)
         logarithm = min(max(math.log(ratio), -self._bound), self._bound)
-        self._mean += gain * (logarithm - self._mean[0] - self._mean[1 + setting])
+        self._mean += gain * (logarithm - self._mean[parts].sum())
         self._covariance -= np.outer(gain, seen)
 
     @property
     def ratios(self) -> np.ndarray:
-        """Measured over predicted, shape (settings,), float64; 1 before any measurement."""
-        return np.exp(np.clip(self._mean[0] + self._mean[1:], -self._bound, self._bound))
+        """Measured over predicted, (phases, timesteps), float64; 1 before any measurement."""
+        return np.exp(np.clip(self._mean[self._parts].sum(axis=-1), -self._bound, self._bound))
 
 
 class SplitEnergy:
@@ -257,8 +281,9 @@ class FrameRate:
 class Overdraft:
     """Energy overspent above a power limit, which is repaid over the next seconds.
 
-    Energy that was left unused in the last seconds is credited against a later excess, but never
-    raises the limit.
+    Energy that was left unused in the last seconds is credited against a later excess. It raises
+    the limit for what is in use alone: frames that take more for a moment are no reason to leave a
+    setting which is within the limit on the whole.
     """
 
     CREDIT_S = 1.0  # unused energy is credited up to the limit times this
@@ -285,3 +310,9 @@ class Overdraft:
         if math.isnan(limit_w):
             return 0.0
         return min(max(self._debt_j, 0.0) / self.REPAY_S, self.MAX_SHARE * limit_w)
+
+    def credit_w(self, limit_w: float) -> float:
+        """Power by which what is in use may exceed the limit, W; 0 if there is no limit (NaN)."""
+        if math.isnan(limit_w):
+            return 0.0
+        return min(max(-self._debt_j, 0.0), self.CREDIT_S * limit_w) / self.REPAY_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Reason(IntEnum):
@@ -20,6 +21,27 @@ class Reason(IntEnum):
     LEARNER_SILENT = 8
     ENERGY = 9
     MISSION = 10
+
+
+class Outlook(NamedTuple):
+    """What is expected of one T of inference: the profile, as corrected on this robot.
+
+    Parameters
+    ----------
+    timesteps
+        T, simulation steps.
+    accuracy
+        0..1.
+    energy_j
+        Energy of a processed frame that is not learned, J.
+    latency_s
+        From a frame to its classification, s.
+    """
+
+    timesteps: int
+    accuracy: float
+    energy_j: float
+    latency_s: float
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,8 @@ def _power(assessment: Assessment, row: int) -> str:
         standing_w = assessment.power_w[row]
         return f'paused, {standing_w:.3g} W without a frame' if standing_w > 0 else 'paused'
     if frame_share < 1:
-        return f'{power}, {frame_share:.0%} of them, without learning'
+        unlearned = '' if learning_share else ', without learning'
+        return f'{power}, {frame_share:.0%} of them{unlearned}'
     if learning_share == 0:
         return f'{power} without learning'
     if learning_share < 1:

@@ -63,10 +63,9 @@ class Assessment:
 
     @property
     def cheapest(self) -> int:
-        """The row that uses least energy of those allowed, which is one without learning."""
-        cost = self.energy_j * self.candidates.frame_share
-        usable = self.allowed & ~self.candidates.learning
-        return int(np.argmin(np.where(usable, cost, math.inf)))
+        """The row that uses least energy of those allowed, without learning if that is as cheap."""
+        cost = np.where(self.allowed, self.energy_j * self.candidates.frame_share, math.inf)
+        return int(np.lexsort((self.candidates.learning, cost))[0])
 
     @property
     def energy_used_up(self) -> bool:
@@ -77,10 +76,11 @@ class Assessment:
         """Whether `row` breaks a limit that `best` breaks less, or keeps."""
         limits = self.limits
         floor = 0.0 if math.isnan(limits.min_accuracy) else limits.min_accuracy
+        allowed_w = limits.allowed_power_w + (limits.credit_w if row == self.present else 0.0)
         return any(
             cost[row] > limit and cost[best] < cost[row]
             for cost, limit in (
-                (self.power_w, limits.allowed_power_w),
+                (self.power_w, allowed_w),
                 (self.latency_s, _or_unlimited(limits.deadline_s)),
                 (-self.candidates.accuracy, -floor),
             )
@@ -141,7 +141,10 @@ class Selection(NamedTuple):
 
 def _within_power(assessment: Assessment, rows: np.ndarray, limit_w: float) -> Kept:
     limit_w = assessment.limits.less_overdraft(limit_w)
-    kept = rows[_enterable(assessment, assessment.power_w, limit_w, assessment.margin)[rows]]
+    fits = _enterable(
+        assessment, assessment.power_w, limit_w, assessment.margin, assessment.limits.credit_w
+    )
+    kept = rows[fits[rows]]
     if len(kept):
         return Kept(kept)
     cheapest = assessment.cheapest
@@ -187,11 +190,14 @@ def _worth_their_power(assessment: Assessment, rows: np.ndarray) -> Kept:
     return Kept(non_dominated(rows, assessment.power_w, assessment.candidates.accuracy))
 
 
-def _enterable(assessment: Assessment, cost: np.ndarray, limit: float, margin: float) -> np.ndarray:
-    """Whether each candidate's cost leaves the margin free; the present one needs none."""
+def _enterable(
+    assessment: Assessment, cost: np.ndarray, limit: float, margin: float, credit: float = 0.0
+) -> np.ndarray:
+    """Whether each candidate's cost leaves the margin free; the present one needs none, and may
+    exceed the limit by the credit."""
     fits = cost <= limit * (1 - margin)
     if assessment.present >= 0:
-        fits[assessment.present] = cost[assessment.present] <= limit
+        fits[assessment.present] = cost[assessment.present] <= limit + credit
     return fits
 
 

@@ -7,8 +7,9 @@ the battery drains. Of the frames so many are learned as there is something to l
 enough for those that are misclassified, which come first.
 
 - No setting fits the power: fewer frames are learned, down to none; then fewer are processed, down
-  to none; as power is allowed again, processing comes back before learning. If `min_frame_share`
-  forbids to process fewer: INFEASIBLE.
+  to none; as power is allowed again, processing comes back before learning. Where learning takes
+  little of a frame's energy it is not given up, and fewer frames are processed at once. If
+  `min_frame_share` forbids to process fewer: INFEASIBLE.
 - The deadline cannot be met: the quickest setting within the power, INFEASIBLE.
 - The accuracy floor cannot be met: the most accurate setting within power and deadline, ACCURACY.
 - The energy is used up: the fewest frames that are allowed, without learning, ENERGY.
@@ -33,13 +34,14 @@ from numpy.typing import ArrayLike
 from topspark_ros.methodology.profile import Profile
 from topspark_ros.methodology.tradeoff import (
     LEARNING_SHARES,
+    Candidates,
     enumerate_candidates,
     score_candidates,
 )
 
 from .accuracy import AccuracyReport, expected_accuracy, standard_errors
 from .budgets import Limits
-from .decision import Decision, Reason
+from .decision import Decision, Outlook, Reason
 from .explanation import explain_choice, explain_silence, name_fault
 from .filters import SAVING, Assessment, choose
 from .ranges import ABOVE_ZERO, FRACTION, FRACTION_BELOW_ONE, FROM_ZERO
@@ -47,7 +49,7 @@ from .ranges import ABOVE_ZERO, FRACTION, FRACTION_BELOW_ONE, FROM_ZERO
 DWELL_REQUESTED_S = 0.5  # whoever changes a budget waits for an answer
 DOUBT = 2.0  # standard errors by which accuracies differ that are not told apart
 LEARNED_PER_MISTAKE = 2.0  # frames that are worth learning for each that is misclassified
-WORTHWHILE = 0.2  # of a frame's energy, that learning less has to save
+WORTHWHILE = 0.2  # of a frame's energy, that it has to save not to learn
 
 
 @dataclass(frozen=True)
@@ -175,12 +177,18 @@ class TimestepPolicy:
     ----------
     config
         May be replaced at any time.
+
+    Attributes
+    ----------
+    outlook
+        Of each T, as of the last decision; empty before the first.
     """
 
     def __init__(self, profile: Profile, config: PolicyConfig = PolicyConfig()) -> None:
         self._profile = profile
         self._candidates = enumerate_candidates(profile, learned_share=1.0)
         self.config = config
+        self.outlook: tuple[Outlook, ...] = ()
         self._decision: Decision | None = None
         self._row = -1  # of the present decision among the candidates; -1: none
         self._cause = Reason.STARTUP  # what decided it, whatever fault has come since
@@ -190,6 +198,7 @@ class TimestepPolicy:
         self._requested: tuple[float, ...] = ()  # by the budgets, when it was chosen
         self._frame_rate_hz = config.assumed_frame_rate_hz
         self._worth = 1.0  # share of the frames that is worth learning
+        self._gives_up = True  # learning, before frames are left out
 
     def resume(
         self,
@@ -218,6 +227,7 @@ class TimestepPolicy:
             return self._hold(last)
 
         assessment = self._assess(limits, conditions)
+        self.outlook = _outlook(assessment)
         row, cause = choose(assessment)
         self._changed_s = min(self._changed_s, now_s)
         if row != self._row and self._within_deadband(assessment, row, cause):
@@ -304,7 +314,7 @@ class TimestepPolicy:
             allowed=(
                 (candidates.frame_share >= config.min_frame_share)
                 & (candidates.training_loss <= config.max_training_loss)
-                & (candidates.learning_share <= self._worth_learning(conditions.accuracy, energy_j))
+                & self._may_learn(candidates, conditions.accuracy, energy_j)
             ),
             # Estimates by the profile alone, so that noise of the measurements does not move T.
             # What a meter sees may hardly depend on T, whatever the profile says.
@@ -342,14 +352,44 @@ class TimestepPolicy:
         tried = standard_errors(profile, report.trials)[np.ix_(inference, inference)]
         return DOUBT * np.hypot(tried, trained)
 
-    def _worth_learning(self, report: AccuracyReport, energy_j: np.ndarray) -> float:
+    def _may_learn(
+        self, candidates: Candidates, report: AccuracyReport, energy_j: np.ndarray
+    ) -> np.ndarray:
+        """Whether a candidate learns neither more nor fewer frames than it should, bool.
+
+        No more than are worth it, if learning fewer saves something at the present T. Where even
+        at the smallest T it saves little, no fewer either: then fewer frames are processed, all of
+        them learned, and none is learned only where no fewer may be processed. Elsewhere none is
+        learned while others are left out.
+
+        energy_j: of a frame, of each candidate.
+        """
+        row = self._row if self._row >= 0 else np.flatnonzero(candidates.whole)[-1]
+        smallest = self._profile.points[0].timesteps
+        training, inference = candidates.training_timesteps, candidates.inference_timesteps
+        trainable = candidates.training_loss <= self.config.max_training_loss
+        share, every_frame = candidates.learning_share, candidates.frame_share == 1.0
+        worth = self._worth_learning(report)
+        without_j = energy_j[every_frame & ~candidates.learning]  # by T
+        of_present = candidates.whole & (training == training[row]) & (inference == inference[row])
+        present = np.searchsorted(self._profile.timesteps, inference[row])
+        if not _saves(energy_j[of_present].max(), without_j[present], 1.0 - worth):
+            worth = 1.0
+        learning_j = energy_j[candidates.whole & trainable & (inference == smallest)].min()
+        # A band, so that the way of saving does not flap.
+        self._gives_up = _saves(learning_j, without_j[0], 1.0 if not self._gives_up else 1.25)
+        if self._gives_up:
+            return (share <= worth) & (every_frame | (share == 0.0))
+        frame_share = candidates.frame_share
+        fewest = frame_share == frame_share[frame_share >= self.config.min_frame_share].min()
+        as_worth = np.where(every_frame, share == worth, share == 1.0)
+        return as_worth | fewest & (share == 0.0)
+
+    def _worth_learning(self, report: AccuracyReport) -> float:
         """Share of the frames that is to be learned at most, 0..1.
 
         A frame that is classified right teaches little. The share changes only where chance in the
-        mistakes that were counted is no explanation. Where learning hardly costs anything, all of
-        them are.
-
-        energy_j: of a frame, of each candidate.
+        mistakes that were counted is no explanation.
         """
         if not report.measured:
             return 1.0
@@ -365,18 +405,7 @@ class TimestepPolicy:
             for rate in (mistakes - chance, mistakes + chance)
         )
         self._worth = min(max(self._worth, least), most)
-        return self._worth if self._saves(energy_j, self._worth) else 1.0
-
-    def _saves(self, energy_j: np.ndarray, learning_share: float) -> bool:
-        """Whether learning no more than this is WORTHWHILE at the present T; first the largest."""
-        candidates, row = self._candidates, self._row
-        every, fewer = (
-            candidates.row(
-                candidates.training_timesteps[row], candidates.inference_timesteps[row], share, 1.0
-            )
-            for share in (1.0, learning_share)
-        )
-        return bool(energy_j[every] - energy_j[fewer] >= WORTHWHILE * energy_j[every])
+        return self._worth
 
     def _within_deadband(self, assessment: Assessment, best: int, cause: Reason) -> bool:
         """Whether the present row scores about as well as the best."""
@@ -427,6 +456,23 @@ def _visible_reason(cause: Reason, assessment: Assessment, conditions: Condition
     if cause == Reason.SCORE and not assessment.battery_known:
         return Reason.BATTERY_UNKNOWN
     return cause
+
+
+def _saves(learning_j: float, without_j: float, share: float) -> bool:
+    """Whether to learn less by this share of the frames is WORTHWHILE; energies of a frame, J."""
+    return bool(share * (learning_j - without_j) >= WORTHWHILE * learning_j)
+
+
+def _outlook(assessment: Assessment) -> tuple[Outlook, ...]:
+    candidates = assessment.candidates
+    rows = np.flatnonzero((candidates.frame_share == 1.0) & ~candidates.learning)
+    columns = (
+        candidates.inference_timesteps,
+        candidates.accuracy,
+        assessment.energy_j,
+        assessment.latency_s,
+    )
+    return tuple(Outlook(*row) for row in zip(*(column[rows].tolist() for column in columns)))
 
 
 def _requests(limits: Limits) -> tuple[float, ...]:

@@ -20,7 +20,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from topspark_ros.engine import DiscriminantConfig, InferenceNetwork, NetworkConfig
+from topspark_ros.engine import (
+    AnyConfig,
+    DiscriminantConfig,
+    EncodedConfig,
+    InferenceNetwork,
+)
 
 from .experiments import Data, ExperimentError, Setting, train
 
@@ -31,6 +36,7 @@ STDP_MARGINS = (3.0, 2.5, 2.0, 1.5, 1.25, 1.0, 0.8, 0.6, 0.4, 0.3)
 LATENCY = 0.5  # of STDP: reached with the first output spike of a neuron that is sure
 
 FOLDS = 5
+READ_OUTS = DiscriminantConfig, EncodedConfig  # which have no dynamics of T in learning
 
 
 def fold(data: Data, number: int) -> Data:
@@ -110,7 +116,7 @@ def calibrate_training_margin(
 
     config = settings[0].config
     margin = math.inf
-    if isinstance(config, DiscriminantConfig):  # it looks at a frame for as long in any case
+    if isinstance(config, READ_OUTS):  # it looks at a frame for as long in any case
         return margin
     if config.rule != 'recruiting':
         margin = _min_margin(attempt, (LATENCY,), max_loss)
@@ -163,8 +169,8 @@ def _train_and_test(settings: Sequence[Setting], data: Data, seed: int) -> _Atte
     )
 
 
-def _falling(config: NetworkConfig | DiscriminantConfig) -> tuple[float, ...]:
-    if isinstance(config, DiscriminantConfig) or config.rule == 'recruiting':
+def _falling(config: AnyConfig) -> tuple[float, ...]:
+    if isinstance(config, READ_OUTS) or config.rule == 'recruiting':
         return SHARE_MARGINS
     return STDP_MARGINS
 

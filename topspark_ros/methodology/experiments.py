@@ -13,7 +13,7 @@ import numpy as np
 
 from topspark_ros.engine import (
     MAX_TIMESTEPS,
-    DiscriminantConfig,
+    AnyConfig,
     InferenceNetwork,
     Network,
     NetworkConfig,
@@ -27,7 +27,7 @@ from topspark_ros.errors import TopsparkError
 
 from .energy import EnergyTable, estimate_energy_j
 
-Config = TypeVar('Config', bound=NetworkConfig | DiscriminantConfig)
+Config = TypeVar('Config', bound=AnyConfig)
 
 
 class ExperimentError(TopsparkError):

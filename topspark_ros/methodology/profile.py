@@ -312,15 +312,22 @@ _SINGLE_LAYER: dict[str, Check] = {
     'inference_spikes': _require_above_zero,
 }
 _FEATURES: dict[str, Check] = dict.fromkeys(FeaturesConfig.SHAPING, _require_positive_integer)
-OF_FEATURES = ' of features'  # a single layer's rule where it learns on these
+_ENCODED: dict[str, Check] = {'inputs': _require_positive_integer, 'encoder': _require_text}
+# After the rule, where it learns on spiking features, or on those of another network.
+OF_FEATURES, OF_ENCODER = ' of features', ' of an encoder'
 
 
 def _network_fields(values: Mapping[str, Any]) -> dict[str, Check]:
     """What a profile says of the network whose `rule` stands in `values`."""
     rule = str(values.get('rule'))
-    if rule == DISCRIMINANT:
-        return {'rule': _require_text, **_FEATURES}
-    return {**_SINGLE_LAYER, **_FEATURES} if rule.endswith(OF_FEATURES) else _SINGLE_LAYER
+    fields = dict(_SINGLE_LAYER)
+    if rule.startswith(DISCRIMINANT):
+        fields = {'rule': _require_text}
+    if rule == DISCRIMINANT or rule.endswith(OF_FEATURES):
+        fields |= _FEATURES
+    if rule.endswith(OF_ENCODER):
+        fields |= _ENCODED
+    return fields
 
 
 def network_properties(config: AnyConfig) -> dict[str, Any]:
@@ -328,20 +335,22 @@ def network_properties(config: AnyConfig) -> dict[str, Any]:
     if isinstance(config, DiscriminantConfig):
         return {'rule': DISCRIMINANT} | {name: getattr(config, name) for name in config.SHAPING}
     if isinstance(config, EncodedConfig):
-        return {'rule': f'{DISCRIMINANT} of an encoder'}
-    rule, features = config.rule, {}
+        rule = DISCRIMINANT + OF_ENCODER
+        return {'rule': rule, 'inputs': config.inputs, 'encoder': config.encoder}
+    rule, encoder = config.rule, {}
     if isinstance(config.encoder, FeaturesConfig):
         rule += OF_FEATURES
-        features = asdict(config.encoder)
+        encoder = asdict(config.encoder)
     elif config.encoder:
-        rule += ' of an encoder'
+        rule += OF_ENCODER
+        encoder = {'inputs': config.inputs, 'encoder': config.encoder}
     return {
         'rule': rule,
         'neurons': config.neurons,
         'coding': config.coding,
         'max_input_rate': config.max_input_rate,
         'inference_spikes': config.neuron.inference_spikes,
-        **features,
+        **encoder,
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from topspark_ros.engine import DiscriminantConfig, Network, NetworkConfig
+from topspark_ros.engine import AnyConfig, Network
 
 from .early_exit import FOLDS, calibrate_margin, calibrate_training_margin, fold
 from .energy import EnergyTable
@@ -20,12 +20,13 @@ from .profile import Obtained, PhaseFigures, Profile, ProfilePoint, network_prop
 
 def measure_profile(
     data: Data,
-    config: NetworkConfig | DiscriminantConfig,
+    config: AnyConfig,
     timesteps: Sequence[int],
     seeds: Sequence[int],
     energy_table: EnergyTable,
     progress: Callable[[int, int], None] | None = None,
     *,
+    encoder_j: float = 0.0,
     max_loss: float | None = None,
     jobs: int = 1,
 ) -> Profile:
@@ -45,6 +46,9 @@ def measure_profile(
         The model for the energy figures.
     progress
         Called with (finished, all) pieces of work after each of them.
+    encoder_j
+        Energy of each sample before it is presented, J, of an encoder; that of inference, as a
+        frame is classified before it is learned.
     max_loss
         Accuracy that ending presentations early may cost in training, and once more in inference,
         above 0, below 1: margins for each T are calibrated first, on as many folds of the training
@@ -98,7 +102,7 @@ def measure_profile(
         points.append(
             ProfilePoint(
                 timesteps=t,
-                inference=_figures(tested, tested, inference_margins[t], energy_table),
+                inference=_figures(tested, tested, inference_margins[t], energy_table, encoder_j),
                 training=_figures(
                     [each.inference for each in trained],
                     [each.training for each in trained],
@@ -119,7 +123,8 @@ def measure_profile(
             f'({platform.machine()}, {platform.system()}), mean of a pass, median of '
             'the seeds',
             operations='counted: mean of all samples and seeds',
-            energy=f'estimated: operations times the energy of each, {energy_table.source}',
+            energy=f'estimated: operations times the energy of each, {energy_table.source}'
+            + (f'; in inference {encoder_j:.3g} J of the encoder besides' if encoder_j else ''),
             margin='none: every presentation takes T steps'
             if max_loss is None
             else f'calibrated: at most {max_loss:g} of accuracy lost in each phase, with 95 % '
@@ -201,7 +206,11 @@ def _rows(length: int, flat: list) -> list[list]:
 
 
 def _figures(
-    tested: Sequence[Pass], passes: Sequence[Pass], margin: float, table: EnergyTable
+    tested: Sequence[Pass],
+    passes: Sequence[Pass],
+    margin: float,
+    table: EnergyTable,
+    encoder_j: float = 0.0,
 ) -> PhaseFigures:
     """Accuracies of `tested`, everything else of `passes`; both one a seed."""
     accuracies = [each.accuracy for each in tested]
@@ -213,6 +222,6 @@ def _figures(
         margin=margin,
         steps=mean.timesteps,
         latency_s=mean.processor_time_s,
-        energy_j=mean.energy_j(table),
+        energy_j=encoder_j + mean.energy_j(table),
         **mean.counts._asdict(),
     )

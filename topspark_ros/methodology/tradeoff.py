@@ -22,9 +22,11 @@ LEARNING_SHARES = 0.5, 0.25, 0.125  # below, and besides, 1 and 0
 class Candidates:
     """Every setting that a profile offers, one a row: n * n pairs of T with every frame learned,
     then n without learning, then the smallest T without learning for fewer and fewer frames, then
-    the pairs again for each of LEARNING_SHARES. The last of the first pairs is the reference.
+    the pairs again for each of LEARNING_SHARES, then the smallest T of inference for fewer and
+    fewer frames, all learned, at each training T. The last of the first pairs is the reference.
 
-    All arrays have the shape (n * n * (1 + len(LEARNING_SHARES)) + n + len(SHARES),).
+    All arrays have the shape
+    (n * n * (1 + len(LEARNING_SHARES)) + n + len(SHARES) + n * (len(SHARES) - 1),).
 
     Parameters
     ----------
@@ -70,6 +72,11 @@ class Candidates:
         return self.learning_share > 0.0
 
     @property
+    def whole(self) -> np.ndarray:
+        """Whether every frame is processed and learned, bool."""
+        return (self.learning_share == 1.0) & (self.frame_share == 1.0)
+
+    @property
     def frame_time_s(self) -> np.ndarray:
         """Processor time a processed frame, the mean share of training included, s, float64."""
         return self.latency_s + self.learned_share * self.learning_share * self.training_s
@@ -104,12 +111,14 @@ def enumerate_candidates(profile: Profile, learned_share: float) -> Candidates:
     smallest = profile.points[0]
     best = max(point.training.accuracy for point in profile.points)
 
-    def pair(train: ProfilePoint, test: ProfilePoint, learning_share: float) -> tuple:
+    def pair(
+        train: ProfilePoint, test: ProfilePoint, learning_share: float, frame_share: float = 1.0
+    ) -> tuple:
         return (
             train.timesteps,
             test.timesteps,
             learning_share,
-            1.0,
+            frame_share,
             profile.expected_accuracy(train.timesteps, test.timesteps),
             best - train.training.accuracy,
             test.inference.latency_s,
@@ -142,6 +151,7 @@ def enumerate_candidates(profile: Profile, learned_share: float) -> Candidates:
     rows += [without_learning(smallest, share) for share in SHARES]
     for share in LEARNING_SHARES:
         rows += pairs(share)
+    rows += [pair(train, smallest, 1.0, share) for train in profile.points for share in SHARES[:-1]]
     return Candidates(*map(np.array, zip(*rows)), learned_share=learned_share)
 
 
@@ -159,7 +169,7 @@ def score_candidates(
     energy_j
         Energy of a processed frame of each, J; None: the profile's.
     """
-    reference = np.flatnonzero(candidates.learning_share == 1.0)[-1]
+    reference = np.flatnonzero(candidates.whole)[-1]
     return (
         candidates.accuracy
         - mu * _relative(candidates.frame_time_s, reference)
@@ -169,9 +179,7 @@ def score_candidates(
 
 def pareto_front(candidates: Candidates) -> np.ndarray:
     """Rows of the non-dominated pairs that learn every frame, those of less energy first, int64."""
-    return non_dominated(
-        np.flatnonzero(candidates.learning_share == 1.0), candidates.energy_j, candidates.accuracy
-    )
+    return non_dominated(np.flatnonzero(candidates.whole), candidates.energy_j, candidates.accuracy)
 
 
 def non_dominated(rows: np.ndarray, cost: np.ndarray, accuracy: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ import numpy as np
 
 from topspark_ros.engine import OperationCounts
 
+FADING = 1 - 1 / 500  # of what an inference took, with each further one: frames change
+MAX_COSTS = 100  # T that are remembered
 STALE_S = 10.0  # readings of a meter that are older say nothing
 
 
@@ -111,6 +113,44 @@ class ActivityWindow:
         for records in self._records:
             while records and records[0][0] <= now_s - self._length_s:
                 records.popleft()
+
+
+class Cost(NamedTuple):
+    """What an inference at one T took, running means.
+
+    timesteps: T, simulation steps.
+    frames: that were classified at it, the latest most.
+    energy_j: estimated, with that of an encoder, J.
+    time_s: that it took, s.
+    """
+
+    timesteps: int
+    frames: float = 0.0
+    energy_j: float = 0.0
+    time_s: float = 0.0
+
+
+class CostByTimesteps:
+    """What inferences took at each T, in force or tried."""
+
+    def __init__(self) -> None:
+        self._costs: dict[int, Cost] = {}
+
+    def add(self, timesteps: int, energy_j: float, time_s: float) -> None:
+        _, frames, mean_j, mean_s = self._costs.get(timesteps, Cost(timesteps))
+        frames = FADING * frames + 1
+        self._costs[timesteps] = Cost(
+            timesteps,
+            frames,
+            mean_j + (energy_j - mean_j) / frames,
+            mean_s + (time_s - mean_s) / frames,
+        )
+        if len(self._costs) > MAX_COSTS:  # T that decisions name are any
+            del self._costs[min(self._costs, key=lambda each: self._costs[each].frames)]
+
+    def summary(self) -> tuple[Cost, ...]:
+        """T rising."""
+        return tuple(sorted(self._costs.values()))
 
 
 class Measured(NamedTuple):

@@ -117,6 +117,7 @@ def report_of(
         skipped=skipped,
         learned=totals.learned,
         energy_j=totals.energy_j,
+        learning_energy_j=totals.learning_energy_j,
         trial_energy_j=totals.trial_energy_j,
         frame_rate_hz=activity.frame_rate_hz,
         metered=False,

@@ -169,6 +169,7 @@ def status_fields(
         energy_estimated=activity.energy_j,
         power_estimated=activity.power_w,
         energy_total_estimated=totals.energy_j,
+        energy_total_learning=totals.learning_energy_j,
         energy_total_trials=totals.trial_energy_j,
         active_time=active_s,
         energy_measured=measured.energy_j,
@@ -196,6 +197,10 @@ def status_fields(
         trial_frames=[trial.frames for trial in status.trials],
         trial_worse=[trial.worse for trial in status.trials],
         trial_better=[trial.better for trial in status.trials],
+        cost_timesteps=[cost.timesteps for cost in status.costs],
+        cost_frames=[cost.frames for cost in status.costs],
+        cost_energy=[cost.energy_j for cost in status.costs],
+        cost_time=[cost.time_s for cost in status.costs],
         energy_model=energy_model,
         meter=meter,
     )
@@ -214,11 +219,14 @@ def learner_report(message: Message) -> LearnerReport:
     energy_j = getattr(message, field)
     if not 0.0 <= energy_j < math.inf:
         raise MessageError(f'{field}: {energy_j:g}; accepted: a finite number from 0')
-    trial_energy_j = 0.0 if message.meter else message.energy_total_trials
-    if not 0.0 <= trial_energy_j <= energy_j:
-        raise MessageError(
-            f'energy_total_trials: {trial_energy_j:g}; accepted: 0 to {field}, {energy_j:g}'
-        )
+    parts_j = [0.0, 0.0]  # a meter tells no parts
+    if not message.meter:
+        for index, part in enumerate(('energy_total_learning', 'energy_total_trials')):
+            parts_j[index] = getattr(message, part)
+            if not 0.0 <= parts_j[index] <= energy_j:
+                raise MessageError(
+                    f'{part}: {parts_j[index]:g}; accepted: 0 to {field}, {energy_j:g}'
+                )
     return LearnerReport(
         time_s=stamp_ns(message.header.stamp) * 1e-9,
         training_timesteps=message.training_timesteps,
@@ -229,7 +237,8 @@ def learner_report(message: Message) -> LearnerReport:
         skipped=message.frames_skipped,
         learned=message.frames_learned,
         energy_j=energy_j,
-        trial_energy_j=trial_energy_j,
+        learning_energy_j=parts_j[0],
+        trial_energy_j=parts_j[1],
         frame_rate_hz=message.frame_rate,
         metered=bool(message.meter),
         decided=message.decision_sequence > 0,

@@ -28,7 +28,7 @@ import numpy as np
 from topspark_ros.control.accuracy import Trial
 from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts, SpikeTrain
 from topspark_ros.methodology.energy import EnergyTable, estimate_energy_j
-from topspark_ros.perception.activity import Activity, ActivityWindow
+from topspark_ros.perception.activity import Activity, ActivityWindow, Cost, CostByTimesteps
 from topspark_ros.perception.teaching import (
     MAX_KEPT,
     LabelBook,
@@ -108,6 +108,7 @@ class Totals:
     """Counts since the learner was made, or since `reset_counts`."""
 
     energy_j: float = 0.0  # estimated: inference, learning and trials
+    learning_energy_j: float = 0.0  # of that, learning
     trial_energy_j: float = 0.0  # of that, trials
     classified: int = 0
     learned: int = 0
@@ -127,6 +128,7 @@ class OnlineStatus:
     recruited_neurons: int
     labelled_neurons: int
     trials: tuple[Trial, ...] = ()
+    costs: tuple[Cost, ...] = ()  # of inferences, by T
 
 
 @dataclass(eq=False)
@@ -173,6 +175,8 @@ class OnlineLearner:
         self._hits: deque[bool] = deque(maxlen=settings.accuracy_window)
         self._changes = 0  # of the weights
         self._trials = Trials(settings.trials)
+        self._costs = CostByTimesteps()
+        self._step_j = 0.0  # of the network, in the last inference
         self._lock = threading.RLock()
         self.reset_counts()
 
@@ -191,6 +195,7 @@ class OnlineLearner:
             counts = self._counts
             return Totals(
                 self._energy_j,
+                self._learning_energy_j,
                 self._trial_energy_j,
                 counts['classified'],
                 counts['learned'],
@@ -204,7 +209,7 @@ class OnlineLearner:
         """Totals and activity begin anew; weights, waiting frames and accuracy stay."""
         with self._lock:
             self._activity = ActivityWindow(self.settings.activity_window_s)
-            self._energy_j = self._trial_energy_j = 0.0
+            self._energy_j = self._learning_energy_j = self._trial_energy_j = 0.0
             self._counts: Counter[str] = Counter()
             self._labels.unmatched = 0
 
@@ -228,6 +233,7 @@ class OnlineLearner:
             self._labels.clear()
             self._hits.clear()
             self._trials = Trials(self.settings.trials)
+            self._costs = CostByTimesteps()
 
     def classify(
         self, stamp_ns: int, sample: Sample, now_s: float, begin_ns: int = 0, end_ns: int = 0
@@ -333,6 +339,7 @@ class OnlineLearner:
                 self._network.recruited_neurons,
                 self._network.labelled_neurons,
                 self._trials.summary(),
+                self._costs.summary(),
             )
 
     # ---------------------------------------------------------------------------------------
@@ -342,9 +349,14 @@ class OnlineLearner:
         began_s = time.perf_counter()
         response = self._network.infer(presented, timesteps.inference, self._margins.inference)
         inference_s = time.perf_counter() - began_s
-        energy_j = self._spend(response.counts, self._encoder_energy_j)
+        network_j = self._spend(response.counts)
+        self._step_j = network_j / response.timesteps
+        energy_j = self._encoder_energy_j + network_j
+        self._energy_j += self._encoder_energy_j
+        self._trials.earn(energy_j, now_s)
         self._counts['classified'] += 1
         self._activity.inference(now_s, response.counts, energy_j, inference_s)
+        self._costs.add(timesteps.inference, energy_j, inference_s)
         predicted = response.predicted
         return Classification(
             None if predicted is None else self._class_names[predicted],
@@ -418,16 +430,22 @@ class OnlineLearner:
         )
         self._counts['learned'] += 1
         self._changes += 1
-        self._activity.learning(now_s, response.counts, self._spend(response.counts))
+        energy_j = self._spend(response.counts)
+        self._learning_energy_j += energy_j
+        self._trials.earn(energy_j, now_s)
+        self._activity.learning(now_s, response.counts, energy_j)
 
     def _try_another(self, frame: _Waiting, sample: Sample, mistaken: bool, now_s: float) -> None:
         """Classify a labelled frame at another T as well, if trials have the energy for that."""
-        due = self._trials.due(frame.timesteps)
+        due = self._trials.due(frame.timesteps, self._step_j)
         if due is None:
             return
         timesteps, margin = due
+        began_s = time.perf_counter()
         response = self._network.infer(_presented(sample, timesteps), timesteps, margin)
+        inference_s = time.perf_counter() - began_s
         energy_j = self._spend(response.counts)
+        self._costs.add(timesteps, self._encoder_energy_j + energy_j, inference_s)
         self._trial_energy_j += energy_j
         predicted = response.predicted
         wrong = predicted is None or self._class_names[predicted] != frame.label
@@ -444,11 +462,10 @@ class OnlineLearner:
             self._class_names.append(name)
         return self._class_names.index(name)
 
-    def _spend(self, counts: OperationCounts, before_j: float = 0.0) -> float:
-        """Energy of a presentation and of what came before it, J."""
-        energy_j = before_j + estimate_energy_j(counts, self._energy_table)
+    def _spend(self, counts: OperationCounts) -> float:
+        """Energy of a presentation, J."""
+        energy_j = estimate_energy_j(counts, self._energy_table)
         self._energy_j += energy_j
-        self._trials.earn(energy_j)
         return energy_j
 
 

@@ -1,9 +1,12 @@
 """What other T are worth on this robot's frames: a few labelled ones are classified at them too.
 
 A trial is paired: it counts frames that only one of the two T, the one tried and the one in force,
-was mistaken in, so that what makes a frame hard for both does not count. Trials change no weights,
-and take a small share of the energy that everything takes, each T the same: a cheap T is tried
-often.
+was mistaken in, so that what makes a frame hard for both does not count. Trials change no weights.
+
+They take a small share of the energy that everything else takes, and save for one trial at a time.
+Each T is to take the same, so a cheap one is tried often. One trial takes at most what all of them
+get in SAVING_S at the present power: a T that takes more is not tried for as long. So trials take
+at most twice their share in any SAVING_S, however low the power is.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from topspark_ros.control.accuracy import Trial
 TRIED_TIMESTEPS = 1, 2, 4, 8, 16, 32, 64  # where no profile names others
 MAX_TRIALS = 100  # pairs of T that are remembered
 FADING = 1 - 1 / 500  # of what was counted, with each further trial: frames change
+SAVING_S = 30.0  # in which the energy for one trial has to come together
+POWER_S = 3.0  # time constant of the present power
 
 
 @dataclass(frozen=True)
@@ -36,36 +41,52 @@ class Trials:
 
     def __init__(self, settings: TrialSettings):
         self._settings = settings
-        self._earned_j = 0.0  # for each T
-        self._spent_j = dict.fromkeys(settings.margins, 0.0)
-        self._cost_j = dict.fromkeys(settings.margins, math.inf)  # of the last trial
+        self._power_w = 0.0  # of everything else, now
+        self._now_s = -math.inf
+        self._saved_j = 0.0
+        self._spent_j = dict.fromkeys(settings.margins, 0.0)  # faded, as the trials are
+        self._cost_j: dict[int, float] = {}  # of the last trial
         self._trials: dict[tuple[int, int], Trial] = {}  # by T tried, and in force
 
-    def earn(self, energy_j: float) -> None:
-        """Energy was used, J, of which trials get their share."""
-        if self._spent_j:
-            self._earned_j += self._settings.energy_share * energy_j / len(self._spent_j)
+    def earn(self, energy_j: float, now_s: float) -> None:
+        """Something else took so much energy, J, of which trials get their share."""
+        passed_s = max(now_s - self._now_s, 0.0)  # the clock may have been set back
+        self._now_s = now_s
+        self._power_w = self._power_w * math.exp(-passed_s / POWER_S) + energy_j / POWER_S
+        self._saved_j += self._settings.energy_share * energy_j
 
-    def due(self, in_force: int) -> tuple[int, float] | None:
-        """The T that has been tried least of those that can pay for a trial, other than the one in
-        force, and its margin; None: none can."""
-        able = [
-            timesteps
+    def due(self, in_force: int, step_j: float) -> tuple[int, float] | None:
+        """The T to be tried now, other than the one in force, and its margin; None: none.
+
+        step_j: energy of a step at the T in force, J, by which the first trial of a T is estimated.
+        """
+        most_j = self._settings.energy_share * self._power_w * SAVING_S
+        # What was saved while power was plenty is not to be spent when it is short.
+        self._saved_j = min(self._saved_j, most_j)
+        cost_j = {
+            timesteps: self._cost_j.get(timesteps, step_j * timesteps)
             for timesteps in self._spent_j
-            if timesteps != in_force and self._gone_j(timesteps) < self._earned_j
-        ]
-        if not able:
+            if timesteps != in_force
+        }
+        able = [timesteps for timesteps, each_j in cost_j.items() if each_j <= most_j]
+        if not able or most_j == 0.0:
             return None
-        timesteps = min(able, key=lambda each: self._of(each, in_force).frames)
+        timesteps = min(able, key=self._spent_j.__getitem__)
+        if cost_j[timesteps] > self._saved_j:
+            return None
         return timesteps, self._settings.margins[timesteps]
 
     def count(
         self, timesteps: int, in_force: int, energy_j: float, wrong: bool, wrong_in_force: bool
     ) -> None:
         """A labelled frame was classified at this T as well, for so much energy, J."""
-        self._spent_j[timesteps] = self._gone_j(timesteps) + energy_j
+        self._saved_j -= energy_j
         self._cost_j[timesteps] = energy_j
-        _, _, frames, worse, better = self._of(timesteps, in_force)
+        self._spent_j = {each: FADING * spent_j for each, spent_j in self._spent_j.items()}
+        self._spent_j[timesteps] += energy_j
+        _, _, frames, worse, better = self._trials.get(
+            (timesteps, in_force), Trial(timesteps, in_force)
+        )
         self._trials[timesteps, in_force] = Trial(
             timesteps,
             in_force,
@@ -79,14 +100,3 @@ class Trials:
     def summary(self) -> tuple[Trial, ...]:
         """Of every two T that have been compared."""
         return tuple(self._trials.values())
-
-    def _gone_j(self, timesteps: int) -> float:
-        """Of what a T has earned, what it has spent or forgone, J.
-
-        It saves for one trial at most: what was earned while power was plenty is not to be spent
-        all at once when it is short.
-        """
-        return max(self._spent_j[timesteps], self._earned_j - self._cost_j[timesteps])
-
-    def _of(self, timesteps: int, in_force: int) -> Trial:
-        return self._trials.get((timesteps, in_force), Trial(timesteps, in_force))
