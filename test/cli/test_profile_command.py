@@ -139,7 +139,7 @@ def test_a_discriminant_on_an_encoder(profile, tmp_path):
     """Its energy is in each inference, whatever T is, and not in learning."""
     path = write_encoder(tmp_path / 'encoder.onnx', filters(24), side=16)
     options = ('--encoder', path, '--picture-view', 'object', '--energy-model', 'cmos45')
-    code, _, _ = profile(*options, '--timesteps', '1,4', '--seeds', 1, '--samples', 300)
+    code, _, _ = profile(*options, '--timesteps', '1,64', '--seeds', 1, '--samples', 300)
     assert code == 0
     measured = load_profile(tmp_path / 'mine.yaml')
     settings = SnnLearnerParameters(encoder=str(path))
@@ -151,7 +151,7 @@ def test_a_discriminant_on_an_encoder(profile, tmp_path):
             counts = OperationCounts(*(getattr(phase, name) for name in OperationCounts._fields))
             expected_j = before_j + estimate_energy_j(counts, table)
             assert phase.energy_j == pytest.approx(expected_j, rel=1e-4)
-    assert measured.reference.inference.accuracy > 0.15  # means of filters at random tell little
+    assert measured.reference.inference.accuracy > 0.2  # means of filters at random tell little
     assert 'of the encoder' in measured.obtained.energy
 
     other = write_encoder(tmp_path / 'other.onnx', filters(24, seed=1), side=16)
