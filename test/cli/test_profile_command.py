@@ -151,7 +151,7 @@ def test_a_discriminant_on_an_encoder(profile, tmp_path):
             counts = OperationCounts(*(getattr(phase, name) for name in OperationCounts._fields))
             expected_j = before_j + estimate_energy_j(counts, table)
             assert phase.energy_j == pytest.approx(expected_j, rel=1e-4)
-    assert measured.reference.inference.accuracy > 0.2  # means of filters at random tell little
+    assert measured.reference.inference.accuracy > 0.15  # means of filters at random tell little
     assert 'of the encoder' in measured.obtained.energy
 
     other = write_encoder(tmp_path / 'other.onnx', filters(24, seed=1), side=16)
