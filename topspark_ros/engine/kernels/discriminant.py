@@ -51,8 +51,8 @@ class DiscriminantState(NamedTuple):
     """D features, C classes, L = 2 looks."""
 
     # Of pictures; an encoder's features need no filters, and all three are empty.
-    edge_filters: np.ndarray  # (2 * 25, K) float32, see features.Bank
-    surface_filters: np.ndarray  # (channels * 9, K) float32
+    edge_filters: np.ndarray  # these three as of seeing.Filters
+    surface_filters: np.ndarray
     usual: np.ndarray  # (2,) float32, see features.Bank
     means: np.ndarray  # (L, C, D) float64
     weights: np.ndarray  # (L, C, D) float64, w_c
