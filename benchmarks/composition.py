@@ -145,13 +145,14 @@ def table(networks: dict[tuple[str, str], Callable[[str], Seen]], filters_file: 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description='Every rule on everything that it can see.')
-    parser.add_argument('path', nargs='?', help='of an ONNX file')
-    parser.add_argument('--filters', metavar='FILE', help='compare these with those of the package')
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument('path', nargs='?', help='of an ONNX file')
+    either.add_argument('--filters', metavar='FILE', help='compare these with those of the package')
     options = parser.parse_args()
     on_features: dict[tuple[str, str], Callable[[str], Seen]] = {
-        ('features', 'discriminant'): discriminant,
         ('features', 'recruiting'): features(RECRUITING),
         ('features', 'pairwise'): features(pairwise(30.0)),
+        ('features', 'discriminant'): discriminant,
     }
     on_pixels: dict[tuple[str, str], Callable[[str], Seen]] = {
         ('pixels', 'recruiting'): pixels(RECRUITING),

@@ -19,6 +19,7 @@ Of photographs random squares are learned from, each at least half as wide as it
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def texture(side: int, random: np.random.Generator) -> np.ndarray:
 def squares(folder: Path, random: np.random.Generator) -> np.ndarray:
     """Random squares of the photographs in a folder and its sub-folders, (PICTURES, SIDE, SIDE, 3)
     float32, 0 to 1."""
-    paths = sorted(path for path in folder.rglob('*') if path.is_file())
+    visible = (path for path in folder.rglob('*') if not path.name.startswith('.'))
+    paths = sorted(path for path in visible if path.is_file())
     if not paths:
         raise SystemExit(f'--photographs is {folder}, accepted is a folder with images in it')
     taken = np.empty((PICTURES, SIDE, SIDE, 3), np.float32)
@@ -94,7 +96,7 @@ def squares(folder: Path, random: np.random.Generator) -> np.ndarray:
             raise SystemExit(f'--photographs: {paths[number]} is no image that can be read')
         height, width, _ = photograph.shape
         for each in np.flatnonzero(chosen == number):
-            side = round(min(height, width) * random.uniform(0.5, 1))
+            side = math.ceil(min(height, width) * random.uniform(0.5, 1))
             top, left = random.integers(height - side + 1), random.integers(width - side + 1)
             square = photograph[top : top + side, left : left + side, ::-1]
             taken[each] = resized(np.ascontiguousarray(square), SIDE, SIDE)
@@ -179,6 +181,8 @@ def make(
     edge_spikes, surface_spikes, *_ = present(pictures, *nothing, TIMESTEPS)
     edges = learn(patches(edge_spikes, EDGE_SIZE, random), EDGES)
     surfaces = learn(patches(surface_spikes, SURFACE_SIZE, random), SURFACES)
+    if (edges.shape[1], surfaces.shape[1]) != (EDGES, SURFACES):
+        raise SystemExit('the pictures have too few patches that differ, accepted are photographs')
     if as_int8:
         edges, surfaces = rounded(edges), rounded(surfaces)
     *_, edge_currents, surface_currents = present(pictures, edges, surfaces, TIMESTEPS)

@@ -1,5 +1,6 @@
 """Filters of a user's own: the file, what they see, and that they stay with what was learned."""
 
+import io
 import zipfile
 
 import numpy as np
@@ -314,7 +315,7 @@ def test_what_is_no_file_of_arrays_is_rejected(arrays, tmp_path):
     assert f'of at most {MAX_BYTES} bytes' in rejection(path)
 
 
-def test_a_file_with_any_byte_changed_is_rejected_or_read(arrays, tmp_path):
+def test_a_damaged_file_is_rejected_in_one_line(arrays, tmp_path):
     path = write(tmp_path / 'own.npz', arrays)
     content = path.read_bytes()
     random = np.random.default_rng(0)
@@ -323,9 +324,36 @@ def test_a_file_with_any_byte_changed_is_rejected_or_read(arrays, tmp_path):
         changed = bytearray(content)
         changed[place] ^= 1 << int(random.integers(8))
         path.write_bytes(changed)
-        try:
-            load_filters(path, GREY)
-        except EngineError as error:
-            assert str(error).startswith(f'{path}: ') and '\n' not in str(error)
-            rejected += 1
+        rejected += read_or_rejected(path)
     assert rejected > 100
+
+
+@pytest.mark.filterwarnings('ignore')  # of NumPy, of a header as if from Python 2
+def test_an_array_with_a_damaged_header_is_rejected_in_one_line(arrays, tmp_path):
+    """Its checksum is right: somebody wrote it like this."""
+    data = io.BytesIO()
+    np.save(data, arrays['grey_edges'])
+    random = np.random.default_rng(0)
+    path = tmp_path / 'own.npz'
+    np.savez(path, **{name: arrays[name] for name in NAMES[1:]})
+    others = path.read_bytes()
+    rejected = 0
+    for _ in range(400):
+        header = bytearray(data.getvalue())
+        for place in random.integers(8, 70, size=random.integers(1, 4)):
+            header[place] = random.integers(10, 127)
+        path.write_bytes(others)
+        with zipfile.ZipFile(path, 'a') as archive:
+            archive.writestr('grey_edges.npy', header)
+        rejected += read_or_rejected(path)
+    assert rejected > 300
+
+
+def read_or_rejected(path):
+    """Whether it is rejected, in one line."""
+    try:
+        load_filters(path, GREY)
+    except EngineError as error:
+        assert str(error).startswith(f'{path}: ') and '\n' not in str(error)
+        return True
+    return False

@@ -12,6 +12,7 @@ import io
 import math
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -39,10 +40,13 @@ _NONSENSE = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
+    tokenize.TokenError,  # this and the next of a header, which is Python's notation
+    SyntaxError,
+    TypeError,
     ValueError,
     LookupError,
     EOFError,
-    RuntimeError,  # of a password; and its NotImplementedError
+    RuntimeError,  # of a password; and its NotImplementedError and RecursionError
     OSError,
 )
 
@@ -72,7 +76,8 @@ def load_filters(path: str | os.PathLike, config: FeaturesConfig) -> Filters:
     except EngineError as error:
         raise EngineError(f'{path}: {error}') from None
     except _NONSENSE as error:
-        raise EngineError(f'{path}: {error or "damaged"}, accepted is {ACCEPTED}') from None
+        reason = ' '.join(str(error).split()) or 'damaged'
+        raise EngineError(f'{path}: {reason}, accepted is {ACCEPTED}') from None
     return filters
 
 
@@ -116,7 +121,8 @@ def _read(
         raise EngineError(f'it has no {name}, accepted is {ACCEPTED}')
     if archive.getinfo(member).file_size > MAX_BYTES:
         raise EngineError(f'{name} is larger than the {MAX_BYTES} bytes accepted')
-    data = io.BytesIO(archive.read(member))
+    with archive.open(member) as stored:
+        data = io.BytesIO(stored.read(MAX_BYTES + 1))  # no more, should it hold more than it says
     if npy.read_magic(data) != (1, 0):
         raise EngineError(f'{name} is of another version than the 1.0 accepted')
     shape, by_columns, dtype = npy.read_array_header_1_0(data)

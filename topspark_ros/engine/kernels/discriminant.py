@@ -53,7 +53,7 @@ class DiscriminantState(NamedTuple):
     # Of pictures; an encoder's features need no filters, and all three are empty.
     edge_filters: np.ndarray  # these three as of seeing.Filters
     surface_filters: np.ndarray
-    usual: np.ndarray  # (2,) float32, see features.Bank
+    usual: np.ndarray
     means: np.ndarray  # (L, C, D) float64
     weights: np.ndarray  # (L, C, D) float64, w_c
     overlaps: np.ndarray  # (3, C) float64, m_c^T w_c: first look, first with last, last
