@@ -143,7 +143,9 @@ def test_it_sees_by_the_filters_of_a_file_and_keeps_them(shared_rig, tmp_path):
     assert saved() == 0
     process.stop()
 
-    process = start(rig, checkpoint_file=str(weights))  # which brings its own
+    write_filters(path, colour_usual=np.ones(2, np.float32))
+    process = start(rig, **settings)  # the weights bring their own
+    assert ', and their own filters, not those of filters_file\n' in process.log
     assert saved() == 0
     process.stop()
 

@@ -155,6 +155,8 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 f'resumed from {weights.path}: {checkpoint.network.recruited_neurons} neurons, '
                 f'{len(checkpoint.class_names)} classes'
             )
+            if self._filters is not None:
+                line += ', and their own filters, not those of filters_file'
         else:
             line = f'weights: none yet, they go to {weights.path}'
         self.get_logger().info(line)
