@@ -1,12 +1,14 @@
 """What learns, on what it sees: every rule on pixels, on spiking features and on an encoder's.
 
     python -m benchmarks.composition lite0.onnx
+    python -m benchmarks.composition --filters own.npz
 
 The file is any that the learner's parameter `encoder` takes (benchmarks/encoder_file.py makes one);
 without it those rows are left out. One pass, each picture once, T = 4; settings were chosen on
 parts of the training pictures. Prints a table: accuracy on test pictures, mean over two orders of
 the others, and the energy of an MNIST digit at T = 4, estimated; and one of what T changes for the
-recruiting rule on features. Needs TOPSPARK_DATA.
+recruiting rule on features. With --filters, what learns on features alone, by the package's filters
+and by those of the file (benchmarks/filters.py makes one). Needs TOPSPARK_DATA.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from topspark_ros.engine import (
     FeaturesConfig,
     NetworkConfig,
     NeuronConfig,
+    load_filters,
 )
 from topspark_ros.methodology.energy import ENERGY_TABLES, estimate_energy_j
 from topspark_ros.perception.encoder import Encoder
@@ -107,13 +110,19 @@ def on_encoder(path: str) -> dict[tuple[str, str], Callable[[str], Seen]]:
 
 
 def accuracies(
-    seen: Seen, learned_at: int, timesteps: tuple[int, ...]
+    seen: Seen, learned_at: int, timesteps: tuple[int, ...], filters_file: str = ''
 ) -> tuple[dict[int, float], float]:
-    """By T, percent, mean over the orders; energy of a picture at the last T, J."""
+    """By T, percent, mean over the orders; energy of a picture at the last T, J.
+
+    filters_file: of spiking features; empty: those of the package.
+    """
     config, data = seen
+    filters = None
+    if filters_file:
+        filters = load_filters(filters_file, FeaturesConfig(data.side, data.channels))
     found = dict.fromkeys(timesteps, 0.0)
     for seed in range(ORDERS):
-        network = taught(config, data, learned_at, seed)
+        network = taught(config, data, learned_at, seed, filters=filters)
         for each in timesteps:
             responses = network.infer_many(data.test, each)
             found[each] += 100 * float(np.mean(responses.predicted == data.test_labels)) / ORDERS
@@ -121,29 +130,40 @@ def accuracies(
     return found, energy_j
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description='Every rule on everything that it can see.')
-    parser.add_argument('path', nargs='?', help='of an ONNX file')
-    path = parser.parse_args().path
-    networks: dict[tuple[str, str], Callable[[str], Seen]] = {
-        ('pixels', 'recruiting'): pixels(RECRUITING),
-        ('pixels', 'pairwise'): pixels(pairwise(4.0)),
-        ('features', 'recruiting'): features(RECRUITING),
-        ('features', 'pairwise'): features(pairwise(30.0)),
-        ('features', 'discriminant'): discriminant,
-    }
-    if path is not None:
-        networks |= on_encoder(path)
-    heading('seen', 'learned by', *(f'{name}, %' for name in SETS), 'a digit, uJ')
+def table(networks: dict[tuple[str, str], Callable[[str], Seen]], filters_file: str = '') -> None:
+    """A row for each network; filters_file: as of `accuracies`."""
     for (what, rule), seen in networks.items():
         cells = dict.fromkeys(SETS, '-')
         energy = '-'
         for name in SETS if what != 'encoder' else OBJECTS[:3]:
-            found, energy_j = accuracies(seen(name), SHOWN, (SHOWN,))
+            found, energy_j = accuracies(seen(name), SHOWN, (SHOWN,), filters_file)
             cells[name] = f'{found[SHOWN]:.1f}'
             if name == 'mnist':
                 energy = f'{1e6 * energy_j:.1f}'
-        row(what, rule, *cells.values(), energy)
+        row(filters_file or what, rule, *cells.values(), energy)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description='Every rule on everything that it can see.')
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument('path', nargs='?', help='of an ONNX file')
+    either.add_argument('--filters', metavar='FILE', help='compare these with those of the package')
+    options = parser.parse_args()
+    on_features: dict[tuple[str, str], Callable[[str], Seen]] = {
+        ('features', 'recruiting'): features(RECRUITING),
+        ('features', 'pairwise'): features(pairwise(30.0)),
+        ('features', 'discriminant'): discriminant,
+    }
+    on_pixels: dict[tuple[str, str], Callable[[str], Seen]] = {
+        ('pixels', 'recruiting'): pixels(RECRUITING),
+        ('pixels', 'pairwise'): pixels(pairwise(4.0)),
+    }
+    heading('seen', 'learned by', *(f'{name}, %' for name in SETS), 'a digit, uJ')
+    if options.filters is not None:
+        table(on_features)
+        table(on_features, options.filters)
+        return 0
+    table(on_pixels | on_features | ({} if options.path is None else on_encoder(options.path)))
     heading('recruiting on features, %', 'learned at', *(f'T = {each}' for each in TIMESTEPS))
     for name in SETS:
         for learned_at in LEARNED_AT:

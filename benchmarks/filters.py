@@ -1,19 +1,25 @@
-"""Learns the filters that the package ships, without labels, and writes them.
+"""Learns filters without labels, and writes them: those that the package ships, or your own.
 
     python -m benchmarks.filters
+    python -m benchmarks.filters --int8 --output int8.npz
+    python -m benchmarks.filters --photographs FOLDER --output own.npz
 
-They are learned from pictures of the dead leaves model: discs and boards of all sizes and colours
-that cover each other (Matheron 1968), with the statistics of natural images (Lee, Mumford and Huang
-2001), so that anybody can make them, without data. On photographs that were held back they do
-better than filters learned from photographs. Patches are coded as spikes as the network codes
-pictures, and each neuron becomes the mean direction of the patches that it matches best:
-competitive learning (Rumelhart and Zipser 1985), with a conscience (DeSieno 1988) so that all take
-part.
+The learner takes the last two by its parameter `filters_file`. The package's are learned from
+pictures of the dead leaves model: discs and boards of all sizes and colours that cover each other
+(Matheron 1968), with the statistics of natural images (Lee, Mumford and Huang 2001), so that
+anybody can make them, without data. On photographs that were held back they do better than filters
+learned from photographs. Patches are coded as spikes as the network codes pictures, and each neuron
+becomes the mean direction of the patches that it matches best: competitive learning (Rumelhart and
+Zipser 1985), with a conscience (DeSieno 1988) so that all take part.
+
+Of photographs random squares are learned from, each at least half as wide as its photograph. With
+--int8 the filters of a bank are rounded to 127 parts of their largest weight.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -22,10 +28,11 @@ import numba
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from topspark_ros.engine.filters import PACKAGED
 from topspark_ros.engine.kernels import channels, features
 from topspark_ros.engine.kernels.vectors import SQUARES
+from topspark_ros.streams.colours import resized
 
-FILTERS = Path(__file__).parents[1] / 'topspark_ros' / 'engine' / 'filters.npz'
 SIDE = 32  # of a picture, pixels
 PICTURES = 3000
 OVERSAMPLING = 2  # pixels drawn for each, a side
@@ -72,6 +79,28 @@ def texture(side: int, random: np.random.Generator) -> np.ndarray:
     spectrum = np.fft.fft2(random.normal(size=(side, side)))
     noise = np.fft.ifft2(spectrum / distance ** random.uniform(0.5, 1.5)).real
     return noise / noise.std()
+
+
+def squares(folder: Path, random: np.random.Generator) -> np.ndarray:
+    """Random squares of the photographs in a folder and its sub-folders, (PICTURES, SIDE, SIDE, 3)
+    float32, 0 to 1."""
+    visible = (path for path in folder.rglob('*') if not path.name.startswith('.'))
+    paths = sorted(path for path in visible if path.is_file())
+    if not paths:
+        raise SystemExit(f'--photographs is {folder}, accepted is a folder with images in it')
+    taken = np.empty((PICTURES, SIDE, SIDE, 3), np.float32)
+    chosen = random.integers(len(paths), size=PICTURES)
+    for number in np.unique(chosen):
+        photograph = cv2.imread(str(paths[number]))
+        if photograph is None:
+            raise SystemExit(f'--photographs: {paths[number]} is no image that can be read')
+        height, width, _ = photograph.shape
+        for each in np.flatnonzero(chosen == number):
+            side = math.ceil(min(height, width) * random.uniform(0.5, 1))
+            top, left = random.integers(height - side + 1), random.integers(width - side + 1)
+            square = photograph[top : top + side, left : left + side, ::-1]
+            taken[each] = resized(np.ascontiguousarray(square), SIDE, SIDE)
+    return taken / np.float32(255)
 
 
 @numba.njit
@@ -138,30 +167,51 @@ def learn(inputs: np.ndarray, neurons: int) -> np.ndarray:
     return np.ascontiguousarray(weights.T, np.float32)
 
 
-def make(pictures: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, ...]:
+def rounded(filters: np.ndarray) -> np.ndarray:
+    """The filters of a bank in 127 parts of its largest weight, whole numbers, float32."""
+    return np.rint(filters * (127 / filters.max()))
+
+
+def make(
+    pictures: np.ndarray, random: np.random.Generator, as_int8: bool
+) -> tuple[np.ndarray, ...]:
     """Filters of edges and of surfaces, and their usual currents."""
     kinds = 2 * pictures.shape[3]
     nothing = (np.zeros((size, SQUARES), np.float32) for size in (50, 9 * kinds))
     edge_spikes, surface_spikes, *_ = present(pictures, *nothing, TIMESTEPS)
     edges = learn(patches(edge_spikes, EDGE_SIZE, random), EDGES)
     surfaces = learn(patches(surface_spikes, SURFACE_SIZE, random), SURFACES)
+    if (edges.shape[1], surfaces.shape[1]) != (EDGES, SURFACES):
+        raise SystemExit('the pictures have too few patches that differ, accepted are photographs')
+    if as_int8:
+        edges, surfaces = rounded(edges), rounded(surfaces)
     *_, edge_currents, surface_currents = present(pictures, edges, surfaces, TIMESTEPS)
     usual = np.array([edge_currents.mean(), surface_currents.mean()], np.float32)
-    return edges, surfaces, usual
+    kept = np.int8 if as_int8 else np.float32
+    return edges.astype(kept), surfaces.astype(kept), usual
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.filters', description=__doc__)
-    parser.add_argument('--output', type=Path, default=FILTERS, help='file to write')
+    parser.add_argument('--int8', action='store_true', help='filters of int8')
+    parser.add_argument('--photographs', type=Path, metavar='FOLDER', help='learn from these')
+    parser.add_argument('--output', type=Path, help="file to write, if not the package's")
     options = parser.parse_args(arguments)
+    if options.output is None and (options.int8 or options.photographs):
+        parser.error('--output is missing: the package has filters of float32, from dead leaves')
     random = np.random.default_rng(0)
-    colour = np.stack([dead_leaves(random) for _ in range(PICTURES)])
+    if options.photographs:
+        colour = squares(options.photographs, random)
+    else:
+        colour = np.stack([dead_leaves(random) for _ in range(PICTURES)])
     written = {}
     for kind, pictures in (('grey', colour.mean(axis=3, keepdims=True)), ('colour', colour)):
-        for name, array in zip(('edges', 'surfaces', 'usual'), make(pictures, random)):
+        for name, array in zip(
+            ('edges', 'surfaces', 'usual'), make(pictures, random, options.int8)
+        ):
             written[f'{kind}_{name}'] = array
             print(f'{kind} {name}: {array.shape}')
-    np.savez(options.output, **written)
+    np.savez(options.output or PACKAGED, **written)
     return 0
 
 

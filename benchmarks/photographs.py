@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from topspark_ros.engine import AnyConfig, Network, create_network
+from topspark_ros.engine import AnyConfig, Filters, Network, create_network
 from topspark_ros.streams.colours import resized
 
 SIDE = 48  # of a picture, pixels
@@ -55,14 +55,19 @@ def load_photographs(name: str, side: int = SIDE) -> Photographs:
 
 
 def taught(
-    config: AnyConfig, data: Photographs, timesteps: int, seed: int, by_class: bool = False
+    config: AnyConfig,
+    data: Photographs,
+    timesteps: int,
+    seed: int,
+    by_class: bool = False,
+    filters: Filters | None = None,
 ) -> Network:
     """A network that has seen each training picture once, in the order of the seed, by class or
-    not."""
+    not. filters: as of `create_network`."""
     order = np.random.default_rng(seed).permutation(len(data.training_labels))
     if by_class:
         order = order[np.argsort(data.training_labels[order], kind='stable')]
-    network = create_network(config)
+    network = create_network(config, filters)
     network.learn_many(data.training[order], timesteps, data.training_labels[order])
     return network
 

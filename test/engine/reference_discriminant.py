@@ -19,7 +19,7 @@ import numba
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from topspark_ros.engine import DiscriminantConfig, OperationCounts
+from topspark_ros.engine import FeaturesConfig, OperationCounts
 from topspark_ros.engine.kernels import clutter, denoising
 
 LOOKS = 1, 64
@@ -27,7 +27,7 @@ COUNTS = np.array([0.5, 1.0])  # of each look in the scatter
 EVERY = 4  # samples of a class: those that are seen before another background,
 LOOK = 64  # after so many steps
 BLOCK = 16  # elements of a row of the precision that are kept together
-# What is resolved: light and surfaces, of full scale; potentials, relative to the highest one of
+# What is resolved: light and surfaces, of full scale; potentials, relative to the largest one of
 # their place.
 LIGHT, POTENTIAL = 3e-7, 3e-6
 
@@ -69,6 +69,7 @@ class Bank(NamedTuple):
 
     filters: np.ndarray
     usual: float
+    is_exact: bool  # whether float32 surely has the same potentials: sums of whole numbers
 
 
 class Seen(NamedTuple):
@@ -220,14 +221,14 @@ def send(drives: Drives, timesteps: int) -> Spikes:
 class Features:
     """Two banks of filters, pooled."""
 
-    def __init__(self, config: DiscriminantConfig, state: dict[str, np.ndarray]) -> None:
+    def __init__(self, config: FeaturesConfig, state: dict[str, np.ndarray]) -> None:
         self.config = config
         self.banks = []
         for name, usual in zip(('edge_filters', 'surface_filters'), state['usual'].tolist()):
             stored = state[name].astype(float)
             size = 5 if name == 'edge_filters' else 3
             filters = stored.T.reshape(stored.shape[1], -1, size, size)
-            self.banks.append(Bank(filters, usual))
+            self.banks.append(Bank(filters, usual, state[name].dtype == np.int8))
 
     def _shaped(self, picture: np.ndarray) -> np.ndarray:
         return picture.reshape(self.config.side, self.config.side, self.config.channels)
@@ -253,8 +254,11 @@ class Features:
         highest, mean = potential.max(axis=2), potential.mean(axis=2)
         above = potential - (mean + (highest - mean) / 2)[..., np.newaxis]
         length = np.linalg.norm(windows.reshape(places, places, -1), axis=2)
-        alive = highest > 0  # where it is 0 all are, exactly
-        doubtful = np.abs(above).min(axis=2)[alive] / highest[alive]
+        largest = np.abs(potential).max(axis=2)
+        alive = largest > 0  # where it is 0 all are, exactly
+        doubtful = np.abs(above).min(axis=2)[alive] / largest[alive]
+        if bank.is_exact:
+            doubtful = np.empty(0)
         currents = np.zeros_like(above)
         currents[alive] = np.maximum(above[alive], 0) / length[alive][:, np.newaxis]
         cell = np.arange(places) * cells // places

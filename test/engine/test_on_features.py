@@ -326,9 +326,12 @@ def test_files_from_before_encoders_hold_pixels(trained, tmp_path, version):
 @pytest.mark.parametrize(
     'damage, message',
     [
-        (dict(usual=np.zeros(2, np.float32)), 'usual is 0, accepted is above 0'),
+        (dict(usual=np.zeros(2, np.float32)), r'usual is 0, accepted is 1e-06 to 1e\+09'),
         (dict(edge_filters=np.ones((50, 16), np.float32)), r'edge_filters is float32 of shape'),
-        (dict(surface_filters=np.full((18, 16), -1, np.float32)), 'surface_filters is negative'),
+        (
+            dict(surface_filters=np.zeros((18, 16), np.int8)),
+            'surface_filters has a filter of zeros',
+        ),
     ],
 )
 def test_restore_says_what_contradicts(trained, damage, message):

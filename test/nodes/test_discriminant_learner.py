@@ -10,10 +10,12 @@ from rig import Camera, image, msg
 import cv2
 import numpy as np
 import pytest
+from filter_files import write_filters
 from lifecycle_msgs.msg import Transition
 from onnx_models import filters, write_encoder
 from std_srvs.srv import Trigger
 
+from topspark_ros.engine import load_checkpoint
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.encoder import Encoder
 
@@ -111,6 +113,52 @@ def test_polarities_are_refused_by_name(shared_rig):
     assert not shared_rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
     assert 'event_by_polarity: True; accepted with the rule discriminant: False' in process.log
     process.stop()
+
+
+# Filters of one's own.
+
+
+def test_it_sees_by_the_filters_of_a_file_and_keeps_them(shared_rig, tmp_path):
+    rig = shared_rig
+    path, weights = tmp_path / 'own.npz', tmp_path / 'own.ckpt'
+    own = write_filters(path)
+    settings = dict(filters_file=str(path), checkpoint_file=str(weights))
+    process = start(rig, **settings)
+    camera = Discs(rig)
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    rig.wait_for(lambda: camera.teach(3) == 3, 'all colours are known')
+    assert camera.teach(9) == 9
+    result, name = shown(camera)
+    assert result.class_id == name
+
+    def saved():
+        assert rig.call(Trigger, f'{LEARNER}/save_weights', Trigger.Request()).success
+        network = load_checkpoint(weights).network
+        edges = network.state()['edge_filters']
+        assert edges.dtype == np.int8 and np.array_equal(edges, own['colour_edges'])
+        return network.classes
+
+    assert saved() == 3
+    assert rig.call(Trigger, f'{LEARNER}/reset_weights', Trigger.Request()).success
+    assert saved() == 0
+    process.stop()
+
+    write_filters(path, colour_usual=np.ones(2, np.float32))
+    process = start(rig, **settings)  # the weights bring their own
+    assert ', and their own filters, not those of filters_file\n' in process.log
+    assert saved() == 0
+    process.stop()
+
+    write_filters(path, colour_usual=np.zeros(2, np.float32))
+    for other, complaint in (
+        ({}, f'filters_file: {path}: colour_usual is 0, accepted is'),
+        (dict(filters_file=str(tmp_path / 'none.npz')), 'none.npz: No such file or directory'),
+        (dict(rule='recruiting'), f"filters_file: '{path}'; accepted without spiking features"),
+    ):
+        process = rig.start(LEARNER, autostart=False, **SETTINGS | settings | other)
+        assert not rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
+        assert complaint in process.log and 'Traceback' not in process.log
+        process.stop()
 
 
 # Other rules, and other encoders.

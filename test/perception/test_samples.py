@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from filter_files import write_filters
 from onnx_models import filters, write_encoder
 
 from topspark_ros.engine import (
@@ -148,6 +149,32 @@ def test_the_parameters_of_a_layer_on_features(rule):
     events = SnnLearnerParameters(rule=rule, encoder='features', input='events')
     assert events.network_config().encoder == FeaturesConfig(32, 1)
     assert events.event_settings().size == 32 and events.event_settings().as_picture
+
+
+@pytest.mark.parametrize(
+    'parameters, kind',
+    [
+        ({}, 'colour'),
+        (dict(picture_colour=False), 'grey'),
+        (dict(input='events'), 'grey'),
+        (dict(rule='pairwise', encoder='features'), 'colour'),
+        (dict(rule='recruiting', encoder='features', input='events'), 'grey'),
+    ],
+)
+def test_filters_of_a_file_are_read_for_what_is_seen(parameters, kind, tmp_path):
+    own = write_filters(tmp_path / 'own.npz')
+    assert SnnLearnerParameters(**parameters).read_filters() is None
+    read = SnnLearnerParameters(**parameters, filters_file=str(tmp_path / 'own.npz')).read_filters()
+    expected = [own[f'{kind}_{name}'] for name in ('edges', 'surfaces', 'usual')]
+    assert all(map(np.array_equal, read, expected))
+
+
+@pytest.mark.parametrize(
+    'parameters', [dict(rule='recruiting'), dict(encoder='a.onnx'), dict(rule='pairwise')]
+)
+def test_filters_of_a_file_are_rejected_where_nothing_sees_by_them(parameters):
+    with pytest.raises(ParameterError, match="^filters_file: 'own.npz'; accepted without spiking"):
+        SnnLearnerParameters(**parameters, filters_file='own.npz').read_filters()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filter_files import write_filters
 from onnx_models import filters, write_encoder
 
 from topspark_ros.engine import create_network, load_checkpoint
@@ -17,6 +18,7 @@ from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.messages import camera_image, stamp_ns
 from topspark_ros.perception.online import OnlineLearner
+from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.replay.definitions import typestore
 from topspark_ros.replay.evaluation import evaluate, evaluate_all
 from topspark_ros.replay.recording import (
@@ -168,6 +170,20 @@ def test_a_layer_on_features_sees_windows_of_events(events_bag):
     table = ENERGY_TABLES['loihi']
     least_j = 16 * (64 * 28**2 + 32 * 14**2) * table.neuron_update_j
     assert (run.frames['energy_j'][seen] > least_j).all()
+
+
+def test_filters_of_a_file_are_what_is_evaluated(events_bag, tmp_path):
+    """And saved with what was learned by them."""
+    own = write_filters(tmp_path / 'own.npz')
+    learner = SnnLearnerParameters(filters_file=str(tmp_path / 'own.npz'))
+    weights = tmp_path / 'own.ckpt'
+    run = evaluate(events_bag, EvaluationSettings('own', learner, save_weights=weights))
+    assert (run.frames['predicted'] != NONE).mean() > 0.9
+    state = load_checkpoint(weights).network.state()
+    assert np.array_equal(state['edge_filters'], own['grey_edges'])
+    bad = replace(learner, filters_file=str(weights))
+    with pytest.raises(ParameterError, match=f'^filters_file: {weights}: .* accepted is an .npz'):
+        evaluate(events_bag, EvaluationSettings('bad', bad))
 
 
 @pytest.mark.parametrize('rule', ['recruiting', 'pairwise'])

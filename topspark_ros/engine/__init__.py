@@ -24,7 +24,9 @@ from .configuration import (
 )
 from .errors import CheckpointError, EngineError
 from .factory import create_network, warm_up
+from .filters import load_filters
 from .kernels.compilation import compilations
+from .kernels.seeing import Filters
 from .network import InferenceNetwork, Network
 from .progress import report_compilation
 from .values import OperationCounts, Response, Responses, SpikeTrain
@@ -43,6 +45,7 @@ __all__ = [
     'EncodedConfig',
     'EngineError',
     'FeaturesConfig',
+    'Filters',
     'InferenceNetwork',
     'Network',
     'NetworkConfig',
@@ -56,6 +59,7 @@ __all__ = [
     'create_network',
     'input_rate',
     'load_checkpoint',
+    'load_filters',
     'save_checkpoint',
     'report_compilation',
     'warm_up',

@@ -49,7 +49,7 @@ KINDS = {
 MAX_BYTES = 2**33  # a recruiting network of 45,000 neurons
 MAX_HEADER_BYTES = 2**23
 DIGEST_SIZE = hashlib.sha256().digest_size
-_ARRAY_TYPES = ('<f4', '<f8', '<i8', '<u8')
+_ARRAY_TYPES = ('|i1', '<f4', '<f8', '<i8', '<u8')
 _MAX_DIMENSIONS = 3
 _CHUNK = 2**20  # bytes
 

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .configuration import DiscriminantConfig, EncodedConfig
 from .errors import EngineError
+from .filters import PACKAGED, WEIGHTS, in_float32, load_filters
 from .kernels.discriminant import FRAME_SCATTER, LOOKS, DiscriminantState, present_discriminant
-from .network import C, Network
+from .kernels.seeing import Filters
+from .network import C
+from .pictures import PictureNetwork, in_shares
 from .values import SpikeTrain
 
-FILTERS = Path(__file__).with_name('filters.npz')  # python -m benchmarks.filters
 # Scatter that every feature is taken to have before any was seen, as of so many frames.
 FRAMES_AT_FIRST = 1 / 16  # for each feature
 VARIANCE_AT_FIRST = 0.15  # of a feature
-ROUNDING = 1e-4  # by which a value that was computed may exceed 1
 
 
-class LinearDiscriminant(Network[C, DiscriminantState]):
+class LinearDiscriminant(PictureNetwork[C, DiscriminantState]):
     """A linear discriminant learns what features of a frame stand for, see kernels.discriminant.
 
     A frame with a label is learned at once and exactly, in whatever order the classes come; one
@@ -28,10 +28,7 @@ class LinearDiscriminant(Network[C, DiscriminantState]):
     """
 
     _per_class = dict(means=1, weights=1, overlaps=1, class_frames=0)
-    _signed = ('means', 'weights', 'overlaps', 'precision')
-
-    def __init__(self, config: C, side: int, channels: int, cells: int, clutter: float) -> None:
-        super().__init__(config, _FeaturePresenter(side, channels, cells, clutter))
+    _signed = ('means', 'weights', 'overlaps', 'precision', *WEIGHTS)
 
     @property
     def recruited_neurons(self) -> int:
@@ -50,21 +47,10 @@ class LinearDiscriminant(Network[C, DiscriminantState]):
             raise EngineError('sample is a SpikeTrain, accepted by the discriminant are pixels')
         return super()._require_sample(sample, timesteps)
 
-    def _require_pixels(self, pixels: object, dimensions: int) -> np.ndarray:
-        checked = super()._require_pixels(pixels, dimensions)
-        if isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8:
-            checked *= np.float32(1 / 255)
-        elif checked.max(initial=0) > 1 + ROUNDING:
-            raise EngineError(
-                f'pixels has a value of {checked.max():g}, accepted is float32 of 0 to 1, or uint8'
-            )
-        return checked
-
     def _check_state(self, state: DiscriminantState) -> None:
+        super()._check_state(state)
         if (state.precision.diagonal() <= 0).any():
             raise EngineError('state precision has a diagonal of 0 or less, accepted is above 0')
-        if (state.usual <= 0).any():
-            raise EngineError('state usual is 0, accepted is above 0')
         unseen = state.class_frames == 0
         for name in ('means', 'weights'):
             if getattr(state, name)[:, unseen].any():
@@ -77,33 +63,29 @@ class LinearDiscriminant(Network[C, DiscriminantState]):
 class DiscriminantNetwork(LinearDiscriminant[DiscriminantConfig]):
     """Spiking filters see what is where, and a linear discriminant learns what that stands for.
 
-    Features: kernels.features. Their filters come with the package, learned without labels, and
-    stay: what is learned refers to them. Noise is taken out of pictures first.
+    Features: kernels.features. Their filters were learned without labels and stay: what is learned
+    refers to them. Noise is taken out of pictures first.
 
     Samples are pictures, (side * side * channels,) row by row, of uint8 or of float32 in 0 to 1.
     """
 
     def __init__(self, config: DiscriminantConfig) -> None:
-        super().__init__(config, config.side, config.channels, config.cells, config.clutter)
+        present = _FeaturePresenter(config.side, config.channels, config.cells, config.clutter)
+        super().__init__(config, present, config)
 
     def receptive_fields(self) -> np.ndarray:
         """The filters that see contrast, brighter less darker, (filters, 25) float32."""
-        brighter, darker = np.split(self._state.edge_filters.T, 2, axis=1)
+        filters = self._state.edge_filters.astype(np.float32)
+        brighter, darker = np.split(filters.T, 2, axis=1)
         return brighter - darker
 
     def experience(self) -> np.ndarray:
         """The same for all filters."""
         return np.zeros(self._state.edge_filters.shape[1])
 
-    def _shows(self, pixels: np.ndarray) -> np.ndarray:
-        """What is the same all over shows nothing."""
-        side, channels = self.config.side, self.config.channels
-        places = pixels.reshape(*pixels.shape[:-1], side**2, channels)
-        return (places != places[..., :1, :]).any(axis=(-2, -1))
-
     @staticmethod
     def _initial_state(config: DiscriminantConfig) -> DiscriminantState:
-        return _untaught(config.features, *load_filters(config))
+        return _untaught(config.features, load_filters(PACKAGED, config))
 
 
 class EncodedNetwork(LinearDiscriminant[EncodedConfig]):
@@ -113,7 +95,7 @@ class EncodedNetwork(LinearDiscriminant[EncodedConfig]):
     """
 
     def __init__(self, config: EncodedConfig) -> None:
-        super().__init__(config, side=1, channels=config.inputs, cells=1, clutter=0.0)
+        super().__init__(config, _FeaturePresenter(1, config.inputs, 1, 0.0), None)
 
     def receptive_fields(self) -> np.ndarray:
         """None: the encoder has them."""
@@ -123,17 +105,20 @@ class EncodedNetwork(LinearDiscriminant[EncodedConfig]):
         """Of no filter."""
         return np.zeros(0)
 
+    def _require_pixels(self, pixels: object, dimensions: int) -> np.ndarray:
+        return in_shares(super()._require_pixels(pixels, dimensions), pixels)
+
     @staticmethod
     def _initial_state(config: EncodedConfig) -> DiscriminantState:
         none = np.zeros((0, 0), np.float32)
-        return _untaught(config.features, none, none.copy(), np.zeros(0, np.float32))
+        return _untaught(config.features, Filters(none, none.copy(), np.zeros(0, np.float32)))
 
 
 class _FeaturePresenter:
     """Presents pictures, or an encoder's features as pictures of one pixel."""
 
     def __init__(self, *settings: float) -> None:
-        """settings: side, channels and cells, as of `present_discriminant`, and clutter."""
+        """settings: side, channels, cells and clutter_scatter, as of `present_discriminant`."""
         self._settings = settings
 
     def __call__(
@@ -144,31 +129,17 @@ class _FeaturePresenter:
         timesteps: int,
         *rest: Any,
     ) -> None:
-        present_discriminant(*self._settings, *state, pixels, timesteps, *rest)
+        present_discriminant(*self._settings, *in_float32(state), pixels, timesteps, *rest)
 
 
-def _untaught(
-    size: int, edges: np.ndarray, surfaces: np.ndarray, usual: np.ndarray
-) -> DiscriminantState:
+def _untaught(size: int, filters: Filters) -> DiscriminantState:
     """Of so many features, seen by these filters."""
     scatter = FRAMES_AT_FIRST * FRAME_SCATTER * size * VARIANCE_AT_FIRST
     return DiscriminantState(
-        edge_filters=edges,
-        surface_filters=surfaces,
-        usual=usual,
+        **filters._asdict(),
         means=np.zeros((LOOKS, 0, size)),
         weights=np.zeros((LOOKS, 0, size)),
         overlaps=np.zeros((3, 0)),
         precision=np.eye(size) / scatter,
         class_frames=np.zeros(0, np.int64),
     )
-
-
-def load_filters(config: DiscriminantConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The package's filters for edges and surfaces, and their usual currents; as of a state."""
-    kind = 'grey' if config.channels == 1 else 'colour'
-    with np.load(FILTERS) as data:
-        edges = data[f'{kind}_edges'][:, : config.edge_filters]
-        surfaces = data[f'{kind}_surfaces'][:, : config.surface_filters]
-        usual = data[f'{kind}_usual']
-    return np.ascontiguousarray(edges), np.ascontiguousarray(surfaces), usual

@@ -8,15 +8,30 @@ import numpy as np
 
 from .configuration import RULES, AnyConfig, DiscriminantConfig, EncodedConfig, NetworkConfig
 from .discriminant import DiscriminantNetwork, EncodedNetwork
+from .kernels.seeing import Filters
 from .network import Network
+from .pictures import PictureNetwork
 from .recruiting import RecruitingNetwork
 from .stdp import StdpNetwork
 
 NETWORKS = {rule: StdpNetwork for rule in RULES} | {'recruiting': RecruitingNetwork}
 
 
-def create_network(config: AnyConfig) -> Network:
-    """An untrained network."""
+def create_network(config: AnyConfig, filters: Filters | None = None) -> Network:
+    """An untrained network.
+
+    filters: of spiking features, as `load_filters` gives them; None: those of the package. They are
+    a part of the state and stay: a network that is resumed brings its own.
+
+    EngineError where the configuration has no spiking features, or others.
+    """
+    network = _create(config)
+    if filters is not None:
+        network.see_by(filters)
+    return network
+
+
+def _create(config: AnyConfig) -> PictureNetwork:
     if isinstance(config, DiscriminantConfig):
         return DiscriminantNetwork(config)
     if isinstance(config, EncodedConfig):

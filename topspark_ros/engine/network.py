@@ -441,10 +441,11 @@ class Network(InferenceNetwork[C, S], ABC):
                 axis = self._per_class[name]
                 given_classes = given_shape[axis] if len(given_shape) == array.ndim else 0
                 shape = _with_axis(shape, axis, min(given_classes, MAX_CLASSES))
-            if given_dtype != array.dtype or given_shape != shape:
+            types = self._types.get(name, (array.dtype,))
+            if given_dtype not in types or given_shape != shape:
                 raise EngineError(
                     f'state {name} is {given_dtype} of shape {given_shape}, '
-                    f'accepted is {array.dtype} of shape {shape}'
+                    f'accepted is {" or ".join(map(str, types))} of shape {shape}'
                 )
         if len({layout[name][1][axis] for name, axis in self._per_class.items()}) != 1:
             raise EngineError(f'state {" and ".join(self._per_class)} differ in their classes')
@@ -453,6 +454,7 @@ class Network(InferenceNetwork[C, S], ABC):
 
     _per_class: Mapping[str, int]  # state arrays with an axis of the classes, and which it is
     _signed: tuple[str, ...] = ()  # state arrays that may be negative
+    _types: Mapping[str, tuple[np.dtype, ...]] = {}  # of state arrays that may be of several
 
     @staticmethod
     @abstractmethod

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .configuration import NORMALISATIONS, FeaturesConfig, NetworkConfig, input_rate
+from .filters import in_float32
 from .kernels import encoding
 from .kernels.seeing import Filters, see_pictures
 from .values import OperationCounts
@@ -123,7 +124,7 @@ class FeaturePresenter:
             config.side,
             config.channels,
             config.cells,
-            *state[:filters],
+            *in_float32(state[:filters]),
             pixels,
             timesteps,
             learning,

@@ -6,6 +6,7 @@ import numpy as np
 
 from .configuration import NetworkConfig
 from .errors import EngineError
+from .filters import WEIGHTS
 from .kernels.prototypes import RecruitingState
 from .kernels.recruiting import present_recruiting
 from .single_layer import SingleLayer
@@ -36,7 +37,7 @@ class RecruitingNetwork(SingleLayer[RecruitingState]):
     """
 
     _per_class = dict(label_counts=1, readout_weights=1, fast_readout_weights=1, class_frames=0)
-    _signed = ('readout_weights', 'fast_readout_weights')
+    _signed = ('readout_weights', 'fast_readout_weights', *WEIGHTS)
 
     def __init__(self, config: NetworkConfig) -> None:
         settings = config.supervised, config.highest_rate

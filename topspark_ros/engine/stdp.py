@@ -8,6 +8,7 @@ import numpy as np
 
 from .configuration import NetworkConfig
 from .errors import EngineError
+from .filters import WEIGHTS
 from .kernels import plasticity, stdp
 from .kernels.stdp import StdpState
 from .single_layer import SingleLayer
@@ -35,6 +36,7 @@ class StdpNetwork(SingleLayer[StdpState]):
     """
 
     _per_class = dict(responses=1, class_frames=0)
+    _signed = WEIGHTS
 
     def __init__(self, config: NetworkConfig) -> None:
         neuron = config.neuron

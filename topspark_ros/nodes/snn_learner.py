@@ -104,12 +104,13 @@ class SnnLearner(ManagedNode[NodeParameters]):
         try:
             self._encoder = p.read_encoder()
             self._config = p.network_config(self._encoder)
+            self._filters = p.read_filters()
             if p.input == 'events':
                 p.event_settings()  # rejected now, not once weights are read
             margins = self._read_profile(p.profile_file)
         except (EncoderError, EngineError, ParameterError) as error:
             raise NodeFault(str(error)) from None
-        self._weights = WeightsFile(p.checkpoint_file, self._config)
+        self._weights = WeightsFile(p.checkpoint_file, self._config, self._filters)
         network, class_names = self._resume(self._weights)
         began_s = time.perf_counter()
         with report_compilation(self.get_logger().info):
@@ -154,6 +155,8 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 f'resumed from {weights.path}: {checkpoint.network.recruited_neurons} neurons, '
                 f'{len(checkpoint.class_names)} classes'
             )
+            if self._filters is not None:
+                line += ', and their own filters, not those of filters_file'
         else:
             line = f'weights: none yet, they go to {weights.path}'
         self.get_logger().info(line)
@@ -456,7 +459,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
         return response
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._learner.replace_network(create_network(self._config), ())
+        self._learner.replace_network(create_network(self._config, self._filters), ())
         response.success, response.message = True, 'untrained'
         return response
 

@@ -10,6 +10,7 @@ from topspark_ros.engine import (
     AnyConfig,
     Checkpoint,
     CheckpointError,
+    Filters,
     check_writable,
     create_network,
     load_checkpoint,
@@ -22,15 +23,16 @@ class WeightsFile:
     """A checkpoint at one place, of a network of one configuration.
 
     path: made absolute here; empty: there is no file, and nothing is saved.
+    filters: of a network that is not resumed, as of `create_network`.
     resumed: whether there was a file to resume from.
     fault: why the weights could not be saved the last time; empty: they could.
     """
 
-    def __init__(self, path: str, config: AnyConfig):
+    def __init__(self, path: str, config: AnyConfig, filters: Filters | None):
         self.path = os.path.abspath(path) if path else ''
         self.resumed = False
         self.fault = ''
-        self._config = config
+        self._config, self._filters = config, filters
         self._saved_changes = 0  # of the learner, that the file has
         self._saved_s = math.nan  # monotonic
 
@@ -48,7 +50,9 @@ class WeightsFile:
         if self.path and learning:
             check_writable(self.path)
         self.resumed = bool(self.path) and os.path.exists(self.path)
-        return self._load() if self.resumed else Checkpoint(create_network(self._config), ())
+        if self.resumed:
+            return self._load()
+        return Checkpoint(create_network(self._config, self._filters), ())
 
     def restore(self, learner: OnlineLearner) -> None:
         """Raises CheckpointError for a file that is rejected; the learner's weights stay then."""

@@ -13,8 +13,11 @@ from topspark_ros.engine import (
     AnyConfig,
     DiscriminantConfig,
     EncodedConfig,
+    EngineError,
     FeaturesConfig,
+    Filters,
     NetworkConfig,
+    load_filters,
 )
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.profile import DISCRIMINANT
@@ -146,6 +149,14 @@ class SnnLearnerParameters:
         fixed=True,
         path=True,
     )
+    filters_file: str = parameter(
+        '',
+        'Filters that spiking features see by, of a network that has learned nothing yet, as '
+        '`python -m benchmarks.filters` writes them, float32 or int8. Weights that are resumed '
+        'bring their own. Empty: those of the package.',
+        fixed=True,
+        path=True,
+    )
     max_input_rate: float = parameter(
         9.0,
         'Rate limit of the input: expected spikes of a sample of unit L2 norm (0.57: '
@@ -270,6 +281,23 @@ class SnnLearnerParameters:
         if not self.picture_colour:
             raise ParameterError('picture_colour: False; accepted with an encoder: True')
         return Encoder(self.encoder)
+
+    def read_filters(self) -> Filters | None:
+        """Of a network that has learned nothing yet; None: the package's.
+
+        ParameterError for a file that is rejected, and where no spiking features see.
+        """
+        if not self.filters_file:
+            return None
+        if not self.sees_pictures:
+            raise ParameterError(
+                f'filters_file: {self.filters_file!r}; accepted without spiking features (the rule '
+                f'{DISCRIMINANT} without an encoder, or the encoder {FEATURES}): none'
+            )
+        try:
+            return load_filters(self.filters_file, self._features())
+        except EngineError as error:
+            raise ParameterError(f'filters_file: {error}') from None
 
     def network_config(self, encoder: Encoder | None = None) -> AnyConfig:
         """encoder: that `read_encoder` gave; None: it is read if there is one.

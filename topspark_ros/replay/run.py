@@ -88,9 +88,9 @@ class Run:
         self._received_s = self._time_s(self._begin_ns)
 
         encoder = p.read_encoder()
-        config = p.network_config(encoder)
+        config, filters = p.network_config(encoder), p.read_filters()
         network, class_names = (
-            Checkpoint(create_network(config), ())
+            Checkpoint(create_network(config, filters), ())
             if settings.weights is None
             else load_checkpoint(settings.weights, config)
         )

@@ -51,9 +51,9 @@ class DiscriminantState(NamedTuple):
     """D features, C classes, L = 2 looks."""
 
     # Of pictures; an encoder's features need no filters, and all three are empty.
-    edge_filters: np.ndarray  # (2 * 25, K) float32, see features.Bank
-    surface_filters: np.ndarray  # (channels * 9, K) float32
-    usual: np.ndarray  # (2,) float32, see features.Bank
+    edge_filters: np.ndarray  # these three as of seeing.Filters
+    surface_filters: np.ndarray
+    usual: np.ndarray
     means: np.ndarray  # (L, C, D) float64
     weights: np.ndarray  # (L, C, D) float64, w_c
     overlaps: np.ndarray  # (3, C) float64, m_c^T w_c: first look, first with last, last

@@ -33,7 +33,7 @@ class Bank(NamedTuple):
     The weights of the pixel dy below and dx beside a filter's corner are at row (channel, dy, dx).
     """
 
-    weights: np.ndarray  # (channels * F * F, K) float32, of unit norm each, or int8
+    weights: np.ndarray  # (channels * F * F, K) float32
     usual: np.ndarray  # (1,) float32, mean of the pooled currents, which they are divided by
     drives: np.ndarray  # (side, side, channels) float32, of the inputs, spikes a step
     sent: np.ndarray  # (side, side, channels) float32, spikes so far

@@ -24,9 +24,9 @@ LEARNED_LOOK = 64  # steps
 class Filters(NamedTuple):
     """What pictures are seen by; K and M filters, see features.Bank."""
 
-    edge_filters: np.ndarray  # (2 * 25, K) float32
-    surface_filters: np.ndarray  # (2 * channels * 9, M) float32
-    usual: np.ndarray  # (2,) float32, of the pooled currents
+    edge_filters: np.ndarray  # (2 * 25, K) float32; where they are kept, also int8
+    surface_filters: np.ndarray  # (2 * channels * 9, M), the same types
+    usual: np.ndarray  # (2,) float32, mean of the pooled currents, in units of the filters
 
 
 class Memory(NamedTuple):

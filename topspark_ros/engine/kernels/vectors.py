@@ -411,9 +411,7 @@ def _weighted_sums(lanes):
         signature = types.void(
             weights, types.intp, rows, amounts, types.intp, types.intp, types.intp, sums
         )
-        whole = weights.dtype is types.int8
         real = ir.VectorType(ir.FloatType(), lanes)
-        stored = ir.VectorType(ir.IntType(8), lanes) if whole else real
         apart = LANES // lanes  # sums, as one alone would have to wait for each product
 
         def generate(context, builder, signature, arguments):
@@ -430,10 +428,8 @@ def _weighted_sums(lanes):
                 )
                 place = builder.add(builder.sext(row, INDEX), shift)
                 some = _load(
-                    builder, _lanes(context, builder, kinds[0], weights, [place, column], stored)
+                    builder, _lanes(context, builder, kinds[0], weights, [place, column], real)
                 )
-                if whole:
-                    some = builder.sitofp(some, real)
                 return _multiply_add(builder, some, _spread(builder, amount, real), total)
 
             def add_some(totals, spike):
@@ -469,7 +465,7 @@ _weighted_sums_64, _weighted_sums_32, _weighted_sums_16 = map(_weighted_sums, (6
 def weigh_rows(weights, rows, amounts, begin, end, shift, sums):
     """sums = the rows `shift` below rows[begin:end] of the weights, times amounts[begin:end].
 
-    weights: (inputs, neurons) float32 or int8; neurons: a multiple of SQUARES. rows: int32.
+    weights: (inputs, neurons) float32; neurons: a multiple of SQUARES. rows: int32.
     amounts, sums: float32. Each column's sum stays in a register throughout.
     """
     neurons = sums.size
