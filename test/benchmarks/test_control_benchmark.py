@@ -14,10 +14,11 @@ CHECKOUT = Path(__file__).parents[2]
 sys.path.append(str(CHECKOUT))  # last, or its source folder would hide the built package
 
 from benchmarks.control.metrics import window_excesses  # noqa: E402
-from benchmarks.control.mission import PROFILE, run_mission  # noqa: E402
+from benchmarks.control.mission import run_mission  # noqa: E402
 from benchmarks.control.policies import OURS  # noqa: E402
 from benchmarks.control.trace import make_trace  # noqa: E402
-from topspark_ros.methodology.profile import load_profile  # noqa: E402
+from benchmarks.fixed.play import PROFILES  # noqa: E402
+from topspark_ros.methodology.profile import DISCRIMINANT, load_profile  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -64,12 +65,12 @@ def test_only_the_controller_and_small_steps_last_to_the_end(results):
 
 
 def test_a_mission_repeats():
-    first, again = (run_mission(1, 20.0, OURS) for _ in range(2))
+    first, again = (run_mission(DISCRIMINANT, 1, 20.0, OURS) for _ in range(2))
     assert np.array_equal(first.used_j, again.used_j) and first.settings == again.settings
 
 
 def test_every_trace_is_hard():
-    profile = load_profile(PROFILE)
+    profile = load_profile(PROFILES[DISCRIMINANT])
     for seed in range(3):
         trace = make_trace(seed, 3600.0, profile)
         assert 40_000 < len(trace.frames_s) < 220_000 and np.all(np.diff(trace.frames_s) >= 0)

@@ -200,8 +200,8 @@ def test_every_encoding_shows_the_same(inferring, encoding, big_endian):
     plain = inferring.camera.show(image(frame))
     padded = inferring.camera.show(image(frame, encoding, padding=6, big_endian=big_endian))
     assert padded.class_id == plain.class_id
-    # 16 bits are not rounded where the frame is made smaller.
-    tolerance = 0.02 if encoding == 'mono16' else 1e-6
+    # Colours are rounded in another order. Of 16 bits the brightest level of the frame counts as 1.
+    tolerance = 0.05 if encoding == 'mono16' else 1e-4
     assert list(padded.scores) == pytest.approx(list(plain.scores), abs=tolerance)
 
 
