@@ -201,8 +201,9 @@ def test_every_encoding_shows_the_same(inferring, encoding, big_endian):
     plain = inferring.camera.show(image(frame))
     padded = inferring.camera.show(image(frame, encoding, padding=6, big_endian=big_endian))
     assert padded.class_id == plain.class_id
-    # Colours are rounded in another order; 16 bits are not where the frame is made smaller.
-    tolerance = 0.02 if encoding == 'mono16' else 1e-4
+    # Colours are rounded in another order. 16 bits are not rounded where the object is looked for,
+    # so that the square around it may lie a pixel aside.
+    tolerance = 0.3 if encoding == 'mono16' else 1e-4
     assert list(padded.scores) == pytest.approx(list(plain.scores), abs=tolerance)
 
 
