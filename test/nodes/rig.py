@@ -416,7 +416,9 @@ def image(frame, encoding: str = 'bgr8', padding: int = 0, big_endian: bool = Fa
     }
     pixels = frame if conversions[encoding] is None else cv2.cvtColor(frame, conversions[encoding])
     if encoding == 'mono16':
-        pixels = (pixels.astype('u2') * 256).astype('>u2' if big_endian else '<u2')
+        # The lower byte alone would show the opposite: what takes one for the other sees that.
+        values = 256 * pixels.astype('u2') + (255 - pixels)
+        pixels = values.astype('>u2' if big_endian else '<u2')
     rows = [row.tobytes() + b'\xa5' * padding for row in pixels]
     return Image(
         height=frame.shape[0],
