@@ -11,6 +11,7 @@ from topspark_ros.perception.learner_parameters import EVENT_SIDE, SnnLearnerPar
 from topspark_ros.perception.online import Sample
 from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.events import EventViewer
+from topspark_ros.streams.images import RawImage
 from topspark_ros.streams.scenes import camera_views
 
 from ..photographs import load_photographs
@@ -75,7 +76,8 @@ def load_frames(name: str, part: str, rule: str) -> Frames:
 
 
 def _camera_frames(images: np.ndarray) -> np.ndarray:
-    return camera_views(images, seed=0, see=SnnLearnerParameters(rule=DISCRIMINANT).view().of)
+    view = SnnLearnerParameters(rule=DISCRIMINANT).view()
+    return camera_views(images, seed=0, see=lambda rgb: view.of(RawImage.of(rgb)))
 
 
 def _event_frames(part: str, rule: str) -> Frames:
