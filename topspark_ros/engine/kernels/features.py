@@ -5,9 +5,10 @@ turns, as on a chequerboard, so that even one step tells three levels of neighbo
 dithering, Bayer 1973). After T steps one has sent floor(T drive + 1/4 or 3/4) spikes: a run of T
 steps is the beginning of any longer one.
 
-A bank of filters lies at every place of the picture. Nothing leaks there either, so the spikes of
-an input are added at once, v_k = w_k^T n. At each place the filters compete: those beyond half of
-the way from the mean potential to the highest one fire, with the current
+A bank of filters lies at every place of the picture. Nothing leaks there either, so a potential is
+v_k = w_k^T n: each place adds up the weights of those of its inputs that have sent spikes, when it
+is looked at. There the filters compete: those beyond half of the way from the mean potential to the
+highest one fire, with the current
 
     a_k = (v_k - theta) / |n|,    theta = mean v + (max v - mean v) / 2,
 
