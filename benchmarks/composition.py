@@ -33,6 +33,7 @@ from topspark_ros.engine import (
 )
 from topspark_ros.methodology.energy import ENERGY_TABLES, estimate_energy_j
 from topspark_ros.perception.encoder import Encoder
+from topspark_ros.perception.learner_parameters import GRID
 from topspark_ros.streams.colours import resized
 
 from .encoder import encoded, heading, row
@@ -44,7 +45,6 @@ SHOWN = 4  # T
 TIMESTEPS = (1, 2, 4, 64)
 LEARNED_AT = (1, 4, 64)
 ORDERS = 2
-GRID = 28  # pixels a side of what a single layer sees
 RECRUITING = NetworkConfig(max_input_rate=18.0)
 SPIKES = NeuronConfig(inference_spikes=8.0)
 TABLE = ENERGY_TABLES['loihi']

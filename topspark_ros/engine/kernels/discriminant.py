@@ -33,7 +33,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import channels, clutter, denoising, encoded, features
+from . import clutter, encoded, seeing
 from .compilation import allocating, entry_point, kernel, routine
 from .readout import softmax, strongest, top2_margin
 from .vectors import ROWS, SQUARES, dot, dot_rows, subtract_outer_pair, subtract_rows, weigh_pair
@@ -66,10 +66,7 @@ class DiscriminantState(NamedTuple):
 class Memory(NamedTuple):
     """What presentations need, one after the other."""
 
-    denoising: denoising.Memory
-    canvas: channels.Canvas
-    edges: features.Bank
-    surfaces: features.Bank
+    pictures: seeing.Memory
     encoded: encoded.Inputs  # none where there are filters
     clutter: clutter.Memory
     seen: np.ndarray  # (D,) float64, features at present
@@ -86,13 +83,10 @@ class Memory(NamedTuple):
 def memory_of(state, side, image_channels, cells):
     """Memory for presentations."""
     size = state.precision.shape[0]
-    usual = state.usual
+    filters = seeing.Filters(state.edge_filters, state.surface_filters, state.usual)
     inputs = image_channels if state.edge_filters.size == 0 else 0
     return Memory(
-        denoising.memory_of(side),
-        channels.canvas_of(side),
-        features.bank_of(state.edge_filters, usual[:1], side, 2, cells),
-        features.bank_of(state.surface_filters, usual[1:], side // 2, 2 * image_channels, cells),
+        seeing.memory_of(filters, side, image_channels, cells),
         encoded.inputs_of(inputs),
         clutter.memory_of(side, image_channels),
         np.empty(size),
@@ -249,31 +243,18 @@ def next_stop(steps, timesteps, learning, margin):
 @routine
 def advance(memory, steps, graded):
     """Present the steps up to this one, and fill the features; spikes, currents, additions."""
-    edges, surfaces, seen = memory.edges, memory.surfaces, memory.seen
+    seen = memory.seen
     if memory.encoded.drives.size > 0:
         spikes, currents = encoded.integrate(memory.encoded, steps, graded, seen)
         operations = spikes
     else:
-        spikes, operations = features.send(edges, steps, graded)
-        more_spikes, more_operations = features.send(surfaces, steps, graded)
-        spikes, operations = spikes + more_spikes, operations + more_operations
-        currents = features.compete(edges) + features.compete(surfaces)
-        features.read_pooled(surfaces, seen, features.read_pooled(edges, seen, 0))
+        spikes, operations = seeing.send(memory.pictures, steps, graded)
+        currents = seeing.look(memory.pictures, seen)
     if steps == FIRST or steps == LAST:
         look = 0 if steps == FIRST else 1
         for d in range(seen.size):
             memory.looks[look, d] = seen[d]
     return spikes, currents, operations
-
-
-@routine
-def show(picture, memory):
-    """Begin to present a picture, which loses its noise."""
-    noise = denoising.noise_of(picture, memory.denoising)
-    denoising.denoise(picture, noise, memory.denoising)
-    channels.drive_inputs(picture, memory.canvas, memory.edges.drives, memory.surfaces.drives)
-    features.clear(memory.edges)
-    features.clear(memory.surfaces)
 
 
 @routine
@@ -286,7 +267,7 @@ def imagine(state, memory, picture, label, strength):
     if not clutter.find_background(picture, memory.clutter):
         return 0, 0, 0, 0
     clutter.invent(picture, label, state.class_frames[label], memory.clutter)
-    show(picture, memory)
+    seeing.show(picture, memory.pictures)
     spikes, currents, added = advance(memory, LAST, True)
     memory.looks[:] = 0
     for d in range(memory.seen.size):
@@ -302,10 +283,10 @@ def present(state, memory, picture, timesteps, learning, label, margin, clutter_
     if memory.encoded.drives.size > 0:
         encoded.begin(memory.encoded, picture[0, 0])
     else:
-        show(picture, memory)
+        seeing.show(picture, memory.pictures)
     scores[:] = 0
     size = state.precision.shape[0]
-    potentials = features.potentials(memory.edges) + features.potentials(memory.surfaces) + size
+    potentials = seeing.potentials(memory.pictures) + size
     teaching = learning and label >= 0
     input_spikes = output_spikes = operations = updates = steps = 0
     while steps < timesteps:

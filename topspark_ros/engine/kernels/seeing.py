@@ -1,7 +1,8 @@
-"""Spiking features of pictures, for a layer that learns on them in the place of pixels.
+"""Pictures as both banks of filters see them; and for a layer that learns on that in the place of
+pixels.
 
-Noise is taken out of a picture, then it is seen as in kernels.features, all steps at once. What a
-layer is shown are the features after the last step.
+Noise is taken out of a picture, then it is seen as in kernels.features. What a layer is shown are
+the features after the last step, all steps at once.
 
 Few steps change features, and a layer that learned them would fit that T alone. So a picture that
 is learned is looked at later, after LEARNED_LOOK steps: each input that has more to say sends it as
@@ -15,8 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import channels, denoising, features
-from .compilation import allocating, entry_point
-from .discriminant import show
+from .compilation import allocating, entry_point, kernel, routine
 
 LEARNED_LOOK = 64  # steps
 
@@ -50,6 +50,39 @@ def memory_of(filters, side, image_channels, cells):
     )
 
 
+@routine
+def show(picture, memory):
+    """Begin to present a picture, (side, side, channels) float32, which loses its noise."""
+    noise = denoising.noise_of(picture, memory.denoising)
+    denoising.denoise(picture, noise, memory.denoising)
+    channels.drive_inputs(picture, memory.canvas, memory.edges.drives, memory.surfaces.drives)
+    features.clear(memory.edges)
+    features.clear(memory.surfaces)
+
+
+@routine
+def send(memory, timesteps, graded):
+    """Present the steps up to `timesteps`; events and additions, as of `features.send`."""
+    events, additions = features.send(memory.edges, timesteps, graded)
+    more_events, more_additions = features.send(memory.surfaces, timesteps, graded)
+    return events + more_events, additions + more_additions
+
+
+@routine
+def look(memory, seen):
+    """Fill the features, (D,), of what was sent; returns how many filters fired."""
+    edges, surfaces = memory.edges, memory.surfaces
+    currents = features.compete(edges) + features.compete(surfaces)
+    features.read_pooled(surfaces, seen, features.read_pooled(edges, seen, 0))
+    return currents
+
+
+@kernel
+def potentials(memory):
+    """How many potentials both banks keep up to date."""
+    return features.potentials(memory.edges) + features.potentials(memory.surfaces)
+
+
 @entry_point
 def see_pictures(
     side,
@@ -74,22 +107,16 @@ def see_pictures(
     """
     filters = Filters(edge_filters, surface_filters, usual)
     memory = memory_of(filters, side, image_channels, cells)
-    edges, surfaces = memory.edges, memory.surfaces
-    neurons = features.potentials(edges) + features.potentials(surfaces) + seen.shape[1]
+    neurons = potentials(memory) + seen.shape[1]
     for sample in range(pictures.shape[0]):
         show(pictures[sample].reshape(side, side, image_channels), memory)
-        spikes = added = 0
-        for bank in (edges, surfaces):
-            events, additions = features.send(bank, timesteps, False)
-            spikes, added = spikes + events, added + additions
+        spikes, added = send(memory, timesteps, False)
         steps = timesteps
         if learning and timesteps < LEARNED_LOOK:
-            for bank in (edges, surfaces):
-                events, additions = features.send(bank, LEARNED_LOOK, True)
-                spikes, added = spikes + events, added + additions
+            events, additions = send(memory, LEARNED_LOOK, True)
+            spikes, added = spikes + events, added + additions
             steps += 1
-        currents = features.compete(edges) + features.compete(surfaces)
-        features.read_pooled(surfaces, seen[sample], features.read_pooled(edges, seen[sample], 0))
+        currents = look(memory, seen[sample])
         counts[sample, 0] = spikes
         counts[sample, 1] = currents
         counts[sample, 2] = added + currents
