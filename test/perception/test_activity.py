@@ -6,7 +6,7 @@ import pytest
 
 from topspark_ros.engine import OperationCounts
 from topspark_ros.perception.activity import (
-    MAX_COSTS,
+    MAX_REMEMBERED,
     STALE_S,
     ActivityWindow,
     Cost,
@@ -139,6 +139,6 @@ def test_of_many_t_those_with_most_frames_are_remembered():
     costs = CostByTimesteps()
     for _ in range(2):
         costs.add(7, 1.0, 1.0)
-    for timesteps in range(100, 100 + 3 * MAX_COSTS):
+    for timesteps in range(100, 100 + 3 * MAX_REMEMBERED):
         costs.add(timesteps, 1.0, 1.0)
-    assert len(costs.summary()) == MAX_COSTS and costs.summary()[0].timesteps == 7
+    assert len(costs.summary()) == MAX_REMEMBERED and costs.summary()[0].timesteps == 7

@@ -8,9 +8,9 @@ import pytest
 from topspark_ros.control.accuracy import Trial
 from topspark_ros.engine import NetworkConfig, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.perception.activity import MAX_REMEMBERED
 from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
 from topspark_ros.perception.trials import (
-    MAX_TRIALS,
     POWER_S,
     SAVING_S,
     Trials,
@@ -112,7 +112,7 @@ def test_what_is_remembered_is_bounded():
     trials = Trials(SETTINGS)
     for in_force in range(1, 1000):
         trials.count(4, in_force, 0.0, False, False)
-    assert len(trials.summary()) == MAX_TRIALS
+    assert len(trials.summary()) == MAX_REMEMBERED
 
 
 def test_a_learner_tries_labelled_frames_and_accounts_for_it():

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from topspark_ros.engine import OperationCounts
 
-FADING = 1 - 1 / 500  # of what an inference took, with each further one: frames change
-MAX_COSTS = 100  # T that are remembered
+FADING = 1 - 1 / 500  # of what was found at a T, with each further frame: frames change
+MAX_REMEMBERED = 100  # T, or pairs of them
 STALE_S = 10.0  # readings of a meter that are older say nothing
 
 
@@ -145,12 +145,17 @@ class CostByTimesteps:
             mean_j + (energy_j - mean_j) / frames,
             mean_s + (time_s - mean_s) / frames,
         )
-        if len(self._costs) > MAX_COSTS:  # T that decisions name are any
-            del self._costs[min(self._costs, key=lambda each: self._costs[each].frames)]
+        forget_rarest(self._costs)
 
     def summary(self) -> tuple[Cost, ...]:
         """T rising."""
         return tuple(sorted(self._costs.values()))
+
+
+def forget_rarest(found: dict[Any, Any]) -> None:
+    """Of more than MAX_REMEMBERED drop what has fewest `frames`: T that decisions name are any."""
+    if len(found) > MAX_REMEMBERED:
+        del found[min(found, key=lambda each: found[each].frames)]
 
 
 class Measured(NamedTuple):

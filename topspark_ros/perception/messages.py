@@ -12,10 +12,9 @@ from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.control.decision import Decision
 from topspark_ros.control.ranges import RangeError
 from topspark_ros.errors import TopsparkError
-from topspark_ros.perception.activity import Measured
+from topspark_ros.perception.activity import MAX_REMEMBERED, Measured
 from topspark_ros.perception.online import OnlineStatus, Timesteps
 from topspark_ros.perception.teaching import TimedLabel
-from topspark_ros.perception.trials import MAX_TRIALS
 from topspark_ros.streams.compressed import CompressedImage
 from topspark_ros.streams.images import CameraImage, ImageError, RawImage
 
@@ -254,9 +253,9 @@ def _accuracy_report(message: Message) -> AccuracyReport:
         raise MessageError(f'accuracy: {message.accuracy:g}; accepted: 0 to 1, or NaN')
     columns = {field: list(getattr(message, field)) for field in _TRIAL_FIELDS}
     lengths = {field: len(values) for field, values in columns.items()}
-    if max(lengths.values()) > MAX_TRIALS or len(set(lengths.values())) > 1:
+    if max(lengths.values()) > MAX_REMEMBERED or len(set(lengths.values())) > 1:
         found = ', '.join(f'{field} {length}' for field, length in lengths.items())
-        raise MessageError(f'lengths of {found}; accepted: all equal, at most {MAX_TRIALS}')
+        raise MessageError(f'lengths of {found}; accepted: all equal, at most {MAX_REMEMBERED}')
     for field in _TRIAL_FIELDS[2:]:
         for value in columns[field]:
             if not 0.0 <= value < math.inf:

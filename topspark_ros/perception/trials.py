@@ -16,10 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from topspark_ros.control.accuracy import Trial
+from topspark_ros.perception.activity import FADING, forget_rarest
 
 TRIED_TIMESTEPS = 1, 2, 4, 8, 16, 32, 64  # where no profile names others
-MAX_TRIALS = 100  # pairs of T that are remembered
-FADING = 1 - 1 / 500  # of what was counted, with each further trial: frames change
 SAVING_S = 30.0  # in which the energy for one trial has to come together
 POWER_S = 3.0  # time constant of the present power
 
@@ -94,8 +93,7 @@ class Trials:
             FADING * worse + (wrong and not wrong_in_force),
             FADING * better + (wrong_in_force and not wrong),
         )
-        if len(self._trials) > MAX_TRIALS:  # T that decisions name are any
-            del self._trials[min(self._trials, key=lambda pair: self._trials[pair].frames)]
+        forget_rarest(self._trials)
 
     def summary(self) -> tuple[Trial, ...]:
         """Of every two T that have been compared."""
