@@ -45,6 +45,7 @@ ROS = (
     'sensor_msgs',
     'std_msgs',
     'std_srvs',
+    'vision_msgs',
     'launch',
     'launch_ros',
     'topspark_ros.msg',
