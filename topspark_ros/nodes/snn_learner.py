@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros import msg
@@ -33,6 +32,7 @@ from topspark_ros.nodes.metering import Metering
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.nodes.sources import EventSource, Frame, FrameSource, ImageSource
+from topspark_ros.nodes.vision import VisionPublishers
 from topspark_ros.nodes.weights import WeightsFile
 from topspark_ros.perception.assembly import assemble
 from topspark_ros.perception.encoder import EncoderError
@@ -41,7 +41,6 @@ from topspark_ros.perception.messages import label_from, status_fields, timestep
 from topspark_ros.perception.online import Margins, Totals
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.steering import profile_margins, profile_mismatches
-from topspark_ros.streams.events import EventView
 
 # The worker looks up at least this often, and at most: labels do not wake it, and how soon a clock
 # that is simulated reaches a time is unknown.
@@ -81,8 +80,12 @@ class SnnLearner(ManagedNode[NodeParameters]):
     Publishers:
         * classification (topspark_ros/Classification): one a frame, stamp of the frame
         * ~/status (topspark_ros/LearnerStatus): what it does and spends
-        * ~/debug_image (sensor_msgs/Image, rgb8) with `input: events`: each window, brighter
-          events blue and darker ones red; only while somebody subscribes
+        * vision/classification (vision_msgs/Classification), vision/detections
+          (vision_msgs/Detection2DArray): the same in standard messages; only while somebody
+          subscribes
+        * vision/label_info (vision_msgs/LabelInfo): the classes, once for each change
+        * vision/annotated_image (sensor_msgs/Image, rgb8): the frame with the box of the object,
+          or the window, brighter events blue and darker ones red; only while somebody subscribes
         * /diagnostics (diagnostic_msgs/DiagnosticArray)
 
     Services:
@@ -127,10 +130,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
         )
         self._result = conversions.ClassificationMessage()
         self._status = self.create_lifecycle_publisher(msg.LearnerStatus, '~/status', qos.STATUS)
-        if p.input == 'events':
-            self._debug_image = self.create_lifecycle_publisher(
-                Image, '~/debug_image', qos.sensor(1)
-            )
+        self._vision = VisionPublishers(self)
         # Writing a file may take long: not in the way of frames.
         self._storage = ExclusiveLongCallbackGroup()
         for name, callback in (
@@ -197,6 +197,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
         self._source = self._make_source(p)
         self._labels = PolledSubscription(self, msg.Label, 'label', qos.LABEL)
         self._start_worker()
+        self._vision.publish_class_names(self._learner.class_names)
         self.create_subscription(
             msg.TimestepDecision, 'timestep_decision', self._on_decision, qos.STATE
         )
@@ -305,12 +306,12 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 f'{result.timesteps}, latency {latency_s:.6f} s'
             )
         self._last_frame_s = now_s
-        if isinstance(frame.sample, EventView) and self._debug_image.get_subscription_count():
-            self._debug_image.publish(conversions.rgb_image(frame.sample.picture(), frame.header))
+        self._vision.publish(result, frame)
 
     # Output --------------------------------------------------------------------------------
 
     def _publish_status(self) -> None:
+        self._vision.publish_class_names(self._learner.class_names)
         status, measured = self._learner.status(self.now_s()), self._metering.read()
         self._status.publish(
             conversions.status_message(
