@@ -37,6 +37,7 @@ ARROWS = {
 ROS = (
     'rclpy',
     'ament_index_python',
+    'bond',
     'builtin_interfaces',
     'diagnostic_msgs',
     'event_camera_msgs',

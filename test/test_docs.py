@@ -127,7 +127,10 @@ def reference():
 
 
 def parameters(node: str) -> set[str]:
-    return {field.name for field in reference().node_parameters(node)} | {'autostart'}
+    return {field.name for field in reference().node_parameters(node)} | {
+        'autostart',
+        'bond_heartbeat_period',
+    }
 
 
 def launch_arguments(file: str) -> set[str]:

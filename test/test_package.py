@@ -59,20 +59,31 @@ def test_every_message_is_built(package):
 
 
 @pytest.mark.parametrize(
-    'message, expected',
+    'name, expected',
     [
-        ('Classification', 'f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143'),
-        ('Detection2DArray', '214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968'),
-        ('LabelInfo', '3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783'),
+        ('bond/Status', '87eaccffa254ffffadc0b61600452e8251740f06c25659a2dbda4927fdb1f70a'),
+        (
+            'vision_msgs/Classification',
+            'f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143',
+        ),
+        (
+            'vision_msgs/Detection2DArray',
+            '214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
+        ),
+        (
+            'vision_msgs/LabelInfo',
+            '3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
+        ),
     ],
 )
-def test_the_stand_in_of_vision_msgs_is_taken_for_it(message, expected):
-    """Hashes of vision_msgs 4.1.1: DDS connects only what has the same one."""
+def test_stand_ins_are_taken_for_what_they_stand_for(name, expected):
+    """Hashes of bond_core 4 and vision_msgs 4.1: a message with another one is not understood."""
     index = pytest.importorskip('ament_index_python.packages')
-    share = Path(index.get_package_share_directory('vision_msgs'))
+    package, message = name.split('/')
+    share = Path(index.get_package_share_directory(package))
     description = json.loads((share / 'msg' / f'{message}.json').read_text())
     hashes = {entry['type_name']: entry['hash_string'] for entry in description['type_hashes']}
-    assert hashes[f'vision_msgs/msg/{message}'] == f'RIHS01_{expected}'
+    assert hashes[f'{package}/msg/{message}'] == f'RIHS01_{expected}'
 
 
 def fields(path: Path):

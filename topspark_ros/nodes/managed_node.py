@@ -39,6 +39,7 @@ from rclpy.timer import Timer
 from topspark_ros.errors import TopsparkError
 from topspark_ros.nodes import diagnostics
 from topspark_ros.nodes.executor import LongCallbackGroup
+from topspark_ros.nodes.heartbeat import Heartbeat
 from topspark_ros.nodes.parameters import ParameterServer, parameter
 from topspark_ros.nodes.undo import Undo
 
@@ -60,6 +61,14 @@ class ManagedParameters:
         True,
         'Configure and activate at start; false leaves both to a lifecycle manager.',
         at_start=True,
+    )
+    bond_heartbeat_period: float = parameter(
+        0.0,
+        "Between two messages on `bond` to Nav2's lifecycle manager; 0: none.",
+        unit='s',
+        low=0.0,
+        high=60.0,
+        fixed=True,
     )
 
 
@@ -249,6 +258,8 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[Declared]):
             self.undo_with(disable, state)
             enable(state)
             self.activate()
+            if period_s := self.parameters.bond_heartbeat_period:
+                Heartbeat(self, period_s)
 
         return self._do('activate', activate)
 
