@@ -41,9 +41,12 @@ class Heartbeat:
         node.create_timer(period_s, self._beat, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _beat(self) -> None:
-        self._status.header.stamp = self._node.get_clock().now().to_msg()
-        self._publisher.publish(self._status)
+        self._publisher.publish(self._stamped())
 
     def _end(self) -> None:
         self._status.active = False
-        self._beat()
+        self._node.publish_last(self._publisher, self._stamped())
+
+    def _stamped(self) -> Status:
+        self._status.header.stamp = self._node.get_clock().now().to_msg()
+        return self._status

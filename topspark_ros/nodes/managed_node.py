@@ -148,7 +148,7 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[Declared]):
         """Node time in seconds (simulated time under use_sim_time)."""
         return self.get_clock().now().nanoseconds * 1e-9
 
-    def publish_last(self, publisher: LifecyclePublisher, message: Any) -> None:
+    def publish_last(self, publisher: Publisher | LifecyclePublisher, message: Any) -> None:
         """Publish, and wait until it has been received: the process may be about to end, and with
         it what is still on its way."""
         publisher.publish(message)

@@ -197,7 +197,6 @@ class SnnLearner(ManagedNode[NodeParameters]):
         self._source = self._make_source(p)
         self._labels = PolledSubscription(self, msg.Label, 'label', qos.LABEL)
         self._start_worker()
-        self._vision.publish_class_names(self._learner.class_names)
         self.create_subscription(
             msg.TimestepDecision, 'timestep_decision', self._on_decision, qos.STATE
         )
