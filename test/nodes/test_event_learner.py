@@ -216,6 +216,22 @@ def test_a_stream_with_unknown_words_is_never_in_order_in_silence(rig, eye):
     assert int(rig.health(LEARNER, 'events: unknown words')) >= 50
 
 
+def test_the_debug_image_shows_the_window(rig, eye):
+    pictures = rig.collect(Image, f'{LEARNER}/debug_image', qos.sensor(10))
+
+    def shown():
+        eye.show()
+        return pictures
+
+    rig.wait_for(shown)
+    picture = pictures[-1]
+    assert (picture.width, picture.height, picture.encoding) == (WIDTH, HEIGHT, 'rgb8')
+    pixels = np.frombuffer(picture.data, np.uint8).reshape(HEIGHT, WIDTH, 3)
+    assert (pixels == 255).all(axis=2).any()  # nothing happened
+    assert (pixels[..., 2] > pixels[..., 0] + 50).any()  # brighter
+    assert (pixels[..., 0] > pixels[..., 2] + 50).any()  # darker
+
+
 def test_a_picture_shows_the_window_and_the_box_of_what_moves(rig, eye):
     pictures = rig.collect(Image, 'vision/annotated_image', qos.sensor(10))
     detections = rig.collect(Detection2DArray, 'vision/detections')

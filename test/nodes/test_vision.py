@@ -155,12 +155,12 @@ def test_what_nobody_subscribes_to_is_not_made(rig):
     shown = Asked()
     frame = Frame(
         np.ones(4, np.float32),
-        Square(100.0, 100.0, 50.0),
-        shown.rgb,
         cdr.Header(cdr.Time(1, 0), 'eye'),
         1,
         1,
         0.0,
+        Square(100.0, 100.0, 50.0),
+        shown.rgb,
     )
     with alive(SnnLearner, {}) as node:
         assert node.trigger_configure() == node.trigger_activate()
@@ -180,7 +180,7 @@ def test_what_nobody_subscribes_to_is_not_made(rig):
 
 def test_hypotheses_are_the_likeliest_and_not_all(rig):
     names = tuple(f'kind {number}' for number in range(2 * MAX_HYPOTHESES))
-    frame = Frame(None, None, None, cdr.Header(cdr.Time(1, 0), 'eye'), 1, 1, 0.0)
+    frame = Frame(None, cdr.Header(cdr.Time(1, 0), 'eye'), 1, 1, 0.0, None, None)
     with alive(SnnLearner, {}) as node:
         assert node.trigger_configure() == node.trigger_activate()
         topic = node.resolve_topic_name('vision/classification')

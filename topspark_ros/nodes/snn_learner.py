@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros import msg
@@ -41,6 +42,7 @@ from topspark_ros.perception.messages import label_from, status_fields, timestep
 from topspark_ros.perception.online import Margins, Totals
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.steering import profile_margins, profile_mismatches
+from topspark_ros.streams.events import EventView
 
 # The worker looks up at least this often, and at most: labels do not wake it, and how soon a clock
 # that is simulated reaches a time is unknown.
@@ -84,8 +86,10 @@ class SnnLearner(ManagedNode[NodeParameters]):
           (vision_msgs/Detection2DArray): the same in standard messages; only while somebody
           subscribes
         * vision/label_info (vision_msgs/LabelInfo): the classes, once for each change
-        * vision/annotated_image (sensor_msgs/Image, rgb8): the frame with the box of the object,
-          or the window, brighter events blue and darker ones red; only while somebody subscribes
+        * vision/annotated_image (sensor_msgs/Image, rgb8): the frame, or the window, with a box
+          around the object; only while somebody subscribes
+        * ~/debug_image (sensor_msgs/Image, rgb8) with `input: events`: each window, brighter
+          events blue and darker ones red; only while somebody subscribes
         * /diagnostics (diagnostic_msgs/DiagnosticArray)
 
     Services:
@@ -130,6 +134,10 @@ class SnnLearner(ManagedNode[NodeParameters]):
         )
         self._result = conversions.ClassificationMessage()
         self._status = self.create_lifecycle_publisher(msg.LearnerStatus, '~/status', qos.STATUS)
+        if p.input == 'events':
+            self._debug_image = self.create_lifecycle_publisher(
+                Image, '~/debug_image', qos.sensor(1)
+            )
         self._vision = VisionPublishers(self)
         # Writing a file may take long: not in the way of frames.
         self._storage = ExclusiveLongCallbackGroup()
@@ -305,6 +313,8 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 f'{result.timesteps}, latency {latency_s:.6f} s'
             )
         self._last_frame_s = now_s
+        if isinstance(frame.sample, EventView) and self._debug_image.get_subscription_count():
+            self._debug_image.publish(conversions.rgb_image(frame.sample.picture(), frame.header))
         self._vision.publish(result, frame)
 
     # Output --------------------------------------------------------------------------------

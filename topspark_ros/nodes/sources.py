@@ -47,12 +47,12 @@ class Frame(NamedTuple):
     """What is classified at once, and learned later."""
 
     sample: Sample
-    square: Square | None  # of the image or sensor that the sample is, pixels; None: nothing is
-    rgb: Callable[[], np.ndarray]  # all of it, (height, width, 3); until the next frame is taken
     header: cdr.Header  # of its result: the stamp is that of the image or of the last event
     begin_ns: int  # host time that it takes, as of OnlineLearner.classify
     end_ns: int
     received_s: float  # monotonic, for the latency
+    square: Square | None  # of the image or sensor that the sample is, pixels; None: nothing is
+    rgb: Callable[[], np.ndarray]  # all of it, (height, width, 3); until the next frame is taken
 
 
 class FrameSource(Protocol):
@@ -208,12 +208,12 @@ class ImageSource:
         stamp_ns = conversions.stamp_ns(message.header.stamp)
         return Frame(
             sight.sample,
-            sight.square,
-            sight.image.rgb,
             message.header,
             stamp_ns,
             stamp_ns,
             received_s,
+            sight.square,
+            sight.image.rgb,
         )
 
 
@@ -273,12 +273,12 @@ class EventSource:
                 view = seen.view()
                 return Frame(
                     view,
-                    view.square,
-                    view.picture,
                     header,
                     seen.begin_ns,
                     seen.end_ns,
                     received_s,
+                    view.square,
+                    view.picture,
                 )
             if self._waiting or not self._wake.wait(end_s - time.monotonic()):
                 break
