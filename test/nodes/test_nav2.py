@@ -114,6 +114,14 @@ def test_a_bond_lasts_while_its_node_is_active_and_ends_with_a_message(rig, mana
     assert all(each.active for each in of_instance()[:-1])
 
 
+def test_a_node_that_is_stopped_ends_its_bond(rig):
+    heard = rig.collect(Status, 'bond', QoSProfile(depth=100))
+    process = rig.start('battery_simulator', bond_heartbeat_period=0.1)
+    rig.wait_for(lambda: heard and heard[-1].active)
+    process.stop()
+    rig.latest(heard, lambda last: not last.active)
+
+
 def test_without_the_parameter_there_is_no_bond(rig):
     rig.start('timestep_controller')
     rig.wait_until_active('timestep_controller')
@@ -140,13 +148,15 @@ def test_the_tree_uses_what_nav2_has():
         assert set(each.attrib) <= PORTS.get(each.tag, set())
 
 
+# What the condition subscribes with in Jazzy, and later.
+@pytest.mark.parametrize('profile', [QoSPresetProfiles.SYSTEM_DEFAULT.value, QoSProfile(depth=10)])
 @pytest.mark.parametrize('state_of_charge, is_low', [(0.9, False), (0.1, True)])
 def test_the_condition_of_the_tree_reads_the_battery_of_the_controller(
-    rig, state_of_charge, is_low
+    rig, profile, state_of_charge, is_low
 ):
     condition = next(TREE.iter('IsBatteryLow'))
     topic = condition.get('battery_topic').lstrip('/')  # of a robot without a namespace
-    states = rig.collect(BatteryState, topic, QoSPresetProfiles.SYSTEM_DEFAULT.value)
+    states = rig.collect(BatteryState, topic, profile)
     rig.start('battery_simulator', initial_state_of_charge=state_of_charge)
     rig.start('timestep_controller')
     state = rig.wait_for(lambda: states and states[-1], 'a state')
