@@ -37,6 +37,7 @@ ARROWS = {
 ROS = (
     'rclpy',
     'ament_index_python',
+    'bond',
     'builtin_interfaces',
     'diagnostic_msgs',
     'event_camera_msgs',
@@ -45,6 +46,7 @@ ROS = (
     'sensor_msgs',
     'std_msgs',
     'std_srvs',
+    'vision_msgs',
     'launch',
     'launch_ros',
     'topspark_ros.msg',

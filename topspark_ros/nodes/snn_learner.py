@@ -33,6 +33,7 @@ from topspark_ros.nodes.metering import Metering
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.nodes.sources import EventSource, Frame, FrameSource, ImageSource
+from topspark_ros.nodes.vision import VisionPublishers
 from topspark_ros.nodes.weights import WeightsFile
 from topspark_ros.perception.assembly import assemble
 from topspark_ros.perception.encoder import EncoderError
@@ -81,6 +82,12 @@ class SnnLearner(ManagedNode[NodeParameters]):
     Publishers:
         * classification (topspark_ros/Classification): one a frame, stamp of the frame
         * ~/status (topspark_ros/LearnerStatus): what it does and spends
+        * vision/classification (vision_msgs/Classification), vision/detections
+          (vision_msgs/Detection2DArray): the same in standard messages; only while somebody
+          subscribes
+        * vision/label_info (vision_msgs/LabelInfo): the classes, once for each change
+        * vision/annotated_image (sensor_msgs/Image, rgb8): the frame, or the window, with a box
+          around the object; only while somebody subscribes
         * ~/debug_image (sensor_msgs/Image, rgb8) with `input: events`: each window, brighter
           events blue and darker ones red; only while somebody subscribes
         * /diagnostics (diagnostic_msgs/DiagnosticArray)
@@ -131,6 +138,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
             self._debug_image = self.create_lifecycle_publisher(
                 Image, '~/debug_image', qos.sensor(1)
             )
+        self._vision = VisionPublishers(self)
         # Writing a file may take long: not in the way of frames.
         self._storage = ExclusiveLongCallbackGroup()
         for name, callback in (
@@ -307,10 +315,12 @@ class SnnLearner(ManagedNode[NodeParameters]):
         self._last_frame_s = now_s
         if isinstance(frame.sample, EventView) and self._debug_image.get_subscription_count():
             self._debug_image.publish(conversions.rgb_image(frame.sample.picture(), frame.header))
+        self._vision.publish(result, frame)
 
     # Output --------------------------------------------------------------------------------
 
     def _publish_status(self) -> None:
+        self._vision.publish_class_names(self._learner.class_names)
         status, measured = self._learner.status(self.now_s()), self._metering.read()
         self._status.publish(
             conversions.status_message(

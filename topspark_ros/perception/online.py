@@ -218,6 +218,12 @@ class OnlineLearner:
         """Times that the weights changed since the learner was made."""
         return self._changes
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the classes by their numbers: those that were ever named by a label."""
+        with self._lock:
+            return tuple(self._class_names)
+
     def snapshot(self) -> tuple[Network, tuple[str, ...]]:
         """A copy of the network and its class names, to be saved while learning goes on."""
         with self._lock:
