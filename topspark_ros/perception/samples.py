@@ -28,13 +28,13 @@ class View(NamedTuple):
     whole: bool = False
     encoder: Encoder | None = None
 
-    def of(self, image: CameraImage) -> np.ndarray:
-        """What is seen of an image, float32: (side * side,), or (side * side * 3,) in colour, or
-        (features,) of an encoder. All zeros where nothing stands out."""
-        shown = self._picture(image)
-        return shown if self.encoder is None else self.encoder(shown)
+    def seen(self, picture: np.ndarray) -> np.ndarray:
+        """What the network sees of a picture, float32: the same, or (features,) of an encoder."""
+        return picture if self.encoder is None else self.encoder(picture)
 
-    def _picture(self, image: CameraImage) -> np.ndarray:
+    def picture(self, image: CameraImage) -> np.ndarray:
+        """The picture of an image, float32 in 0 to 1: (side * side,), or (side * side * 3,) in
+        colour. All zeros where nothing stands out."""
         if self.whole:
             return image.central_picture(self.side)
         gray, factor = image.reduced_gray(WORK_SIDE)
@@ -52,14 +52,22 @@ class ImageSamples:
     def __init__(self, view: View) -> None:
         self._view = view
         self._last_stamp_ns = 0
+        self._picture = np.zeros(view.side**2, np.float32)
+
+    def picture(self) -> np.ndarray:
+        """The picture of the frame that was taken last, for people: (side, side, 3) uint8 RGB."""
+        side = self._view.side
+        shown = np.rint(255 * self._picture).astype(np.uint8).reshape(side, side, -1)
+        return np.broadcast_to(shown, (side, side, 3))
 
     def take(self, message: Message) -> np.ndarray:
-        """What the view is of a sensor_msgs/Image or CompressedImage, as of `View.of`.
+        """What the network sees of a sensor_msgs/Image or CompressedImage, as of `View.seen`.
 
         Raises ImageError as `camera_image` does; the next frame is taken as if there had been none.
         """
         image = camera_image(message, self._last_stamp_ns, self._view.colour)
-        seen = self._view.of(image)
+        self._picture = self._view.picture(image)
+        seen = self._view.seen(self._picture)
         self._last_stamp_ns = stamp_ns(message.header.stamp)
         return seen
 
