@@ -38,7 +38,7 @@ class Teacher(Onlooker):
         self.image: Image | None = None
         self._learner = self.resolve_topic_name('snn_learner')
         self.create_subscription(msg.Classes, f'{self._learner}/classes', self._on_classes, qos.STATE)
-        self._services: dict[type, Client] = {
+        self._asked: dict[type, Client] = {
             kind: self.create_client(kind, f'{self._learner}/{name}')
             for kind, name in (
                 (srv.Teach, 'teach'),
@@ -76,7 +76,7 @@ class Teacher(Onlooker):
 
         kind: of the service. fields: of its request.
         """
-        client = self._services[kind]
+        client = self._asked[kind]
         future, end_s = client.call_async(kind.Request(**fields)), self.elapsed_s + ANSWER_S
         while not future.done():
             if self.elapsed_s > end_s:
