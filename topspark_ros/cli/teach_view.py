@@ -47,8 +47,8 @@ def view(teacher: Teacher, class_name: str, left_s: float, *, title: str) -> Pan
 def line(teacher: Teacher, class_name: str, left_s: float) -> str:
     """The same in one line."""
     parts = [
-        f'{class_name} is taught {_end(left_s)}',
-        f'seen as {_seen_as(teacher.result, class_name).plain.strip()}',
+        f'{class_name}: {_end(left_s)}',
+        f'seen as {" ".join(_said(teacher.result, class_name))}',
         f'{teacher.frames(class_name)} examples',
     ]
     known = teacher.classes
@@ -91,18 +91,22 @@ def picture(message: Message) -> Text:
 
 
 def _seen_as(result: Message | None, class_name: str) -> Text:
+    answer, verdict = _said(result, class_name)
+    style = {'right': GOOD, 'wrong': BAD}.get(verdict, HEED)
+    score = math.nan if result is None else result.score
+    return Text.assemble(bar(score, style), f'   {answer}   ', (verdict, style))
+
+
+def _said(result: Message | None, class_name: str) -> tuple[str, str]:
+    """What was said of the frame, and whether it is right."""
     if result is None:
-        return Text('no frame yet', HEED)
+        return 'no frame yet', ''
     if result.empty:
-        return Text('nothing: nothing stands out in the frame', HEED)
+        return 'nothing', 'nothing stands out'
     if not result.class_id:
-        return Text(NO_CLASS)
+        return NO_CLASS, ''
     right = result.class_id == class_name
-    return Text.assemble(
-        bar(result.score, GOOD if right else BAD),
-        f'   {result.class_id} {share(result.score)}   ',
-        ('right', GOOD) if right else ('wrong', BAD),
-    )
+    return f'{result.class_id} {share(result.score)}', 'right' if right else 'wrong'
 
 
 def _end(left_s: float) -> str:
