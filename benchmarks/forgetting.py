@@ -58,9 +58,7 @@ def row(name: str, config: AnyConfig) -> str:
         assert predicted.max() < CLASSES - 1
         after.append(100 * (predicted == labels)[others].mean())
         once_more = train.labels[:TRAINED] == forgotten
-        network.learn_many(
-            pixels[once_more], TIMESTEPS, np.full(once_more.sum(), CLASSES - 1)
-        )
+        network.learn_many(pixels[once_more], TIMESTEPS, np.full(once_more.sum(), CLASSES - 1))
         again.append(100 * (network.infer_many(shown, TIMESTEPS).predicted == labels).mean())
     loss = max(one - other for one, other in zip(before, after))
     return (

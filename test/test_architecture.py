@@ -158,7 +158,7 @@ for verb in {(None, *VERBS)!r}:
 def test_what_needs_ros_says_that_it_is_missing(words):
     verb = words.split()[0]
     result = without_ros(
-        f'sys.argv[1:] = {words.split()!r}\nfrom topspark_ros.cli.main import main\nsys.exit(main())'
+        f'from topspark_ros.cli.main import main\nsys.exit(main({words.split()!r}))'
     )
     assert result.returncode == 2
     assert result.stderr.startswith(f'topspark {verb}: ROS 2 is not there')

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 and the built package: run `make test`')
-msg = pytest.importorskip('topspark_ros.msg')
 
 import numpy as np
 from rich.console import Console
 from sensor_msgs.msg import Image
 
+from topspark_ros import msg
 from topspark_ros.cli import teach, teach_view
 from topspark_ros.cli.live_view import BAR_CELLS
 
@@ -91,9 +91,10 @@ def test_why_nothing_is_learned_is_told():
     view = lines(teach_view.view(asked, 'mug', math.inf, title='robot'))
     assert any('Not learned' in line and 'little power [7]' in line for line in view)
     assert teach_view.line(asked, 'mug', 1.0).endswith(' | not learned: little power [7]')
-    assert not any('Not learned' in line for line in lines(teach_view.view(
-        teacher(), 'mug', 1.0, title='robot'
-    )))
+    assert not any(
+        'Not learned' in line
+        for line in lines(teach_view.view(teacher(), 'mug', 1.0, title='robot'))
+    )
 
 
 def test_a_character_shows_two_pixels():
@@ -103,12 +104,14 @@ def test_a_character_shows_two_pixels():
     pixels[3, 1] = 7, 8, 9
     text = teach_view.picture(image(pixels))
     assert text.plain == '▀▀\n▀▀'
-    colours = [
-        (span.style.color.triplet, span.style.bgcolor.triplet)
-        for span in text.spans
-    ]
+    colours = [(span.style.color.triplet, span.style.bgcolor.triplet) for span in text.spans]
     black = 0, 0, 0
-    assert colours == [((255, 0, 0), (0, 0, 255)), (black, black), (black, black), (black, (7, 8, 9))]
+    assert colours == [
+        ((255, 0, 0), (0, 0, 255)),
+        (black, black),
+        (black, black),
+        (black, (7, 8, 9)),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ NETWORKS = {
     'recruiting, many neurons': NetworkConfig(neurons=200),
     'recruiting, all neurons in use': NetworkConfig(neurons=15),
     'pairwise': CONFIGS['pairwise'],
-    'discriminant': DiscriminantConfig(28, channels=1, edge_filters=16, surface_filters=16, cells=2),
+    'discriminant': DiscriminantConfig(
+        28, channels=1, edge_filters=16, surface_filters=16, cells=2
+    ),
     'encoded': EncodedConfig(inputs=784, encoder='pixels'),
 }
 

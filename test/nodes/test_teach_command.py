@@ -1,7 +1,8 @@
-"""`topspark teach`, `classes`, `rename` and `forget` as processes, beside a learner and a camera."""
+"""`topspark teach` and its like as processes, beside a learner and a camera."""
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -64,9 +65,9 @@ def classes(shared_rig):
 
 
 def test_a_class_is_taught_listed_renamed_and_forgotten(shared_rig, classes, command):
-    teaching = command('teach', 'mug', '--for', '1.5')
+    teaching = command('teach', 'mug', '--for', '3')
     assert teaching.wait() == 0, teaching.text
-    assert 'mug: 2 s left | seen as' in teaching.text
+    assert re.search(r'mug: \d s left \| seen as ', teaching.text)
     assert "examples of 'mug' were learned" in teaching.text
     shared_rig.latest(classes, lambda known: not known.taught and known.frames[0] > 0)
 
@@ -133,4 +134,6 @@ def test_where_no_learner_is_it_is_said_where_one_is(shared_rig, classes, comman
 def test_a_name_that_ros_does_not_take_is_rejected(command):
     wrong = command('classes', namespace='/robot 1')
     assert wrong.wait() == 2
-    assert wrong.text.startswith("topspark classes: --namespace is '/robot 1', accepted is a ROS name")
+    assert wrong.text.startswith(
+        "topspark classes: --namespace is '/robot 1', accepted is a ROS name"
+    )

@@ -301,9 +301,7 @@ def test_a_recording_of_the_topics_has_all_that_was_taught(rig, tmp_path):
     path = tmp_path / 'bag'
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         topics = {
-            Image: writer.add_connection(
-                '/image', 'sensor_msgs/msg/Image', typestore=typestore()
-            ),
+            Image: writer.add_connection('/image', 'sensor_msgs/msg/Image', typestore=typestore()),
             msg.Label: writer.add_connection(
                 '/label', 'topspark_ros/msg/Label', typestore=typestore()
             ),

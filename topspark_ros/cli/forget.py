@@ -19,8 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     ros.installed()
-    from topspark_ros import srv
-
     with ros.teacher(arguments) as teacher:
-        print(teacher.ask(srv.ForgetClass, class_id=arguments.name))
+        print(teacher.forget(arguments.name))
     return 0

@@ -17,12 +17,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     ros.installed()
-    from topspark_ros import srv
-
     with ros.teacher(arguments) as teacher:
-        print(
-            teacher.ask(
-                srv.RenameClass, class_id=arguments.name, new_class_id=arguments.new_name
-            )
-        )
+        print(teacher.rename(arguments.name, arguments.new_name))
     return 0

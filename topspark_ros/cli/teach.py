@@ -53,8 +53,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def teach(teacher: Teacher, name: str, duration_s: float) -> None:
     """Have a class taught for so long, inf: until Ctrl-C, and show how it goes."""
-    from topspark_ros import srv
-
     teacher.look()
     end_s, renewal_s = teacher.elapsed_s + duration_s, math.inf
 
@@ -63,7 +61,7 @@ def teach(teacher: Teacher, name: str, duration_s: float) -> None:
 
     def lease() -> None:
         nonlocal renewal_s
-        teacher.ask(srv.Teach, class_id=name, duration=min(left_s(), LEASE_S))
+        teacher.teach(name, min(left_s(), LEASE_S))
         renewal_s = teacher.elapsed_s + RENEWAL_S
 
     lease()
@@ -82,5 +80,5 @@ def teach(teacher: Teacher, name: str, duration_s: float) -> None:
                 display.show()
     except KeyboardInterrupt:
         pass
-    teacher.ask(srv.Teach)  # no class: it ends
+    teacher.stop()
     teacher.spin(LAST_FRAMES_S)

@@ -69,12 +69,14 @@ def classes(known: Message) -> RenderableType:
     table.add_row(Text('Classes', 'bold'), '', Text('examples', 'dim'))
     for name, frames in zip(known.class_ids, known.frames):
         style = MAIN if name == known.taught else ''
-        table.add_row(Text(name, style), bar(frames / most, style or GOOD), Text(f'{frames}', style))
+        table.add_row(
+            Text(name, style), bar(frames / most, style or GOOD), Text(f'{frames}', style)
+        )
     return table
 
 
 def picture(message: Message) -> Text:
-    """A sensor_msgs/Image in half blocks: their upper halves in one colour, the lower in another."""
+    """A sensor_msgs/Image in half blocks, each of two colours, one above the other."""
     pixels = camera_image(message, 0).rgb()
     height, width = pixels.shape[:2]
     scale = min(1.0, PICTURE_SIDE / max(height, width))

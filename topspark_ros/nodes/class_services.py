@@ -110,8 +110,10 @@ class ClassServices:
                 f'duration: {duration_s:g} s; accepted: 0 (until it is stopped), or a time above 0'
             )
         if self._node.state != 'active':
-            raise LabelError(f'class_id: {name!r}, while the learner is {self._node.state}; '
-                             'accepted: while it is active')
+            raise LabelError(
+                f'class_id: {name!r}, while the learner is {self._node.state}; '
+                'accepted: while it is active'
+            )
         self._learner.add_class(name)
         now_s = self._node.now_s()
         self._teaching = Teaching(name, now_s, now_s + (duration_s or math.inf))

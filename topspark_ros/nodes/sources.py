@@ -204,9 +204,7 @@ class ImageSource:
             self._node.diagnostics.reject(self._name, error)
             return None
         stamp_ns = conversions.stamp_ns(message.header.stamp)
-        return Frame(
-            sample, message.header, stamp_ns, stamp_ns, received_s, self._samples.picture
-        )
+        return Frame(sample, message.header, stamp_ns, stamp_ns, received_s, self._samples.picture)
 
 
 class EventSource:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from lifecycle_msgs.srv import GetState
@@ -14,8 +15,7 @@ from topspark_ros.errors import TopsparkError
 from topspark_ros.nodes import qos
 from topspark_ros.nodes.observer import Onlooker
 
-FIND_S = 5.0  # in which a learner that is there is found
-ANSWER_S = 5.0  # in which it answers
+PATIENCE_S = 10.0  # in which a learner that is there is found, and in which it answers
 ASK_AGAIN_S = 1.0  # an answer may be lost while the two discover each other
 SPIN_S = 0.02
 
@@ -37,7 +37,9 @@ class Teacher(Onlooker):
         self.result: msg.Classification | None = None
         self.image: Image | None = None
         self._learner = self.resolve_topic_name('snn_learner')
-        self.create_subscription(msg.Classes, f'{self._learner}/classes', self._on_classes, qos.STATE)
+        self.create_subscription(
+            msg.Classes, f'{self._learner}/classes', self._on_classes, qos.STATE
+        )
         self._asked: dict[type, Client] = {
             kind: self.create_client(kind, f'{self._learner}/{name}')
             for kind, name in (
@@ -50,42 +52,63 @@ class Teacher(Onlooker):
         self._state = self.create_client(GetState, f'{self._learner}/get_state')
 
     def find(self, hint: str) -> None:
-        """Wait until the learner knows this node; LearnerError, with `hint`, where there is none."""
-        end_s, again_s = self.elapsed_s + FIND_S, 0.0
-        future: Future | None = None
-        while future is None or not future.done():
-            if self.elapsed_s > end_s:
-                there = ', '.join(self.learners_elsewhere())
-                raise LearnerError(
-                    f'no learner: {self._learner} does not answer. '
-                    + (f'There is a learner in {there}.' if there else hint)
-                )
+        """Wait until the learner knows this node; LearnerError, with `hint`, if there is none."""
+        asked: list[Future] = []
+        again_s = 0.0
+
+        def answered() -> bool:
+            nonlocal again_s
             if self._state.service_is_ready() and self.elapsed_s >= again_s:
-                future, again_s = self._state.call_async(GetState.Request()), (
-                    self.elapsed_s + ASK_AGAIN_S
-                )
-            self.spin(SPIN_S)
-        state = future.result().current_state.label
-        while self.classes is None and self.elapsed_s < end_s:
-            self.spin(SPIN_S)
-        if self.classes is None:
-            raise LearnerError(f'{self._learner} is {state}, accepted is one that is active')
+                asked.append(self._state.call_async(GetState.Request()))
+                again_s = self.elapsed_s + ASK_AGAIN_S
+            return any(future.done() for future in asked)
 
-    def ask(self, kind: type, **fields: Any) -> str:
-        """What the learner answers; LearnerError for what it rejects.
+        if not self._await(answered):
+            there = ', '.join(self.learners_elsewhere())
+            raise LearnerError(
+                f'no learner: {self._learner} does not answer. '
+                + (f'There is a learner in {there}.' if there else hint)
+            )
+        if not self._await(lambda: self.classes is not None):
+            state = next(each.result() for each in asked if each.done()).current_state.label
+            raise LearnerError(f'{self._learner} is {state}; accepted: one that is active')
 
-        kind: of the service. fields: of its request.
-        """
+    def _await(self, condition: Callable[[], bool]) -> bool:
+        """Handle what comes until the condition holds; whether it does within PATIENCE_S."""
+        end_s = self.elapsed_s + PATIENCE_S
+        while not condition() and self.elapsed_s < end_s:
+            self.spin(SPIN_S)
+        return condition()
+
+    # What is asked. Each returns the learner's answer, and raises LearnerError if it rejects that.
+
+    def teach(self, class_name: str, duration_s: float) -> str:
+        """Label whatever is in view for so long, s; 0: until `stop`."""
+        return self._ask(srv.Teach, class_id=class_name, duration=duration_s)
+
+    def stop(self) -> str:
+        """Teach nothing any more."""
+        return self._ask(srv.Teach)
+
+    def forget(self, class_name: str) -> str:
+        """Forget a class."""
+        return self._ask(srv.ForgetClass, class_id=class_name)
+
+    def rename(self, old: str, new: str) -> str:
+        """Give a class another name."""
+        return self._ask(srv.RenameClass, class_id=old, new_class_id=new)
+
+    def _ask(self, kind: type, **fields: Any) -> str:
         client = self._asked[kind]
-        future, end_s = client.call_async(kind.Request(**fields)), self.elapsed_s + ANSWER_S
-        while not future.done():
-            if self.elapsed_s > end_s:
-                raise LearnerError(f'{client.srv_name} does not answer within {ANSWER_S:g} s')
-            self.spin(SPIN_S)
+        future = client.call_async(kind.Request(**fields))
+        if not self._await(future.done):
+            raise LearnerError(f'{client.srv_name} does not answer within {PATIENCE_S:g} s')
         answer = future.result()
         if not answer.success:
             raise LearnerError(answer.message)
         return answer.message
+
+    # What is heard.
 
     def look(self) -> None:
         """From now on hear what the learner sees, and what it takes that for."""

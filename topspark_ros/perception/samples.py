@@ -28,6 +28,10 @@ class View(NamedTuple):
     whole: bool = False
     encoder: Encoder | None = None
 
+    def of(self, image: CameraImage) -> np.ndarray:
+        """What the network sees of an image."""
+        return self.seen(self.picture(image))
+
     def seen(self, picture: np.ndarray) -> np.ndarray:
         """What the network sees of a picture, float32: the same, or (features,) of an encoder."""
         return picture if self.encoder is None else self.encoder(picture)
