@@ -47,22 +47,41 @@ def seen(class_id: str, score: float = 0.75):
 
 
 @pytest.mark.parametrize(
-    'result, shown, full',
+    'result, shown, sure',
     [
-        (None, 'no frame yet', 0),
-        (seen('', math.nan), 'no class yet', 0),
-        (seen('mug'), 'mug 75.0% right', 0.75),
-        (seen('cup'), 'cup 75.0% wrong', 0.75),
-        (msg.Classification(empty=True, score=math.nan), 'nothing nothing stands out', 0),
+        (None, 'no frame yet', None),
+        (seen('', math.nan), 'no class yet', None),
+        (seen('mug'), 'mug   right', 0.75),
+        (seen('cup'), 'cup   wrong', 0.75),
+        (
+            msg.Classification(empty=True, score=math.nan),
+            'nothing   nothing stands out in the frame',
+            None,
+        ),
     ],
 )
-def test_what_is_seen_is_right_or_wrong(result, shown, full):
-    view = teach_view.view(teacher(result=result), 'mug', math.inf, title='robot')
-    row = next(line for line in lines(view) if 'Seen as' in line)
-    assert row.count('█') == full * BAR_CELLS
-    words = row.translate({ord(cell): None for cell in '█░'}).partition('Seen as')[2].split()
-    assert words == shown.split()
-    assert f'seen as {shown}' in teach_view.line(teacher(result=result), 'mug', math.inf)
+def test_what_is_seen_is_right_or_wrong(result, shown, sure):
+    view = lines(teach_view.view(teacher(result=result), 'mug', math.inf, title='robot'))
+    assert [line.partition('Seen as')[2].strip() for line in view if 'Seen as' in line] == [shown]
+    bars = [line for line in view if 'Sure' in line]
+    assert len(bars) == (sure is not None)
+    said = ', '.join(shown.split('   '))
+    if sure is not None:
+        assert bars[0].count('█') == sure * BAR_CELLS and bars[0].endswith(' 75.0%')
+        said = said.replace(', ', ' 75.0%, ')
+    assert f'seen as {said} | ' in teach_view.line(teacher(result=result), 'mug', math.inf)
+
+
+def test_it_fits_a_narrow_terminal_and_uses_a_wide_one():
+    asked = teacher(result=seen('mug'), image=image(np.full((48, 48, 3), 90)))
+    for width, columns in ((80, 28), (100, 48), (200, 48)):
+        console = Console(width=width, record=True, file=io.StringIO())
+        view = teach_view.view(asked, 'mug', math.inf, title='robot', width=width)
+        console.print(view)
+        rows = console.export_text().splitlines()
+        assert max(line.count('▀') for line in rows) == columns
+        assert any('Sure' in line and line.count('█') == 18 and '75.0%' in line for line in rows)
+        assert any('cup' in line and line.count('█') == BAR_CELLS for line in rows)
 
 
 @pytest.mark.parametrize('left_s, shown', [(math.inf, 'until Ctrl-C'), (2.1, '3 s left')])
@@ -102,7 +121,7 @@ def test_a_character_shows_two_pixels():
     pixels[0, 0] = 255, 0, 0
     pixels[1, 0] = 0, 0, 255
     pixels[3, 1] = 7, 8, 9
-    text = teach_view.picture(image(pixels))
+    text = teach_view.picture(image(pixels), 48)
     assert text.plain == '▀▀\n▀▀'
     colours = [(span.style.color.triplet, span.style.bgcolor.triplet) for span in text.spans]
     black = 0, 0, 0
@@ -119,7 +138,7 @@ def test_a_character_shows_two_pixels():
     [(28, 28, 14, 28), (48, 48, 24, 48), (260, 346, 18, 48), (1, 1, 1, 1), (2000, 3, 24, 1)],
 )
 def test_a_picture_fits_a_terminal(height, width, rows, columns):
-    text = teach_view.picture(image(np.zeros((height, width, 3))))
+    text = teach_view.picture(image(np.zeros((height, width, 3))), 48)
     assert [len(line) for line in text.plain.split('\n')] == [columns] * rows
 
 

@@ -808,5 +808,7 @@ def test_what_cannot_be_forgotten_or_renamed_changes_nothing(learner):
     'now_s, holds', [(9.9, False), (10.0, True), (14.9, True), (15.0, False), (0.0, False)]
 )
 def test_a_teaching_holds_for_its_time(now_s, holds):
-    assert Teaching('cup', 10.0, 15.0).holds(now_s) == holds
-    assert Teaching('cup', 10.0).holds(now_s) == (now_s >= 10.0)
+    teaching = Teaching('cup', begin_s=10.0, end_s=15.0, received_from_s=1.0)
+    assert teaching.holds(now_s) == teaching.names(1.0, now_s) == holds
+    assert not teaching.names(0.9, now_s)  # the frame waited, and is of before
+    assert replace(teaching, end_s=math.inf).holds(now_s) == (now_s >= 10.0)

@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 def teach(teacher: Teacher, name: str, duration_s: float) -> None:
     """Have a class taught for so long, inf: until Ctrl-C, and show how it goes."""
     teacher.look()
+    console = Console()
     end_s, renewal_s = teacher.elapsed_s + duration_s, math.inf
 
     def left_s() -> float:
@@ -67,9 +68,13 @@ def teach(teacher: Teacher, name: str, duration_s: float) -> None:
     lease()
     try:
         with live_view.Display(
-            Console(),
+            console,
             lambda: teach_view.view(
-                teacher, name, left_s(), title=f'topspark teach {teacher.get_namespace()}'
+                teacher,
+                name,
+                left_s(),
+                title=f'topspark teach {teacher.get_namespace()}',
+                width=console.width,
             ),
             lambda: teach_view.line(teacher, name, left_s()),
         ) as display:

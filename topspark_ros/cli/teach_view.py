@@ -21,34 +21,46 @@ if TYPE_CHECKING:  # which needs ROS
     from topspark_ros.nodes.teacher import Teacher
     from topspark_ros.perception.messages import Message
 
-PICTURE_SIDE = 48  # columns of a picture at most; a character shows two pixels, one above the other
+# Columns of a picture; a character shows two pixels, one above the other.
+LEAST_SIDE, MOST_SIDE = 24, 48
+BESIDE = 52  # columns of the panel that are beside the picture
 NO_CLASS = 'no class yet'
 
 
-def view(teacher: Teacher, class_name: str, left_s: float, *, title: str) -> Panel:
-    """As a panel for some 100 columns. left_s: until the teaching ends; inf: until Ctrl-C."""
+def view(
+    teacher: Teacher, class_name: str, left_s: float, *, title: str, width: int = 100
+) -> Panel:
+    """As a panel. left_s: until the teaching ends; inf: until Ctrl-C. width: columns there are."""
+    result, known = teacher.result, teacher.classes
+    answer, verdict = _said(result, class_name)
+    style = {'right': GOOD, 'wrong': BAD}.get(verdict, HEED)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style='bold', no_wrap=True)
     facts.add_row('Taught', Text.assemble((class_name, MAIN), f'   {_end(left_s)}'))
-    facts.add_row('Seen as', _seen_as(teacher.result, class_name))
-    known = teacher.classes
+    facts.add_row('Seen as', Text.assemble(f'{answer}   ', (verdict, style)))
+    if result is not None and result.class_id:
+        facts.add_row('Sure', Text.assemble(bar(result.score, style), f'   {share(result.score)}'))
     if known is not None and known.not_learning:
         facts.add_row(Text('Not learned', HEED), Text(known.not_learning, HEED))
     parts: list[RenderableType] = [facts, Text()]
     if known is not None:
         parts.append(classes(known))
+    side = min(max(width - BESIDE, LEAST_SIDE), MOST_SIDE)
+    shown = Text('no picture yet') if teacher.image is None else picture(teacher.image, side)
     side_by_side = Table.grid(padding=(0, 3))
-    side_by_side.add_row(
-        Text('no picture yet') if teacher.image is None else picture(teacher.image), Group(*parts)
-    )
+    side_by_side.add_row(shown, Group(*parts))
     return Panel(side_by_side, title=title)
 
 
 def line(teacher: Teacher, class_name: str, left_s: float) -> str:
     """The same in one line."""
+    answer, verdict = _said(teacher.result, class_name)
+    result = teacher.result
+    if result is not None and result.class_id:
+        answer += f' {share(result.score)}'
     parts = [
         f'{class_name}: {_end(left_s)}',
-        f'seen as {" ".join(_said(teacher.result, class_name))}',
+        f'seen as {answer}{verdict and f", {verdict}"}',
         f'{teacher.frames(class_name)} examples',
     ]
     known = teacher.classes
@@ -75,11 +87,14 @@ def classes(known: Message) -> RenderableType:
     return table
 
 
-def picture(message: Message) -> Text:
-    """A sensor_msgs/Image in half blocks, each of two colours, one above the other."""
+def picture(message: Message, side: int) -> Text:
+    """A sensor_msgs/Image in half blocks, each of two colours, one above the other.
+
+    side: of the picture, columns at most.
+    """
     pixels = camera_image(message, 0).rgb()
     height, width = pixels.shape[:2]
-    scale = min(1.0, PICTURE_SIDE / max(height, width))
+    scale = min(1.0, side / max(height, width))
     rows, columns = 2 * max(1, round(scale * height / 2)), max(1, round(scale * width))
     pixels = cv2.resize(np.ascontiguousarray(pixels), (columns, rows), interpolation=cv2.INTER_AREA)
     text = Text(no_wrap=True)
@@ -92,23 +107,15 @@ def picture(message: Message) -> Text:
     return text
 
 
-def _seen_as(result: Message | None, class_name: str) -> Text:
-    answer, verdict = _said(result, class_name)
-    style = {'right': GOOD, 'wrong': BAD}.get(verdict, HEED)
-    score = math.nan if result is None else result.score
-    return Text.assemble(bar(score, style), f'   {answer}   ', (verdict, style))
-
-
 def _said(result: Message | None, class_name: str) -> tuple[str, str]:
     """What was said of the frame, and whether it is right."""
     if result is None:
         return 'no frame yet', ''
     if result.empty:
-        return 'nothing', 'nothing stands out'
+        return 'nothing', 'nothing stands out in the frame'
     if not result.class_id:
         return NO_CLASS, ''
-    right = result.class_id == class_name
-    return f'{result.class_id} {share(result.score)}', 'right' if right else 'wrong'
+    return result.class_id, 'right' if result.class_id == class_name else 'wrong'
 
 
 def _end(left_s: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -59,10 +60,13 @@ class ClassServices:
         """Nothing is taught any more."""
         self._teaching = None
 
-    def label(self, header: cdr.Header, now_s: float) -> None:
-        """Label the frame with this header, which was just classified, if something is taught."""
-        teaching = self._present(now_s)
-        if teaching is not None:
+    def label(self, header: cdr.Header, received_s: float, now_s: float) -> None:
+        """Label the frame with this header, which was just classified, if something is taught.
+
+        received_s: when it was, monotonic.
+        """
+        teaching = self._teaching
+        if teaching is not None and teaching.names(received_s, now_s):
             self._labels.publish(conversions.label_message(teaching.class_name, header))
 
     def publish(self) -> None:
@@ -116,7 +120,11 @@ class ClassServices:
             )
         self._learner.add_class(name)
         now_s = self._node.now_s()
-        self._teaching = Teaching(name, now_s, now_s + (duration_s or math.inf))
+        teaching, end_s = self._present(now_s), now_s + (duration_s or math.inf)
+        if teaching is not None and teaching.class_name == name:  # it goes on
+            self._teaching = dataclasses.replace(teaching, end_s=end_s)
+        else:
+            self._teaching = Teaching(name, now_s, end_s, time.monotonic())
         line = f'{name!r} is taught '
         line += f'for {duration_s:g} s' if duration_s else 'until it is stopped'
         why = self._why_not_learning()

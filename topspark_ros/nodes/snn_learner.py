@@ -319,7 +319,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
             )
         self._last_frame_s = now_s
         if not result.empty:
-            self._classes.label(frame.header, now_s)
+            self._classes.label(frame.header, frame.received_s, now_s)
         if self._debug_image.get_subscription_count():
             self._debug_image.publish(conversions.rgb_image(frame.picture(), frame.header))
 

@@ -85,15 +85,22 @@ class Teaching:
     """Somebody shows a class: whatever comes into view is labelled with it.
 
     begin_s, end_s: on the clock that stamps are of, s; an end of inf: until it is stopped.
+    received_from_s: its beginning on the clock that frames are received by, s. A frame that was
+        received before, and waited, may show something else.
     """
 
     class_name: str
     begin_s: float
-    end_s: float = math.inf
+    end_s: float
+    received_from_s: float
 
     def holds(self, now_s: float) -> bool:
         """Whether it does now. It is over too where the clock was set back to before it."""
         return self.begin_s <= now_s < self.end_s
+
+    def names(self, received_s: float, now_s: float) -> bool:
+        """Whether a frame is labelled that was received then, and is classified now."""
+        return self.holds(now_s) and self.received_from_s <= received_s
 
 
 class LabelBook:
