@@ -7,7 +7,6 @@ span of time, and so every sample that lies wholly within it. All times are host
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Reversible
 from dataclasses import dataclass
