@@ -11,6 +11,7 @@ from topspark_ros.engine import (
     DiscriminantConfig,
     EncodedConfig,
     EngineError,
+    FeaturesConfig,
     NetworkConfig,
     create_network,
     load_checkpoint,
@@ -25,6 +26,9 @@ NETWORKS = {
     'recruiting': CONFIGS['recruiting'],
     'recruiting, many neurons': NetworkConfig(neurons=200),
     'recruiting, all neurons in use': NetworkConfig(neurons=15),
+    'recruiting, on features': NetworkConfig(
+        neurons=60, encoder=FeaturesConfig(28, channels=1, edge_filters=16, surface_filters=16)
+    ),
     'pairwise': CONFIGS['pairwise'],
     'discriminant': DiscriminantConfig(
         28, channels=1, edge_filters=16, surface_filters=16, cells=2

@@ -150,6 +150,17 @@ def test_an_empty_frame_is_not_labelled(person):
     assert even.empty and stamp_ns(even.header.stamp) not in labels
 
 
+def test_frames_without_a_stamp_are_not_taught_and_that_is_said(person):
+    person.teach('mug')
+    before = len(person.labels)
+    unstamped = image(person.next_digit()[0])
+    person.rig.publish('image', unstamped, qos.sensor(10))
+    person.told(lambda classes: classes.not_learning.startswith('frames have no stamp '))
+    assert len(person.labels) == before
+    person.hold('3', 2)
+    person.told(lambda classes: not classes.not_learning)
+
+
 @pytest.mark.parametrize(
     'class_id, duration, told',
     [

@@ -43,6 +43,7 @@ class ClassServices:
         self._labels, self._classes = labels, classes
         self._why_not_learning = why_not_learning
         self._teaching: Teaching | None = None
+        self._unstamped = False  # whether the last frame that was to be labelled has no stamp
         self._told: object = None  # what was published last
         for kind, name, act in (
             (srv.Teach, 'teach', self._teach),
@@ -66,13 +67,16 @@ class ClassServices:
         received_s: when it was, monotonic.
         """
         teaching = self._teaching
-        if teaching is not None and teaching.names(received_s, now_s):
+        if teaching is None or not teaching.names(received_s, now_s):
+            return
+        self._unstamped = conversions.stamp_ns(header.stamp) == 0
+        if not self._unstamped:  # else the label would name the next frame, whatever that shows
             self._labels.publish(conversions.label_message(teaching.class_name, header))
 
     def publish(self) -> None:
         """Tell of the classes, if something is different now."""
         teaching = self._present(self._node.now_s())
-        classes, not_learning = self._learner.classes(), self._why_not_learning()
+        classes, not_learning = self._learner.classes(), self._hindrance()
         if (classes, teaching, not_learning) == self._told:
             return
         self._told = classes, teaching, not_learning
@@ -124,10 +128,10 @@ class ClassServices:
         if teaching is not None and teaching.class_name == name:  # it goes on
             self._teaching = dataclasses.replace(teaching, end_s=end_s)
         else:
-            self._teaching = Teaching(name, now_s, end_s, time.monotonic())
+            self._teaching, self._unstamped = Teaching(name, now_s, end_s, time.monotonic()), False
         line = f'{name!r} is taught '
         line += f'for {duration_s:g} s' if duration_s else 'until it is stopped'
-        why = self._why_not_learning()
+        why = self._hindrance()
         return f'{line}, but nothing is learned now: {why}' if why else line
 
     def _forget(self, request: srv.ForgetClass.Request) -> str:
@@ -140,10 +144,22 @@ class ClassServices:
 
     def _rename(self, request: srv.RenameClass.Request) -> str:
         old, new = request.class_id, request.new_class_id
-        self._learner.rename_class(old, new)
-        if self._teaching is not None and self._teaching.class_name == old:
-            self._teaching = dataclasses.replace(self._teaching, class_name=new)
+        # Meanwhile the worker labels no frame by either name.
+        teaching, self._teaching = self._teaching, None
+        try:
+            self._learner.rename_class(old, new)
+            if teaching is not None and teaching.class_name == old:
+                teaching = dataclasses.replace(teaching, class_name=new)
+        finally:
+            self._teaching = teaching
         return f'{old!r} is {new!r} from now on'
+
+    def _hindrance(self) -> str:
+        """Why nothing is learned now; empty: frames are learned."""
+        why = self._why_not_learning()
+        if not why and self._unstamped:
+            why = 'frames have no stamp (header.stamp is zero), by which a label names them'
+        return why
 
     def _present(self, now_s: float) -> Teaching | None:
         """What is taught now."""
