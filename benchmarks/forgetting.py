@@ -26,7 +26,6 @@ from topspark_ros.engine import (
 from topspark_ros.streams.datasets import load_dataset
 
 TIMESTEPS = 4
-TRAINED = 5000  # pictures; all 10,000 for testing are classified
 CLASSES = 10
 NETWORKS: dict[str, AnyConfig] = {
     'recruiting, 400 neurons': NetworkConfig(neurons=400),
@@ -41,10 +40,10 @@ NETWORKS: dict[str, AnyConfig] = {
 
 def row(name: str, config: AnyConfig) -> str:
     train, test = (load_dataset('mnist', part) for part in ('train', 'test'))
-    pixels = train.images[:TRAINED].reshape(TRAINED, -1)
+    pixels = train.images.reshape(len(train.images), -1)
     shown = test.images.reshape(len(test.images), -1)
     network: Any = create_network(config)
-    network.learn_many(pixels, TIMESTEPS, train.labels[:TRAINED])
+    network.learn_many(pixels, TIMESTEPS, train.labels)
     state = network.state()
     right = network.infer_many(shown, TIMESTEPS).predicted == test.labels
     before, after, again = [], [], []
@@ -57,7 +56,7 @@ def row(name: str, config: AnyConfig) -> str:
         predicted = network.infer_many(shown, TIMESTEPS).predicted
         assert predicted.max() < CLASSES - 1
         after.append(100 * (predicted == labels)[others].mean())
-        once_more = train.labels[:TRAINED] == forgotten
+        once_more = train.labels == forgotten
         network.learn_many(pixels[once_more], TIMESTEPS, np.full(once_more.sum(), CLASSES - 1))
         again.append(100 * (network.infer_many(shown, TIMESTEPS).predicted == labels).mean())
     loss = max(one - other for one, other in zip(before, after))
