@@ -32,7 +32,13 @@ def image(pixels) -> Image:
 
 def teacher(**known):
     """What a Teacher has heard."""
-    heard = {'classes': KNOWN, 'result': None, 'image': None, 'frames': {'mug': 10}.get} | known
+    heard = {
+        'classes': KNOWN,
+        'status': None,
+        'result': None,
+        'image': None,
+        'frames': {'mug': 10}.get,
+    } | known
     return SimpleNamespace(**heard)
 
 
@@ -104,15 +110,28 @@ def test_no_class_is_none():
     assert shown[-1].split()[0] == 'cup' and '█' not in shown[-1]
 
 
-def test_why_nothing_is_learned_is_told():
-    known = msg.Classes(class_ids=['mug'], frames=[0], not_learning='little power [7]')
-    asked = teacher(classes=known)
-    view = lines(teach_view.view(asked, 'mug', math.inf, title='robot'))
-    assert any('Not learned' in line and 'little power [7]' in line for line in view)
-    assert teach_view.line(asked, 'mug', 1.0).endswith(' | not learned: little power [7]')
-    assert not any(
-        'Not learned' in line
-        for line in lines(teach_view.view(teacher(), 'mug', 1.0, title='robot'))
+OFF = msg.Classes(class_ids=['mug'], frames=[0], not_learning='little power [7]')
+
+
+@pytest.mark.parametrize(
+    'heard, told',
+    [
+        ({'classes': OFF}, 'nothing: little power [7]'),
+        ({'classes': OFF, 'status': msg.LearnerStatus()}, 'nothing: little power [7]'),
+        (
+            {'status': msg.LearnerStatus(learning_share=0.25)},
+            '25.0% of the frames, mistakes first',
+        ),
+        ({'status': msg.LearnerStatus(learning_share=1.0)}, ''),
+        ({}, ''),
+    ],
+)
+def test_it_is_told_where_not_every_frame_is_learned(heard, told):
+    view = lines(teach_view.view(teacher(**heard), 'mug', math.inf, title='robot'))
+    assert any('Learned' in line for line in view) == bool(told)
+    assert any(told in line for line in view)
+    assert teach_view.line(teacher(**heard), 'mug', 1.0).endswith(
+        f' | learned: {told}' if told else ' examples'
     )
 
 

@@ -109,7 +109,7 @@ def test_where_nothing_is_learned_it_is_said_and_the_exit_code_tells(shared_rig,
     code = teaching.wait()
     assert shared_rig.call(SetBool, set_learning, SetBool.Request(data=True)).success
     assert code == 1
-    assert 'not learned: the parameter learning is false' in teaching.text
+    assert 'learned: nothing: the parameter learning is false' in teaching.text
     assert teaching.text.endswith("0 examples of 'van' were learned, 0 in all\n")
 
 

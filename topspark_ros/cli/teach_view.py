@@ -40,8 +40,8 @@ def view(
     facts.add_row('Seen as', Text.assemble(f'{answer}   ', (verdict, style)))
     if result is not None and result.class_id:
         facts.add_row('Sure', Text.assemble(bar(result.score, style), f'   {share(result.score)}'))
-    if known is not None and known.not_learning:
-        facts.add_row(Text('Not learned', HEED), Text(known.not_learning, HEED))
+    if learned := _learned(teacher):
+        facts.add_row(Text('Learned', HEED), Text(learned, HEED))
     parts: list[RenderableType] = [facts, Text()]
     if known is not None:
         parts.append(classes(known))
@@ -63,9 +63,8 @@ def line(teacher: Teacher, class_name: str, left_s: float) -> str:
         f'seen as {answer}{verdict and f", {verdict}"}',
         f'{teacher.frames(class_name)} examples',
     ]
-    known = teacher.classes
-    if known is not None and known.not_learning:
-        parts.append(f'not learned: {known.not_learning}')
+    if learned := _learned(teacher):
+        parts.append(f'learned: {learned}')
     return ' | '.join(parts)
 
 
@@ -105,6 +104,16 @@ def picture(message: Message, side: int) -> Text:
             colours = Style(color=Color.from_rgb(*above), bgcolor=Color.from_rgb(*below))
             text.append('▀', colours)
     return text
+
+
+def _learned(teacher: Teacher) -> str:
+    """What part of the frames is learned, if not all of them."""
+    known, status = teacher.classes, teacher.status
+    if known is not None and known.not_learning:
+        return f'nothing: {known.not_learning}'
+    if status is not None and 0.0 < status.learning_share < 1.0:
+        return f'{share(status.learning_share)} of the frames, mistakes first'
+    return ''
 
 
 def _said(result: Message | None, class_name: str) -> tuple[str, str]:

@@ -27,13 +27,14 @@ class LearnerError(TopsparkError):
 class Teacher(Onlooker):
     """Asks the learner of a namespace, and hears what it knows.
 
-    classes, result, image: what it said last, a Classes, a Classification and a sensor_msgs/Image;
-        None before the first. The last two come only after `look`.
+    classes, status, result, image: what it said last, a Classes, a LearnerStatus, a Classification
+        and a sensor_msgs/Image; None before the first. All but the first come only after `look`.
     """
 
     def __init__(self, namespace: str = ''):
         super().__init__(namespace)
         self.classes: msg.Classes | None = None
+        self.status: msg.LearnerStatus | None = None
         self.result: msg.Classification | None = None
         self.image: Image | None = None
         self._learner = self.resolve_topic_name('snn_learner')
@@ -111,7 +112,10 @@ class Teacher(Onlooker):
     # What is heard.
 
     def look(self) -> None:
-        """From now on hear what the learner sees, and what it takes that for."""
+        """From now on hear what the learner sees, what it takes that for, and how it learns."""
+        self.create_subscription(
+            msg.LearnerStatus, f'{self._learner}/status', self._on_status, qos.STATUS
+        )
         self.create_subscription(msg.Classification, 'classification', self._on_result, qos.RESULT)
         self.create_subscription(
             Image, f'{self._learner}/debug_image', self._on_image, qos.sensor(1)
@@ -124,6 +128,9 @@ class Teacher(Onlooker):
 
     def _on_classes(self, message: msg.Classes) -> None:
         self.classes = message
+
+    def _on_status(self, message: msg.LearnerStatus) -> None:
+        self.status = message
 
     def _on_result(self, message: msg.Classification) -> None:
         self.result = message
