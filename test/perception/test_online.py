@@ -801,6 +801,13 @@ def test_what_cannot_be_forgotten_or_renamed_changes_nothing(learner):
     assert counts(learner) == {'cup': 0, 'mug': 0}
 
 
+def test_of_many_classes_an_error_names_a_few(learner):
+    for number in range(23):
+        learner.add_class(f'thing {number}')
+    with pytest.raises(ValueError, match=r"'thing 0', .*, 'thing 19' and 3 more\)$"):
+        learner.forget_class('bus')
+
+
 # What somebody teaches.
 
 

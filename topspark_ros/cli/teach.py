@@ -55,33 +55,29 @@ def teach(teacher: Teacher, name: str, duration_s: float) -> None:
     """Have a class taught for so long, inf: until Ctrl-C, and show how it goes."""
     teacher.look()
     console = Console()
-    end_s, renewal_s = teacher.elapsed_s + duration_s, math.inf
+    end_s, renewal_s = teacher.elapsed_s + duration_s, 0.0
 
     def left_s() -> float:
         return end_s - teacher.elapsed_s
 
-    def lease() -> None:
-        nonlocal renewal_s
-        teacher.teach(name, min(left_s(), LEASE_S))
-        renewal_s = teacher.elapsed_s + RENEWAL_S
-
-    lease()
+    display = live_view.Display(
+        console,
+        lambda: teach_view.view(
+            teacher,
+            name,
+            left_s(),
+            title=f'topspark teach {teacher.get_namespace()}',
+            width=console.width,
+        ),
+        lambda: teach_view.line(teacher, name, left_s()),
+    )
     try:
-        with live_view.Display(
-            console,
-            lambda: teach_view.view(
-                teacher,
-                name,
-                left_s(),
-                title=f'topspark teach {teacher.get_namespace()}',
-                width=console.width,
-            ),
-            lambda: teach_view.line(teacher, name, left_s()),
-        ) as display:
-            while left_s() > 0.0:
-                teacher.spin(min(REFRESH_S, left_s()))
-                if teacher.elapsed_s >= renewal_s and left_s() > 0.0:
-                    lease()
+        with display:
+            while (remaining_s := left_s()) > 0.0:
+                if teacher.elapsed_s >= renewal_s:
+                    teacher.teach(name, min(remaining_s, LEASE_S))
+                    renewal_s = teacher.elapsed_s + RENEWAL_S
+                teacher.spin(min(REFRESH_S, remaining_s))
                 display.show()
     except KeyboardInterrupt:
         pass

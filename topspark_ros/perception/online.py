@@ -41,6 +41,7 @@ from topspark_ros.perception.teaching import (
 from topspark_ros.perception.trials import Trials, TrialSettings
 from topspark_ros.streams.share import FrameShare
 
+NAMED = 20  # classes in the line of an error, at most
 PAUSE_S = 0.5  # by which a frame may be late before the stream has paused
 
 
@@ -513,8 +514,12 @@ class OnlineLearner:
     def _known_class(self, name: str) -> int:
         """Its index; LabelError if there is none."""
         if name not in self._class_names:
-            known = ', '.join(map(repr, self._class_names)) or 'none yet'
-            raise LabelError(f'class_id: {name!r}; accepted: a class that is known ({known})')
+            known = [repr(each) for each in self._class_names[:NAMED]] or ['none yet']
+            more = len(self._class_names) - NAMED
+            raise LabelError(
+                f'class_id: {name!r}; accepted: a class that is known ({", ".join(known)}'
+                f'{f" and {more} more" if more > 0 else ""})'
+            )
         return self._class_names.index(name)
 
     def _rename(self, old: str, new: str | None) -> None:
