@@ -21,7 +21,7 @@ endif
 INTERFACES := $(addprefix interfaces/,$(filter-out $(INSTALLED),$(STAND_INS)))
 FAST_TESTS := test/test_lint.py test/control test/perception test/streams test/engine \
 	--ignore test/engine/test_learning.py --ignore test/engine/test_startup.py
-PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config gazebo $(INTERFACES) \
+PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg srv topspark_ros launch config gazebo $(INTERFACES) \
 	-type f -not -name '*.pyc')
 
 # Photographs of objects, in a sub-folder for each class: shown after the digits, where they are.

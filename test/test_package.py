@@ -18,6 +18,7 @@ from topspark_ros.control.decision import Reason
 ROOT = Path(__file__).parents[1]
 MANIFEST = ElementTree.parse(ROOT / 'package.xml')
 STAND_INS = sorted((ROOT / 'interfaces').iterdir())
+SERVICES = sorted((ROOT / 'srv').glob('*.srv'))
 MESSAGES = [path for package in (ROOT, *STAND_INS) for path in sorted(package.glob('msg/*.msg'))]
 
 
@@ -53,9 +54,10 @@ def test_stand_ins_agree_with_the_package(stand_in):
 
 
 @pytest.mark.parametrize('package', [ROOT, *STAND_INS], ids=lambda path: path.name)
-def test_every_message_is_built(package):
-    listed = re.findall(r'"(msg/\w+\.msg)"', (package / 'CMakeLists.txt').read_text())
-    assert sorted(package / message for message in listed) == sorted(package.glob('msg/*.msg'))
+def test_every_message_and_service_is_built(package):
+    listed = re.findall(r'"(msg/\w+\.msg|srv/\w+\.srv)"', (package / 'CMakeLists.txt').read_text())
+    there = [*package.glob('msg/*.msg'), *package.glob('srv/*.srv')]
+    assert sorted(package / definition for definition in listed) == sorted(there)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def fields(path: Path):
     """(type, name, comment) of every field and constant."""
     for line in path.read_text().splitlines():
         code, _, comment = line.partition('#')
-        if code.strip():
+        if code.strip() not in ('', '---'):
             kind, name = code.split(maxsplit=1)
             yield kind, name.strip(), comment.strip()
 
@@ -110,7 +112,17 @@ def test_every_message_begins_with_what_it_is(path):
 UNIT = re.compile(r'^(s|J|W|Hz|ratio|frames|pixels|rad)\b|0\.\.1|^an? (inference|frame),')
 
 
-@pytest.mark.parametrize('path', MESSAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', SERVICES, ids=lambda path: path.stem)
+def test_every_service_begins_with_what_it_is_and_answers_whether_it_was_done(path):
+    assert path.read_text().startswith('# ')
+    answer = path.read_text().partition('\n---\n')[2]
+    assert re.findall(r'^(\w+) (\w+)', answer, re.MULTILINE) == [
+        ('bool', 'success'),
+        ('string', 'message'),
+    ]
+
+
+@pytest.mark.parametrize('path', MESSAGES + SERVICES, ids=lambda path: path.stem)
 def test_every_field_says_its_unit_or_meaning(path):
     for kind, name, comment in fields(path):
         assert comment, name

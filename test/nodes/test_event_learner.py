@@ -12,6 +12,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2DArray
 
+from topspark_ros import srv
 from topspark_ros.nodes import conversions, qos
 from topspark_ros.streams.annotation import COLOUR
 from topspark_ros.streams.datasets import load_dataset
@@ -255,6 +256,23 @@ def test_a_picture_shows_the_window_and_the_box_of_what_moves(rig, eye):
     assert (pixels == 255).all(axis=2).any()  # nothing happened
     assert (pixels[..., 2] > pixels[..., 0] + 50).any()  # brighter
     assert (pixels[..., 0] > pixels[..., 2] + 50).any()  # darker
+
+
+def test_windows_are_taught_while_the_object_is_in_view(rig, eye):
+    classes = rig.collect(msg.Classes, f'{LEARNER}/classes', qos.STATE)
+    labels = rig.collect(msg.Label, 'label')
+    answer = rig.call(srv.Teach, f'{LEARNER}/teach', srv.Teach.Request(class_id='thing'))
+    assert answer.success, answer.message
+
+    def learned():
+        eye.show()
+        known = dict(zip(classes[-1].class_ids, classes[-1].frames)) if classes else {}
+        return known.get('thing', 0) >= 3
+
+    rig.wait_for(learned, 'windows are learned as a thing')
+    seen = {conversions.stamp_ns(result.header.stamp) for result in eye.results}
+    taught = [each for each in labels if each.class_id == 'thing']
+    assert taught and {conversions.stamp_ns(each.header.stamp) for each in taught} <= seen
 
 
 def test_a_region_that_is_none_is_rejected(rig):

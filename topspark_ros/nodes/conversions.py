@@ -80,6 +80,13 @@ def fill_header(message: Header, header: cdr.Header) -> None:
     message.frame_id = header.frame_id
 
 
+def label_message(class_name: str, header: cdr.Header) -> msg.Label:
+    """Of the frame with this header."""
+    message = msg.Label(class_id=class_name)
+    _fill_header(message.header, header)
+    return message
+
+
 def status_message(fields: dict[str, object], stamp: Time) -> msg.LearnerStatus:
     """fields: as of `messages.status_fields`."""
     return msg.LearnerStatus(header=Header(stamp=stamp), **fields)

@@ -52,7 +52,9 @@ class Frame(NamedTuple):
     end_ns: int
     received_s: float  # monotonic, for the latency
     square: Square | None  # of the image or sensor that the sample is, pixels; None: nothing is
-    rgb: Callable[[], np.ndarray]  # all of it, (height, width, 3); until the next frame is taken
+    # For people, (height, width, 3) RGB, until the next frame is taken:
+    rgb: Callable[[], np.ndarray]  # all of the frame, or window
+    picture: Callable[[], np.ndarray]  # what the network is shown of it, uint8
 
 
 class FrameSource(Protocol):
@@ -214,6 +216,7 @@ class ImageSource:
             received_s,
             sight.square,
             sight.image.rgb,
+            sight.picture_rgb,
         )
 
 
@@ -278,6 +281,7 @@ class EventSource:
                     seen.end_ns,
                     received_s,
                     view.square,
+                    view.picture,
                     view.picture,
                 )
             if self._waiting or not self._wake.wait(end_s - time.monotonic()):

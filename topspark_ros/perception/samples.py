@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -22,11 +23,21 @@ class Sight(NamedTuple):
         All zeros where nothing stands out.
     square: of the image that this is, pixels; None where no object was found.
     image: the frame. It shares its bytes with the message.
+    picture: that the sample is of, without an encoder the same, float32 in 0 to 1.
     """
 
     sample: np.ndarray
     square: Square | None
     image: CameraImage
+    picture: np.ndarray
+
+    def picture_rgb(self) -> np.ndarray:
+        """The picture for people, (side, side, 3) uint8. In grey what is brightest is white."""
+        channels = 1 if math.isqrt(self.picture.size) ** 2 == self.picture.size else 3
+        side = math.isqrt(self.picture.size // channels)
+        white = 1.0 if channels == 3 else max(self.picture.max(), 1e-9)
+        levels = np.rint(np.clip(self.picture / white, 0, 1) * 255).astype(np.uint8)
+        return np.broadcast_to(levels.reshape(side, side, channels), (side, side, 3))
 
 
 class View(NamedTuple):
@@ -49,7 +60,8 @@ class View(NamedTuple):
 
     def look(self, image: CameraImage) -> Sight:
         picture, square = self._picture(image)
-        return Sight(picture if self.encoder is None else self.encoder(picture), square, image)
+        sample = picture if self.encoder is None else self.encoder(picture)
+        return Sight(sample, square, image, picture)
 
     def _picture(self, image: CameraImage) -> tuple[np.ndarray, Square | None]:
         if self.whole:
