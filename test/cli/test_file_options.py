@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from topspark_ros.cli.main import VERBS, command_line, main
-from topspark_ros.engine import CheckpointError
+from topspark_ros.engine import CheckpointError, NetworkConfig, create_network, save_checkpoint
 from topspark_ros.replay.recording import RecordingSettings, record
 
 PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
-NAMED_FILES = ('NAME_OR_FOLDER', 'YAML')  # metavars of options that are no Path
+NAMED_FILES = ('NAME_OR_FOLDER', 'NAME_OR_YAML', 'YAML')  # metavars of options that are no Path
 WRITTEN = ('output', 'results', 'save_weights')
 FOLDERS = ('evaluate --output', 'analyse --output', 'make-world output', 'demo --results')
 
@@ -60,8 +60,15 @@ def bag(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp('weights') / 'robot.topspark'
+    save_checkpoint(path, create_network(NetworkConfig(neurons=4)), ())
+    return path
+
+
 @pytest.fixture
-def rejection(bag, tmp_path, monkeypatch, capsys):
+def rejection(bag, weights, tmp_path, monkeypatch, capsys):
     """Run a verb, of which one argument is replaced; the line that it ends with."""
     monkeypatch.chdir(tmp_path)
     needed = {
@@ -70,6 +77,7 @@ def rejection(bag, tmp_path, monkeypatch, capsys):
         'evaluate': ('bag', bag),
         'events': ('bag', bag),
         'tradeoff': ('profile', PROFILE),
+        'merge': ('weights', weights),
     }
 
     def run(verb: str, action: argparse.Action, *values) -> str:
@@ -186,6 +194,7 @@ SMALL = {
     'make-bag': ('{new}', '--frames', '2'),
     'evaluate': ('{bag}', '--topic', '/image'),
     'make-world': ('{new}', '--panels', '12'),
+    'merge': ('{weights}',),
     'watch': ('--once',),
 }
 NUMBERS = [(verb, option) for verb, option in options() if option.type in (int, float)]
@@ -193,14 +202,14 @@ NUMBERS = [(verb, option) for verb, option in options() if option.type in (int, 
 
 @pytest.mark.parametrize('verb, option', [pytest.param(*each, id=name(*each)) for each in NUMBERS])
 def test_a_number_out_of_range_is_one_line_or_does(
-    bag, tmp_path, monkeypatch, capsys, verb, option
+    bag, weights, tmp_path, monkeypatch, capsys, verb, option
 ):
     """Never a traceback: main would raise it."""
     if verb == 'watch':
         pytest.importorskip('rclpy', reason='needs ROS 2: run `make test`')
     monkeypatch.chdir(tmp_path)
     for value in ('0', '-1', *(('nan', '-inf', '1e300') if option.type is float else ())):
-        small = [word.format(bag=bag, new=f'new {value}') for word in SMALL[verb]]
+        small = [word.format(bag=bag, weights=weights, new=f'new {value}') for word in SMALL[verb]]
         if verb == 'watch' and value == '1e300':  # is accepted, and waits
             continue
         code = main([verb, *small, f'{option.option_strings[0]}={value}'])

@@ -23,6 +23,7 @@ VERBS = (
     'events',
     'make-bag',
     'evaluate',
+    'merge',
     'make-world',
 )
 FIRST = (

@@ -25,7 +25,7 @@ from topspark_ros.engine import (
     NeuronConfig,
     save_checkpoint,
 )
-from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.methodology.energy import energy_table
 from topspark_ros.methodology.experiments import Data, Setting, train
 from topspark_ros.methodology.profile import DISCRIMINANT, PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
@@ -166,11 +166,11 @@ def run(arguments: argparse.Namespace) -> int:
             f'--output is {arguments.output}, accepted is a file with another suffix '
             f'than {WEIGHTS_SUFFIX}'
         )
+    energies = energy_table(arguments.energy_model)
     with Progress(
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     ) as progress:
         config, view = _network(arguments)
-        energy_table = ENERGY_TABLES[arguments.energy_model]
         data, class_names = _load(arguments, view, progress)
         if isinstance(config, NetworkConfig) and not config.encoder:
             config = replace(config, inputs=data.training_pixels.shape[1])
@@ -180,9 +180,9 @@ def run(arguments: argparse.Namespace) -> int:
             config,
             timesteps,
             range(arguments.seeds),
-            energy_table,
+            energies,
             lambda finished, total: progress.update(networks, completed=finished, total=total),
-            encoder_j=0.0 if view.encoder is None else view.encoder.energy_j(energy_table),
+            encoder_j=0.0 if view.encoder is None else view.encoder.energy_j(energies),
             max_loss=arguments.max_loss,
             jobs=arguments.jobs,
         )

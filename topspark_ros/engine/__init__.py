@@ -22,11 +22,12 @@ from .configuration import (
     NeuronConfig,
     input_rate,
 )
-from .errors import CheckpointError, EngineError
+from .errors import CheckpointError, EngineError, MergingError
 from .factory import create_network, warm_up
 from .filters import load_filters
 from .kernels.compilation import compilations
 from .kernels.seeing import Filters
+from .merging import merge_networks
 from .network import InferenceNetwork, Network
 from .progress import report_compilation
 from .values import OperationCounts, Response, Responses, SpikeTrain
@@ -47,6 +48,7 @@ __all__ = [
     'FeaturesConfig',
     'Filters',
     'InferenceNetwork',
+    'MergingError',
     'Network',
     'NetworkConfig',
     'NeuronConfig',
@@ -60,6 +62,7 @@ __all__ = [
     'input_rate',
     'load_checkpoint',
     'load_filters',
+    'merge_networks',
     'save_checkpoint',
     'report_compilation',
     'warm_up',

@@ -9,3 +9,7 @@ class EngineError(TopsparkError):
 
 class CheckpointError(EngineError):
     """A checkpoint could not be written, or was rejected when read."""
+
+
+class MergingError(EngineError):
+    """Networks cannot become one: which of them, why not, and what is accepted."""
