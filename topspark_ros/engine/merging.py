@@ -10,9 +10,9 @@ each S_i found in the precision, A_i = (eps I + S_i)^-1. Only made-up background
 of one network that saw all frames: which one is made up follows from the number of a class's frame.
 
 Of recruiting networks all prototypes are kept, or as many as are wanted: of each class the two are
-merged that it costs least, again and again (Ward 1963). The read-out's weights speak of classes
-that their network knew. Against those of other networks they are learned anew, by the delta rule,
-from the prototypes in the place of samples.
+merged that it costs least, again and again (Ward 1963). With them go the labels that they won for
+and their weights of the read-out, which say nothing of classes that their network did not know. To
+learn these weights anew, from the prototypes in the place of samples, was tried: it is no better.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def _union(states: Sequence[State], places: Sequence[np.ndarray], classes: int) 
 def _reduced(union: State, neurons: int) -> State:
     """At most so many neurons, by merging those of a class that it costs least."""
     counts = union['label_counts']
-    owners = np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
+    owners = np.pad(counts, ((0, 0), (1, 0))).argmax(axis=1) - 1  # -1: of no label
     kinds = np.unique(owners)
     surplus = len(owners) - neurons
     if surplus <= 0:
