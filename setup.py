@@ -47,7 +47,7 @@ setup(
         'scikit-learn',
         'scipy',
     ],
-    # No rosdep key names it, so package.xml cannot.
-    extras_require={'cluster': ['dask', 'distributed']},
+    # No rosdep key names them, so package.xml cannot.
+    extras_require={'cluster': ['dask', 'distributed'], 'nir': ['nir>=1.0.8']},
     entry_points={'console_scripts': ['topspark = topspark_ros.cli.main:main']},
 )

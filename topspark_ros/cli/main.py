@@ -24,6 +24,8 @@ VERBS = (
     'make-bag',
     'evaluate',
     'merge',
+    'export',
+    'import',
     'make-world',
 )
 FIRST = (

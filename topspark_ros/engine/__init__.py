@@ -22,7 +22,8 @@ from .configuration import (
     NeuronConfig,
     input_rate,
 )
-from .errors import CheckpointError, EngineError, MergingError
+from .errors import CheckpointError, EngineError, ExchangeError, MergingError
+from .exchange import Time, export_nir, import_nir
 from .factory import create_network, warm_up
 from .filters import load_filters
 from .kernels.compilation import compilations
@@ -45,6 +46,7 @@ __all__ = [
     'DiscriminantConfig',
     'EncodedConfig',
     'EngineError',
+    'ExchangeError',
     'FeaturesConfig',
     'Filters',
     'InferenceNetwork',
@@ -56,9 +58,12 @@ __all__ = [
     'Response',
     'Responses',
     'SpikeTrain',
+    'Time',
     'check_writable',
     'compilations',
     'create_network',
+    'export_nir',
+    'import_nir',
     'input_rate',
     'load_checkpoint',
     'load_filters',

@@ -86,15 +86,19 @@ class RatePresenter:
         """Spikes a step, and in all, that are expected of a sample; known from the last call."""
         known, numbers = self._input
         if known != timesteps:
-            config = self._config
-            reference = timesteps if config.neuron.enhancement else encoding.FULL_TIMESTEPS
-            rate = input_rate(reference, config.max_input_rate, config.normalisation)
-            expected = rate * reference * NORMALISATIONS[config.normalisation].spread
-            if config.coding == 'latency':
-                expected = ACTIVE_SHARE * config.input_neurons
-            numbers = rate, expected
+            numbers = expected_input(self._config, timesteps)
             self._input = timesteps, numbers
         return numbers
+
+
+def expected_input(config: NetworkConfig, timesteps: int) -> tuple[float, float]:
+    """Of pixels: the rate, in spikes a step of a sample of unit norm, and the spikes in all of a
+    typical sample."""
+    reference = timesteps if config.neuron.enhancement else encoding.FULL_TIMESTEPS
+    rate = input_rate(reference, config.max_input_rate, config.normalisation)
+    if config.coding == 'latency':
+        return rate, ACTIVE_SHARE * config.input_neurons
+    return rate, rate * reference * NORMALISATIONS[config.normalisation].spread
 
 
 class FeaturePresenter:
