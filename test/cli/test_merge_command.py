@@ -53,7 +53,10 @@ def test_neurons_are_those_wanted(tmp_path, monkeypatch):
     'words, complaint',
     [
         (['cup.topspark', 'cup.topspark'], 'WEIGHTS name a file twice'),
-        (['cup.topspark', 'single.topspark'], 'single.topspark: its configuration is NetworkConfig'),
+        (
+            ['cup.topspark', 'single.topspark'],
+            'single.topspark: its configuration is NetworkConfig',
+        ),
         (['cup.topspark', '--neurons', '9'], 'neurons is 9, accepted with a discriminant is none'),
         (['cup.topspark', 'none.topspark'], 'none.topspark: No such file'),
     ],

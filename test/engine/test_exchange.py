@@ -18,9 +18,8 @@ from topspark_ros.engine import (
     create_network,
     export_nir,
     import_nir,
+    input_spikes,
 )
-from topspark_ros.engine.kernels import encoding
-from topspark_ros.engine.presenting import expected_input
 
 nir = pytest.importorskip('nir', reason="needs the extra 'nir'")
 
@@ -44,16 +43,6 @@ def trained(request, digits):
     network = create_network(config)
     network.learn_many(digits.pixels[:100], TIMESTEPS, np.array(digits.labels[:100]))
     return Checkpoint(network, NAMES)
-
-
-def input_spikes(config, pixels, timesteps):
-    """Of regular rates, (timesteps, inputs) bool, as kernels.encoding says."""
-    rate, _ = expected_input(config, timesteps)
-    phases = encoding.spike_phases(config.inputs)[: config.inputs].astype(np.int64)
-    drive = np.minimum(1, rate / np.linalg.norm(pixels.astype(float)) * pixels)
-    one = encoding.PHASE_ONE
-    gained = phases + np.outer(np.arange(timesteps + 1), (drive * one + 0.5).astype(np.int64))
-    return np.diff(gained // one, axis=0) > 0
 
 
 def run(graph, spikes, time):
@@ -211,7 +200,10 @@ def test_a_layer_of_others_is_taken_with_its_own_thresholds(tmp_path):
         ({'v_leak': np.ones(3, 'f4')}, 'v_leak is not 0'),
         ({'v_threshold': np.zeros(3, 'f4')}, 'v_threshold is 0 or less'),
         ({'inhibition': -np.ones((3, 3), 'f4')}, 'what leads from neurons to themselves differs'),
-        ({'inhibition': np.eye(3, dtype='f4') - 1}, 'v_threshold differs, accepted with inhibition'),
+        (
+            {'inhibition': np.eye(3, dtype='f4') - 1},
+            'v_threshold differs, accepted with inhibition',
+        ),
     ],
 )
 def test_graphs_that_are_no_network_of_ours_are_one_line(tmp_path, changes, complaint):
@@ -238,9 +230,7 @@ def test_files_that_are_no_graph_are_one_line(tmp_path, content):
     [
         (DiscriminantConfig(28, 1, 16, 16, 2), 'the network is a discriminant, accepted is a'),
         (
-            NetworkConfig(
-                784, 20, encoder=FeaturesConfig(28, 1, 16, 16, 2), max_input_rate=18.0
-            ),
+            NetworkConfig(784, 20, encoder=FeaturesConfig(28, 1, 16, 16, 2), max_input_rate=18.0),
             'encoder is features, accepted is a layer on pixels',
         ),
         (

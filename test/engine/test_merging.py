@@ -225,14 +225,18 @@ def unnamed():
         (
             named(ENCODED, b=other(replace(ENCODED, encoder='huge'))),
             None,
-            "^b: its encoder is huge, accepted is tiny, as of a",
+            '^b: its encoder is huge, accepted is tiny, as of a',
         ),
         (named(PLAIN, b=other(EncodedConfig())), None, '^b: its configuration is EncodedConfig'),
         (named(PLAIN, b=of_other_filters()), None, '^b: its usual differ from those of a'),
         (named(PLAIN, b=unnamed()), None, '^b: it has 2 classes and 1 names of them'),
         (named(PLAIN, ('cup', 'cup')), None, '^a: two of its classes have the same name'),
         (
-            named(PLAIN, tuple(map(str, range(600))), b=other(PLAIN, tuple(map(str, range(900, 1500))))),
+            named(
+                PLAIN,
+                tuple(map(str, range(600))),
+                b=other(PLAIN, tuple(map(str, range(900, 1500)))),
+            ),
             None,
             'together they have 1200 classes, accepted are 1000',
         ),

@@ -92,8 +92,11 @@ def test_names_and_files_of_shipped_tables_are_the_same():
 @pytest.mark.parametrize(
     'changes, complaint',
     [
-        ({'spike_j': -1e-12}, "spike_j is -1e-12, accepted is a number of joules, 0 or more"),
-        ({'spike_j': '81e-12'}, "spike_j is '81e-12', accepted is a number .* with a point: 81.0e-"),
+        ({'spike_j': -1e-12}, 'spike_j is -1e-12, accepted is a number of joules, 0 or more'),
+        (
+            {'spike_j': '81e-12'},
+            "spike_j is '81e-12', accepted is a number .* with a point: 81.0e-",
+        ),
         ({'spike_j': float('inf')}, 'spike_j is inf, accepted'),
         ({'spike_j': float('nan')}, 'spike_j is nan, accepted'),
         ({'spike_j': True}, 'spike_j is True, accepted'),
@@ -113,5 +116,7 @@ def test_what_is_wrong_with_a_table_is_one_line(tmp_path, changes, complaint):
 
 
 def test_what_is_neither_a_name_nor_a_file():
-    with pytest.raises(EnergyTableError, match='^loihi3: No such file, accepted is one of cmos45, l'):
+    with pytest.raises(
+        EnergyTableError, match='^loihi3: No such file, accepted is one of cmos45, l'
+    ):
         energy_table('loihi3')

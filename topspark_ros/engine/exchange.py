@@ -39,7 +39,6 @@ from .errors import EngineError, ExchangeError
 from .factory import create_network
 from .kernels.plasticity import WEIGHT_NORM
 from .kernels.stdp import REST_THRESHOLD
-from .network import Network
 from .recruiting import RecruitingNetwork
 from .stdp import StdpNetwork, squared_norms
 
@@ -311,8 +310,17 @@ def import_nir(
 
 
 # What h5py, nir and JSON raise for files that make no sense.
-_NONSENSE = (OSError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
-_NONSENSE = (*_NONSENSE, RuntimeError, OverflowError, MemoryError, RecursionError)
+_NONSENSE = (
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+)
 
 
 def _imported(graph: Any, timesteps: int | None, time: Time | None) -> Checkpoint:

@@ -91,8 +91,8 @@ def _common_config(networks: Mapping[str, Checkpoint]) -> AnyConfig:
     config = networks[first].network.config
     if isinstance(config, NetworkConfig) and config.rule != 'recruiting':
         raise MergingError(
-            f'{first}: its rule is {config.rule}, accepted are recruiting and discriminant: neurons '
-            'of STDP share out their thresholds and output spikes, and have no meaning alone'
+            f'{first}: its rule is {config.rule}, accepted are recruiting and discriminant: '
+            'neurons of STDP share out their thresholds and output spikes, and mean nothing alone'
         )
     for name in others:
         other = networks[name].network.config
@@ -110,7 +110,9 @@ def _common_config(networks: Mapping[str, Checkpoint]) -> AnyConfig:
     return config
 
 
-def _unified_classes(networks: Mapping[str, Checkpoint]) -> tuple[tuple[str, ...], list[np.ndarray]]:
+def _unified_classes(
+    networks: Mapping[str, Checkpoint],
+) -> tuple[tuple[str, ...], list[np.ndarray]]:
     """The names of all classes, and where among them those of each network are, int64."""
     numbers: dict[str, int] = {}
     places = []
@@ -134,9 +136,9 @@ def _unified_classes(networks: Mapping[str, Checkpoint]) -> tuple[tuple[str, ...
 def _require_same_filters(states: Mapping[str, State]) -> None:
     first, *others = states
     for name in others:
-        for filters in Filters._fields:
-            one, other = states[first].get(filters), states[name].get(filters)
-            if one is not None and not (one.dtype == other.dtype and np.array_equal(one, other)):
+        for filters in set(Filters._fields) & set(states[first]):
+            one, other = states[first][filters], states[name][filters]
+            if one.dtype != other.dtype or not np.array_equal(one, other):
                 raise MergingError(
                     f'{name}: its {filters} differ from those of {first}, accepted are the same: '
                     'what was learned refers to them'

@@ -10,7 +10,6 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
 
@@ -73,7 +72,9 @@ class EnergyTable:
                 if not isinstance(value, str) or not value.strip():
                     raise EnergyTableError(f'{field.name} is {value!r}, accepted is a text')
             elif (
-                isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < math.inf
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not 0 <= value < math.inf
             ):
                 raise EnergyTableError(
                     f'{field.name} is {value!r}, accepted is a number of joules, 0 or more, with a '
