@@ -47,7 +47,7 @@ SHORTER = {
     'evaluate': ['--jobs', '1'],
     'make-bag': ['--frames', '50', '--rate', '1'],
     'make-world': ['--panels', '8'],
-    'profile': '--samples 60 --seeds 1 --timesteps 1,4 --picture-side 28'.split(),
+    'profile': '--samples 60 --seeds 1 --timesteps 1,4'.split(),
 }
 
 

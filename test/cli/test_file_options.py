@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 from topspark_ros.cli.main import VERBS, command_line, main
-from topspark_ros.engine import CheckpointError, NetworkConfig, create_network, save_checkpoint
+from topspark_ros.engine import (
+    Checkpoint,
+    CheckpointError,
+    NetworkConfig,
+    create_network,
+    export_nir,
+    save_checkpoint,
+)
 from topspark_ros.replay.recording import RecordingSettings, record
 
 PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
@@ -67,8 +74,18 @@ def weights(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope='module')
+def layer(tmp_path_factory):
+    """Weights of what can be exported, and as NIR."""
+    folder = tmp_path_factory.mktemp('layer')
+    network = create_network(NetworkConfig(neurons=4, rule='pairwise'))
+    save_checkpoint(folder / 'layer.topspark', network, ())
+    export_nir(Checkpoint(network, ()), folder / 'layer.nir', 16)
+    return folder / 'layer.topspark', folder / 'layer.nir'
+
+
 @pytest.fixture
-def rejection(bag, weights, tmp_path, monkeypatch, capsys):
+def rejection(bag, weights, layer, tmp_path, monkeypatch, capsys):
     """Run a verb, of which one argument is replaced; the line that it ends with."""
     monkeypatch.chdir(tmp_path)
     needed = {
@@ -78,6 +95,8 @@ def rejection(bag, weights, tmp_path, monkeypatch, capsys):
         'events': ('bag', bag),
         'tradeoff': ('profile', PROFILE),
         'merge': ('weights', weights),
+        'export': ('weights', layer[0]),
+        'import': ('graph', layer[1]),
     }
 
     def run(verb: str, action: argparse.Action, *values) -> str:
@@ -195,6 +214,8 @@ SMALL = {
     'evaluate': ('{bag}', '--topic', '/image'),
     'make-world': ('{new}', '--panels', '12'),
     'merge': ('{weights}',),
+    'export': ('{layer}',),
+    'import': ('{graph}',),
     'watch': ('--once',),
 }
 NUMBERS = [(verb, option) for verb, option in options() if option.type in (int, float)]
@@ -202,14 +223,15 @@ NUMBERS = [(verb, option) for verb, option in options() if option.type in (int, 
 
 @pytest.mark.parametrize('verb, option', [pytest.param(*each, id=name(*each)) for each in NUMBERS])
 def test_a_number_out_of_range_is_one_line_or_does(
-    bag, weights, tmp_path, monkeypatch, capsys, verb, option
+    bag, weights, layer, tmp_path, monkeypatch, capsys, verb, option
 ):
     """Never a traceback: main would raise it."""
     if verb == 'watch':
         pytest.importorskip('rclpy', reason='needs ROS 2: run `make test`')
     monkeypatch.chdir(tmp_path)
     for value in ('0', '-1', *(('nan', '-inf', '1e300') if option.type is float else ())):
-        small = [word.format(bag=bag, weights=weights, new=f'new {value}') for word in SMALL[verb]]
+        made = dict(weights=weights, layer=layer[0], graph=layer[1], new=f'new {value}')
+        small = [word.format(bag=bag, **made) for word in SMALL[verb]]
         if verb == 'watch' and value == '1e300':  # is accepted, and waits
             continue
         code = main([verb, *small, f'{option.option_strings[0]}={value}'])

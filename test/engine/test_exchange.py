@@ -255,7 +255,7 @@ def test_what_nir_would_make_another_network_of_is_rejected(tmp_path, config, co
 
 
 def test_settings_and_places_that_are_none(trained, tmp_path):
-    with pytest.raises(ExchangeError, match='step_s is 0, accepted is a number above 0'):
+    with pytest.raises(ExchangeError, match='step_s is 0, accepted is a number from 1e-9'):
         Time(0)
     with pytest.raises(ExchangeError, match="integration is 'exact', accepted is one of euler, e"):
         Time(integration='exact')

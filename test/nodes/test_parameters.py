@@ -17,6 +17,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
+from topspark_ros import msg
 from topspark_ros.engine import load_checkpoint
 from topspark_ros.nodes.managed_node import ManagedNode
 from topspark_ros.nodes.parameters import ParameterError, accept, descriptor
@@ -215,9 +216,9 @@ def test_configure_uses_the_values_that_were_set_before(rig):
 
 
 def test_energies_of_a_table_of_ones_own(rig, tmp_path):
-    shipped = Path(__file__).parents[2] / 'config' / 'energy' / 'loihi.yaml'
+    shipped = (CONFIG / 'energy' / 'loihi.yaml').read_text()
     path = tmp_path / 'mine.yaml'
-    path.write_text(shipped.read_text().replace('name: loihi', 'name: mine'))
+    path.write_text(shipped.replace('name: loihi', 'name: mine'))
     statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
     rig.start('snn_learner', energy_model=str(path), status_period=0.05)
     assert rig.wait_for(lambda: statuses)[-1].energy_model == 'mine'

@@ -82,8 +82,8 @@ class Time:
     integration: str = 'euler'
 
     def __post_init__(self) -> None:
-        if not isinstance(self.step_s, (int, float)) or not 0 < self.step_s < math.inf:
-            raise ExchangeError(f'step_s is {self.step_s!r}, accepted is a number above 0')
+        if not isinstance(self.step_s, (int, float)) or not 1e-9 <= self.step_s <= 1e3:
+            raise ExchangeError(f'step_s is {self.step_s!r}, accepted is a number from 1e-9 to 1e3')
         if self.integration not in INTEGRATIONS:
             raise ExchangeError(
                 f'integration is {self.integration!r}, accepted is one of {", ".join(INTEGRATIONS)}'
