@@ -39,6 +39,9 @@ def test_it_writes_what_all_know(files, capsys):
     assert network.state()['class_frames'].tolist() == [5, 5]
     assert main(['merge', 'fleet.topspark', 'cup.topspark', '--output', 'again.topspark']) == 0
     assert load_checkpoint('again.topspark').network.state()['class_frames'].tolist() == [10, 5]
+    words = ['fleet.topspark', 'again.topspark', '--common', 'cup.topspark']
+    assert main(['merge', *words, '--output', 'once.topspark']) == 0
+    assert load_checkpoint('once.topspark').network.state()['class_frames'].tolist() == [10, 10]
 
 
 def test_neurons_are_those_wanted(tmp_path, monkeypatch):

@@ -103,6 +103,47 @@ def test_made_up_backgrounds_of_all_are_kept():
     np.testing.assert_allclose(scatters[2], expected, rtol=0, atol=1e-9 * expected.max())
 
 
+@pytest.mark.parametrize('config', [PLAIN, COLOUR], ids=['plain', 'made-up backgrounds'])
+def test_what_all_went_on_from_counts_once(config):
+    pixels, labels = samples_of(config, 240)
+    before = taught(config, pixels[:80], labels[:80], NAMES)
+    apart = [before]
+    for part in (slice(80, 160), slice(160, 240)):
+        network = create_network(config)
+        network.restore(before.network.state())
+        network.learn_many(pixels[part], 4, labels[part])
+        apart.append(Checkpoint(network, NAMES))
+    merged, names = merge_networks(dict(zip('abc', apart)), common='a')
+    counts = np.bincount(labels, minlength=KINDS)
+    np.testing.assert_array_equal(merged.state()['class_frames'], counts)
+    if config == PLAIN:
+        together = taught(config, pixels, labels, NAMES).network
+        assert_same_learned(in_order(merged, names), in_order(together, NAMES))
+    alone, _ = merge_networks({'a': before, 'b': apart[1]}, common='a')
+    assert_same_learned(in_order(alone, NAMES), in_order(apart[1].network, NAMES))
+
+
+def test_what_they_did_not_go_on_from_is_rejected():
+    pixels, labels = samples_of(PLAIN, 120)
+    one, two = (taught(PLAIN, pixels[k::2], labels[k::2], NAMES) for k in range(2))
+    few = taught(PLAIN, pixels[:9], labels[:9], NAMES)
+    with pytest.raises(MergingError, match="^a: it has more frames of '.*' than the others have"):
+        merge_networks({'a': one, 'b': few, 'c': few}, common='a')
+    noise = np.random.default_rng(0).random((20, PLAIN.inputs), np.float32).round()
+    other = taught(PLAIN, noise, np.zeros(20, np.int64), NAMES)
+    with pytest.raises(MergingError, match='^a: what it knows is no scatter of samples, or not'):
+        merge_networks({'a': other, 'b': two, 'c': one}, common='a')
+
+
+def test_a_precision_that_is_none_is_named():
+    network = create_network(PLAIN)
+    state = network.state()
+    state['precision'][0, 1] = state['precision'][1, 0] = 2 * state['precision'][0, 0]
+    network.restore(state)
+    with pytest.raises(MergingError, match='^b: what it knows is no scatter of samples'):
+        merge_networks({'a': other(PLAIN), 'b': Checkpoint(network, ())})
+
+
 def test_one_network_merged_is_itself():
     samples = samples_of(COLOUR, 60)
     alone = taught(COLOUR, *samples, NAMES)
@@ -247,6 +288,11 @@ def unnamed():
 def test_what_cannot_be_merged_is_one_line(networks, neurons, complaint):
     with pytest.raises(EngineError, match=complaint):
         merge_networks(networks, neurons)
+
+
+def test_prototypes_have_nothing_in_common_that_could_be_subtracted(robots):
+    with pytest.raises(MergingError, match='common is one, accepted with the rule recruiting is n'):
+        merge_networks(robots, common='one')
 
 
 def test_every_class_needs_a_neuron(robots):

@@ -13,7 +13,7 @@ SUMMARY = 'Make one network of what several robots have learned apart, without t
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Without a default of their own, the help does not say that it is None.
-    parser.set_defaults(neurons=None)
+    parser.set_defaults(neurons=None, common=None)
     parser.add_argument(
         'weights',
         type=Path,
@@ -23,6 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--output', type=Path, default=Path('fleet.topspark'), help='checkpoint to write'
+    )
+    parser.add_argument(
+        '--common',
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar='WEIGHTS',
+        help='checkpoint that all of them have gone on from, as of the merge before: it counts '
+        'once, not in each of them; of discriminants alone (default: none)',
     )
     parser.add_argument(
         '--neurons',
@@ -35,13 +43,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     check_output('--output', arguments.output)
-    networks = {str(path): load_checkpoint(path) for path in arguments.weights}
-    if len(networks) < len(arguments.weights):
+    common = None if arguments.common is None else str(arguments.common)
+    paths = [str(path) for path in arguments.weights] + ([] if common is None else [common])
+    networks = {path: load_checkpoint(path) for path in paths}
+    if len(networks) < len(paths):
         raise UsageError('WEIGHTS name a file twice, accepted is once: it would count twice')
-    network, class_names = merge_networks(networks, arguments.neurons)
+    network, class_names = merge_networks(networks, arguments.neurons, common)
     save_checkpoint(arguments.output, network, class_names)
     print(
-        f'{arguments.output} written: {len(class_names)} classes of {len(networks)} networks, '
-        f'{network.recruited_neurons} neurons in use'
+        f'{arguments.output} written: {len(class_names)} classes of {len(arguments.weights)} '
+        f'networks, {network.recruited_neurons} neurons in use'
     )
     return 0

@@ -38,11 +38,10 @@ SUMMED = 'label_counts', 'readout_updates', 'attractions'  # where neurons becom
 State = dict[str, np.ndarray]
 
 
-def merge_networks(networks: Mapping[str, Checkpoint], neurons: int | None = None) -> Checkpoint:
+def merge_networks(
+    networks: Mapping[str, Checkpoint], neurons: int | None = None, common: str | None = None
+) -> Checkpoint:
     """One network of what several have learned apart.
-
-    What is in two of them counts twice: networks that went on from the same file have what was in
-    that in common.
 
     Parameters
     ----------
@@ -53,6 +52,10 @@ def merge_networks(networks: Mapping[str, Checkpoint], neurons: int | None = Non
     neurons
         Of the merged network, with the recruiting rule: at least one for each class. None: as many
         as the first has. A discriminant takes none.
+    common
+        The name of one of them that all others have gone on from: what it knows counts once, not
+        once in each of them. Of discriminants alone. None: they have nothing in common, or it
+        counts as often as it is there.
 
     Returns
     -------
@@ -64,13 +67,18 @@ def merge_networks(networks: Mapping[str, Checkpoint], neurons: int | None = Non
     MergingError
         Naming the network, what is wrong with it and what is accepted.
     """
-    if not networks:
+    if not networks or set(networks) == {common}:
         raise MergingError('networks are none, accepted is one or more')
     config = _common_config(networks)
     class_names, places = _unified_classes(networks)
     states = [checkpoint.network.state() for checkpoint in networks.values()]
     _require_same_filters(dict(zip(networks, states)))
     if isinstance(config, NetworkConfig):
+        if common is not None:
+            raise MergingError(
+                f'common is {common}, accepted with the rule recruiting is none: prototypes that '
+                'have moved cannot be subtracted'
+            )
         config = config if neurons is None else replace(config, neurons=neurons)
         merged = _merged_recruiting(states, places, len(class_names), config.neurons)
     else:
@@ -79,7 +87,8 @@ def merge_networks(networks: Mapping[str, Checkpoint], neurons: int | None = Non
                 f'neurons is {neurons}, accepted with a discriminant is none: it has one for each '
                 'class'
             )
-        merged = _merged_discriminant(states, places, len(class_names))
+        times = [1 if name != common else 2 - len(networks) for name in networks]
+        merged = _merged_discriminant(states, places, class_names, list(networks), times)
     network = create_network(config)
     network.restore(states[0] | merged)
     return Checkpoint(network, class_names)
@@ -146,22 +155,36 @@ def _require_same_filters(states: Mapping[str, State]) -> None:
 
 
 def _merged_discriminant(
-    states: Sequence[State], places: Sequence[np.ndarray], classes: int
+    states: Sequence[State],
+    places: Sequence[np.ndarray],
+    class_names: Sequence[str],
+    names: Sequence[str],
+    times: Sequence[int],
 ) -> State:
+    """names: of the networks. times: how often each counts; 0 or less: what others have of it is
+    taken off."""
     size = len(states[0]['precision'])
-    frames = np.zeros(classes, np.int64)
-    means = np.zeros((LOOKS, classes, size))
-    for state, at in zip(states, places):
-        frames[at] += state['class_frames']
-        means[:, at] += state['class_frames'][:, np.newaxis] * state['means']
+    frames = np.zeros(len(class_names), np.int64)
+    means = np.zeros((LOOKS, len(class_names), size))
+    for state, at, count in zip(states, places, times):
+        frames[at] += count * state['class_frames']
+        means[:, at] += count * state['class_frames'][:, np.newaxis] * state['means']
     means /= np.maximum(frames, 1)[:, np.newaxis]
     scatter = first_scatter(size) * np.eye(size)
-    for state, at in zip(states, places):
-        scatter += _scatter_of(state['precision'])
+    for state, at, count, name in zip(states, places, times, names):
+        scatter += count * _scatter_of(state['precision'], name)
         weight = np.sqrt(np.outer(SHARES, state['class_frames']))[..., np.newaxis]
         apart = (weight * (state['means'] - means[:, at])).reshape(-1, size)
-        scatter += apart.T @ apart
-    precision = np.linalg.inv(scatter)
+        scatter += count * apart.T @ apart
+    common = names[int(np.argmin(times))]
+    if (frames < 0).any():
+        most = class_names[int(frames.argmin())]
+        raise MergingError(
+            f'{common}: it has more frames of {most!r} than the others have, accepted is a network '
+            'that they have all gone on from'
+        )
+    precision = _inverse(scatter, common)
+    means[:, frames == 0] = 0
     weights = means @ precision
     pairs = (0, 0), (0, 1), (1, 1)
     overlaps = [(means[one] * weights[other]).sum(axis=1) for one, other in pairs]
@@ -174,10 +197,23 @@ def _merged_discriminant(
     )
 
 
-def _scatter_of(precision: np.ndarray) -> np.ndarray:
-    """Of the samples, without what every feature is taken to have before any was seen."""
+def _scatter_of(precision: np.ndarray, name: str) -> np.ndarray:
+    """Of the samples of the network of this name, without what every feature is taken to have
+    before any was seen."""
     whole = np.where(_kept(len(precision)), precision, precision.T)
-    return np.linalg.inv(whole) - first_scatter(len(precision)) * np.eye(len(precision))
+    return _inverse(whole, name) - first_scatter(len(precision)) * np.eye(len(precision))
+
+
+def _inverse(matrix: np.ndarray, name: str) -> np.ndarray:
+    """Of a symmetric matrix; MergingError where it is not positive definite."""
+    try:
+        np.linalg.cholesky(matrix)
+        return np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        raise MergingError(
+            f'{name}: what it knows is no scatter of samples, or not in all others; accepted are '
+            'weights that the learner wrote, and in common what all others have gone on from'
+        ) from None
 
 
 def _kept(size: int) -> np.ndarray:
