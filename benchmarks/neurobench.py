@@ -3,9 +3,10 @@
     python -m benchmarks.neurobench
 
 A pair-wise network without inhibition learns 1,000 digits of MNIST; the smaller half of each
-neuron's weights is set to 0, and it is exported as NIR, without the read-out. Prints each metric by both, for the same 200 test digits. The footprint differs: ours
-is of all that learning needs, theirs of snnTorch's weights and neurons. neurobench is in an
-environment of its own (benchmarks/peers). Needs TOPSPARK_DATA and the extra `nir`.
+neuron's weights is set to 0, and it is exported as NIR, without the read-out. Prints each metric by
+both, for the same 200 test digits. The footprint differs: ours is of all that learning needs,
+theirs of snnTorch's weights and neurons. neurobench is in an environment of its own
+(benchmarks/peers). Needs TOPSPARK_DATA and the extra `nir`.
 """
 
 from __future__ import annotations
