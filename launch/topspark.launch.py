@@ -39,7 +39,8 @@ ARGUMENTS = [
         default_value='',
         description='Profile: accuracy, latency and energy at each T. '
         f'{AS_FILE}, or else the one that is shipped for handwritten digits and the rule '
-        'discriminant; profile_recruiting.yaml is for the rule recruiting.',
+        'discriminant, as a camera sees them, or with input:=events as an event camera does; '
+        'profile_recruiting.yaml is for the rule recruiting.',
     ),
     DeclareLaunchArgument(
         'checkpoint_file',
@@ -133,6 +134,8 @@ def start_nodes(context: LaunchContext) -> list[Node]:
             'file of ROS parameters'
         )
 
+    shown = 'events' if value('input') == 'events' else 'digits'
+
     def node(executable: str, own: dict[str, ParameterValue], topics: dict[str, str]) -> Node:
         # Its name makes launch address the last entry to it alone, which counts before the
         # wildcards of a file; the first one is a wildcard for all, which counts after them.
@@ -143,7 +146,7 @@ def start_nodes(context: LaunchContext) -> list[Node]:
             name=executable,
             namespace=value('namespace'),
             parameters=[
-                Parameter('profile_file', str(CONFIG / 'profile_digits.yaml')),
+                Parameter('profile_file', str(CONFIG / f'profile_{shown}.yaml')),
                 value('params_file'),
                 {
                     'use_sim_time': flag('use_sim_time'),

@@ -37,6 +37,7 @@ ARROWS = {
 ROS = (
     'rclpy',
     'ament_index_python',
+    'bond',
     'builtin_interfaces',
     'diagnostic_msgs',
     'event_camera_msgs',
@@ -45,9 +46,11 @@ ROS = (
     'sensor_msgs',
     'std_msgs',
     'std_srvs',
+    'vision_msgs',
     'launch',
     'launch_ros',
     'topspark_ros.msg',
+    'topspark_ros.srv',
 )
 MODULES = sorted(PACKAGE.rglob('*.py'))
 
@@ -81,7 +84,7 @@ def test_every_room_is_known():
 
 @pytest.mark.parametrize('path', MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_arrows_point_one_way(path):
-    accepted = ARROWS.get(room(path), set()) | {room(path), 'msg', 'errors', 'files'}
+    accepted = ARROWS.get(room(path), set()) | {room(path), 'msg', 'srv', 'errors', 'files'}
     wrong = [
         f'{path}:{line}: {name}'
         for line, name in imported(path)
@@ -151,10 +154,13 @@ for verb in {(None, *VERBS)!r}:
     ]
 
 
-@pytest.mark.parametrize('verb', ['demo', 'watch'])
-def test_what_needs_ros_says_that_it_is_missing(verb):
+@pytest.mark.parametrize(
+    'words', ['demo', 'watch', 'teach mug', 'forget mug', 'rename mug cup', 'classes']
+)
+def test_what_needs_ros_says_that_it_is_missing(words):
+    verb = words.split()[0]
     result = without_ros(
-        f'sys.argv[1:] = [{verb!r}]\nfrom topspark_ros.cli.main import main\nsys.exit(main())'
+        f'from topspark_ros.cli.main import main\nsys.exit(main({words.split()!r}))'
     )
     assert result.returncode == 2
     assert result.stderr.startswith(f'topspark {verb}: ROS 2 is not there')

@@ -30,10 +30,11 @@ from topspark_ros.streams.share import FrameShare
 from .streams import RATE_HZ, Frames
 
 CONFIG = Path(__file__).parents[2] / 'config'
-PROFILES = {
+PROFILES = {  # of the rule of a network that sees images
     DISCRIMINANT: CONFIG / 'profile_digits.yaml',
     'recruiting': CONFIG / 'profile_recruiting.yaml',
 }
+EVENT_PROFILE = CONFIG / 'profile_events.yaml'
 BATTERY_S = 1.0  # between two of its messages
 
 
@@ -96,7 +97,7 @@ def play_controlled(
     """metered: the learner has the meter `processor`, which sees its calls; else the energy is
     estimated."""
     steering = _learner(frames, rule, seed, trial_share=SnnLearnerParameters.trial_share)
-    parameters = TimestepControllerParameters(profile_file=str(PROFILES[rule]))
+    parameters = TimestepControllerParameters(profile_file=str(_profile(frames, rule)))
     make = _MeteredController if metered else ReplayedController
     return _play(frames, steering, make(parameters, steering, 0.0), limits)
 
@@ -116,16 +117,21 @@ class _MeteredController(ReplayedController):
         )
 
 
+def _profile(frames: Frames, rule: str) -> Path:
+    return EVENT_PROFILE if frames.input == 'events' else PROFILES[rule]
+
+
 def _learner(frames: Frames, rule: str, seed: int, trial_share: float) -> Steering:
+    profile = _profile(frames, rule)
     parameters = SnnLearnerParameters(
         rule=rule,
         input=frames.input,
         seed=seed,
-        profile_file=str(PROFILES[rule]),
+        profile_file=str(profile),
         trial_share=trial_share,
     )
     network = create_network(parameters.network_config())
-    return assemble(parameters, network, (), profile_margins(load_profile(PROFILES[rule])))
+    return assemble(parameters, network, (), profile_margins(load_profile(profile)))
 
 
 def _play(

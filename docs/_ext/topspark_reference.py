@@ -4,6 +4,7 @@ Each directive takes one name:
 
     ```{parameters} snn_learner         the parameters of a node, from its dataclass
     ```{message} Label                  fields and constants, from msg/Label.msg
+    ```{service} Teach                  what is asked and answered, from srv/Teach.srv
     ```{verb} evaluate                  a verb of the command, from its argparse parser
     ```{launch-arguments} topspark      arguments of launch/topspark.launch.py
 """
@@ -116,14 +117,19 @@ class MessageLine(NamedTuple):
 
 def message_lines(name: str) -> tuple[str, list[MessageLine]]:
     """The comment at the head of a message, in Markdown, and its lines."""
+    return definition_lines((ROOT / 'msg' / f'{name}.msg').read_text())
+
+
+def definition_lines(definition: str) -> tuple[str, list[MessageLine]]:
+    """The same of the text of a message, or of one half of a service."""
     head: list[str] = []
     lines = []
-    for line in (ROOT / 'msg' / f'{name}.msg').read_text().splitlines():
+    for line in definition.splitlines():
         content, _, comment = line.partition('#')
         if content.strip():
             kind, rest = content.split(maxsplit=1)
             field, _, value = rest.strip().partition('=')
-            lines.append(MessageLine(kind, field, value, comment.strip()))
+            lines.append(MessageLine(kind, field.strip(), value, comment.strip()))
         elif not lines:
             head.append(comment.strip())
     return '\n'.join(head).strip(), lines
@@ -131,12 +137,30 @@ def message_lines(name: str) -> tuple[str, list[MessageLine]]:
 
 def message(name: str) -> str:
     head, lines = message_lines(name)
-    fields = [(code(m.name), code(m.kind), m.comment) for m in lines if not m.value]
     constants = [(code(m.name), code(m.value), m.comment) for m in lines if m.value]
-    parts = [head, table(('Field', 'Type', 'Meaning'), fields)]
+    parts = [head, fields(lines)]
     if constants:
         parts.append(table(('Constant', 'Value', 'Meaning'), constants))
     return '\n\n'.join(parts)
+
+
+def fields(lines: Sequence[MessageLine]) -> str:
+    return table(
+        ('Field', 'Type', 'Meaning'),
+        [(code(m.name), code(m.kind), m.comment) for m in lines if not m.value],
+    )
+
+
+def service_lines(name: str) -> tuple[str, list[MessageLine], list[MessageLine]]:
+    """The comment at the head of a service, what is asked, and what is answered."""
+    request, _, answer = (ROOT / 'srv' / f'{name}.srv').read_text().partition('\n---\n')
+    head, asked = definition_lines(request)
+    return head, asked, definition_lines(answer)[1]
+
+
+def service(name: str) -> str:
+    head, asked, answered = service_lines(name)
+    return f'{head}\n\n{fields(asked)}\n\nThe answer:\n\n{fields(answered)}'
 
 
 def verb(name: str) -> str:
@@ -223,6 +247,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     for name, function in (
         ('parameters', parameters),
         ('message', message),
+        ('service', service),
         ('verb', verb),
         ('launch-arguments', launch),
     ):

@@ -115,6 +115,19 @@ def test_a_sweep_with_the_controller(evaluate, bag, config, tmp_path):
     assert controlled.status['power_limit_w'][-1] == 1e-6
 
 
+def test_the_shipped_profile_is_of_the_kind_of_camera(evaluate, bag, tmp_path):
+    pytest.importorskip('rclpy', reason='profiles are shipped with the ROS package')
+    events = tmp_path / 'events'
+    settings = RecordingSettings(width=96, height=72, rate_hz=50, frames=60, frames_per_image=20)
+    record(events, replace(settings, images='none', events=True, label_share=1.0))
+    for recorded, name in ((bag, 'digits'), (events, 'events')):
+        code, _, error = evaluate(recorded, '--controller', '--duration', 2)
+        assert (code, error) == (0, '')  # as the learner's network, without a mismatch
+        (run,) = read_runs(tmp_path / 'results' / 'evaluation')
+        for settings in 'profile_file', 'controller.profile_file':
+            assert run.settings[settings].endswith(f'/config/profile_{name}.yaml')
+
+
 def test_a_named_topic_counts_more_than_the_input_of_the_parameters(evaluate, bag, tmp_path):
     events = tmp_path / 'events.yaml'
     events.write_text(

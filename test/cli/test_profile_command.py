@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -180,6 +181,18 @@ def test_a_discriminant_of_what_a_camera_sees(profile, tmp_path):
     assert load_checkpoint(tmp_path / 'mine.topspark').network.config == config
 
 
+def test_a_discriminant_of_what_an_event_camera_sees(profile, tmp_path):
+    """The profile is of the network that the node makes for events."""
+    options = ('--view', 'events', '--timesteps', '1,4', '--samples', 300, '--seeds', 1)
+    assert profile(*options)[0] == 0
+    measured = load_profile(tmp_path / 'mine.yaml')
+    config = SnnLearnerParameters(input='events').network_config()
+    assert profile_mismatches(measured, config) == []
+    assert measured.name == 'digits, a simulated event camera'
+    assert all(point.inference.accuracy > 0.6 for point in measured.points)
+    assert load_checkpoint(tmp_path / 'mine.topspark').network.config == config
+
+
 def test_a_layer_on_features_of_what_a_camera_sees(profile, tmp_path):
     """The profile is of the network that the node makes of these settings, and of no other."""
     settings = dict(picture_side=32, picture_colour=False, neurons=60, max_input_rate=18.0)
@@ -226,21 +239,33 @@ def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
         ((*RAW, '--inference-spikes', 2), 'neuron is NeuronConfig('),
         (
             ('--neurons', 100),
-            '--neurons is 100, accepted with the rule discriminant are --picture-side, --picture-',
+            '--neurons is 100, accepted with the rule discriminant: --picture-side, --picture-',
         ),
         (
             (*RECRUITING, '--picture-side', 32),
-            '--picture-side is 32, accepted with the rule recruiting are --neurons, --coding, ',
+            '--picture-side is 32, accepted with the rule recruiting: --neurons, --coding, ',
         ),
         (('--encoder', 'features'), "encoder: 'features'; accepted with the rule discriminant"),
         (
             (*RAW, '--encoder', 'features'),
-            "--view is 'raw', accepted with the encoder features is camera",
+            "--view is 'raw', accepted with the encoder features: camera, events",
+        ),
+        (
+            (*RECRUITING, '--view', 'events'),
+            "--view is 'events', accepted with the rule recruiting: camera, raw",
+        ),
+        (
+            ('--view', 'events', '--dataset', Path(__file__).parent),
+            f"--view is 'events', accepted with the folder {Path(__file__).parent}: camera",
+        ),
+        (
+            ('--view', 'events', '--picture-side', 32),
+            '--picture-side is 32, accepted with the rule discriminant and --view events: none',
         ),
         (('--picture-side', 33), 'side is 33, accepted is one of 28, '),
         (('--encoder', '/nowhere/net.onnx'), 'encoder: /nowhere/net.onnx'),
         ((*RECRUITING, '--encoder', '/nowhere/net.onnx'), 'encoder: /nowhere/net.onnx'),
-        (('--view', 'raw'), "--view is 'raw', accepted with the rule "),
+        (('--view', 'raw'), "--view is 'raw', accepted with the rule discriminant: camera, events"),
         (('--output', '/nowhere/profile.yaml'), '--output is /nowhere/profile.yaml, accepted is'),
         (('--output', 'weights.topspark'), '--output is weights.topspark, accepted is'),
     ],

@@ -276,3 +276,42 @@ def test_where_learning_saves_nothing_every_frame_is_learned(profile):
 def test_a_limit_may_demand_that_less_is_learned_than_is_worth_it(profile):
     policy = TimestepPolicy(profile, any_t())
     assert policy.decide(0.0, Limits(power_w=0.13), told(0.5)).learning_share < 0.5
+
+
+def metered(profile, learning, of_t=0.0):
+    """Few mistakes, and a frame takes 1 J, `learning` J more if it is learned, and `of_t` J more at
+    the largest T of inference than at none."""
+    rows = enumerate_candidates(profile, learned_share=1.0)
+    frame_j = 1.0 + learning * rows.learning_share + of_t * rows.inference_timesteps / 350
+    return replace(told(0.99), energy_ratios=frame_j / rows.energy_j, metered=True)
+
+
+def test_learning_does_not_flap_where_it_saves_about_enough(profile):
+    """By what a meter sees: of a frame that is learned a little less or more than a fifth."""
+
+    def walk(*learning):
+        policy = TimestepPolicy(profile, any_t())
+        return changes(
+            [
+                policy.decide(
+                    10.0 * step, Limits(), metered(profile, learning[step % len(learning)])
+                )
+                for step in range(40)
+            ]
+        )
+
+    assert walk(0.28, 0.31) <= 1
+    assert walk(0.1, 0.5) == 39  # where it does, it does at once
+
+
+def test_t_stays_when_more_or_fewer_frames_are_learned(profile):
+    """As long as it is about as good as the best."""
+    policy = TimestepPolicy(profile, any_t(deadband=0.06))
+    little, much = (metered(profile, learning, of_t=0.01) for learning in (0.1, 0.5))
+    policy.resume(64, 16, 1.0, 1.0)
+    settings = [
+        policy.decide(10.0 * step, Limits(), seen).setting
+        for step, seen in enumerate((little, much, little, much))
+    ]
+    assert [setting[:2] for setting in settings] == 4 * [(64, 16)]
+    assert [setting[2] for setting in settings] == [1.0, 0.125, 1.0, 0.125]

@@ -39,6 +39,15 @@ def test_the_demo_learns_and_ends_with_its_camera(tmp_path):
     assert network.recruited_neurons > 0 and names
 
 
+def parameters_of(robot, node, *names):
+    """rcl_interfaces/ParameterValue, of each name."""
+    client = robot.node.create_client(GetParameters, f'{node}/get_parameters')
+    robot.wait_for(client.service_is_ready, f'the service of {node}')
+    asked = client.call_async(GetParameters.Request(names=names))
+    robot.wait_for(asked.done, f'the parameters of {node}')
+    return asked.result().values
+
+
 def test_the_demo_with_photographs_of_a_folder(tmp_path):
     """Whole, in colour, as with `topspark demo --dataset`; all else as in the shipped file."""
     write_plates(tmp_path / 'plates', 10)
@@ -51,13 +60,9 @@ def test_the_demo_with_photographs_of_a_folder(tmp_path):
         robot.wait_for(
             lambda: robot.statuses and robot.statuses[-1].frames_learned > FRAMES, 'learned frames'
         )
-        views = robot.node.create_client(GetParameters, 'snn_learner/get_parameters')
-        robot.wait_for(views.service_is_ready, 'the service of the learner')
-        asked = views.call_async(GetParameters.Request(names=['picture_view', 'queue_depth']))
-        robot.wait_for(asked.done, 'the parameters of the learner')
+        view, depth = parameters_of(robot, 'snn_learner', 'picture_view', 'queue_depth')
         launch.interrupt()
         assert launch.wait() == 0, launch.log
-    view, depth = asked.result().values
     assert view.string_value == 'frame' and depth.integer_value == 100
     assert set(robot.results[-1].class_ids) <= {
         path.name for path in (tmp_path / 'plates').iterdir()
@@ -78,7 +83,9 @@ def test_the_demo_with_an_event_camera_until_it_is_interrupted(tmp_path):
             ),
             'a window learned',
         )
+        (profile,) = parameters_of(robot, 'timestep_controller', 'profile_file')
         launch.interrupt()
         assert launch.wait() == 0, launch.log
+    assert profile.string_value.endswith('/config/profile_events.yaml')
     assert 'process has died' not in launch.log
     assert launch.log.count('process has finished cleanly') == 6

@@ -68,10 +68,10 @@ def case(request, domain, tmp_path_factory):
 @contextmanager
 def alive(node_class: type[ManagedNode], parameters: dict, **more):
     """A node of its own, in no executor: the test triggers its transitions."""
+    parameters = dict(autostart=False, bond_heartbeat_period=1.0) | parameters
     node = node_class(
         parameter_overrides=[
-            Parameter(name, value=value)
-            for name, value in (dict(autostart=False) | parameters | more).items()
+            Parameter(name, value=value) for name, value in (parameters | more).items()
         ]
     )
     try:

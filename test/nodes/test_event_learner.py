@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image
+from vision_msgs.msg import Detection2DArray
 
+from topspark_ros import srv
 from topspark_ros.nodes import conversions, qos
+from topspark_ros.streams.annotation import COLOUR
 from topspark_ros.streams.datasets import load_dataset
 from topspark_ros.streams.events import EVENT, EventCamera, Evt3Encoder
 from topspark_ros.streams.scenes import SceneRenderer
@@ -228,6 +231,48 @@ def test_the_debug_image_shows_the_window(rig, eye):
     assert (pixels == 255).all(axis=2).any()  # nothing happened
     assert (pixels[..., 2] > pixels[..., 0] + 50).any()  # brighter
     assert (pixels[..., 0] > pixels[..., 2] + 50).any()  # darker
+
+
+def test_a_picture_shows_the_window_and_the_box_of_what_moves(rig, eye):
+    pictures = rig.collect(Image, 'vision/annotated_image', qos.sensor(10))
+    detections = rig.collect(Detection2DArray, 'vision/detections')
+
+    def shown():
+        eye.show()
+        stamps = {each.header.stamp.nanosec for each in detections if each.detections}
+        return next((each for each in pictures if each.header.stamp.nanosec in stamps), None)
+
+    picture = rig.wait_for(shown)
+    header = picture.header
+    (box,) = next(each for each in detections if each.header == header).detections
+    assert header.frame_id == 'eye' and picture.encoding == 'rgb8'
+    assert (picture.width, picture.height) == (4 * WIDTH, 4 * HEIGHT)
+    pixels = np.frombuffer(picture.data, np.uint8).reshape(4 * HEIGHT, 4 * WIDTH, 3)
+    drawn = np.argwhere((pixels == COLOUR).all(axis=2))
+    across = drawn[drawn[:, 0] == drawn[:, 0].max()][:, 1]  # the lower side of the box
+    middle, half = box.bbox.center.position.x, box.bbox.size_x / 2
+    assert across.min() == pytest.approx(max(0, 4 * (middle - half)), abs=6)
+    assert across.max() == pytest.approx(min(4 * WIDTH, 4 * (middle + half)), abs=6)
+    assert (pixels == 255).all(axis=2).any()  # nothing happened
+    assert (pixels[..., 2] > pixels[..., 0] + 50).any()  # brighter
+    assert (pixels[..., 0] > pixels[..., 2] + 50).any()  # darker
+
+
+def test_windows_are_taught_while_the_object_is_in_view(rig, eye):
+    classes = rig.collect(msg.Classes, f'{LEARNER}/classes', qos.STATE)
+    labels = rig.collect(msg.Label, 'label')
+    answer = rig.call(srv.Teach, f'{LEARNER}/teach', srv.Teach.Request(class_id='thing'))
+    assert answer.success, answer.message
+
+    def learned():
+        eye.show()
+        known = dict(zip(classes[-1].class_ids, classes[-1].frames)) if classes else {}
+        return known.get('thing', 0) >= 3
+
+    rig.wait_for(learned, 'windows are learned as a thing')
+    seen = {conversions.stamp_ns(result.header.stamp) for result in eye.results}
+    taught = [each for each in labels if each.class_id == 'thing']
+    assert taught and {conversions.stamp_ns(each.header.stamp) for each in taught} <= seen
 
 
 def test_a_region_that_is_none_is_rejected(rig):

@@ -32,6 +32,7 @@ GROUPS = {
     'request': ('services', 'service'),
 }
 
+USED_BY_ALL = {'autostart': False, 'use_sim_time': True, 'bond_heartbeat_period': 1.0}
 # Node -> parameters that between them make it use all that it ever does.
 NODES = {
     BatterySimulator: [{}],
@@ -135,8 +136,7 @@ def test_the_policy_gives_what_the_node_uses_and_no_more(domain, node_class, tmp
         node = node_class(
             namespace=namespace,
             parameter_overrides=[
-                Parameter(name, value=value)
-                for name, value in ({'autostart': False, 'use_sim_time': True} | parameters).items()
+                Parameter(name, value=value) for name, value in (USED_BY_ALL | parameters).items()
             ],
         )
         try:

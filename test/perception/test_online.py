@@ -30,7 +30,7 @@ from topspark_ros.perception.online import (
     Timesteps,
     Totals,
 )
-from topspark_ros.perception.teaching import MAX_KEPT
+from topspark_ros.perception.teaching import MAX_KEPT, Teaching
 from topspark_ros.perception.trials import TrialSettings
 from topspark_ros.streams.datasets import load_dataset
 
@@ -663,3 +663,159 @@ def test_rates_and_power_are_of_the_last_seconds(learner):
     learner.record_latency(0.02)
     assert learner.status(99 / RATE_HZ).activity.latency_p50_s == pytest.approx(0.02)
     assert learner.status(1000.0).activity.power_w == 0.0
+
+
+# Classes: counted, forgotten, renamed.
+
+
+def counts(learner) -> dict[str, int]:
+    return {each.name: each.frames for each in learner.classes()}
+
+
+def test_examples_of_each_class_are_counted(learner):
+    assert learner.classes() == ()
+    learner.add_class('cup')
+    teach(learner, 20)
+    learner.learn_waiting(9.0)
+    assert counts(learner) == {'cup': 0} | {name: NAMES[:20].count(name) for name in NAMES[:20]}
+
+
+@pytest.mark.parametrize('name, told', [('', 'class_id: empty'), ('x' * 201, 'class_id: 201 char')])
+def test_what_cannot_be_a_name_is_no_class(learner, name, told):
+    with pytest.raises(ValueError, match=told):
+        learner.add_class(name)
+    learner.add_class('cup')
+    with pytest.raises(ValueError, match=f'new_{told}'):
+        learner.rename_class('cup', name)
+    assert counts(learner) == {'cup': 0}
+
+
+def test_a_forgotten_class_is_gone_and_begins_from_nothing(learner):
+    teach(learner, 60)
+    learner.learn_waiting(12.0)
+    changes = learner.changes
+    learner.forget_class(NAMES[0])
+    assert learner.changes > changes
+    assert NAMES[0] not in counts(learner)
+    network, names = learner.snapshot()
+    assert len(names) == network.classes == 9
+    for frame in range(60):
+        assert learner.classify(0, PIXELS[frame], 13.0).class_name != NAMES[0]
+    learner.learn_waiting(13.0)
+    learner.add_label(0, NAMES[0])
+    learner.classify(0, PIXELS[0], 14.0)
+    learner.learn_waiting(15.0)
+    assert counts(learner)[NAMES[0]] == 1
+
+
+def test_other_classes_keep_their_names_and_examples(learner):
+    teach(learner, 60)
+    learner.learn_waiting(12.0)
+    before = counts(learner)
+    right = [learner.classify(0, PIXELS[k], 13.0).class_name == NAMES[k] for k in range(60)]
+    learner.forget_class(NAMES[0])
+    assert counts(learner) == {name: n for name, n in before.items() if name != NAMES[0]}
+    still = [learner.classify(0, PIXELS[k], 13.0).class_name == NAMES[k] for k in range(60)]
+    assert sum(still) >= sum(r for r, name in zip(right, NAMES) if name != NAMES[0]) - 1
+
+
+def test_labels_of_a_forgotten_class_that_wait_are_forgotten_too(learner):
+    learner.classify(SECOND, PIXELS[0], 0.0)
+    learner.add_label(SECOND, 'cup')  # of a frame that waits
+    learner.add_label(2 * SECOND, 'cup')  # of one to come
+    learner.add_label(0, 'cup')  # of the next one
+    learner.forget_class('cup')
+    assert learner.classify(2 * SECOND, PIXELS[1], 0.1).label is None
+    learner.learn_waiting(9.0)
+    assert counts(learner) == {} and learner.totals.learned == 2
+
+
+def test_a_label_that_was_under_way_does_not_bring_a_forgotten_class_back(learner):
+    learner.classify(2 * SECOND, PIXELS[0], 0.0)
+    learner.add_label(2 * SECOND, 'cup')
+    learner.forget_class('cup')
+    assert learner.add_label(2 * SECOND, 'cup') == []
+    assert learner.add_label(SECOND, 'cup', 3 * SECOND) == []  # begins before it was forgotten
+    assert counts(learner) == {}
+    learner.classify(3 * SECOND, PIXELS[0], 1.0)
+    assert learner.add_label(3 * SECOND, 'cup') == [3 * SECOND]
+    assert counts(learner) == {'cup': 0}
+
+
+def test_stamps_that_are_set_back_name_a_class_that_was_forgotten_before(learner):
+    learner.classify(9 * SECOND, PIXELS[0], 0.0)
+    learner.add_class('cup')
+    learner.forget_class('cup')
+    learner.classify(SECOND, PIXELS[0], 1.0)
+    assert learner.add_label(SECOND, 'cup') == [SECOND]
+
+
+def test_a_renamed_class_is_the_same_by_another_name(learner):
+    teach(learner, 60)
+    learner.learn_waiting(12.0)
+    before = counts(learner)
+    answers = [learner.classify(0, PIXELS[k], 13.0).class_name for k in range(60)]
+    learner.rename_class(NAMES[0], 'cup')
+    assert list(counts(learner).items()) == [
+        ('cup' if name == NAMES[0] else name, frames) for name, frames in before.items()
+    ]
+    renamed = [learner.classify(0, PIXELS[k], 13.0).class_name for k in range(60)]
+    assert renamed == ['cup' if name == NAMES[0] else name for name in answers]
+
+
+def test_labels_follow_their_class_to_its_new_names(learner):
+    learner.classify(SECOND, PIXELS[0], 0.0)
+    learner.add_label(SECOND, 'cup')
+    learner.add_label(2 * SECOND, 'cup')
+    learner.rename_class('cup', 'mug')
+    learner.rename_class('mug', 'beaker')
+    assert learner.add_label(SECOND, 'cup') == [SECOND]  # was under way
+    assert learner.classify(2 * SECOND, PIXELS[1], 0.1).label == 'beaker'
+    learner.learn_waiting(9.0)
+    assert counts(learner) == {'beaker': 2}
+    learner.add_label(3 * SECOND, 'cup')  # a new class, by the old name
+    assert counts(learner) == {'beaker': 2, 'cup': 0}
+
+
+def test_a_prediction_by_the_old_name_is_right_by_the_new_one(learner):
+    for second in range(1, 4):
+        learner.classify(second * SECOND, PIXELS[0], second)
+        learner.add_label(second * SECOND, 'cup')
+    learner.learn_waiting(9.0)
+    assert learner.classify(10 * SECOND, PIXELS[0], 10.0).class_name == 'cup'
+    learner.rename_class('cup', 'mug')
+    learner.add_label(10 * SECOND, 'mug')
+    learner.learn_waiting(11.0)
+    assert learner.status(11.0).accuracy == pytest.approx(3 / 4)  # of the first nothing was known
+
+
+def test_what_cannot_be_forgotten_or_renamed_changes_nothing(learner):
+    for name in ('cup', 'mug'):
+        learner.add_class(name)
+    with pytest.raises(ValueError, match=r"class_id: 'bus'; accepted: a class .* \('cup', 'mug'\)"):
+        learner.forget_class('bus')
+    with pytest.raises(ValueError, match="class_id: 'bus'; accepted: "):
+        learner.rename_class('bus', 'car')
+    with pytest.raises(ValueError, match="new_class_id: 'mug' is a class already; accepted: "):
+        learner.rename_class('cup', 'mug')
+    assert counts(learner) == {'cup': 0, 'mug': 0}
+
+
+def test_of_many_classes_an_error_names_a_few(learner):
+    for number in range(23):
+        learner.add_class(f'thing {number}')
+    with pytest.raises(ValueError, match=r"'thing 0', .*, 'thing 19' and 3 more\)$"):
+        learner.forget_class('bus')
+
+
+# What somebody teaches.
+
+
+@pytest.mark.parametrize(
+    'now_s, holds', [(9.9, False), (10.0, True), (14.9, True), (15.0, False), (0.0, False)]
+)
+def test_a_teaching_holds_for_its_time(now_s, holds):
+    teaching = Teaching('cup', begin_s=10.0, end_s=15.0, received_from_s=1.0)
+    assert teaching.holds(now_s) == teaching.names(1.0, now_s) == holds
+    assert not teaching.names(0.9, now_s)  # the frame waited, and is of before
+    assert replace(teaching, end_s=math.inf).holds(now_s) == (now_s >= 10.0)

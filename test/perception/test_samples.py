@@ -46,7 +46,7 @@ def mug():
 
 
 def test_an_object_in_colour_fills_the_picture(mug):
-    sample = ImageSamples(View(32, colour=True)).take(frame(mug))
+    sample = ImageSamples(View(32, colour=True)).take(frame(mug)).sample
     assert sample.dtype == np.float32
     shown = sample.reshape(32, 32, 3)
     assert np.allclose(shown[8:24, 8:24], np.array(RED) / 255, atol=0.01)
@@ -54,14 +54,16 @@ def test_an_object_in_colour_fills_the_picture(mug):
 
 
 def test_the_whole_frame_is_its_central_square(mug):
-    shown = ImageSamples(View(32, colour=True, whole=True)).take(frame(mug)).reshape(32, 32, 3)
+    shown = (
+        ImageSamples(View(32, colour=True, whole=True)).take(frame(mug)).sample.reshape(32, 32, 3)
+    )
     # The square leaves out 20 pixels on either side; four of its pixels are one.
     assert np.allclose(shown[12:18, 4:11], np.array(RED) / 255, atol=0.01)
     assert np.allclose(shown[:, 16:], np.array(WALL) / 255, atol=0.01)
 
 
 def test_without_colour_the_object_is_bright_on_dark(mug):
-    shown = ImageSamples(View(32)).take(frame(mug)).reshape(32, 32)
+    shown = ImageSamples(View(32)).take(frame(mug)).sample.reshape(32, 32)
     assert shown[16, 16] > 0.9
     assert not shown[[0, -1]].any()
 
@@ -69,7 +71,7 @@ def test_without_colour_the_object_is_bright_on_dark(mug):
 @pytest.mark.parametrize('whole', [False, True])
 def test_an_even_frame_is_empty(whole):
     even = np.full((120, 160, 3), WALL, np.uint8)
-    sample = ImageSamples(View(32, colour=True, whole=whole)).take(frame(even))
+    sample = ImageSamples(View(32, colour=True, whole=whole)).take(frame(even)).sample
     assert sample.shape == (3 * 32 * 32,)
     assert not sample.any()
 
@@ -82,7 +84,33 @@ def test_compressed_frames_show_the_same(mug):
         data=cv2.imencode('.png', mug[..., ::-1])[1].tobytes(),
     )
     view = View(32, colour=True)
-    assert np.array_equal(ImageSamples(view).take(compressed), ImageSamples(view).take(message))
+    assert np.array_equal(
+        ImageSamples(view).take(compressed).sample, ImageSamples(view).take(message).sample
+    )
+
+
+@pytest.mark.parametrize('view', [View(32), View(32, colour=True)])
+@pytest.mark.parametrize('scale', [1, 8])
+def test_the_square_of_a_sight_is_where_the_object_is(mug, view, scale):
+    large = cv2.resize(mug, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
+    for message in frame(large), compressed(large):
+        x, y, extent = ImageSamples(view).take(message).square
+        assert (x, y) == pytest.approx((49.5 * scale, 59.5 * scale), abs=1.5 * scale)
+        assert extent == pytest.approx(40 * scale * 28 / 20, rel=0.1)
+
+
+def test_the_square_of_the_whole_frame_is_the_central_one(mug):
+    view = View(8, colour=True, whole=True)
+    assert ImageSamples(view).take(frame(mug)).square == (79.5, 59.5, 120.0)
+    large = cv2.resize(mug, (1280, 960))
+    square = ImageSamples(view).take(compressed(large)).square
+    assert square == pytest.approx((639.5, 479.5, 960.0))
+
+
+@pytest.mark.parametrize('view', [View(32), View(32, colour=True)])
+def test_an_even_frame_has_no_square(view):
+    even = np.full((120, 160, 3), WALL, np.uint8)
+    assert ImageSamples(view).take(frame(even)).square is None
 
 
 def compressed(rgb, second=1):
@@ -100,8 +128,8 @@ def test_an_encoder_sees_the_same_picture_in_full(mug, tmp_path, message_of, who
     large[::2] //= 2  # that is only seen in full
     encoder = Encoder(str(write_encoder(tmp_path / 'tiny.onnx', filters(), 240)))
     view = View(240, True, whole)
-    expected = encoder(ImageSamples(view).take(frame(large)))
-    features = ImageSamples(view._replace(encoder=encoder)).take(message_of(large))
+    expected = encoder(ImageSamples(view).take(frame(large)).sample)
+    features = ImageSamples(view._replace(encoder=encoder)).take(message_of(large)).sample
     assert features.shape == (6,) and features.any()
     np.testing.assert_allclose(features, expected, atol=0.02)
 
@@ -109,7 +137,7 @@ def test_an_encoder_sees_the_same_picture_in_full(mug, tmp_path, message_of, who
 def test_an_even_frame_has_no_features(tmp_path):
     encoder = Encoder(str(write_encoder(tmp_path / 'tiny.onnx', filters())))
     even = np.full((120, 160, 3), WALL, np.uint8)
-    assert not ImageSamples(View(8, True, True, encoder)).take(frame(even)).any()
+    assert not ImageSamples(View(8, True, True, encoder)).take(frame(even)).sample.any()
 
 
 def test_a_frame_that_is_sent_twice_is_taken_once(mug):

@@ -126,6 +126,26 @@ def test_a_region_is_shown_as_it_is():
     assert motion.x == pytest.approx(100, abs=1)
 
 
+@pytest.mark.parametrize('as_picture', [True, False])
+def test_the_square_is_where_the_outline_is(as_picture):
+    window = window_of(*outline((60.0, 90.0)))
+    viewer = EventViewer(*SENSOR, size=SIDE, as_picture=as_picture)
+    x, y, extent = viewer.view(window).square
+    off = np.stack([window.events[axis] - middle for axis, middle in (('x', x), ('y', y))])
+    assert (np.abs(off) <= extent / 2).all(axis=0).mean() > 0.99
+    assert extent < 3 * np.ptp(off, axis=1).max()
+    nothing = window_of(*(values[:0] for values in outline()))
+    assert viewer.view(nothing).square is None
+
+
+@pytest.mark.parametrize('as_picture', [True, False])
+def test_the_square_of_a_region_holds_it(as_picture):
+    viewer = EventViewer(
+        *SENSOR, roi=(70, 50, 60, 40), centring=False, size=SIDE, as_picture=as_picture
+    )
+    assert viewer.view(window_of(*outline())).square == (99.5, 69.5, 60.0)
+
+
 def test_a_reference_in_numpy_counts_the_same():
     moving = window_of(*outline(velocity=(12.0, -7.0)))
     motion = find_motion(moving.events)

@@ -23,6 +23,7 @@ from topspark_ros.cli.arguments import writing
 from topspark_ros.errors import TopsparkError
 from topspark_ros.files import write_text
 from topspark_ros.methodology.profile import DISCRIMINANT
+from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import read_parameters
 from topspark_ros.replay.archive import write_json
@@ -138,6 +139,11 @@ def prepared(
 
     camera = read('dataset_camera', DatasetCameraParameters)
     learner = read('snn_learner', SnnLearnerParameters)
+    if variant.sample == EVENTS.sample and not (
+        read('timestep_controller', TimestepControllerParameters).profile_file
+    ):
+        profile = ros.configuration('profile_events.yaml')
+        own['timestep_controller'] = {'profile_file': str(profile)}
     if not camera.frames:
         raise DemoFault(f'{parameters}: frames of dataset_camera is 0, accepted is 1 or more')
     with writing('--results', results, 'folder'):

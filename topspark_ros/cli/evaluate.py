@@ -162,14 +162,15 @@ def run(arguments: argparse.Namespace) -> int:
                 f'run, a file: there are {len(runs)} runs'
             )
     with Bag(arguments.bag, typestore()) as bag:
-        messages = find_topics(bag, runs[0].topics, runs[0].kind).input.messages
+        topics = find_topics(bag, runs[0].topics, runs[0].kind)
+    runs = [_with_profile(each, topics.kind) for each in runs]
     folder = arguments.output or RESULTS / 'evaluation'
     with writing('--output', folder, 'folder'):  # before there is any work
         folder.mkdir(parents=True, exist_ok=True)
-    for mismatch in dict.fromkeys(_mismatches(runs)):
+    for mismatch in dict.fromkeys(_mismatches(runs, topics.kind)):
         print(f'topspark evaluate: {mismatch}', file=sys.stderr)
     console = Console(highlight=False)
-    evaluations = _evaluate(arguments.bag, runs, arguments.jobs, messages, console)
+    evaluations = _evaluate(arguments.bag, runs, arguments.jobs, topics.input.messages, console)
     with writing('--output', folder, 'folder'):
         page = write_report(folder, evaluations)
     console.print(_table(arguments.bag.name, evaluations))
@@ -259,19 +260,31 @@ def _runs(arguments: argparse.Namespace) -> list[EvaluationSettings]:
         for pair in dict.fromkeys(pairs)
     ]
     if arguments.controller:
-        controller.setdefault('profile_file', '')
-        controller['profile_file'] = controller['profile_file'] or _shipped_profile()
         runs.append(
             replace(
                 common,
                 name='controller',
-                learner=replace(
-                    parameters, profile_file=(parameters.profile_file or controller['profile_file'])
-                ),
+                learner=parameters,
                 controller=TimestepControllerParameters(**controller),
             )
         )
     return runs
+
+
+def _with_profile(settings: EvaluationSettings, kind: str) -> EvaluationSettings:
+    """The same, its controller and learner with a profile, if need be the shipped one.
+
+    kind: of the input.
+    """
+    learner, controller = settings.learner, settings.controller
+    if controller is None:
+        return settings
+    path = controller.profile_file or _shipped_profile(kind)
+    return replace(
+        settings,
+        learner=replace(learner, profile_file=learner.profile_file or path),
+        controller=replace(controller, profile_file=path),
+    )
 
 
 def _pairs(text: str) -> list[tuple[int, int]]:
@@ -288,9 +301,9 @@ def _pairs(text: str) -> list[tuple[int, int]]:
     return pairs
 
 
-def _shipped_profile() -> str:
+def _shipped_profile(kind: str) -> str:
     try:
-        return str(ros.configuration('profile_digits.yaml'))
+        return str(ros.configuration(f'profile_{"events" if kind == "events" else "digits"}.yaml'))
     except UsageError:
         raise UsageError(
             '--profile is not given, accepted is a file of `topspark profile` where '
@@ -298,13 +311,13 @@ def _shipped_profile() -> str:
         ) from None
 
 
-def _mismatches(runs: Sequence[EvaluationSettings]) -> Iterator[str]:
-    """What a profile was measured otherwise."""
+def _mismatches(runs: Sequence[EvaluationSettings], kind: str) -> Iterator[str]:
+    """What a profile was measured otherwise. kind: of the input."""
     for settings in runs:
         path = settings.learner.profile_file
         if path:
             for mismatch in profile_mismatches(
-                load_profile(path), settings.learner.network_config()
+                load_profile(path), replace(settings.learner, input=kind).network_config()
             ):
                 yield f'{path}: {mismatch}'
 

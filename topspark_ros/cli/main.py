@@ -17,6 +17,10 @@ from topspark_ros.errors import TopsparkError
 VERBS = (
     'demo',
     'watch',
+    'teach',
+    'forget',
+    'rename',
+    'classes',
     'profile',
     'analyse',
     'tradeoff',

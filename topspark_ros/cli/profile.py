@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -33,17 +33,25 @@ from topspark_ros.methodology.neurobench import lines, measure_neurobench
 from topspark_ros.methodology.profile import DISCRIMINANT, PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
 from topspark_ros.perception.learner_parameters import (
+    EVENT_SIDE,
     FEATURES,
     PICTURE_VIEWS,
     SnnLearnerParameters,
 )
 from topspark_ros.perception.samples import View
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
+from topspark_ros.streams.events import EventViewer, Window
 from topspark_ros.streams.images import RawImage
+from topspark_ros.streams.moving_scenes import HEIGHT, WIDTH, event_views
 from topspark_ros.streams.scenes import camera_views
 
 SUMMARY = 'Measure accuracy, latency and energy at each timestep T, as the controller reads them.'
-VIEWS = {'camera': 'camera frames', 'raw': 'raw pixels'}
+EVENTS = 'events'
+VIEWS = {
+    'camera': 'camera frames',
+    EVENTS: 'a simulated event camera',
+    'raw': 'raw pixels',
+}
 WEIGHTS_SUFFIX = '.topspark'
 # Options of what learns, and of what sees pictures, with their defaults.
 SINGLE_LAYER: dict[str, Any] = {
@@ -70,8 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--view',
         choices=tuple(VIEWS),
         default='camera',
-        help='images of a named dataset as a camera in front of them sees them, '
-        'or their own pixels; a folder holds what a camera saw',
+        help='images of a named dataset as a camera in front of them sees them, as a window of '
+        'events of a simulated event camera that they move before, or their own pixels; a folder '
+        'holds what a camera saw',
     )
     parser.add_argument('--samples', type=int, help='so many of the training samples; None: all')
     parser.add_argument(
@@ -222,23 +231,27 @@ def _option(name: str) -> str:
 
 def _network(arguments: argparse.Namespace) -> tuple[AnyConfig, View]:
     """The network, and what it sees of a camera's frame."""
-    parameters = SnnLearnerParameters(rule=arguments.rule, encoder=arguments.encoder)
     single_layer, sees_pictures = arguments.rule != DISCRIMINANT, _sees_photographs(arguments)
-    own = (SINGLE_LAYER if single_layer else {}) | (PICTURE if sees_pictures else {})
+    _check_view(arguments, sees_pictures)
+    sees_events = arguments.view == EVENTS
+    parameters = SnnLearnerParameters(
+        rule=arguments.rule, encoder=arguments.encoder, input='events' if sees_events else 'image'
+    )
+    chooses_picture = sees_pictures and not sees_events
+    own = (SINGLE_LAYER if single_layer else {}) | (PICTURE if chooses_picture else {})
     for name in SINGLE_LAYER | PICTURE:
         if name not in own and getattr(arguments, name) is not None:
             encoder = f' and the encoder {arguments.encoder}' if arguments.encoder else ''
+            view = f' and --view {EVENTS}' if sees_events else ''
+            accepted = ', '.join(map(_option, own)) or 'none of these'
             raise UsageError(
                 f'{_option(name)} is {getattr(arguments, name)}, accepted with the rule '
-                f'{arguments.rule}{encoder} are {", ".join(map(_option, own))}'
+                f'{arguments.rule}{encoder}{view}: {accepted}'
             )
     chosen = {
         name: default if getattr(arguments, name) is None else getattr(arguments, name)
         for name, default in own.items()
     }
-    if sees_pictures and arguments.dataset in DATASET_NAMES and arguments.view == 'raw':
-        with_them = f'encoder {arguments.encoder}' if single_layer else f'rule {DISCRIMINANT}'
-        raise UsageError(f"--view is 'raw', accepted with the {with_them} is camera")
     parameters = replace(
         parameters, **{name: value for name, value in chosen.items() if name in PICTURE}
     )
@@ -249,6 +262,22 @@ def _network(arguments: argparse.Namespace) -> tuple[AnyConfig, View]:
         layer = {name: chosen[name] for name in ('neurons', 'coding', 'max_input_rate')}
         config = replace(config, neuron=neuron, **layer)
     return config, parameters.view(encoder_file)
+
+
+def _check_view(arguments: argparse.Namespace, sees_pictures: bool) -> None:
+    """UsageError for images that the network cannot be shown in this way."""
+    accepted: tuple[str, ...]
+    if arguments.dataset not in DATASET_NAMES:
+        accepted, where = ('camera',), f'folder {arguments.dataset}'
+    elif sees_pictures:
+        accepted = 'camera', EVENTS
+        where = f'encoder {arguments.encoder}' if arguments.encoder else f'rule {DISCRIMINANT}'
+    else:
+        accepted, where = ('camera', 'raw'), f'rule {arguments.rule}'
+    if arguments.view not in accepted:
+        raise UsageError(
+            f'--view is {arguments.view!r}, accepted with the {where}: {", ".join(accepted)}'
+        )
 
 
 def _sees_photographs(arguments: argparse.Namespace) -> bool:
@@ -265,6 +294,11 @@ def _load(
     def see(rgb: np.ndarray) -> np.ndarray:
         return view.of(RawImage.of(rgb))
 
+    viewer = EventViewer(WIDTH, HEIGHT, size=EVENT_SIDE, as_picture=True)
+
+    def see_window(window: Window) -> np.ndarray:
+        return cast(np.ndarray, viewer.view(window).presented(1))  # a picture, the same at any T
+
     training, test = (
         load_dataset(arguments.dataset, split, photographs=photographs)
         for split in ('train', 'test')
@@ -276,10 +310,16 @@ def _load(
     name = Path(arguments.dataset).name
     if arguments.dataset in DATASET_NAMES:
         name += f', {VIEWS[arguments.view]}'
-        if arguments.view == 'camera':
-            frames = progress.add_task('frames', total=sum(map(len, parts)))
+        if arguments.view != 'raw':
+            shown = progress.add_task('images', total=sum(map(len, parts)))
+
+            def advance() -> None:
+                progress.advance(shown)
+
             parts = [
-                camera_views(images, seed, advance=lambda: progress.advance(frames), see=see)
+                event_views(images, seed, see_window, advance)
+                if arguments.view == EVENTS
+                else camera_views(images, seed, see=see, advance=advance)
                 for seed, images in enumerate(parts)
             ]
     elif photographs:

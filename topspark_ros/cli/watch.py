@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -26,7 +25,7 @@ ONCE_S = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--namespace', default='/', help='of learner and controller')
+    ros.add_namespace(parser)
     parser.add_argument(
         '--battery-topic',
         default='battery_state',
@@ -55,24 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.duration is not None and not arguments.duration > 0.0:
         raise UsageError(f'--duration is {arguments.duration}, accepted is above 0')
     ros.installed()
-    from rclpy.exceptions import NameValidationException
-    from rclpy.validate_namespace import validate_namespace
     from rclpy.validate_topic_name import validate_topic_name
 
     from topspark_ros.nodes.observer import Observer, observing
 
-    namespace, battery_topic = f'/{arguments.namespace.strip("/")}', arguments.battery_topic
-    for option, name, validate in (
-        ('--namespace', namespace, validate_namespace),
-        ('--battery-topic', battery_topic, validate_topic_name),
-    ):
-        try:
-            validate(name)
-        except NameValidationException as error:
-            raise UsageError(
-                f'{option} is {name!r}, accepted is a ROS name: '
-                f'{str(error).splitlines()[0].rstrip(":")}'
-            ) from None
+    namespace, battery_topic = ros.namespace_of(arguments), arguments.battery_topic
+    ros.require_name('--battery-topic', battery_topic, validate_topic_name)
     try:
         with observing(lambda: Observer(namespace, battery_topic)) as observer:
             return watch(observer, arguments.once, arguments.duration)
@@ -83,10 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
 def watch(observer: Observer, once: bool, duration_s: float | None) -> int:
     """The exit code."""
     title = f'topspark watch {observer.get_namespace()}'
-    hint = (
-        f'Is the namespace {observer.get_namespace()} right (--namespace), and ROS_DOMAIN_ID '
-        f'{os.environ.get("ROS_DOMAIN_ID", "0")} that of the robot?'
-    )
+    hint = ros.hint(observer.get_namespace())
 
     def view() -> Panel:
         return live_view.view(observer.snapshot(), title=title, hint=hint)

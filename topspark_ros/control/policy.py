@@ -50,6 +50,7 @@ DWELL_REQUESTED_S = 0.5  # whoever changes a budget waits for an answer
 DOUBT = 2.0  # standard errors by which accuracies differ that are not told apart
 LEARNED_PER_MISTAKE = 2.0  # frames that are worth learning for each that is misclassified
 WORTHWHILE = 0.2  # of a frame's energy, that it has to save not to learn
+BAND = 1.25  # times as much as it has to save to go on not learning
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,7 @@ class TimestepPolicy:
         self._frame_rate_hz = config.assumed_frame_rate_hz
         self._worth = 1.0  # share of the frames that is worth learning
         self._gives_up = True  # learning, before frames are left out
+        self._holds_back = False  # learning, where few frames are mistaken
 
     def resume(
         self,
@@ -230,8 +232,8 @@ class TimestepPolicy:
         self.outlook = _outlook(assessment)
         row, cause = choose(assessment)
         self._changed_s = min(self._changed_s, now_s)
-        if row != self._row and self._within_deadband(assessment, row, cause):
-            row = self._row
+        if row != self._row:
+            row = self._steadied(assessment, row, cause)
         if row == self._row or not self._dwells(now_s, assessment, row, cause):
             if row != self._row:
                 self._changed_s, self._requested = now_s, _requests(limits)
@@ -373,11 +375,13 @@ class TimestepPolicy:
         without_j = energy_j[every_frame & ~candidates.learning]  # by T
         of_present = candidates.whole & (training == training[row]) & (inference == inference[row])
         present = np.searchsorted(self._profile.timesteps, inference[row])
-        if not _saves(energy_j[of_present].max(), without_j[present], 1.0 - worth):
+        self._holds_back = _saves(
+            energy_j[of_present].max(), without_j[present], 1.0 - worth, self._holds_back
+        )
+        if not self._holds_back:
             worth = 1.0
         learning_j = energy_j[candidates.whole & trainable & (inference == smallest)].min()
-        # A band, so that the way of saving does not flap.
-        self._gives_up = _saves(learning_j, without_j[0], 1.0 if not self._gives_up else 1.25)
+        self._gives_up = _saves(learning_j, without_j[0], 1.0, self._gives_up)
         if self._gives_up:
             return (share <= worth) & (every_frame | (share == 0.0))
         frame_share = candidates.frame_share
@@ -407,24 +411,27 @@ class TimestepPolicy:
         self._worth = min(max(self._worth, least), most)
         return self._worth
 
-    def _within_deadband(self, assessment: Assessment, best: int, cause: Reason) -> bool:
-        """Whether the present row scores about as well as the best."""
-        row, candidates = self._row, assessment.candidates
-        if (
-            row < 0
-            or cause in _AT_ONCE
-            or candidates.learning_share[row] != candidates.learning_share[best]
-            or candidates.frame_share[row] != candidates.frame_share[best]
-        ):
-            return False
+    def _steadied(self, assessment: Assessment, best: int, cause: Reason) -> int:
+        """The row with the shares of the best and the present T, if it scores about as well."""
+        candidates = assessment.candidates
+        if self._row < 0 or cause in _AT_ONCE:
+            return best
+        row = candidates.row(
+            candidates.training_timesteps[self._row],
+            candidates.inference_timesteps[self._row],
+            candidates.learning_share[best],
+            candidates.frame_share[best],
+        )
+        if row is None or row != self._row and not assessment.allowed[row]:
+            return best
         gain = assessment.score[best] - assessment.score[row]
         doubt = assessment.doubt[best, row]
         dearer = assessment.energy_j[row] > (1.0 + SAVING) * assessment.energy_j[best]
-        return (
-            gain <= self.config.deadband + doubt
-            and not (doubt > 0.0 and dearer)
-            and not assessment.violates(row, best)
-        )
+        # What is entered must fit the limits as the best does.
+        kept = not dearer or row == self._row and doubt == 0.0
+        if kept and gain <= self.config.deadband + doubt and not assessment.violates(row, best):
+            return row
+        return best
 
     def _dwells(self, now_s: float, assessment: Assessment, best: int, cause: Reason) -> bool:
         """Whether the present row, though not the best, is too young to be left.
@@ -458,9 +465,13 @@ def _visible_reason(cause: Reason, assessment: Assessment, conditions: Condition
     return cause
 
 
-def _saves(learning_j: float, without_j: float, share: float) -> bool:
-    """Whether to learn less by this share of the frames is WORTHWHILE; energies of a frame, J."""
-    return bool(share * (learning_j - without_j) >= WORTHWHILE * learning_j)
+def _saves(learning_j: float, without_j: float, share: float, saved: bool) -> bool:
+    """Whether to learn less by this share of the frames is WORTHWHILE; energies of a frame, J.
+
+    saved: whether it was; there is a band, so that the way of saving does not flap.
+    """
+    worthwhile = WORTHWHILE / (BAND if saved else 1.0)
+    return bool(share * (learning_j - without_j) >= worthwhile * learning_j)
 
 
 def _outlook(assessment: Assessment) -> tuple[Outlook, ...]:

@@ -90,6 +90,11 @@ class InferenceNetwork(Generic[C, S]):
         return self._state.class_frames.size
 
     @property
+    def class_frames(self) -> np.ndarray:
+        """Labelled frames that were learned of each class, (classes,) int64; a copy."""
+        return self._state.class_frames.copy()
+
+    @property
     def memory_bytes(self) -> int:
         """Memory of everything that the network has learned."""
         return sum(array.nbytes for array in self._state)
@@ -379,6 +384,29 @@ class Network(InferenceNetwork[C, S], ABC):
             self._grow_readout(classes)
         return self._present_many(pixels, steps, True, labels, margin)
 
+    def forget_class(self, index: int) -> None:
+        """Be as if nothing had ever been labelled with this class; those behind it move up by one.
+
+        It is never predicted again, and what is taught under its name later starts from nothing.
+        What was learned of all samples alike stays, whatever their labels: the filters, the scatter
+        that classes of the discriminant have in common, weights and thresholds under STDP. None of
+        it speaks for a class.
+
+        Parameters
+        ----------
+        index
+            0 to classes - 1.
+
+        Raises
+        ------
+        EngineError
+            With nothing changed, for a class that there is not.
+        """
+        index = require_integer('index', index, 0, MAX_CLASSES - 1)
+        if index >= self.classes:
+            raise EngineError(f'index is {index}, accepted is below the {self.classes} classes')
+        self._hold(self._without_class(index))
+
     def reset(self) -> None:
         """Back to the untrained network of the configured seed."""
         self._hold(self._initial_state(self._config))
@@ -472,6 +500,15 @@ class Network(InferenceNetwork[C, S], ABC):
     def _shows(self, pixels: np.ndarray) -> np.ndarray:
         """Whether there is anything in a sample to learn, bool, for each of `pixels`."""
         return np.asarray(pixels.any(axis=-1))
+
+    def _without_class(self, index: int) -> S:
+        """The state without what a class has of its own."""
+        return self._state._replace(
+            **{
+                name: np.delete(getattr(self._state, name), index, axis)
+                for name, axis in self._per_class.items()
+            }
+        )
 
     def _grow_readout(self, classes: int) -> None:
         grown = {}

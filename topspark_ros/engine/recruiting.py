@@ -37,6 +37,16 @@ class RecruitingNetwork(SingleLayer[RecruitingState]):
     """
 
     _per_class = dict(label_counts=1, readout_weights=1, fast_readout_weights=1, class_frames=0)
+    _per_neuron = dict(
+        weights=1,
+        scale=0,
+        label_counts=0,
+        readout_weights=0,
+        fast_readout_weights=0,
+        readout_updates=0,
+        theta=0,
+        attractions=0,
+    )  # state arrays with an axis of the neurons, and which it is; and `gram`, which has two
     _signed = ('readout_weights', 'fast_readout_weights', *WEIGHTS)
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -100,9 +110,34 @@ class RecruitingNetwork(SingleLayer[RecruitingState]):
         if state.label_counts[:, state.class_frames == 0].any():
             raise EngineError('state label_counts are for classes that were never seen')
 
+    def _without_class(self, index: int) -> RecruitingState:
+        """The neurons that spoke for it most are free again: those that stay close the gaps."""
+        counts = self._state.label_counts
+        free = counts.any(axis=1) & (counts.argmax(axis=1) == index)
+        kept = np.flatnonzero(~free)
+        state = super()._without_class(index)
+        arrays = {
+            name: _packed(getattr(state, name), kept, axis)
+            for name, axis in self._per_neuron.items()
+        }
+        last = state.last_label.item() - 1
+        return state._replace(
+            **arrays,
+            gram=_packed(_packed(state.gram, kept, 0), kept, 1),
+            recruited=state.recruited - free.sum(),
+            last_label=np.array([0 if last == index else last + 1 - (last > index)]),
+        )
+
     def _with_weights(self, weights: np.ndarray, parts: np.ndarray) -> RecruitingState:
         norms = np.linalg.norm(weights.astype(np.float64), axis=0)
         scale = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
         return self._state._replace(  # inference does without affinities
             weights=weights, scale=scale, gram=np.zeros((0, 0), np.float32)
         )
+
+
+def _packed(array: np.ndarray, kept: np.ndarray, axis: int) -> np.ndarray:
+    """The kept ones along an axis, in their order, and zeros behind them."""
+    packed = np.zeros_like(array)
+    np.moveaxis(packed, axis, 0)[: kept.size] = np.moveaxis(array, axis, 0)[kept]
+    return packed

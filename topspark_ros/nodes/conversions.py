@@ -40,7 +40,7 @@ def rgb_image(pixels: np.ndarray, header: cdr.Header) -> Image:
         step=channels * width,
         data=array.array('B', pixels.tobytes()),
     )
-    _fill_header(message.header, header)
+    fill_header(message.header, header)
     return message
 
 
@@ -61,7 +61,7 @@ class ClassificationMessage:
     ) -> msg.Classification:
         """To be published before the next one is filled."""
         message = self._message
-        _fill_header(message.header, header)
+        fill_header(message.header, header)
         for time, time_ns in ((message.begin, begin_ns), (message.end, end_ns)):
             time.sec, time.nanosec = divmod(time_ns, 1_000_000_000)
         if result.class_names != self._class_names:
@@ -75,9 +75,16 @@ class ClassificationMessage:
         return message
 
 
-def _fill_header(message: Header, header: cdr.Header) -> None:
+def fill_header(message: Header, header: cdr.Header) -> None:
     message.stamp.sec, message.stamp.nanosec = header.stamp
     message.frame_id = header.frame_id
+
+
+def label_message(class_name: str, header: cdr.Header) -> msg.Label:
+    """Of the frame with this header."""
+    message = msg.Label(class_id=class_name)
+    _fill_header(message.header, header)
+    return message
 
 
 def status_message(fields: dict[str, object], stamp: Time) -> msg.LearnerStatus:

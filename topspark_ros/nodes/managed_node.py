@@ -39,6 +39,7 @@ from rclpy.timer import Timer
 from topspark_ros.errors import TopsparkError
 from topspark_ros.nodes import diagnostics
 from topspark_ros.nodes.executor import LongCallbackGroup
+from topspark_ros.nodes.heartbeat import Heartbeat
 from topspark_ros.nodes.parameters import ParameterServer, parameter
 from topspark_ros.nodes.undo import Undo
 
@@ -60,6 +61,14 @@ class ManagedParameters:
         True,
         'Configure and activate at start; false leaves both to a lifecycle manager.',
         at_start=True,
+    )
+    bond_heartbeat_period: float = parameter(
+        0.0,
+        "Between two messages on `bond` to Nav2's lifecycle manager; 0: none.",
+        unit='s',
+        low=0.0,
+        high=60.0,
+        fixed=True,
     )
 
 
@@ -139,7 +148,7 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[Declared]):
         """Node time in seconds (simulated time under use_sim_time)."""
         return self.get_clock().now().nanoseconds * 1e-9
 
-    def publish_last(self, publisher: LifecyclePublisher, message: Any) -> None:
+    def publish_last(self, publisher: Publisher | LifecyclePublisher, message: Any) -> None:
         """Publish, and wait until it has been received: the process may be about to end, and with
         it what is still on its way."""
         publisher.publish(message)
@@ -249,6 +258,8 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[Declared]):
             self.undo_with(disable, state)
             enable(state)
             self.activate()
+            if period_s := self.parameters.bond_heartbeat_period:
+                Heartbeat(self, period_s)
 
         return self._do('activate', activate)
 

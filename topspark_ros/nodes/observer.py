@@ -98,13 +98,10 @@ class Snapshot:
         return math.nan if self.learner is None else conversions.drawn_power_w(self.learner)
 
 
-class Observer(Node):
-    """Subscribes to what learner, controller, battery and all our nodes say of themselves.
+class Onlooker(Node):
+    """A node of a command, beside those of a robot. Handles messages only while it spins."""
 
-    Handles messages only while it spins.
-    """
-
-    def __init__(self, namespace: str = '', battery_topic: str = 'battery_state'):
+    def __init__(self, namespace: str = ''):
         # The underscore hides it from lists of nodes.
         super().__init__(
             f'_topspark_observer_{os.getpid()}',
@@ -113,6 +110,41 @@ class Observer(Node):
             start_parameter_services=False,
         )
         self._began_s = time.monotonic()
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+
+    @property
+    def elapsed_s(self) -> float:
+        """Time on the onlooker's clock, s."""
+        return time.monotonic() - self._began_s
+
+    def spin(self, duration_s: float) -> None:
+        """Handle what comes within this time."""
+        end_s = self.elapsed_s + duration_s
+        while (left_s := end_s - self.elapsed_s) > 0.0:
+            self._executor.spin_once(left_s)
+
+    def learners_elsewhere(self) -> list[str]:
+        """Other namespaces that a learner is in."""
+        own = self.resolve_topic_name('snn_learner/status')
+        return [
+            name.removesuffix('/snn_learner/status') or '/'
+            for name, types in self.get_topic_names_and_types()
+            if 'topspark_ros/msg/LearnerStatus' in types
+            and name != own
+            and self.count_publishers(name)
+        ]
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.destroy_node()
+
+
+class Observer(Onlooker):
+    """Subscribes to what learner, controller, battery and all our nodes say of themselves."""
+
+    def __init__(self, namespace: str = '', battery_topic: str = 'battery_state'):
+        super().__init__(namespace)
         self._snapshot = Snapshot()
         self._listen(msg.LearnerStatus, 'snn_learner/status', self._on_learner, qos.STATUS)
         self._listen(
@@ -127,8 +159,6 @@ class Observer(Node):
         )
         self._listen(BatteryState, battery_topic, self._on_battery, qos.BATTERY)
         self._listen(DiagnosticArray, '/diagnostics', self._on_diagnostics, qos.STATUS)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self)
 
     def _listen(
         self,
@@ -157,40 +187,14 @@ class Observer(Node):
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=rejected),
         )
 
-    @property
-    def elapsed_s(self) -> float:
-        """Time on the observer's clock, s."""
-        return time.monotonic() - self._began_s
-
-    def spin(self, duration_s: float) -> None:
-        """Handle what comes within this time."""
-        end_s = self.elapsed_s + duration_s
-        while (left_s := end_s - self.elapsed_s) > 0.0:
-            self._executor.spin_once(left_s)
-
     def snapshot(self) -> Snapshot:
         """What is known now; always the same object, brought up to date."""
         snapshot = self._snapshot
         snapshot.now_s = self.elapsed_s
         for topic in snapshot.topics:
             topic.publishers = self.count_publishers(topic.name)
-        own = self.resolve_topic_name('snn_learner/status')
-        snapshot.elsewhere = (
-            []
-            if snapshot.received
-            else [
-                name.removesuffix('/snn_learner/status') or '/'
-                for name, types in self.get_topic_names_and_types()
-                if 'topspark_ros/msg/LearnerStatus' in types
-                and name != own
-                and self.count_publishers(name)
-            ]
-        )
+        snapshot.elsewhere = [] if snapshot.received else self.learners_elsewhere()
         return snapshot
-
-    def close(self) -> None:
-        self._executor.shutdown()
-        self.destroy_node()
 
     def _on_learner(self, message: msg.LearnerStatus) -> None:
         self._snapshot.learner = message
@@ -374,12 +378,12 @@ class Recorder(Observer):
             self.history.state_of_charge.append((self.elapsed_s, message.percentage))
 
 
-Kind = TypeVar('Kind', bound=Observer)
+Kind = TypeVar('Kind', bound=Onlooker)
 
 
 @contextmanager
 def observing(observer: Callable[[], Kind]) -> Iterator[Kind]:
-    """ROS, and an observer in it, until the end of the block. SIGTERM ends it as Ctrl-C does."""
+    """ROS, and an onlooker in it, until the end of the block. SIGTERM ends it as Ctrl-C does."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -27,12 +27,14 @@ from topspark_ros.engine import (
 from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.profile import ProfileError, load_profile
 from topspark_ros.nodes import conversions, diagnostics, qos
+from topspark_ros.nodes.class_services import ClassServices
 from topspark_ros.nodes.executor import ExclusiveLongCallbackGroup
 from topspark_ros.nodes.managed_node import ManagedNode, ManagedParameters, NodeFault
 from topspark_ros.nodes.metering import Metering
 from topspark_ros.nodes.polling import PolledSubscription
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.nodes.sources import EventSource, Frame, FrameSource, ImageSource
+from topspark_ros.nodes.vision import VisionPublishers
 from topspark_ros.nodes.weights import WeightsFile
 from topspark_ros.perception.assembly import assemble
 from topspark_ros.perception.encoder import EncoderError
@@ -41,7 +43,6 @@ from topspark_ros.perception.messages import label_from, status_fields, timestep
 from topspark_ros.perception.online import Margins, Totals
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.steering import profile_margins, profile_mismatches
-from topspark_ros.streams.events import EventView
 
 # The worker looks up at least this often, and at most: labels do not wake it, and how soon a clock
 # that is simulated reaches a time is unknown.
@@ -73,7 +74,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
           events (event_camera_msgs/EventPacket: evt2, evt21, evt3, libcaer_cmp, libcaer, mono)
           with `input: events`
         * label (topspark_ros/Label): teaches the frame with the same stamp, the window that the
-          stamp lies in, all frames and windows within a span of time, or the next one
+          stamp lies in, all frames and windows within a span of time, or the next one; its own too
         * timestep_decision (topspark_ros/TimestepDecision): T, whether to learn, and the share
           of the frames to process
         * battery_state (sensor_msgs/BatteryState) with `meter: battery`
@@ -81,8 +82,16 @@ class SnnLearner(ManagedNode[NodeParameters]):
     Publishers:
         * classification (topspark_ros/Classification): one a frame, stamp of the frame
         * ~/status (topspark_ros/LearnerStatus): what it does and spends
-        * ~/debug_image (sensor_msgs/Image, rgb8) with `input: events`: each window, brighter
-          events blue and darker ones red; only while somebody subscribes
+        * vision/classification (vision_msgs/Classification), vision/detections
+          (vision_msgs/Detection2DArray): the same in standard messages; only while somebody
+          subscribes
+        * vision/label_info (vision_msgs/LabelInfo): the classes, once for each change
+        * vision/annotated_image (sensor_msgs/Image, rgb8): the frame, or the window, with a box
+          around the object; only while somebody subscribes
+        * ~/classes (topspark_ros/Classes): the classes, and what is taught; latched
+        * label (topspark_ros/Label): of each frame, while ~/teach has something taught
+        * ~/debug_image (sensor_msgs/Image, rgb8): what is seen of each frame, or each window of
+          events, brighter ones blue and darker ones red; only while somebody subscribes
         * /diagnostics (diagnostic_msgs/DiagnosticArray)
 
     Services:
@@ -90,6 +99,9 @@ class SnnLearner(ManagedNode[NodeParameters]):
         * ~/load_weights (std_srvs/Trigger): from load_file, or from checkpoint_file
         * ~/reset_weights (std_srvs/Trigger): back to the untrained network
         * ~/set_learning (std_srvs/SetBool): sets the parameter `learning`
+        * ~/teach (topspark_ros/Teach), ~/forget_class (topspark_ros/ForgetClass), ~/rename_class
+          (topspark_ros/RenameClass): what is in view is a class; a class is gone, or has another
+          name
     """
 
     Parameters = NodeParameters
@@ -97,6 +109,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
     def __init__(self, **node_options: Any) -> None:
         super().__init__('snn_learner', **node_options)
         self._configured = False  # whether there is a learner
+        self._decision_detail = ''  # of the decision that is applied
 
     # Lifecycle -----------------------------------------------------------------------------
 
@@ -129,10 +142,15 @@ class SnnLearner(ManagedNode[NodeParameters]):
         )
         self._result = conversions.ClassificationMessage()
         self._status = self.create_lifecycle_publisher(msg.LearnerStatus, '~/status', qos.STATUS)
-        if p.input == 'events':
-            self._debug_image = self.create_lifecycle_publisher(
-                Image, '~/debug_image', qos.sensor(1)
-            )
+        self._vision = VisionPublishers(self)
+        self._debug_image = self.create_lifecycle_publisher(Image, '~/debug_image', qos.sensor(1))
+        self._classes = ClassServices(
+            self,
+            self._learner,
+            self.create_lifecycle_publisher(msg.Label, 'label', qos.LABEL),
+            self.create_lifecycle_publisher(msg.Classes, '~/classes', qos.STATE),
+            self._why_not_learning,
+        )
         # Writing a file may take long: not in the way of frames.
         self._storage = ExclusiveLongCallbackGroup()
         for name, callback in (
@@ -198,6 +216,8 @@ class SnnLearner(ManagedNode[NodeParameters]):
         )
         self._source = self._make_source(p)
         self._labels = PolledSubscription(self, msg.Label, 'label', qos.LABEL)
+        self._classes.begin()
+        self.undo_with(self._classes.stop)
         self._start_worker()
         self.create_subscription(
             msg.TimestepDecision, 'timestep_decision', self._on_decision, qos.STATE
@@ -236,6 +256,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
             self.diagnostics.reject('timestep_decision', error)
             return
         self._source.share = decided.frame_share
+        self._decision_detail = message.detail
         if self.debugging:  # the controller gives the reasons, in its log
             self.get_logger().debug(
                 f'decision {message.sequence} is applied: training T {decided.training}, '
@@ -307,12 +328,16 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 f'{result.timesteps}, latency {latency_s:.6f} s'
             )
         self._last_frame_s = now_s
-        if isinstance(frame.sample, EventView) and self._debug_image.get_subscription_count():
-            self._debug_image.publish(conversions.rgb_image(frame.sample.picture(), frame.header))
+        if not result.empty:
+            self._classes.label(frame.header, frame.received_s, now_s)
+        if self._debug_image.get_subscription_count():
+            self._debug_image.publish(conversions.rgb_image(frame.picture(), frame.header))
+        self._vision.publish(result, frame)
 
     # Output --------------------------------------------------------------------------------
 
     def _publish_status(self) -> None:
+        self._vision.publish_class_names(self._learner.class_names)
         status, measured = self._learner.status(self.now_s()), self._metering.read()
         self._status.publish(
             conversions.status_message(
@@ -330,6 +355,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 self.get_clock().now().to_msg(),
             )
         )
+        self._classes.publish()
 
     def report(self) -> diagnostics.Report:
         status = self._learner.status(self.now_s())
@@ -409,6 +435,16 @@ class SnnLearner(ManagedNode[NodeParameters]):
             f'no frame on {topic} (publishers: {self.count_publishers(topic)}, received: '
             f'{self._source.received})'
         )
+
+    def _why_not_learning(self) -> str:
+        """What keeps it from learning now; empty: nothing."""
+        decided = self._steering.decided
+        if not self.parameters.learning:
+            return 'the parameter learning is false, ~/set_learning switches it on'
+        if decided.frame_share * decided.learning_share == 0.0:
+            what = 'all frames are skipped' if decided.frame_share == 0.0 else 'learning is off'
+            return f'{what} by decision {decided.sequence}: {self._decision_detail}'
+        return self._missed(decided.frame_share) if self.state == 'active' else ''
 
     def _recent_concerns(self, totals: Totals) -> Iterator[str]:
         classified, skipped, empty, labels, unmatched, late = self._recent.rise(

@@ -9,8 +9,10 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+import numpy as np
 from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -28,6 +30,7 @@ from topspark_ros.perception.online import Sample
 from topspark_ros.perception.samples import ImageSamples, View, push_packet
 from topspark_ros.streams import cdr
 from topspark_ros.streams.backlog import Backlog
+from topspark_ros.streams.colours import Square
 from topspark_ros.streams.events import EventError, EventSettings, EventStream, StreamCounts
 from topspark_ros.streams.events.stream import SeenWindow
 from topspark_ros.streams.images import ImageError
@@ -48,6 +51,10 @@ class Frame(NamedTuple):
     begin_ns: int  # host time that it takes, as of OnlineLearner.classify
     end_ns: int
     received_s: float  # monotonic, for the latency
+    square: Square | None  # of the image or sensor that the sample is, pixels; None: nothing is
+    # For people, (height, width, 3) RGB, until the next frame is taken:
+    rgb: Callable[[], np.ndarray]  # all of the frame, or window
+    picture: Callable[[], np.ndarray]  # what the network is shown of it, uint8
 
 
 class FrameSource(Protocol):
@@ -195,13 +202,22 @@ class ImageSource:
     def _frame(self, serialised: memoryview, received_s: float) -> Frame | None:
         try:
             message = self._read(serialised)
-            sample = self._samples.take(message)
+            sight = self._samples.take(message)
         except ImageError as error:
             self.rejected += 1
             self._node.diagnostics.reject(self._name, error)
             return None
         stamp_ns = conversions.stamp_ns(message.header.stamp)
-        return Frame(sample, message.header, stamp_ns, stamp_ns, received_s)
+        return Frame(
+            sight.sample,
+            message.header,
+            stamp_ns,
+            stamp_ns,
+            received_s,
+            sight.square,
+            sight.image.rgb,
+            sight.picture_rgb,
+        )
 
 
 class EventSource:
@@ -257,7 +273,17 @@ class EventSource:
             self._decode_waiting()
             if self._windows:
                 seen, header, received_s = self._windows.popleft()
-                return Frame(seen.view(), header, seen.begin_ns, seen.end_ns, received_s)
+                view = seen.view()
+                return Frame(
+                    view,
+                    header,
+                    seen.begin_ns,
+                    seen.end_ns,
+                    received_s,
+                    view.square,
+                    view.picture,
+                    view.picture,
+                )
             if self._waiting or not self._wake.wait(end_s - time.monotonic()):
                 break
             time.sleep(GATHER_S)

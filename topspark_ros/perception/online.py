@@ -35,11 +35,13 @@ from topspark_ros.perception.teaching import (
     LabelError,
     TimedLabel,
     check_label,
+    check_name,
     named_by,
 )
 from topspark_ros.perception.trials import Trials, TrialSettings
 from topspark_ros.streams.share import FrameShare
 
+NAMED = 20  # classes in the line of an error, at most
 PAUSE_S = 0.5  # by which a frame may be late before the stream has paused
 
 
@@ -119,6 +121,14 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class ClassCount:
+    """A class, and how many of its frames were learned with a label."""
+
+    name: str
+    frames: int
+
+
+@dataclass(frozen=True)
 class OnlineStatus:
     timesteps: Timesteps
     totals: Totals
@@ -172,6 +182,8 @@ class OnlineLearner:
         self._labels = LabelBook()
         self._label_for_next: str | None = None
         self._newest_ns = 0  # stamp of the newest frame
+        # What a class became, its new name or None, for labels of frames up to this stamp.
+        self._became: dict[str, tuple[int, str | None]] = {}
         self._hits: deque[bool] = deque(maxlen=settings.accuracy_window)
         self._changes = 0  # of the weights
         self._trials = Trials(settings.trials)
@@ -218,6 +230,12 @@ class OnlineLearner:
         """Times that the weights changed since the learner was made."""
         return self._changes
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the classes by their numbers: those that were ever named by a label."""
+        with self._lock:
+            return tuple(self._class_names)
+
     def snapshot(self) -> tuple[Network, tuple[str, ...]]:
         """A copy of the network and its class names, to be saved while learning goes on."""
         with self._lock:
@@ -231,6 +249,7 @@ class OnlineLearner:
             self._waiting.clear()
             self._unlabelled.clear()
             self._labels.clear()
+            self._became.clear()
             self._hits.clear()
             self._trials = Trials(self.settings.trials)
             self._costs = CostByTimesteps()
@@ -247,6 +266,7 @@ class OnlineLearner:
             if stamp_ns:
                 if stamp_ns < self._newest_ns:  # stamps were set back: nothing earlier follows
                     self._learn_first(len(self._waiting), now_s)
+                    self._became.clear()
                 self._newest_ns = stamp_ns
             self.learn_due(now_s)
             timesteps = self._timesteps
@@ -278,11 +298,17 @@ class OnlineLearner:
 
         stamp_ns 0: the next frame that is classified. Returns the stamps of the frames so far that
         it names: those that wait, which it teaches, and those that were learned without it, which
-        it counts for the accuracy. A name never heard before becomes a new class. Raises
-        LabelError as `check_label` does, and for more classes than the network can tell apart.
+        it counts for the accuracy. A name never heard before becomes a new class. A label that
+        comes after its class was forgotten or renamed, for a frame from before, names nothing or is
+        of the new name. Raises LabelError as `check_label` does, and for more classes than the
+        network can tell apart.
         """
         check_label(class_name, stamp_ns, until_ns)
         with self._lock:
+            name = self._present_name(class_name, stamp_ns)
+            if name is None:
+                return []
+            class_name = name
             self._class_index(class_name)
             self._counts['labels'] += 1
             if stamp_ns == 0:
@@ -300,6 +326,45 @@ class OnlineLearner:
             self._counts['late'] += bool(late)
             self._labels.add(label, used=bool(waiting or late))
             return [frame.stamp_ns for frame in (*late, *waiting)]
+
+    def add_class(self, class_name: str) -> None:
+        """Know the class, of which nothing may have been seen yet. Raises LabelError for what
+        cannot be its name, and for more classes than the network can tell apart."""
+        check_name(class_name)
+        with self._lock:
+            self._class_index(class_name)
+
+    def classes(self) -> tuple[ClassCount, ...]:
+        """All that are known, in the order in which they were heard of first."""
+        with self._lock:
+            frames = self._network.class_frames.tolist()
+            frames += [0] * (len(self._class_names) - len(frames))  # never learned yet
+            return tuple(map(ClassCount, self._class_names, frames))
+
+    def forget_class(self, class_name: str) -> None:
+        """Be as if the class had never been named, see Network.forget_class.
+
+        Frames that wait with its label lose it. Raises LabelError for a class that is not known.
+        """
+        with self._lock:
+            index = self._known_class(class_name)
+            if index < self._network.classes:
+                self._network.forget_class(index)
+            self._rename(class_name, None)
+            del self._class_names[index]
+
+    def rename_class(self, old: str, new: str) -> None:
+        """Raises LabelError for a class that is not known, for what cannot be a name, and for a
+        name that another class has: two classes do not become one."""
+        check_name(new, 'new_class_id')
+        with self._lock:
+            index = self._known_class(old)
+            if new in self._class_names:
+                raise LabelError(
+                    f'new_class_id: {new!r} is a class already; accepted: a name that no class has'
+                )
+            self._rename(old, new)
+            self._class_names[index] = new
 
     def drop_labels(self) -> None:
         """No frame follows that labels could name: those that have named none are unmatched."""
@@ -451,6 +516,40 @@ class OnlineLearner:
         wrong = predicted is None or self._class_names[predicted] != frame.label
         self._trials.count(timesteps, frame.timesteps, energy_j, wrong, mistaken)
         self._activity.trial(now_s, response.counts, energy_j)
+
+    def _known_class(self, name: str) -> int:
+        """Its index; LabelError if there is none."""
+        if name not in self._class_names:
+            known = [repr(each) for each in self._class_names[:NAMED]] or ['none yet']
+            more = len(self._class_names) - NAMED
+            raise LabelError(
+                f'class_id: {name!r}; accepted: a class that is known ({", ".join(known)}'
+                f'{f" and {more} more" if more > 0 else ""})'
+            )
+        return self._class_names.index(name)
+
+    def _rename(self, old: str, new: str | None) -> None:
+        """Of frames and labels that are kept or will come; None: the class is forgotten."""
+        for frame in (*self._waiting, *self._unlabelled):
+            frame.label = new if frame.label == old else frame.label
+            frame.predicted = new if frame.predicted == old else frame.predicted
+        if self._label_for_next == old:
+            self._label_for_next = new
+        self._labels.rename(old, new)
+        if new is not None:
+            self._became.pop(new, None)
+        self._became[old] = self._newest_ns, new
+        self._changes += 1
+
+    def _present_name(self, name: str, stamp_ns: int) -> str | None:
+        """Of a class that a label names, which may be of a frame from before it was renamed; None:
+        it was forgotten."""
+        while name in self._became and 0 < stamp_ns <= self._became[name][0]:
+            _, became = self._became[name]
+            if became is None:
+                return None
+            name = became
+        return name
 
     def _class_index(self, name: str) -> int:
         if name not in self._class_names:

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 from topspark_ros.perception.parameter_files import ParameterError, ParameterFile
 
-OF_ROS = ('autostart', 'use_sim_time', 'qos_overrides')  # a node's, whatever it computes
+# A node's, whatever it computes.
+OF_ROS = ('autostart', 'bond_heartbeat_period', 'use_sim_time', 'qos_overrides')
 
 VARIABLE = re.compile(r'\$(\w+|\{[^}]*\})')  # as os.path.expandvars leaves it
 UNKNOWN_USER = re.compile('~[^/]*')

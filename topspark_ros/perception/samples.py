@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.messages import Message, camera_image, stamp_ns
+from topspark_ros.streams.colours import Square
 from topspark_ros.streams.events import EventStream
 from topspark_ros.streams.events.stream import SeenWindow
 from topspark_ros.streams.images import CameraImage
-from topspark_ros.streams.objects import WORK_SIDE, centre_object, locate_object
+from topspark_ros.streams.objects import WORK_SIDE, cut_object, locate_object
+
+
+class Sight(NamedTuple):
+    """What the network sees of a camera's frame, and where it is.
+
+    sample: float32: (side * side,), or (side * side * 3,) in colour, or (features,) of an encoder.
+        All zeros where nothing stands out.
+    square: of the image that this is, pixels; None where no object was found.
+    image: the frame. It shares its bytes with the message.
+    picture: that the sample is of, without an encoder the same, float32 in 0 to 1.
+    """
+
+    sample: np.ndarray
+    square: Square | None
+    image: CameraImage
+    picture: np.ndarray
+
+    def picture_rgb(self) -> np.ndarray:
+        """The picture for people, (side, side, 3) uint8. In grey what is brightest is white."""
+        channels = 1 if math.isqrt(self.picture.size) ** 2 == self.picture.size else 3
+        side = math.isqrt(self.picture.size // channels)
+        white = 1.0 if channels == 3 else max(self.picture.max(), 1e-9)
+        levels = np.rint(np.clip(self.picture / white, 0, 1) * 255).astype(np.uint8)
+        return np.broadcast_to(levels.reshape(side, side, channels), (side, side, 3))
 
 
 class View(NamedTuple):
@@ -29,21 +55,26 @@ class View(NamedTuple):
     encoder: Encoder | None = None
 
     def of(self, image: CameraImage) -> np.ndarray:
-        """What is seen of an image, float32: (side * side,), or (side * side * 3,) in colour, or
-        (features,) of an encoder. All zeros where nothing stands out."""
-        shown = self._picture(image)
-        return shown if self.encoder is None else self.encoder(shown)
+        """The sample of an image, as of `Sight`."""
+        return self.look(image).sample
 
-    def _picture(self, image: CameraImage) -> np.ndarray:
+    def look(self, image: CameraImage) -> Sight:
+        picture, square = self._picture(image)
+        sample = picture if self.encoder is None else self.encoder(picture)
+        return Sight(sample, square, image, picture)
+
+    def _picture(self, image: CameraImage) -> tuple[np.ndarray, Square | None]:
         if self.whole:
-            return image.central_picture(self.side)
+            return image.central_picture(self.side), image.central_square
         gray, factor = image.reduced_gray(WORK_SIDE)
         if not self.colour:
-            return centre_object(gray, self.side)
+            picture, square = cut_object(gray, self.side)
+            return picture, square and square.scaled(factor)
         square = locate_object(gray)
         if square is None:
-            return np.zeros(3 * self.side**2, np.float32)
-        return image.picture(square.scaled(factor), self.side)
+            return np.zeros(3 * self.side**2, np.float32), None
+        square = square.scaled(factor)
+        return image.picture(square, self.side), square
 
 
 class ImageSamples:
@@ -53,15 +84,15 @@ class ImageSamples:
         self._view = view
         self._last_stamp_ns = 0
 
-    def take(self, message: Message) -> np.ndarray:
-        """What the view is of a sensor_msgs/Image or CompressedImage, as of `View.of`.
+    def take(self, message: Message) -> Sight:
+        """What the view is of a sensor_msgs/Image or CompressedImage.
 
         Raises ImageError as `camera_image` does; the next frame is taken as if there had been none.
         """
         image = camera_image(message, self._last_stamp_ns, self._view.colour)
-        seen = self._view.of(image)
+        sight = self._view.look(image)
         self._last_stamp_ns = stamp_ns(message.header.stamp)
-        return seen
+        return sight
 
 
 def push_packet(stream: EventStream, packet: Message, received_ns: int) -> list[SeenWindow]:

@@ -60,18 +60,46 @@ def named_by(label: TimedLabel, samples: Reversible[AnySample]) -> list[AnySampl
     return named[::-1]
 
 
+def check_name(class_name: str, field: str = 'class_id') -> None:
+    """LabelError, naming the field of the message, for what cannot be the name of a class."""
+    if not class_name.strip():
+        raise LabelError(f'{field}: empty; accepted: any name that is not empty')
+    if len(class_name) > MAX_NAME:
+        raise LabelError(f'{field}: {len(class_name)} characters; accepted: at most {MAX_NAME}')
+
+
 def check_label(class_name: str, stamp_ns: int, until_ns: int) -> None:
     """LabelError, naming the field of the message, for a label that cannot name anything."""
-    if not class_name.strip():
-        raise LabelError('class_id: empty; accepted: any name that is not empty')
-    if len(class_name) > MAX_NAME:
-        raise LabelError(f'class_id: {len(class_name)} characters; accepted: at most {MAX_NAME}')
+    check_name(class_name)
     if until_ns and not 0 < stamp_ns <= until_ns:
         raise LabelError(
             f'until: {until_ns * 1e-9:.3f} s with header.stamp {stamp_ns * 1e-9:.3f} '
             's; accepted: zero, or a time from header.stamp on, which is then not '
             'zero'
         )
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """Somebody shows a class: whatever comes into view is labelled with it.
+
+    begin_s, end_s: on the clock that stamps are of, s; an end of inf: until it is stopped.
+    received_from_s: its beginning on the clock that frames are received by, s. A frame that was
+        received before, and waited, may show something else.
+    """
+
+    class_name: str
+    begin_s: float
+    end_s: float
+    received_from_s: float
+
+    def holds(self, now_s: float) -> bool:
+        """Whether it does now. It is over too where the clock was set back to before it."""
+        return self.begin_s <= now_s < self.end_s
+
+    def names(self, received_s: float, now_s: float) -> bool:
+        """Whether a frame is labelled that was received then, and is classified now."""
+        return self.holds(now_s) and self.received_from_s <= received_s
 
 
 class LabelBook:
@@ -107,6 +135,14 @@ class LabelBook:
             else:
                 self._kept.append(kept)
         return name
+
+    def rename(self, old: str, new: str | None) -> None:
+        """Labels of a class are of another now; None: of none, they will name nothing."""
+        for kept in [kept for kept in self._kept if kept.label.class_name == old]:
+            if new is None:
+                self._kept.remove(kept)
+            else:
+                kept.label = kept.label._replace(class_name=new)
 
     def clear(self) -> None:
         """No sample that the labels kept could name will come."""

@@ -243,7 +243,7 @@ class Run:
         if not self._is_taken(now_s, stamp):
             return
         try:
-            sample = self._images.take(message)
+            sample = self._images.take(message).sample
         except ImageError as error:
             self._counts['rejected frames'] += 1
             self._reject(topic, error)

@@ -80,6 +80,10 @@ class CompressedImage:
 
             self._shape = jpeg.shape(self._data)  # turned, perhaps
 
+    @property
+    def central_square(self) -> Square:
+        return self._reduced(self._halvings).central_square.scaled(1 << self._halvings)
+
     def gray(self) -> np.ndarray:
         return self._reduced(0).gray()
 

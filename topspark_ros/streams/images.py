@@ -94,6 +94,10 @@ class CameraImage(Protocol):
     Values of 16 bits are as they are sent: how many of them a camera uses is not known.
     """
 
+    @property
+    def central_square(self) -> Square:
+        """What `central_picture` shows."""
+
     def gray(self) -> np.ndarray:
         """All of it, (height, width), uint8 or, of 16 bits a sample, uint16."""
 
@@ -168,6 +172,10 @@ class RawImage:
         data = np.ascontiguousarray(pixels).reshape(-1).view(np.uint8)
         return cls(encoding, height, width, data.size // height, sys.byteorder == 'big', data)
 
+    @property
+    def central_square(self) -> Square:
+        return central_square(self.height, self.width)
+
     def gray(self) -> np.ndarray:
         pixels = self._samples(*self._everywhere)
         return _converted(pixels, self._form.conversion)
@@ -202,7 +210,7 @@ class RawImage:
         return shown.reshape(-1)
 
     def central_picture(self, side: int) -> np.ndarray:
-        return self.picture(central_square(self.height, self.width), side)
+        return self.picture(self.central_square, side)
 
     def _shrunk(
         self, rows: slice, columns: slice, left: int, top: int, size: int, side: int

@@ -254,7 +254,8 @@ def bounds(mask):
 
 @entry_point
 def crop(relief, peak, mask, size):
-    """The object, centred and scaled, as (size * size,) float32 in 0..1.
+    """The object, centred and scaled, as (size * size,) float32 in 0..1, and the square that this
+    is of the image: x and y of its centre, and its side, pixels.
 
     relief: (height, width) float32, the object above 0. mask: of the object, uint8, not all 0.
     """
@@ -313,4 +314,4 @@ def crop(relief, peak, mask, size):
     for i in range(size):
         for j in range(size):
             grid[i, j] *= np.float32(1 / OVERSAMPLING**2)
-    return grid.reshape(-1)
+    return grid.reshape(-1), left + across / total, top + down / total, side

@@ -38,19 +38,27 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     size
         Side of the square grid, cells.
     """
+    return cut_object(gray, size)[0]
+
+
+def cut_object(gray: np.ndarray, size: int) -> tuple[np.ndarray, Square | None]:
+    """The same, and the square of the image that it shows; None where nothing stands out."""
     found = _find(gray)
     if found is None:
-        return np.zeros(size * size, np.float32)
-    return kernels.crop(*found, size)
+        return np.zeros(size * size, np.float32), None
+    grid, *square = kernels.crop(*found, size)
+    return grid, Square(*square).scaled(_work_pixel(gray, found[-1]))
 
 
 def locate_object(gray: np.ndarray) -> Square | None:
-    """The square that `centre_object` would show; None where nothing stands out."""
+    """The square that the object in `gray` is looked at in; None where nothing stands out."""
     found = _find(gray)
-    if found is None:
-        return None
-    mask = found[-1]
-    return framed(*found).scaled(max(gray.shape) / max(mask.shape))
+    return None if found is None else framed(*found).scaled(_work_pixel(gray, found[-1]))
+
+
+def _work_pixel(gray: np.ndarray, work: np.ndarray) -> float:
+    """Side of a pixel at work size, pixels of the image."""
+    return max(gray.shape) / max(work.shape)
 
 
 def _find(gray: np.ndarray) -> tuple[np.ndarray, np.float32, np.ndarray] | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from topspark_ros.engine import SpikeTrain
 
+from ..colours import Square
 from ..object_kernels import main_part
 from ..objects import framed
 from .moving import Motion, find_motion, moving_picture
@@ -23,10 +24,14 @@ _LEVEL = 0.25  # share of the peak activity from which a cell belongs to what mo
 
 @dataclass(frozen=True)
 class EventView:
-    """One window, looked at in one way."""
+    """One window, looked at in one way.
+
+    square: of the sensor that is seen, pixels; None: nothing moves.
+    """
 
     window: Window
     grid: EventGrid
+    square: Square | None
     shown: Places | np.ndarray  # where spikes lead to; or a picture, (side * side,) float32
 
     def presented(self, timesteps: int) -> SpikeTrain | np.ndarray:
@@ -94,20 +99,27 @@ class EventViewer:
     def view(self, window: Window) -> EventView:
         """One window. There are no spikes, and a picture is black, without an event in the roi or,
         with `centring`, without anything in it that moves."""
+        grid = self._grid
         if self._as_picture:
-            picture = moving_picture(
-                window, self._grid.part, self._motion(window, self._grid.part), self._size
-            )
-            return EventView(window, self._grid, picture)
+            motion = self._motion(window)
+            picture = moving_picture(window, grid.part, motion, self._size)
+            square = Square(motion.x, motion.y, motion.extent) if motion.extent else None
+            return EventView(window, grid, square, picture)
         if not self._centring:
-            return EventView(window, self._grid, self._grid.places)
-        return EventView(window, self._grid, centred(self._counts(window), self._size))
+            return EventView(window, grid, _around(grid.part), grid.places)
+        places, square = centred(self._counts(window), self._size)
+        return EventView(window, grid, square and self._on_sensor(square), places)
 
-    def _motion(self, window: Window, roi: tuple[int, int, int, int]) -> Motion:
+    def _on_sensor(self, square: Square) -> Square:
+        """The same, of cells of the grid before, in pixels."""
+        left, top, width, _ = self._grid.part
+        x, y, extent = square.scaled(width / self._grid.columns)
+        return Square(left + x, top + y, extent)
+
+    def _motion(self, window: Window) -> Motion:
         if not self._centring:
-            left, top, width, height = roi
-            middle = left + (width - 1) / 2, top + (height - 1) / 2
-            return Motion(*middle, window.start, 0.0, 0.0, float(max(width, height)))
+            x, y, extent = _around(self._grid.part)
+            return Motion(x, y, window.start, 0.0, 0.0, extent)
         mask = active(activity_of(self._counts(window)))
         if not main_part(mask).any():
             mask[:] = 0
@@ -119,6 +131,12 @@ class EventViewer:
         """Events in each cell of the grid, of both polarities."""
         counts = count_image(window, self._grid).reshape(-1, *self._grid.shape[-2:])
         return counts.sum(axis=0)
+
+
+def _around(roi: tuple[int, int, int, int]) -> Square:
+    """The smallest square with the middle of a roi that holds all of it."""
+    left, top, width, height = roi
+    return Square(left + (width - 1) / 2, top + (height - 1) / 2, float(max(width, height)))
 
 
 def activity_of(counts: np.ndarray) -> np.ndarray:
@@ -134,8 +152,9 @@ def active(activity: np.ndarray) -> np.ndarray:
     return (activity > _LEVEL * float(activity.max())).astype(np.uint8)
 
 
-def centred(counts: np.ndarray, size: int) -> Places:
-    """Where the cells of a grid lie in a view that is centred on what moves most.
+def centred(counts: np.ndarray, size: int) -> tuple[Places, Square | None]:
+    """Where the cells of a grid lie in a view that is centred on what moves most, and the square of
+    cells that this view is; None: nothing moves.
 
     counts: events in each cell, (rows, columns) float32.
     size: side of the view, inputs.
@@ -147,10 +166,12 @@ def centred(counts: np.ndarray, size: int) -> Places:
     activity = activity_of(counts)
     mask = main_part(active(activity))
     if not mask.any():
-        return Places(np.full(counts.size, -1), size * size)
+        return Places(np.full(counts.size, -1), size * size), None
     mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
-    x, y, side = framed(activity, np.inf, mask)
+    square = framed(activity, np.inf, mask)
+    x, y, side = square
     across = np.floor(((np.arange(columns) - x) / side + 0.5) * size).astype(np.int64)
     down = np.floor(((np.arange(rows) - y) / side + 0.5) * size).astype(np.int64)[:, np.newaxis]
     inside = (across >= 0) & (across < size) & (down >= 0) & (down < size) & (mask > 0)
-    return Places(np.where(inside, down * size + across, -1).reshape(-1), size * size)
+    places = np.where(inside, down * size + across, -1).reshape(-1)
+    return Places(places, size * size), square
