@@ -25,6 +25,7 @@ from topspark_ros.replay.recording import RecordingSettings, record
 
 PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
 NAMED_FILES = ('NAME_OR_FOLDER', 'NAME_OR_YAML', 'YAML')  # metavars of options that are no Path
+LIVE = {'watch', 'teach', 'classes', 'rename', 'forget'}  # talk to a robot that runs
 WRITTEN = ('output', 'results', 'save_weights')
 FOLDERS = ('evaluate --output', 'analyse --output', 'make-world output', 'demo --results')
 
@@ -172,7 +173,7 @@ def test_a_file_that_cannot_be_written_is_named(rejection, tmp_path, verb, actio
 
 
 def test_the_walk_finds_options_of_most_verbs():
-    assert {parameter.values[0] for parameter in (*READ, *WRITE)} == {*VERBS} - {'watch'}
+    assert {parameter.values[0] for parameter in (*READ, *WRITE)} == {*VERBS} - LIVE
     assert len(READ) >= 10 and len(WRITE) >= 8
 
 
@@ -217,6 +218,7 @@ SMALL = {
     'export': ('{layer}',),
     'import': ('{graph}',),
     'watch': ('--once',),
+    'teach': ('mug',),
 }
 NUMBERS = [(verb, option) for verb, option in options() if option.type in (int, float)]
 
@@ -226,13 +228,13 @@ def test_a_number_out_of_range_is_one_line_or_does(
     bag, weights, layer, tmp_path, monkeypatch, capsys, verb, option
 ):
     """Never a traceback: main would raise it."""
-    if verb == 'watch':
+    if verb in LIVE:
         pytest.importorskip('rclpy', reason='needs ROS 2: run `make test`')
     monkeypatch.chdir(tmp_path)
     for value in ('0', '-1', *(('nan', '-inf', '1e300') if option.type is float else ())):
         made = dict(weights=weights, layer=layer[0], graph=layer[1], new=f'new {value}')
         small = [word.format(bag=bag, **made) for word in SMALL[verb]]
-        if verb == 'watch' and value == '1e300':  # is accepted, and waits
+        if verb in LIVE and value == '1e300':  # is accepted, and waits
             continue
         code = main([verb, *small, f'{option.option_strings[0]}={value}'])
         complaint = capsys.readouterr().err

@@ -83,7 +83,7 @@ def fill_header(message: Header, header: cdr.Header) -> None:
 def label_message(class_name: str, header: cdr.Header) -> msg.Label:
     """Of the frame with this header."""
     message = msg.Label(class_id=class_name)
-    _fill_header(message.header, header)
+    fill_header(message.header, header)
     return message
 
 
