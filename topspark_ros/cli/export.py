@@ -18,12 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--format', choices=('nir',), default='nir', help="NIR takes the extra 'nir'"
     )
     parser.add_argument('--timesteps', type=int, default=350, help='T that thresholds are for')
-    add_time(parser)
-    parser.add_argument('--output', type=Path, default=Path('network.nir'), help='file to write')
-
-
-def add_time(parser: argparse.ArgumentParser) -> None:
-    """What the steps of a reader are."""
     parser.add_argument(
         '--step', type=float, default=Time.step_s, metavar='S', help='of the reader, s'
     )
@@ -33,6 +27,7 @@ def add_time(parser: argparse.ArgumentParser) -> None:
         default=Time.integration,
         help="how the reader steps through a neuron's equation",
     )
+    parser.add_argument('--output', type=Path, default=Path('network.nir'), help='file to write')
 
 
 def run(arguments: argparse.Namespace) -> int:
