@@ -19,10 +19,18 @@ setup(
     packages=[
         *find_packages(include=['topspark_ros*'], exclude=['topspark_ros.nodes*']),
         'topspark_ros.replay.msg',
+        'topspark_ros.methodology.energy_tables',
     ],
-    # What the messages are made of, for the reading and writing of bags.
-    package_dir={'topspark_ros.replay.msg': 'msg'},
-    package_data={'topspark_ros.engine': ['filters.npz'], 'topspark_ros.replay.msg': ['*.msg']},
+    # What the messages are made of, for the reading and writing of bags; and shipped tables.
+    package_dir={
+        'topspark_ros.replay.msg': 'msg',
+        'topspark_ros.methodology.energy_tables': 'config/energy',
+    },
+    package_data={
+        'topspark_ros.engine': ['filters.npz'],
+        'topspark_ros.replay.msg': ['*.msg'],
+        'topspark_ros.methodology.energy_tables': ['*.yaml'],
+    },
     python_requires='>=3.10',
     install_requires=[
         'joblib',
@@ -39,7 +47,7 @@ setup(
         'scikit-learn',
         'scipy',
     ],
-    # No rosdep key names it, so package.xml cannot.
-    extras_require={'cluster': ['dask', 'distributed']},
+    # No rosdep key names them, so package.xml cannot.
+    extras_require={'cluster': ['dask', 'distributed'], 'nir': ['nir>=1.0.8']},
     entry_points={'console_scripts': ['topspark = topspark_ros.cli.main:main']},
 )

@@ -48,7 +48,7 @@ SHORTER = {
     'evaluate': ['--jobs', '1'],
     'make-bag': ['--frames', '50', '--rate', '1'],
     'make-world': ['--panels', '8'],
-    'profile': '--samples 60 --seeds 1 --timesteps 1,4 --picture-side 28'.split(),
+    'profile': '--samples 60 --seeds 1 --timesteps 1,4'.split(),
 }
 
 
@@ -298,8 +298,8 @@ def test_the_command_takes_it(command):
 
 @pytest.fixture
 def home(tmp_path, monkeypatch) -> Path:
-    """A home with pictures of objects, and a folder in it with our config/ and an encoder to work
-    in."""
+    """A home with pictures of objects, and a folder in it to work in: with our config/, an encoder
+    and an energy table."""
     import cv2
 
     digits = load_dataset('digits')
@@ -313,6 +313,8 @@ def home(tmp_path, monkeypatch) -> Path:
     work.mkdir()
     (work / 'config').symlink_to(ROOT / 'config')
     write_encoder(work / 'lite0.onnx', filters(), side=32)
+    loihi = (ROOT / 'config' / 'energy' / 'loihi.yaml').read_text()
+    (work / 'my_chip.yaml').write_text(loihi.replace('name: loihi', 'name: my_chip'))
     monkeypatch.setenv('HOME', str(tmp_path))
     monkeypatch.chdir(work)
     return tmp_path

@@ -16,6 +16,7 @@ import pytest
 
 from topspark_ros.errors import MAX_CHARACTERS, TopsparkError
 from topspark_ros.files import MAX_YAML_BYTES, FileError, open_file, read_yaml
+from topspark_ros.methodology.energy import load_energy_table
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import read_parameters
@@ -56,6 +57,7 @@ HOSTILE_YAML = {
 }
 YAML_READERS = {
     'profile': load_profile,
+    'energy table': load_energy_table,
     'gallery': load_gallery,
     'parameters': lambda path: read_parameters(path, 'snn_learner', SnnLearnerParameters),
 }

@@ -177,7 +177,7 @@ def test_every_imported_package_is_declared():
         'llvmlite': 'python3-numba',
         'markdown_it': 'python3-rich',
     }
-    optional = {'dask'}  # has no rosdep key: setup.py's extra
+    optional = {'dask', 'nir'}  # have no rosdep key: setup.py's extras
     third_party = imports - set(sys.stdlib_module_names) - {'topspark_ros'} - optional
     missing = {
         name for name in third_party if not {name, f'python3-{name}', keys.get(name)} & declared

@@ -15,11 +15,16 @@ import numpy as np
 _HERE = Path(__file__).resolve().parent
 ENVIRONMENTS = _HERE.parent / '.peers'  # not in git
 
-# What to install (files here, in steps, with pip's options), how many samples are enough, and the
-# options of each variant.
+# What to install: files here, in steps, with pip's options.
+_PACKAGES = {
+    'brian2': [('brian2.txt',)],
+    'bindsnet': [('bindsnet.txt',), ('bindsnet-nodeps.txt', '--no-deps')],
+    'nir': [('nir.txt',)],
+}
+# In the race: how many samples are enough, and the options of each variant.
 _PEERS = {
-    'brian2': ([('brian2.txt',)], 1000, [('--inputs', 'poisson'), ('--inputs', 'gaps')]),
-    'bindsnet': ([('bindsnet.txt',), ('bindsnet-nodeps.txt', '--no-deps')], 20, [()]),
+    'brian2': (1000, [('--inputs', 'poisson'), ('--inputs', 'gaps')]),
+    'bindsnet': (20, [()]),
 }
 _VARIABLES = {
     'OMP_NUM_THREADS': '1',
@@ -54,7 +59,7 @@ def race(
     input_spikes_per_sample, output_spikes_per_sample. Raises PeerError.
     """
     results = []
-    for name, (_, samples, variants) in _PEERS.items():
+    for name, (samples, variants) in _PEERS.items():
         python = install(name, folder)
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / 'images.npy'
@@ -84,9 +89,25 @@ def simulate_spikes(cases: Path, folder: Path = ENVIRONMENTS) -> None:
     _run('brian2', install('brian2', folder), '-I', _HERE / 'brian2_spikes.py', cases)
 
 
+def read_nir(folder: Path, environments: Path = ENVIRONMENTS) -> None:
+    """Let readers of NIR run the graph that lies in `folder`; see nir_spikes."""
+    _run('nir', install('nir', environments), '-I', _HERE / 'nir_spikes.py', folder)
+
+
+def measure_neurobench(folder: Path, environments: Path = ENVIRONMENTS) -> None:
+    """Let NeuroBench measure the graph that lies in `folder`; see neurobench_metrics."""
+    _run(
+        'nir',
+        install('nir', environments),
+        '-Es',
+        _HERE / 'neurobench_metrics.py',
+        folder,
+    )
+
+
 def install(name: str, folder: Path = ENVIRONMENTS) -> Path:
     """Make the virtual environment of a peer unless it is there already; its interpreter."""
-    steps = _PEERS[name][0]
+    steps = _PACKAGES[name]
     wanted = sys.version + '\n' + ''.join((_HERE / file).read_text() for file, *_ in steps)
     environment = Path(folder).resolve() / name
     python, marker = environment / 'bin' / 'python', environment / 'installed.txt'

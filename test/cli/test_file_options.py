@@ -13,11 +13,19 @@ import numpy as np
 import pytest
 
 from topspark_ros.cli.main import VERBS, command_line, main
-from topspark_ros.engine import CheckpointError
+from topspark_ros.engine import (
+    Checkpoint,
+    CheckpointError,
+    NetworkConfig,
+    create_network,
+    export_nir,
+    save_checkpoint,
+)
 from topspark_ros.replay.recording import RecordingSettings, record
 
 PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
-NAMED_FILES = ('NAME_OR_FOLDER', 'YAML')  # metavars of options that are no Path
+NAMED_FILES = ('NAME_OR_FOLDER', 'NAME_OR_YAML', 'YAML')  # metavars of options that are no Path
+LIVE = {'watch', 'teach', 'classes', 'rename', 'forget'}  # talk to a robot that runs
 WRITTEN = ('output', 'results', 'save_weights')
 FOLDERS = ('evaluate --output', 'analyse --output', 'make-world output', 'demo --results')
 
@@ -60,8 +68,25 @@ def bag(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp('weights') / 'robot.topspark'
+    save_checkpoint(path, create_network(NetworkConfig(neurons=4)), ())
+    return path
+
+
+@pytest.fixture(scope='module')
+def layer(tmp_path_factory):
+    """Weights of what can be exported, and as NIR."""
+    folder = tmp_path_factory.mktemp('layer')
+    network = create_network(NetworkConfig(neurons=4, rule='pairwise'))
+    save_checkpoint(folder / 'layer.topspark', network, ())
+    export_nir(Checkpoint(network, ()), folder / 'layer.nir', 16)
+    return folder / 'layer.topspark', folder / 'layer.nir'
+
+
 @pytest.fixture
-def rejection(bag, tmp_path, monkeypatch, capsys):
+def rejection(bag, weights, layer, tmp_path, monkeypatch, capsys):
     """Run a verb, of which one argument is replaced; the line that it ends with."""
     monkeypatch.chdir(tmp_path)
     needed = {
@@ -70,6 +95,9 @@ def rejection(bag, tmp_path, monkeypatch, capsys):
         'evaluate': ('bag', bag),
         'events': ('bag', bag),
         'tradeoff': ('profile', PROFILE),
+        'merge': ('weights', weights),
+        'export': ('weights', layer[0]),
+        'import': ('graph', layer[1]),
     }
 
     def run(verb: str, action: argparse.Action, *values) -> str:
@@ -145,7 +173,7 @@ def test_a_file_that_cannot_be_written_is_named(rejection, tmp_path, verb, actio
 
 
 def test_the_walk_finds_options_of_most_verbs():
-    assert {parameter.values[0] for parameter in (*READ, *WRITE)} == {*VERBS} - {'watch'}
+    assert {parameter.values[0] for parameter in (*READ, *WRITE)} == {*VERBS} - LIVE
     assert len(READ) >= 10 and len(WRITE) >= 8
 
 
@@ -186,22 +214,27 @@ SMALL = {
     'make-bag': ('{new}', '--frames', '2'),
     'evaluate': ('{bag}', '--topic', '/image'),
     'make-world': ('{new}', '--panels', '12'),
+    'merge': ('{weights}',),
+    'export': ('{layer}',),
+    'import': ('{graph}',),
     'watch': ('--once',),
+    'teach': ('mug',),
 }
 NUMBERS = [(verb, option) for verb, option in options() if option.type in (int, float)]
 
 
 @pytest.mark.parametrize('verb, option', [pytest.param(*each, id=name(*each)) for each in NUMBERS])
 def test_a_number_out_of_range_is_one_line_or_does(
-    bag, tmp_path, monkeypatch, capsys, verb, option
+    bag, weights, layer, tmp_path, monkeypatch, capsys, verb, option
 ):
     """Never a traceback: main would raise it."""
-    if verb == 'watch':
+    if verb in LIVE:
         pytest.importorskip('rclpy', reason='needs ROS 2: run `make test`')
     monkeypatch.chdir(tmp_path)
     for value in ('0', '-1', *(('nan', '-inf', '1e300') if option.type is float else ())):
-        small = [word.format(bag=bag, new=f'new {value}') for word in SMALL[verb]]
-        if verb == 'watch' and value == '1e300':  # is accepted, and waits
+        made = dict(weights=weights, layer=layer[0], graph=layer[1], new=f'new {value}')
+        small = [word.format(bag=bag, **made) for word in SMALL[verb]]
+        if verb in LIVE and value == '1e300':  # is accepted, and waits
             continue
         code = main([verb, *small, f'{option.option_strings[0]}={value}'])
         complaint = capsys.readouterr().err

@@ -17,6 +17,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
+from topspark_ros import msg
 from topspark_ros.engine import load_checkpoint
 from topspark_ros.nodes.managed_node import ManagedNode
 from topspark_ros.nodes.parameters import ParameterError, accept, descriptor
@@ -212,6 +213,24 @@ def test_configure_uses_the_values_that_were_set_before(rig):
     assert rig.transit('snn_learner', Transition.TRANSITION_ACTIVATE)
     assert rig.call(Trigger, 'snn_learner/save_weights').success
     assert load_checkpoint(checkpoint).network.config.neurons == 30
+
+
+def test_energies_of_a_table_of_ones_own(rig, tmp_path):
+    shipped = (CONFIG / 'energy' / 'loihi.yaml').read_text()
+    path = tmp_path / 'mine.yaml'
+    path.write_text(shipped.replace('name: loihi', 'name: mine'))
+    statuses = rig.collect(msg.LearnerStatus, 'snn_learner/status')
+    rig.start('snn_learner', energy_model=str(path), status_period=0.05)
+    assert rig.wait_for(lambda: statuses)[-1].energy_model == 'mine'
+
+
+def test_an_energy_table_that_is_none_is_one_line(rig, tmp_path):
+    path = tmp_path / 'mine.yaml'
+    path.write_text('name: mine\n')
+    process = rig.start('snn_learner', energy_model=str(path))
+    complaint = f'energy_model: {path}: source is missing, accepted is a value'
+    rig.wait_for(lambda: complaint in process.log)
+    assert rig.state('snn_learner') == 'unconfigured' and 'Traceback' not in process.log
 
 
 def test_what_is_taken_at_the_start_alone_is_read_only(case):

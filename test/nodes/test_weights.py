@@ -7,8 +7,11 @@ from pathlib import Path
 
 from rig import Camera, Rig, image, msg
 
+import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
 from topspark_ros.engine import create_network, load_checkpoint, save_checkpoint
@@ -24,6 +27,12 @@ def teach(rig: Rig) -> None:
     camera.teach(10)
     statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
     rig.wait_for(lambda: statuses and statuses[-1].frames_learned >= 10)
+
+
+def set_parameter(rig: Rig, name: str, value: str) -> None:
+    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+    (result,) = rig.call(SetParameters, f'{LEARNER}/set_parameters', request).results
+    assert result.successful, result.reason
 
 
 def test_what_waits_for_its_label_when_the_learner_stops_is_in_the_file(rig, tmp_path):
@@ -129,6 +138,49 @@ def test_what_could_not_be_saved_at_deactivation_is_saved_when_the_node_is_clean
     path.parent.unlink()
     assert rig.transit(LEARNER, Transition.TRANSITION_CLEANUP)
     assert load_checkpoint(path).network.recruited_neurons > 0
+
+
+def test_a_robot_takes_what_others_have_learned_while_it_runs_and_learns_on(rig, tmp_path):
+    own, fleet = tmp_path / 'own.topspark', tmp_path / 'fleet.topspark'
+    config = SnnLearnerParameters().network_config()
+    others = create_network(config)
+    rng = np.random.default_rng(0)
+    others.learn_many(rng.random((6, config.inputs), np.float32), 4, np.array(3 * [0, 1]))
+    save_checkpoint(fleet, others, ('cup', 'screw'))
+    process = rig.start(LEARNER, **FAST, checkpoint_file=str(own), checkpoint_period=60.0)
+    rig.wait_until_active(LEARNER)
+    teach(rig)
+    assert rig.call(Trigger, f'{LEARNER}/save_weights').success
+    taught = set(load_checkpoint(own).class_names)
+
+    missing = str(tmp_path / 'missing')
+    for path, succeeds in ((missing, False), (str(fleet), True)):
+        set_parameter(rig, 'load_file', path)
+        answer = rig.call(Trigger, f'{LEARNER}/load_weights')
+        assert answer.success == succeeds and path in answer.message
+        assert rig.call(Trigger, f'{LEARNER}/save_weights').success
+        known = ('cup', 'screw') if succeeds else taught
+        assert set(load_checkpoint(own).class_names) == set(known)
+
+    teach(rig)
+    before = fleet.read_bytes()
+    assert rig.transit(LEARNER, Transition.TRANSITION_DEACTIVATE)
+    network, class_names = load_checkpoint(own)
+    assert class_names[:2] == ('cup', 'screw') and len(class_names) > 2
+    assert network.recruited_neurons == len(class_names)
+    assert fleet.read_bytes() == before
+    assert process.running and 'Traceback' not in process.log
+
+
+def test_weights_of_others_are_saved_even_if_nothing_is_learned_after_them(rig, tmp_path):
+    own, fleet = tmp_path / 'own.topspark', tmp_path / 'fleet.topspark'
+    others = create_network(SnnLearnerParameters().network_config())
+    save_checkpoint(fleet, others, ('cup',))
+    rig.start(LEARNER, **FAST, checkpoint_file=str(own), load_file=str(fleet))
+    rig.wait_until_active(LEARNER)
+    assert rig.call(Trigger, f'{LEARNER}/load_weights').success
+    assert rig.transit(LEARNER, Transition.TRANSITION_DEACTIVATE)
+    assert load_checkpoint(own).class_names == ('cup',)
 
 
 def test_what_did_not_change_is_not_written(rig, tmp_path):

@@ -154,6 +154,7 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
         name,
         {
             'energy_model': 'loihi',
+            'energy_source': ENERGY_TABLES['loihi'].source,
             'neurons': 150,
             'seed': seed,
             'margin': math.inf,
@@ -540,7 +541,7 @@ EDGES = {
         status=np.empty(0, STATUS),
         decisions=(),
         class_names=(),
-        settings={'energy_model': 'cmos45'},
+        settings={'energy_model': 'mine', 'energy_source': 'measured'},
         counts={},
         bag_s=0.0,
         took_s=0.0,

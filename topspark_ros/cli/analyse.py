@@ -22,7 +22,7 @@ from topspark_ros.methodology.analysis import (
     summarise,
     table,
 )
-from topspark_ros.methodology.energy import ENERGY_TABLES, EnergyTable
+from topspark_ros.methodology.energy import EnergyTable, energy_table
 from topspark_ros.methodology.experiments import Data, Pass, Setting
 from topspark_ros.methodology.sweep import sweep
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     grid = Grid(
         data.training_pixels.shape[1], rules, neurons, encoders, timesteps, arguments.max_input_rate
     )
-    energy = ENERGY_TABLES[arguments.energy_model]
+    energy = energy_table(arguments.energy_model)
     with writing('--output', arguments.output, 'folder'):  # before there is any work
         arguments.output.mkdir(parents=True, exist_ok=True)
     with Progress(

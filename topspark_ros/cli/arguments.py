@@ -23,9 +23,10 @@ class UsageError(TopsparkError):
 def add_energy_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--energy-model',
-        choices=tuple(ENERGY_TABLES),
+        metavar='NAME_OR_YAML',
         default='loihi',
-        help='energies per operation',
+        help=f'energies per operation: one of {", ".join(ENERGY_TABLES)}, or a file as those in '
+        'config/energy',
     )
 
 

@@ -27,6 +27,9 @@ VERBS = (
     'events',
     'make-bag',
     'evaluate',
+    'merge',
+    'export',
+    'import',
     'make-world',
 )
 FIRST = (

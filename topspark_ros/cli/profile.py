@@ -21,12 +21,15 @@ from topspark_ros.engine import (
     CODINGS,
     RULES,
     AnyConfig,
+    EngineError,
+    Network,
     NetworkConfig,
     NeuronConfig,
     save_checkpoint,
 )
-from topspark_ros.methodology.energy import ENERGY_TABLES
-from topspark_ros.methodology.experiments import Data, Setting, train
+from topspark_ros.methodology.energy import energy_table
+from topspark_ros.methodology.experiments import Data, ExperimentError, Setting, train
+from topspark_ros.methodology.neurobench import lines, measure_neurobench
 from topspark_ros.methodology.profile import DISCRIMINANT, PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
 from topspark_ros.perception.learner_parameters import (
@@ -175,11 +178,11 @@ def run(arguments: argparse.Namespace) -> int:
             f'--output is {arguments.output}, accepted is a file with another suffix '
             f'than {WEIGHTS_SUFFIX}'
         )
+    energies = energy_table(arguments.energy_model)
     with Progress(
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     ) as progress:
         config, view = _network(arguments)
-        energy_table = ENERGY_TABLES[arguments.energy_model]
         data, class_names = _load(arguments, view, progress)
         if isinstance(config, NetworkConfig) and not config.encoder:
             config = replace(config, inputs=data.training_pixels.shape[1])
@@ -189,9 +192,9 @@ def run(arguments: argparse.Namespace) -> int:
             config,
             timesteps,
             range(arguments.seeds),
-            energy_table,
+            energies,
             lambda finished, total: progress.update(networks, completed=finished, total=total),
-            encoder_j=0.0 if view.encoder is None else view.encoder.energy_j(energy_table),
+            encoder_j=0.0 if view.encoder is None else view.encoder.energy_j(energies),
             max_loss=arguments.max_loss,
             jobs=arguments.jobs,
         )
@@ -204,9 +207,22 @@ def run(arguments: argparse.Namespace) -> int:
         setting = Setting(
             config, reference.timesteps, reference.timesteps, reference.training.margin
         )
-        save_checkpoint(weights, train(setting, data, seed=0)[0], class_names)
+        network, _ = train(setting, data, seed=0)
+        save_checkpoint(weights, network, class_names)
         print(f'{weights} written: weights of seed 0, trained at T = {reference.timesteps}')
+        print('\n'.join(_neurobench(network, data, reference.timesteps)))
     return 0
+
+
+def _neurobench(network: Network, data: Data, timesteps: int) -> list[str]:
+    try:
+        metrics = measure_neurobench(network, data.test_pixels, timesteps)
+    except (ExperimentError, EngineError) as error:
+        return [f'no NeuroBench metrics: {error}']
+    return [
+        f'NeuroBench metrics, test samples, T = {timesteps}:',
+        *map('  {}'.format, lines(metrics)),
+    ]
 
 
 def _option(name: str) -> str:

@@ -22,12 +22,15 @@ from .configuration import (
     NeuronConfig,
     input_rate,
 )
-from .errors import CheckpointError, EngineError
+from .errors import CheckpointError, EngineError, ExchangeError, MergingError
+from .exchange import Time, export_nir, import_nir
 from .factory import create_network, warm_up
 from .filters import load_filters
 from .kernels.compilation import compilations
 from .kernels.seeing import Filters
+from .merging import merge_networks
 from .network import InferenceNetwork, Network
+from .presenting import input_spikes
 from .progress import report_compilation
 from .values import OperationCounts, Response, Responses, SpikeTrain
 
@@ -44,9 +47,11 @@ __all__ = [
     'DiscriminantConfig',
     'EncodedConfig',
     'EngineError',
+    'ExchangeError',
     'FeaturesConfig',
     'Filters',
     'InferenceNetwork',
+    'MergingError',
     'Network',
     'NetworkConfig',
     'NeuronConfig',
@@ -54,12 +59,17 @@ __all__ = [
     'Response',
     'Responses',
     'SpikeTrain',
+    'Time',
     'check_writable',
     'compilations',
     'create_network',
+    'export_nir',
+    'import_nir',
     'input_rate',
+    'input_spikes',
     'load_checkpoint',
     'load_filters',
+    'merge_networks',
     'save_checkpoint',
     'report_compilation',
     'warm_up',

@@ -132,14 +132,18 @@ class _FeaturePresenter:
         present_discriminant(*self._settings, *in_float32(state), pixels, timesteps, *rest)
 
 
+def first_scatter(size: int) -> float:
+    """Of each of so many features before any was seen."""
+    return FRAMES_AT_FIRST * FRAME_SCATTER * size * VARIANCE_AT_FIRST
+
+
 def _untaught(size: int, filters: Filters) -> DiscriminantState:
     """Of so many features, seen by these filters."""
-    scatter = FRAMES_AT_FIRST * FRAME_SCATTER * size * VARIANCE_AT_FIRST
     return DiscriminantState(
         **filters._asdict(),
         means=np.zeros((LOOKS, 0, size)),
         weights=np.zeros((LOOKS, 0, size)),
         overlaps=np.zeros((3, 0)),
-        precision=np.eye(size) / scatter,
+        precision=np.eye(size) / first_scatter(size),
         class_frames=np.zeros(0, np.int64),
     )

@@ -9,3 +9,11 @@ class EngineError(TopsparkError):
 
 class CheckpointError(EngineError):
     """A checkpoint could not be written, or was rejected when read."""
+
+
+class ExchangeError(EngineError):
+    """A network cannot be written as NIR, or a file's graph is none of ours: what, and why."""
+
+
+class MergingError(EngineError):
+    """Networks cannot become one: which of them, why not, and what is accepted."""

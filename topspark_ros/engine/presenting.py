@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from .configuration import NORMALISATIONS, FeaturesConfig, NetworkConfig, input_rate
+from .errors import EngineError
 from .filters import in_float32
 from .kernels import encoding
 from .kernels.seeing import Filters, see_pictures
@@ -86,15 +87,51 @@ class RatePresenter:
         """Spikes a step, and in all, that are expected of a sample; known from the last call."""
         known, numbers = self._input
         if known != timesteps:
-            config = self._config
-            reference = timesteps if config.neuron.enhancement else encoding.FULL_TIMESTEPS
-            rate = input_rate(reference, config.max_input_rate, config.normalisation)
-            expected = rate * reference * NORMALISATIONS[config.normalisation].spread
-            if config.coding == 'latency':
-                expected = ACTIVE_SHARE * config.input_neurons
-            numbers = rate, expected
+            numbers = expected_input(self._config, timesteps)
             self._input = timesteps, numbers
         return numbers
+
+
+def expected_input(config: NetworkConfig, timesteps: int) -> tuple[float, float]:
+    """Of pixels: the rate, in spikes a step of a sample of unit norm, and the spikes in all of a
+    typical sample."""
+    reference = timesteps if config.neuron.enhancement else encoding.FULL_TIMESTEPS
+    rate = input_rate(reference, config.max_input_rate, config.normalisation)
+    if config.coding == 'latency':
+        return rate, ACTIVE_SHARE * config.input_neurons
+    return rate, rate * reference * NORMALISATIONS[config.normalisation].spread
+
+
+def input_spikes(config: NetworkConfig, pixels: np.ndarray, timesteps: int) -> np.ndarray:
+    """The spikes that a sample is presented by, (timesteps, inputs) bool: for other simulators.
+
+    Parameters
+    ----------
+    config
+        With the coding 'rate_regular', of pixels or of an ONNX file's features.
+    pixels
+        (inputs,) uint8 or float32, as of `infer`.
+
+    Raises
+    ------
+    EngineError
+        For another coding.
+    """
+    if config.coding != 'rate_regular' or isinstance(config.encoder, FeaturesConfig):
+        raise EngineError(
+            f'coding is {config.coding} and encoder {config.encoder or "none"}, accepted are '
+            'rate_regular and none, or an ONNX file'
+        )
+    rate, _ = expected_input(config, timesteps)
+    shown = pixels.astype(np.float32)
+    norm = encoding.WHITE
+    if config.normalisation == 'l2':
+        norm = float(np.linalg.norm(shown.astype(np.float64)))
+    scale = rate / norm if norm > 0 else 0.0
+    charge = (np.minimum(1.0, scale * shown) * encoding.PHASE_ONE + 0.5).astype(np.int64)
+    phases = encoding.spike_phases(config.inputs)[: config.inputs].astype(np.int64)
+    gained = phases + np.outer(np.arange(timesteps + 1), charge)
+    return np.diff(gained // encoding.PHASE_ONE, axis=0) > 0
 
 
 class FeaturePresenter:

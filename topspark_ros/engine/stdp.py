@@ -9,8 +9,9 @@ import numpy as np
 from .configuration import NetworkConfig
 from .errors import EngineError
 from .filters import WEIGHTS
-from .kernels import plasticity, stdp
+from .kernels import encoding, plasticity, stdp
 from .kernels.stdp import StdpState
+from .presenting import expected_input
 from .single_layer import SingleLayer
 
 RULE_NUMBERS = dict(
@@ -76,6 +77,15 @@ class StdpNetwork(SingleLayer[StdpState]):
     def experience(self) -> np.ndarray:
         """Shares of the output spikes of each class, summed."""
         return self._state.responses.sum(axis=1)
+
+    def threshold_unit(self, timesteps: int) -> float:
+        """g of kernels.stdp in an inference of pixels that takes so many steps: what thresholds,
+        resets and inhibition are multiples of."""
+        config, neuron = self.config, self.config.neuron
+        _, expected = expected_input(config, timesteps)
+        reference = timesteps if neuron.enhancement else encoding.FULL_TIMESTEPS
+        target = stdp.target_spikes(expected, reference, config.neurons) * neuron.output_spikes
+        return float(self._state.gain[0] * expected / target / neuron.inference_spikes)
 
     @staticmethod
     def _untaught(config: NetworkConfig) -> StdpState:

@@ -6,11 +6,27 @@ the processor that runs this code draws.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from types import MappingProxyType
 
 from topspark_ros.engine import OperationCounts
+from topspark_ros.errors import TopsparkError
+from topspark_ros.files import FileError, read_yaml
+
+# The shipped tables: beside this module where it is installed, else in the checkout that it is of.
+_FOLDERS = (
+    Path(__file__).parent / 'energy_tables',
+    Path(__file__).resolve().parents[2] / 'config' / 'energy',
+)
+_ACCEPTED = 'an energy table in YAML'
+
+
+class EnergyTableError(TopsparkError):
+    """An energy table was rejected: one line with file, key, value and what is accepted."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,7 @@ class EnergyTable:
     Parameters
     ----------
     name
-        The key in ENERGY_TABLES.
+        As `LearnerStatus.energy_model` and profiles tell it.
     source
         Where the figures come from.
     synaptic_operation_j
@@ -34,6 +50,11 @@ class EnergyTable:
     multiply_accumulate_j
         One multiplication and addition of an encoder, J. Neuromorphic hardware has none of it: an
         encoder runs beside it.
+
+    Raises
+    ------
+    EnergyTableError
+        For an empty text, and an energy that is negative or not finite.
     """
 
     name: str
@@ -44,46 +65,73 @@ class EnergyTable:
     spike_j: float
     multiply_accumulate_j: float
 
-
-# A plain digital design, J: state in 8 KB SRAMs, an access of 32 bits counted the same for reading
-# and writing (half of the published 10 pJ for 64 bits).
-ADD, MULTIPLY, ACCESS = 0.9e-12, 3.7e-12, 5e-12
-# Read the weight and the input, multiply, add to a sum that stays where it is.
-MULTIPLY_ACCUMULATE = 2 * ACCESS + MULTIPLY + ADD
-
-
-def _loihi() -> EnergyTable:
-    return EnergyTable(
-        name='loihi',
-        source='Davies et al. 2018, IEEE Micro 38(1) (14 nm, 0.75 V)',
-        synaptic_operation_j=23.6e-12,  # energy per synaptic spike operation, least
-        neuron_update_j=81e-12,  # energy per neuron update, active
-        synaptic_update_j=120e-12,  # energy per synaptic update, pair-wise STDP
-        spike_j=1.7e-12,  # within-tile spike energy
-        multiply_accumulate_j=MULTIPLY_ACCUMULATE,
-    )
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not field.name.endswith('_j'):
+                if not isinstance(value, str) or not value.strip():
+                    raise EnergyTableError(f'{field.name} is {value!r}, accepted is a text')
+            elif (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or not 0 <= value < math.inf
+            ):
+                raise EnergyTableError(
+                    f'{field.name} is {value!r}, accepted is a number of joules, 0 or more, with a '
+                    'point: 81.0e-12'
+                )
 
 
-def _cmos45() -> EnergyTable:
-    return EnergyTable(
-        name='cmos45',
-        source='composed from Horowitz 2014, ISSCC, doi:10.1109/ISSCC.2014.6757323 '
-        '(45 nm, 0.9 V, 32-bit floating point, 8 KB SRAM)',
-        # Read the weight; read the potential, add, write it.
-        synaptic_operation_j=3 * ACCESS + ADD,
-        # Read the potential, multiply by the leak, write it; read the threshold, compare.
-        neuron_update_j=3 * ACCESS + MULTIPLY + ADD,
-        # w += rate (target - w): read both, subtract, multiply, add, write.
-        synaptic_update_j=3 * ACCESS + MULTIPLY + 2 * ADD,
-        # Write the address into a queue and read it.
-        spike_j=2 * ACCESS,
-        multiply_accumulate_j=MULTIPLY_ACCUMULATE,
-    )
+def load_energy_table(path: str | os.PathLike) -> EnergyTable:
+    """The energy table in a YAML file, such as those in `config/energy`.
+
+    EnergyTableError if it is missing, unreadable or not valid.
+    """
+    try:
+        content = read_yaml(path, _ACCEPTED)
+    except FileError as error:
+        raise EnergyTableError(str(error)) from None
+    keys = [field.name for field in fields(EnergyTable)]
+    if not isinstance(content, dict):
+        raise EnergyTableError(f'{path}: no mapping of {", ".join(keys)}, accepted is {_ACCEPTED}')
+    for key in keys:
+        if key not in content:
+            raise EnergyTableError(f'{path}: {key} is missing, accepted is a value')
+    for key in content:
+        if key not in keys:
+            raise EnergyTableError(f'{path}: {key} is unknown, accepted is {", ".join(keys)}')
+    try:
+        return EnergyTable(**content)
+    except EnergyTableError as error:
+        raise EnergyTableError(f'{path}: {error}') from None
 
 
-ENERGY_TABLES: Mapping[str, EnergyTable] = MappingProxyType(
-    {table.name: table for table in (_loihi(), _cmos45())}
-)
+def _shipped() -> dict[str, EnergyTable]:
+    folder = next(folder for folder in _FOLDERS if folder.is_dir())
+    return {path.stem: load_energy_table(path) for path in sorted(folder.glob('*.yaml'))}
+
+
+ENERGY_TABLES: Mapping[str, EnergyTable] = MappingProxyType(_shipped())
+
+
+def energy_table(model: str) -> EnergyTable:
+    """The shipped table of this name, or that of a file.
+
+    EnergyTableError for what is neither, and for a file whose table has a shipped one's name: in
+    what is reported nobody could tell them apart.
+    """
+    if model in ENERGY_TABLES:
+        return ENERGY_TABLES[model]
+    if not os.path.exists(model):
+        raise EnergyTableError(
+            f'{model}: No such file, accepted is one of {", ".join(ENERGY_TABLES)}, or {_ACCEPTED}'
+        )
+    table = load_energy_table(model)
+    if table.name in ENERGY_TABLES and table != ENERGY_TABLES[table.name]:
+        raise EnergyTableError(
+            f'{model}: name is {table.name!r}, accepted is another than that of a shipped table'
+        )
+    return table
 
 
 def estimate_energy_j(counts: OperationCounts, table: EnergyTable) -> float:

@@ -95,7 +95,8 @@ class SnnLearner(ManagedNode[NodeParameters]):
         * /diagnostics (diagnostic_msgs/DiagnosticArray)
 
     Services:
-        * ~/save_weights, ~/load_weights (std_srvs/Trigger): to and from checkpoint_file
+        * ~/save_weights (std_srvs/Trigger): to checkpoint_file
+        * ~/load_weights (std_srvs/Trigger): from load_file, or from checkpoint_file
         * ~/reset_weights (std_srvs/Trigger): back to the untrained network
         * ~/set_learning (std_srvs/SetBool): sets the parameter `learning`
         * ~/teach (topspark_ros/Teach), ~/forget_class (topspark_ros/ForgetClass), ~/rename_class
@@ -118,6 +119,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
             self._encoder = p.read_encoder()
             self._config = p.network_config(self._encoder)
             self._filters = p.read_filters()
+            self._energy_model = p.energy_table().name
             if p.input == 'events':
                 p.event_settings()  # rejected now, not once weights are read
             margins = self._read_profile(p.profile_file)
@@ -346,7 +348,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
                     dropped=self._source.dropped,
                     rejected=self._source.rejected,
                     skipped=self._source.skipped,
-                    energy_model=self.parameters.energy_model,
+                    energy_model=self._energy_model,
                     measured=measured,
                     meter=self._metering.name,
                 ),
@@ -405,7 +407,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 'latency p50 [s]': status.activity.latency_p50_s,
                 'latency p95 [s]': status.activity.latency_p95_s,
                 'power, estimated [W]': status.activity.power_w,
-                'energy model': self.parameters.energy_model,
+                'energy model': self._energy_model,
                 'meter': self._metering.name or 'estimated',
                 'accuracy, prequential': status.accuracy,
                 'neurons in use': status.recruited_neurons,
@@ -487,11 +489,10 @@ class SnnLearner(ManagedNode[NodeParameters]):
 
     def _on_load(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
-            self._weights.restore(self._learner)
+            response.message = self._weights.restore(self._learner, self.parameters.load_file)
+            response.success = True
         except CheckpointError as error:
             response.message = str(error)
-            return response
-        response.success, response.message = True, self._weights.path
         return response
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

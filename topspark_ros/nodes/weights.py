@@ -51,13 +51,19 @@ class WeightsFile:
             check_writable(self.path)
         self.resumed = bool(self.path) and os.path.exists(self.path)
         if self.resumed:
-            return self._load()
+            return load_checkpoint(self.path, self._config)
         return Checkpoint(create_network(self._config, self._filters), ())
 
-    def restore(self, learner: OnlineLearner) -> None:
-        """Raises CheckpointError for a file that is rejected; the learner's weights stay then."""
-        learner.replace_network(*self._load())
-        self._saved_changes = learner.changes
+    def restore(self, learner: OnlineLearner, other: str = '') -> str:
+        """Take the weights of another file, which are to be saved then, or of this one; its path.
+
+        Raises CheckpointError for a file that is rejected; the learner's weights stay then.
+        """
+        path = os.path.abspath(other) if other else self._required_path()
+        learner.replace_network(*load_checkpoint(path, self._config))
+        if path == self.path:
+            self._saved_changes = learner.changes
+        return path
 
     def save(self, learner: OnlineLearner) -> None:
         """Raises CheckpointError if it cannot be written; what was there is untouched then."""
@@ -74,9 +80,6 @@ class WeightsFile:
     def is_behind(self, learner: OnlineLearner) -> bool:
         """Whether the learner has changed since it was resumed or saved."""
         return bool(self.path) and learner.changes != self._saved_changes
-
-    def _load(self) -> Checkpoint:
-        return load_checkpoint(self._required_path(), self._config)
 
     def _required_path(self) -> str:
         if not self.path:

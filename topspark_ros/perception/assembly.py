@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 
 from topspark_ros.engine import Network, create_network, report_compilation, warm_up
-from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import (
     DISCRIMINANT,
@@ -39,7 +38,7 @@ def assemble(
     encoder: that the parameters name; None: none.
     """
     compile_for(parameters, network)
-    energy_table = ENERGY_TABLES[parameters.energy_model]
+    energy_table = parameters.energy_table()
     learner = OnlineLearner(
         network,
         class_names,

@@ -19,7 +19,12 @@ from topspark_ros.engine import (
     NetworkConfig,
     load_filters,
 )
-from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.methodology.energy import (
+    ENERGY_TABLES,
+    EnergyTable,
+    EnergyTableError,
+    energy_table,
+)
 from topspark_ros.methodology.profile import DISCRIMINANT
 from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.online import Margins, OnlineSettings, Timesteps
@@ -213,9 +218,10 @@ class SnnLearnerParameters:
     )
     energy_model: str = parameter(
         'loihi',
-        'Table of energies per operation for the estimates.',
-        choices=tuple(ENERGY_TABLES),
+        'Table of energies per operation for the estimates: '
+        f'{", ".join(ENERGY_TABLES)}, or a YAML file as those in config/energy.',
         fixed=True,
+        path=True,
     )
     meter: str = parameter(
         'estimated',
@@ -260,6 +266,12 @@ class SnnLearnerParameters:
         fixed=True,
         path=True,
     )
+    load_file: str = parameter(
+        '',
+        'Weights that ~/load_weights reads, such as those that `topspark merge` makes of several '
+        'robots; they are saved to checkpoint_file from then on. Empty: those of checkpoint_file.',
+        path=True,
+    )
     checkpoint_period: float = parameter(
         30.0, 'Time between two periodic checkpoints.', unit='s', low=1.0, high=86_400.0, fixed=True
     )
@@ -298,6 +310,13 @@ class SnnLearnerParameters:
             return load_filters(self.filters_file, self._features())
         except EngineError as error:
             raise ParameterError(f'filters_file: {error}') from None
+
+    def energy_table(self) -> EnergyTable:
+        """ParameterError for an energy_model that is none."""
+        try:
+            return energy_table(self.energy_model)
+        except EnergyTableError as error:
+            raise ParameterError(f'energy_model: {error}') from None
 
     def network_config(self, encoder: Encoder | None = None) -> AnyConfig:
         """encoder: that `read_encoder` gave; None: it is read if there is one.

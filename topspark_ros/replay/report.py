@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from matplotlib.ticker import EngFormatter
 
-from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.pages import code, escaped, table, write_page
 from topspark_ros.replay import pictures
 from topspark_ros.replay.archive import (
@@ -138,8 +137,10 @@ def _answer(runs: Sequence[Evaluation], results: Sequence[Figures]) -> list[str]
 
 
 def _energy_sentence(runs: Sequence[Evaluation]) -> str:
-    models = sorted({str(run.settings['energy_model']) for run in runs})
-    sources = '; '.join(f'`{model}`, {ENERGY_TABLES[model].source}' for model in models)
+    models = sorted(
+        {(str(run.settings['energy_model']), str(run.settings['energy_source'])) for run in runs}
+    )
+    sources = '; '.join(f'{code(model)}, {escaped(source)}' for model, source in models)
     return (
         f'Energies and powers are estimated: operations, counted exactly, times the energy of '
         f'each by the table {sources}. Accuracy is prequential: a frame counts as it was '

@@ -93,7 +93,8 @@ class Evaluation:
     """One run over a bag.
 
     name: of the run: `T = 8`, `controller`.
-    settings: how it was evaluated, plain values by name; `energy_model` is one of ENERGY_TABLES.
+    settings: how it was evaluated, plain values by name; `energy_source` says where the
+        energies of its `energy_model` come from.
     class_names: what labels and predictions are indices of.
     frames, status: of the dtypes FRAMES and STATUS.
     receptive_fields: of the neurons in use, (neurons, inputs) float32, best used first.

@@ -21,6 +21,7 @@ LIVE = {
     'meter_channel',
     'checkpoint_file',
     'checkpoint_period',
+    'load_file',
 }
 
 
@@ -78,6 +79,7 @@ def described(settings: EvaluationSettings, bag: Path, topics: Topics) -> dict[s
     }
     values |= {key: value for key, value in asdict(settings.learner).items() if key not in LIVE}
     values['input'] = topics.kind
+    values['energy_source'] = settings.learner.energy_table().source
     if settings.controller is not None:
         values |= {'battery_topic': name(topics.battery), 'budget_topic': name(topics.budget)}
         values |= {f'controller.{key}': value for key, value in asdict(settings.controller).items()}
