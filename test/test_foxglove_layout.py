@@ -98,6 +98,7 @@ def test_every_panel_shows_something_of_the_right_kind(panel):
     whole = {
         'Image!camera': 'Image',
         'Image!events': 'Image',
+        'Image!learner': 'Image',
         'DiagnosticSummary!nodes': 'DiagnosticArray',
         'RawMessages!classes': 'Classes',
     }

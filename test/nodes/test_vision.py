@@ -161,6 +161,7 @@ def test_what_nobody_subscribes_to_is_not_made(rig):
         0.0,
         Square(100.0, 100.0, 50.0),
         shown.rgb,
+        shown.rgb,
     )
     with alive(SnnLearner, {}) as node:
         assert node.trigger_configure() == node.trigger_activate()
@@ -180,7 +181,7 @@ def test_what_nobody_subscribes_to_is_not_made(rig):
 
 def test_hypotheses_are_the_likeliest_and_not_all(rig):
     names = tuple(f'kind {number}' for number in range(2 * MAX_HYPOTHESES))
-    frame = Frame(None, cdr.Header(cdr.Time(1, 0), 'eye'), 1, 1, 0.0, None, None)
+    frame = Frame(None, cdr.Header(cdr.Time(1, 0), 'eye'), 1, 1, 0.0, None, None, None)
     with alive(SnnLearner, {}) as node:
         assert node.trigger_configure() == node.trigger_activate()
         topic = node.resolve_topic_name('vision/classification')
