@@ -9,8 +9,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple, Protocol
 
+import numpy as np
 from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import CompressedImage, Image
 
@@ -25,7 +28,7 @@ from topspark_ros.nodes.polling import (
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.nodes.serialised import SerialisedBuffer
 from topspark_ros.perception.online import Sample
-from topspark_ros.perception.samples import ImageSamples, View, push_packet
+from topspark_ros.perception.samples import ImageSamples, View, push_packet, rgb_of
 from topspark_ros.streams import cdr
 from topspark_ros.streams.backlog import Backlog
 from topspark_ros.streams.events import EventError, EventSettings, EventStream, StreamCounts
@@ -48,6 +51,7 @@ class Frame(NamedTuple):
     begin_ns: int  # host time that it takes, as of OnlineLearner.classify
     end_ns: int
     received_s: float  # monotonic, for the latency
+    picture: Callable[[], np.ndarray]  # for people, (height, width, 3) uint8, RGB
 
 
 class FrameSource(Protocol):
@@ -201,7 +205,8 @@ class ImageSource:
             self._node.diagnostics.reject(self._name, error)
             return None
         stamp_ns = conversions.stamp_ns(message.header.stamp)
-        return Frame(sample, message.header, stamp_ns, stamp_ns, received_s)
+        picture = partial(rgb_of, self._samples.picture)
+        return Frame(sample, message.header, stamp_ns, stamp_ns, received_s, picture)
 
 
 class EventSource:
@@ -257,7 +262,8 @@ class EventSource:
             self._decode_waiting()
             if self._windows:
                 seen, header, received_s = self._windows.popleft()
-                return Frame(seen.view(), header, seen.begin_ns, seen.end_ns, received_s)
+                view = seen.view()
+                return Frame(view, header, seen.begin_ns, seen.end_ns, received_s, view.picture)
             if self._waiting or not self._wake.wait(end_s - time.monotonic()):
                 break
             time.sleep(GATHER_S)

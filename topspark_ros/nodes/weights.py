@@ -16,6 +16,7 @@ from topspark_ros.engine import (
     load_checkpoint,
     save_checkpoint,
 )
+from topspark_ros.perception.confidence import Confidence, ConfidenceError
 from topspark_ros.perception.online import OnlineLearner
 
 
@@ -76,7 +77,12 @@ class WeightsFile:
         return bool(self.path) and learner.changes != self._saved_changes
 
     def _load(self) -> Checkpoint:
-        return load_checkpoint(self._required_path(), self._config)
+        checkpoint = load_checkpoint(self._required_path(), self._config)
+        try:
+            Confidence(checkpoint.confidence)
+        except ConfidenceError as error:
+            raise CheckpointError(f'{self.path} is rejected: {error}') from None
+        return checkpoint
 
     def _required_path(self) -> str:
         if not self.path:

@@ -32,11 +32,13 @@ def assemble(
     class_names: Sequence[str],
     margins: Mapping[int, Margins],
     encoder: Encoder | None = None,
+    confidence: Sequence[float] = (),
 ) -> Steering:
     """The learner of this network, steered, with all kernels that frames need compiled.
 
     margins: by T of the profile, as `profile_margins` gives them; empty: there is no profile.
     encoder: that the parameters name; None: none.
+    confidence: as of a Checkpoint; ConfidenceError if it is none.
     """
     compile_for(parameters, network)
     energy_table = ENERGY_TABLES[parameters.energy_model]
@@ -47,6 +49,7 @@ def assemble(
         parameters.online_settings(margins),
         energy_table,
         0.0 if encoder is None else encoder.energy_j(energy_table),
+        confidence,
     )
     return Steering(learner, parameters, margins)
 

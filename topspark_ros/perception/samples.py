@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -31,10 +32,14 @@ class View(NamedTuple):
     def of(self, image: CameraImage) -> np.ndarray:
         """What is seen of an image, float32: (side * side,), or (side * side * 3,) in colour, or
         (features,) of an encoder. All zeros where nothing stands out."""
-        shown = self._picture(image)
-        return shown if self.encoder is None else self.encoder(shown)
+        return self.seen(self.picture(image))
 
-    def _picture(self, image: CameraImage) -> np.ndarray:
+    def seen(self, picture: np.ndarray) -> np.ndarray:
+        """What the network sees of a picture, as of `of`."""
+        return picture if self.encoder is None else self.encoder(picture)
+
+    def picture(self, image: CameraImage) -> np.ndarray:
+        """The square that is looked at, in colour or not, as of `of` without an encoder."""
         if self.whole:
             return image.central_picture(self.side)
         gray, factor = image.reduced_gray(WORK_SIDE)
@@ -47,10 +52,14 @@ class View(NamedTuple):
 
 
 class ImageSamples:
-    """The frames of one camera, in order."""
+    """The frames of one camera, in order.
+
+    picture: of the last one, as of `View.picture`.
+    """
 
     def __init__(self, view: View) -> None:
         self._view = view
+        self.picture = np.empty(0, np.float32)
         self._last_stamp_ns = 0
 
     def take(self, message: Message) -> np.ndarray:
@@ -59,9 +68,20 @@ class ImageSamples:
         Raises ImageError as `camera_image` does; the next frame is taken as if there had been none.
         """
         image = camera_image(message, self._last_stamp_ns, self._view.colour)
-        seen = self._view.of(image)
+        self.picture = self._view.picture(image)
+        seen = self._view.seen(self.picture)
         self._last_stamp_ns = stamp_ns(message.header.stamp)
         return seen
+
+
+def rgb_of(picture: np.ndarray) -> np.ndarray:
+    """A picture as of `View.picture`, for people: (side, side, 3) uint8, RGB. In grey what is
+    brightest is white."""
+    channels = 1 if math.isqrt(picture.size) ** 2 == picture.size else 3
+    side = math.isqrt(picture.size // channels)
+    white = 1.0 if channels == 3 else max(picture.max(), 1e-9)
+    levels = np.rint(np.clip(picture / white, 0, 1) * 255).astype(np.uint8)
+    return np.broadcast_to(levels.reshape(side, side, channels), (side, side, 3))
 
 
 def push_packet(stream: EventStream, packet: Message, received_ns: int) -> list[SeenWindow]:
