@@ -7,9 +7,9 @@ learner's own confidence and questions, T = 4, one pass over the training part; 
 choose the order of frames and what is taught.
 
 Unknown: half of the classes are taught, and all of the test part is shown. AUROC of known against
-unknown classes by the confidence; the expected calibration error of the confidence in 15 equal bins,
-of the known part of the test and of the stream itself, each frame before it was learned; and the
-shares of both that are called unknown with the default threshold.
+unknown classes by the confidence; the expected calibration error of the confidence in 15 equal
+bins, of the known part of the test and of the stream itself, each frame before it was learned; and
+the shares of both that are called unknown with the default threshold.
 
 Asking: all classes are shown, and 10 % of the frames get their label because they were asked about,
 which is answered at once; beside 10, 20 and 40 % labelled at random. The pass takes an hour of

@@ -105,6 +105,7 @@ def same_responses(many, singles) -> bool:
     return len(many.predicted) == len(singles) and all(
         np.pad(single.scores, (0, classes - single.scores.size)).tobytes() == scores.tobytes()
         and (-1 if single.predicted is None else single.predicted) == predicted
+        and np.array_equal((single.evidence, single.novelty), (evidence, novelty), equal_nan=True)
         and (single.timesteps, tuple(single.counts)) == (timesteps, tuple(counts))
-        for single, scores, predicted, timesteps, counts in zip(singles, *many)
+        for single, scores, predicted, evidence, novelty, timesteps, counts in zip(singles, *many)
     )

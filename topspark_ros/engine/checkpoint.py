@@ -2,7 +2,8 @@
 
 Layout: MAGIC; the format's version and the header's length, little-endian uint32 each; the
 header, JSON in UTF-8 (kind of network, its configuration, class names, what is known of confidence,
-name, type and shape of each array); the arrays' bytes in that order, little-endian, C order; SHA-256 of everything before it.
+name, type and shape of each array); the arrays' bytes in that order, little-endian, C order;
+SHA-256 of everything before it.
 """
 
 from __future__ import annotations

@@ -183,7 +183,8 @@ class InferenceNetwork(Generic[C, S]):
         scores, grounds, outcomes = self._call(
             pixels, timesteps, learning, labels, margin, spikes, raster
         )
-        return Responses(scores, outcomes[:, 0], *grounds.T, outcomes[:, 1], outcomes[:, 2:])
+        evidence, novelty = grounds.T
+        return Responses(scores, outcomes[:, 0], evidence, novelty, outcomes[:, 1], outcomes[:, 2:])
 
     def _present_one(
         self,
@@ -199,10 +200,12 @@ class InferenceNetwork(Generic[C, S]):
             pixels.reshape(1, -1), timesteps, learning, labels, margin, spikes
         )
         predicted, steps, *counts = outcomes[0].tolist()
+        evidence, novelty = grounds[0].tolist()
         return Response(
             scores[0],
             None if predicted < 0 else predicted,
-            *grounds[0].tolist(),
+            evidence,
+            novelty,
             steps,
             OperationCounts._make(counts),
         )

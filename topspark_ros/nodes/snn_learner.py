@@ -116,9 +116,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
         network, class_names, confidence = self._resume(self._weights)
         began_s = time.perf_counter()
         with report_compilation(self.get_logger().info):
-            self._steering = assemble(
-                p, network, class_names, margins, self._encoder, confidence
-            )
+            self._steering = assemble(p, network, class_names, margins, self._encoder, confidence)
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
         self._learner = self._steering.learner
         self._configured = True

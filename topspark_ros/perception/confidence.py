@@ -2,9 +2,9 @@
 
 Every labelled frame was classified before it was learned, so what became of it is an honest sample.
 Two things tell whether a prediction is right: its evidence against the other classes, and its
-novelty, how unlike the predicted class the frame is. Of frames of a class that was never taught only
-the second one tells. Such frames are rare among those that get a label, so they are made: a frame
-that is learned is judged once more as if its own class had never been taught.
+novelty, how unlike the predicted class the frame is. Of frames of a class that was never taught
+only the second one tells. Such frames are rare among those that get a label, so they are made: a
+frame that is learned is judged once more as if its own class had never been taught.
 
 1. Familiarity is the log-odds of a logistic regression on both, whose samples are labelled frames,
    right or wrong, and those made ones, wrong, which count PRETENDED each.
@@ -50,9 +50,7 @@ class Logistic:
     memory: what a sample counts after another one; 1: as much as that.
     """
 
-    def __init__(
-        self, means: tuple[float, ...], variances: tuple[float, ...], memory: float = 1.0
-    ):
+    def __init__(self, means: tuple[float, ...], variances: tuple[float, ...], memory: float = 1.0):
         self.coefficients = np.array(means)
         self._variances = np.array(variances)
         self.covariance = np.diag(self._variances)

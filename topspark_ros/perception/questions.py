@@ -1,10 +1,10 @@
 """Which frames to ask a teacher about: few, those that a label would help most.
 
-A frame is asked about where its need, 1 less the confidence in its class, reaches a threshold. That
-rises with every question, so that the next one has to be needed more, and falls with time, the
-sooner the more questions are left (as in Zliobaite, Bifet, Pfahringer and Holmes 2014). So the rate
-follows from the time alone, whatever a camera's rate is and whatever it sees. A frame that looks
-like one that was asked about lately is not: the answer will tell of both.
+A frame is asked about where the doubt of it, the log-odds that its class is wrong, reaches a
+threshold. That rises with every question, so that the next frame has to be more doubtful, and falls
+with time, the faster the more questions are left (as in Zliobaite, Bifet, Pfahringer and Holmes
+2014). So the rate of questions follows from the time, whatever the camera's rate is and whatever it
+sees. A frame that looks like one that was asked about lately is not: the answer will tell of both.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from topspark_ros.engine import SpikeTrain
 
 HOUR_NS = 3_600_000_000_000
 HASTE = 4.0  # rate of questions, over an even spread of those that are left
-STEP = 0.2  # of the logarithm of the threshold, with a question
-MIN_NEED = 0.02
-FIRST_NEED = 0.02  # threshold before the first question
+STEP = 0.5  # of the threshold, with a question
+MIN_DOUBT = -4.0  # of a confidence of 0.982; the threshold before the first question
 ALIKE = 0.95  # correlation of two frames from which they look the same
 LATELY = 16  # questions
 
@@ -35,7 +34,7 @@ class Questions:
         self._per_hour = per_hour
         self._asked_ns: deque[int] = deque()  # stamps within the last hour
         self._looks: deque[np.ndarray] = deque(maxlen=LATELY)
-        self._threshold = math.log(FIRST_NEED)
+        self._threshold = MIN_DOUBT
         self._last_ns = 0
 
     def ask(
@@ -48,12 +47,7 @@ class Questions:
         if self._per_hour == 0 or stamp_ns == 0:  # a label could not name it
             return False
         self._advance(stamp_ns)
-        need = 1.0 if math.isnan(confidence) else 1.0 - confidence
-        if (
-            len(self._asked_ns) == self._per_hour
-            or need < MIN_NEED
-            or math.log(need) < self._threshold
-        ):
+        if len(self._asked_ns) >= self._per_hour or _doubt(confidence) < self._threshold:
             return False
         look = _look(shown, inputs)
         if any(look @ other > ALIKE for other in self._looks):
@@ -69,11 +63,18 @@ class Questions:
             self._asked_ns.clear()
         elif self._last_ns:
             left = self._per_hour - len(self._asked_ns)
-            self._threshold -= STEP * HASTE * left * (stamp_ns - self._last_ns) / HOUR_NS
-            self._threshold = max(self._threshold, math.log(MIN_NEED))
+            fallen = STEP * HASTE * left * (stamp_ns - self._last_ns) / HOUR_NS
+            self._threshold = max(self._threshold - fallen, MIN_DOUBT)
         self._last_ns = stamp_ns
         while self._asked_ns and stamp_ns - self._asked_ns[0] >= HOUR_NS:
             self._asked_ns.popleft()
+
+
+def _doubt(confidence: float) -> float:
+    """Log-odds that a class is wrong."""
+    if math.isnan(confidence) or confidence <= 0.0:
+        return math.inf
+    return math.log1p(-confidence) - math.log(confidence) if confidence < 1.0 else -math.inf
 
 
 def _look(shown: np.ndarray | SpikeTrain, inputs: int) -> np.ndarray:

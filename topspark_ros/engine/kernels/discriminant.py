@@ -26,8 +26,8 @@ change of rank one as well, with z = A delta and g = lam / (1 + lam delta^T z). 
 is follows from the class and the number of its samples: so the order of the classes still does not
 matter.
 
-Novelty: how far a sample lies from the mean of a class, by the scatter of all (Mahalanobis 1936; Lee
-et al. 2018). All features would take D^2 products, more than all else that reads out. So it is
+Novelty: how far a sample lies from the mean of a class, by the scatter of all (Mahalanobis 1936;
+Lee et al. 2018). All features would take D^2 products, more than all else that reads out. So it is
 every NOVELTY_EVERY-th feature, K of them, whose scatter has an inverse B of its own, which follows
 samples as A does. With d of these features, n frames learned, k of them of the class,
 
@@ -469,7 +469,8 @@ def present_discriminant(
 
     side, image_channels: of the pictures. cells: a side of the grid that currents are pooled in.
     clutter_scatter: lam for each sample, 0 for no other backgrounds. edge_filters ...
-    novelty_precision: a DiscriminantState. The rest is as of a Presenter; output spikes are not listed.
+    novelty_precision: a DiscriminantState. The rest is as of a Presenter; output spikes are not
+    listed.
     """
     state = DiscriminantState(
         edge_filters,

@@ -670,10 +670,10 @@ def present_stdp(
         source (as of encoding.find_spikes).
     rate, expected: spikes a step of unit drive, spikes a presentation of a typical sample.
     margin: lead of a class, in output spikes, that ends a presentation early; inf for never.
-    Filled: scores (samples, classes) float32, grounds as of a Presenter, and outcomes (samples, 7) int64: predicted (-1 if
-    there is no evidence), steps, input spikes, output spikes, synaptic operations, neuron
-    updates, synaptic updates. Of the last sample also raster (spikes, 2) int32, step and neuron
-    of its output spikes, as many as it has room for.
+    Filled: scores (samples, classes) float32, grounds as of a Presenter, and outcomes (samples, 7)
+    int64: predicted (-1 if there is no evidence), steps, input spikes, output spikes, synaptic
+    operations, neuron updates, synaptic updates. Of the last sample also raster (spikes, 2) int32,
+    step and neuron of its output spikes, as many as it has room for.
     """
     model = model_of(numbers)
     state = StdpState(
