@@ -27,7 +27,7 @@ from topspark_ros.errors import TopsparkError
 PRETENDED = 0.3  # labelled frames
 MEMORY = 0.98  # of the second regression, what a sample counts after another one
 MAX_EVIDENCE = 20.0  # log-odds
-MIN_NOVELTY = 1e-6
+MIN_NOVELTY, MAX_NOVELTY = 1e-6, 1e6
 MAX_DEVIATIONS = 8.0  # of novelty
 USUAL_FRAMES = 200  # that the usual novelty is the mean of
 VARIANCE_AT_FIRST, FRAMES_AT_FIRST = 0.1, 4  # of its logarithm, and what that counts
@@ -135,7 +135,7 @@ class Confidence:
         slope[1] = max(slope[1], MIN_SLOPE)
         self._familiarity.learn(self._inputs(evidence, novelty), right)
         if right and not math.isnan(novelty):
-            self._get_used_to(math.log(max(novelty, MIN_NOVELTY)))
+            self._get_used_to(_logarithm(novelty))
 
     def pretend(self, evidence: float, novelty: float) -> None:
         """A frame that was judged as if its class had never been taught."""
@@ -160,9 +160,13 @@ class Confidence:
         frames, mean, variance = self._usual
         deviations = 0.0
         if frames > 0 and not math.isnan(novelty):
-            deviations = (math.log(max(novelty, MIN_NOVELTY)) - mean) / math.sqrt(variance)
+            deviations = (_logarithm(novelty) - mean) / math.sqrt(variance)
             deviations = min(max(deviations, -MAX_DEVIATIONS), MAX_DEVIATIONS)
         return np.array([1.0, min(max(evidence, -MAX_EVIDENCE), MAX_EVIDENCE), deviations])
+
+
+def _logarithm(novelty: float) -> float:
+    return math.log(min(max(novelty, MIN_NOVELTY), MAX_NOVELTY))
 
 
 def probability(log_odds: float) -> float:
