@@ -707,7 +707,7 @@ def test_what_is_known_of_its_confidence_is_kept_and_forgotten_with_the_weights(
     other = new_learner()
     other.replace_network(*load_checkpoint(tmp_path / 'weights'))
     assert other.classify(0, PIXELS[100], 0.0).confidence == expected
-    network, names, _, _ = learner.snapshot()
+    network, names, _ = learner.snapshot()
     other.replace_network(network, names)
     assert other.classify(0, PIXELS[100], 0.0).confidence != expected
 
