@@ -125,7 +125,7 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
                 )
         if not share.takes(setting[3]):
             skipped += 1
-            frames.append((now_s, stamp_ns, 0.0, NONE, NONE, 0, 0, False, 0))
+            frames.append((now_s, stamp_ns, 0.0, NONE, NONE, 0, math.nan, False, 0, False, 0))
             continue
         index = number % len(names)
         label = NONE
@@ -144,6 +144,8 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
                 label,
                 predicted,
                 result.score,
+                result.confidence,
+                result.unknown,
                 result.timesteps,
                 result.learning,
                 result.energy_j,
