@@ -731,7 +731,7 @@ def test_a_folder_that_is_no_report_is_rejected(tmp_path, written):
         ('time,what\n', 'columns time,what, accepted are time_s,stamp_ns,'),
         (','.join(FRAMES.names) + '\n1,2\n', 'row 2'),
         (
-            ','.join(FRAMES.names) + '\n0,1,1,,,0,8,1,0\n0,1,1,giraffe,,0,8,1,0\n',
+            ','.join(FRAMES.names) + '\n0,1,1,,,0,nan,0,8,1,0\n0,1,1,giraffe,,0,nan,0,8,1,0\n',
             "row 3: 'giraffe'",
         ),
     ],
