@@ -18,7 +18,7 @@ from topspark_ros.engine import (
 from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import ParameterError
-from topspark_ros.perception.samples import ImageSamples, View
+from topspark_ros.perception.samples import ImageSamples, View, rgb_of
 from topspark_ros.streams.images import ImageError
 
 RED, WALL = (200, 40, 40), (150, 150, 150)
@@ -110,6 +110,19 @@ def test_an_even_frame_has_no_features(tmp_path):
     encoder = Encoder(str(write_encoder(tmp_path / 'tiny.onnx', filters())))
     even = np.full((120, 160, 3), WALL, np.uint8)
     assert not ImageSamples(View(8, True, True, encoder)).take(frame(even)).any()
+
+
+@pytest.mark.parametrize('colour', [True, False])
+def test_people_are_shown_what_the_network_sees(mug, colour):
+    samples = ImageSamples(View(32, colour))
+    seen = samples.take(frame(mug))
+    shown = rgb_of(samples.picture)
+    assert shown.shape == (32, 32, 3) and shown.dtype == np.uint8
+    if colour:
+        np.testing.assert_allclose(shown.ravel() / 255, seen, atol=0.003)
+    else:
+        assert shown.max() == 255 and (shown[..., 0] == shown[..., 2]).all()
+        np.testing.assert_allclose(shown[..., 0].ravel() / 255, seen / seen.max(), atol=0.003)
 
 
 def test_a_frame_that_is_sent_twice_is_taken_once(mug):
