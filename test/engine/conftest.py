@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -97,6 +98,11 @@ def same_state(one: dict, other: dict) -> bool:
         and one[name].tobytes() == other[name].tobytes()
         for name in one
     )
+
+
+def equal(one, other) -> bool:
+    """Whether all arrays of Responses are equal; what is unknown in both is."""
+    return all(map(partial(np.array_equal, equal_nan=True), one, other))
 
 
 def same_responses(many, singles) -> bool:
