@@ -43,8 +43,6 @@ THRESHOLD = SnnLearnerParameters().unknown_threshold
 ASKED = 0.1  # of the frames
 AT_RANDOM = 0.1, 0.2, 0.4
 
-Wants = Callable[[int, float, np.ndarray], bool]
-
 
 class Learner:
     """A network, and what it knows of its confidence; as the online learner has them."""
@@ -57,6 +55,9 @@ class Learner:
         """0 where there is no prediction."""
         found = self._confidence.of(response.evidence, response.novelty)
         return 0.0 if math.isnan(found) else found
+
+    def familiarity(self, response: Response) -> float:
+        return self._confidence.familiarity(response.evidence, response.novelty)
 
     def classify(self, picture: np.ndarray) -> Response:
         return self.network.infer(picture, TIMESTEPS)
@@ -119,8 +120,8 @@ def asking(data: Photographs, seed: int, share: float, by_questions: bool) -> tu
         if by_questions:
             response = learner.classify(picture)
             stamp_ns = 1 + number * HOUR_NS // len(order)
-            confidence = learner.confidence(response)
-            wanted = questions.ask(stamp_ns, confidence, picture, picture.size)
+            familiarity = learner.familiarity(response)
+            wanted = questions.ask(stamp_ns, familiarity, picture, picture.size)
         elif wanted := index in at_random:
             response = learner.classify(picture)
         if wanted:

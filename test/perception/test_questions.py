@@ -1,4 +1,4 @@
-"""Which frames are asked about: few, doubtful ones, that look different."""
+"""Which frames are asked about: few unfamiliar ones, that look different."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ def pictures(count: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).random((count, INPUTS), np.float32)
 
 
-def asked(questions: Questions, confidences, rate_hz: float, shown=None, begin_ns: int = SECOND):
+def asked(questions: Questions, familiarities, rate_hz: float, shown=None, begin_ns: int = SECOND):
     """The numbers of the frames that are asked about, of a camera of this rate."""
-    shown = pictures(len(confidences)) if shown is None else shown
+    shown = pictures(len(familiarities)) if shown is None else shown
     return [
         number
-        for number, (confidence, picture) in enumerate(zip(confidences, shown))
-        if questions.ask(begin_ns + round(number * 1e9 / rate_hz), confidence, picture, INPUTS)
+        for number, (familiarity, picture) in enumerate(zip(familiarities, shown))
+        if questions.ask(begin_ns + round(number * 1e9 / rate_hz), familiarity, picture, INPUTS)
     ]
 
 
 def test_the_first_frame_is_asked_about():
-    assert asked(Questions(12), [math.nan], 1) == [0]
+    assert asked(Questions(12), [-math.inf], 1) == [0]
 
 
-def test_a_sure_answer_is_not_asked_for():
-    assert asked(Questions(12), [0.999, 1.0] * 50, 1) == []
+def test_what_is_familiar_is_not_asked_about():
+    assert asked(Questions(12), [5.0, 20.0] * 50, 1) == []
 
 
 def test_nothing_is_asked_where_nothing_may():
-    assert asked(Questions(0), [math.nan, 0.0], 1) == []
+    assert asked(Questions(0), [-math.inf, -9.0], 1) == []
 
 
 def test_no_label_could_name_a_frame_without_a_stamp():
-    assert not Questions(12).ask(0, math.nan, pictures(1)[0], INPUTS)
+    assert not Questions(12).ask(0, -math.inf, pictures(1)[0], INPUTS)
 
 
 @pytest.mark.parametrize('rate_hz', [0.1, 1.0, 10.0])
@@ -50,25 +50,24 @@ def test_there_are_never_more_within_an_hour(rate_hz):
     questions = Questions(5)
     frames = round(3 * 3600 * rate_hz)
     shown = np.tile(pictures(500), (-(-frames // 500), 1))[:frames]
-    numbers = np.array(asked(questions, [0.01] * frames, rate_hz, shown))
+    numbers = np.array(asked(questions, [-5.0] * frames, rate_hz, shown))
     times_s = numbers / rate_hz
     for time_s in times_s:
         assert ((times_s >= time_s) & (times_s < time_s + 3600)).sum() <= 5
     assert len(numbers) > 8  # over three hours
 
 
-def test_the_most_doubtful_are_asked_about():
-    random = np.random.default_rng(1)
-    confidences = random.random(3600)
-    numbers = asked(Questions(100), confidences, 1.0)
+def test_the_least_familiar_are_asked_about():
+    familiarities = np.random.default_rng(1).normal(2, 3, 3600)
+    numbers = asked(Questions(100), familiarities, 1.0)
     assert 60 < len(numbers) <= 100
     late = [number for number in numbers if number > 600]
-    assert np.mean(confidences[late]) < 0.2
+    assert np.mean(familiarities[late]) < -2
 
 
 def test_what_looks_the_same_is_asked_about_once():
     still = pictures(1)[0] + np.random.default_rng(0).normal(0, 0.01, (200, INPUTS))
-    assert asked(Questions(100), [0.01] * 200, 10.0, still.astype(np.float32)) == [0]
+    assert asked(Questions(100), [-5.0] * 200, 10.0, still.astype(np.float32)) == [0]
 
 
 def test_spikes_look_the_same_or_not_as_well():
@@ -78,7 +77,7 @@ def test_spikes_look_the_same_or_not_as_well():
 
     def ask(second, low, steps):
         neurons = np.random.default_rng(low).integers(low, low + 20, 300)
-        return questions.ask(second * SECOND, 0.01, SpikeTrain(steps, neurons), INPUTS)
+        return questions.ask(second * SECOND, -5.0, SpikeTrain(steps, neurons), INPUTS)
 
     assert ask(1, 0, one)
     assert not ask(2, 0, other)  # as many from each input
@@ -88,13 +87,13 @@ def test_spikes_look_the_same_or_not_as_well():
 def test_what_was_asked_long_ago_may_be_asked_again():
     shown = pictures(LATELY + 1)
     questions = Questions(1000)
-    assert asked(questions, [0.01] * (LATELY + 1), 0.01, shown) == list(range(LATELY + 1))
-    assert questions.ask(HOUR_NS, 0.01, shown[0], INPUTS)
+    assert asked(questions, [-5.0] * (LATELY + 1), 0.01, shown) == list(range(LATELY + 1))
+    assert questions.ask(HOUR_NS, -5.0, shown[0], INPUTS)
 
 
 def test_a_clock_that_was_set_back_begins_anew():
     questions = Questions(3)
     shown = pictures(40)
-    first = asked(questions, [math.nan] * 20, 1.0, shown[:20], begin_ns=10 * HOUR_NS)
+    first = asked(questions, [-math.inf] * 20, 1.0, shown[:20], begin_ns=10 * HOUR_NS)
     assert len(first) == 3
-    assert asked(questions, [math.nan] * 20, 1.0, shown[20:], begin_ns=SECOND)
+    assert asked(questions, [-math.inf] * 20, 1.0, shown[20:], begin_ns=SECOND)

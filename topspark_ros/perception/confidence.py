@@ -126,6 +126,13 @@ class Confidence:
             return math.nan
         return probability(self._confidence.log_odds(self._judged(evidence, novelty)))
 
+    def familiarity(self, evidence: float, novelty: float) -> float:
+        """Log-odds that a frame is of the predicted class, which it may have been taught or not;
+        -inf where there is none."""
+        if math.isnan(evidence):
+            return -math.inf
+        return self._familiarity.log_odds(self._inputs(evidence, novelty))
+
     def learn(self, evidence: float, novelty: float, right: bool) -> None:
         """A prediction that has turned out right or wrong."""
         if math.isnan(evidence):
@@ -154,7 +161,7 @@ class Confidence:
         self._usual[:] = frames, mean, variance
 
     def _judged(self, evidence: float, novelty: float) -> np.ndarray:
-        return np.array([1.0, self._familiarity.log_odds(self._inputs(evidence, novelty))])
+        return np.array([1.0, self.familiarity(evidence, novelty)])
 
     def _inputs(self, evidence: float, novelty: float) -> np.ndarray:
         frames, mean, variance = self._usual

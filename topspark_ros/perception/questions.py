@@ -1,15 +1,14 @@
 """Which frames to ask a teacher about: few, those that a label would help most.
 
-A frame is asked about where the doubt of it, the log-odds that its class is wrong, reaches a
-threshold. That rises with every question, so that the next frame has to be more doubtful, and falls
-with time, the faster the more questions are left (as in Zliobaite, Bifet, Pfahringer and Holmes
-2014). So the rate of questions follows from the time, whatever the camera's rate is and whatever it
-sees. A frame that looks like one that was asked about lately is not: the answer will tell of both.
+A frame is asked about where it is less familiar (`confidence`) than a threshold. That falls with
+every question, so that the next frame has to be less familiar, and rises with time, the faster the
+more questions are left (as in Zliobaite, Bifet, Pfahringer and Holmes 2014). So the rate of
+questions follows from the time, whatever the camera's rate is and whatever it sees. A frame that
+looks like one that was asked about lately is not: the answer will tell of both.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 
 import numpy as np
@@ -18,8 +17,8 @@ from topspark_ros.engine import SpikeTrain
 
 HOUR_NS = 3_600_000_000_000
 HASTE = 4.0  # rate of questions, over an even spread of those that are left
-STEP = 0.5  # of the threshold, with a question
-MIN_DOUBT = -4.0  # of a confidence of 0.982; the threshold before the first question
+STEP = 0.3  # of the threshold, log-odds, with a question
+MAX_FAMILIARITY = 4.0  # of a frame that is asked about; the threshold before the first question
 ALIKE = 0.95  # correlation of two frames from which they look the same
 LATELY = 16  # questions
 
@@ -34,27 +33,27 @@ class Questions:
         self._per_hour = per_hour
         self._asked_ns: deque[int] = deque()  # stamps within the last hour
         self._looks: deque[np.ndarray] = deque(maxlen=LATELY)
-        self._threshold = MIN_DOUBT
+        self._threshold = MAX_FAMILIARITY
         self._last_ns = 0
 
     def ask(
-        self, stamp_ns: int, confidence: float, shown: np.ndarray | SpikeTrain, inputs: int
+        self, stamp_ns: int, familiarity: float, shown: np.ndarray | SpikeTrain, inputs: int
     ) -> bool:
         """Whether to ask about a frame, which counts then as asked.
 
-        confidence: 0..1 in its class; NaN: it has none. shown: to the network, of so many inputs.
+        familiarity: as of a Confidence. shown: to the network, of so many inputs.
         """
         if self._per_hour == 0 or stamp_ns == 0:  # a label could not name it
             return False
         self._advance(stamp_ns)
-        if len(self._asked_ns) >= self._per_hour or _doubt(confidence) < self._threshold:
+        if len(self._asked_ns) >= self._per_hour or familiarity > self._threshold:
             return False
         look = _look(shown, inputs)
         if any(look @ other > ALIKE for other in self._looks):
             return False
         self._asked_ns.append(stamp_ns)
         self._looks.append(look)
-        self._threshold += STEP
+        self._threshold -= STEP
         return True
 
     def _advance(self, stamp_ns: int) -> None:
@@ -63,18 +62,11 @@ class Questions:
             self._asked_ns.clear()
         elif self._last_ns:
             left = self._per_hour - len(self._asked_ns)
-            fallen = STEP * HASTE * left * (stamp_ns - self._last_ns) / HOUR_NS
-            self._threshold = max(self._threshold - fallen, MIN_DOUBT)
+            risen = STEP * HASTE * left * (stamp_ns - self._last_ns) / HOUR_NS
+            self._threshold = min(self._threshold + risen, MAX_FAMILIARITY)
         self._last_ns = stamp_ns
         while self._asked_ns and stamp_ns - self._asked_ns[0] >= HOUR_NS:
             self._asked_ns.popleft()
-
-
-def _doubt(confidence: float) -> float:
-    """Log-odds that a class is wrong."""
-    if math.isnan(confidence) or confidence <= 0.0:
-        return math.inf
-    return math.log1p(-confidence) - math.log(confidence) if confidence < 1.0 else -math.inf
 
 
 def _look(shown: np.ndarray | SpikeTrain, inputs: int) -> np.ndarray:
