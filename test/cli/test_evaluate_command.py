@@ -142,7 +142,7 @@ def test_weights_go_on(evaluate, bag, config, tmp_path):
     arguments = (bag, '--config', config)
     weights = tmp_path / 'half.topspark'
     assert evaluate(*arguments, '--duration', 2, '--save-weights', weights)[0] == 0
-    network, class_names = load_checkpoint(weights)
+    network, class_names, _ = load_checkpoint(weights)
     assert network.recruited_neurons > 5 and class_names
     assert (
         evaluate(

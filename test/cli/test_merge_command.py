@@ -34,7 +34,7 @@ def test_it_writes_what_all_know(files, capsys):
     assert capsys.readouterr().out == (
         'fleet.topspark written: 2 classes of 2 networks, 2 neurons in use\n'
     )
-    network, class_names = load_checkpoint('fleet.topspark', SMALL)
+    network, class_names, _ = load_checkpoint('fleet.topspark', SMALL)
     assert class_names == ('cup', 'screw')
     assert network.state()['class_frames'].tolist() == [5, 5]
     assert main(['merge', 'fleet.topspark', 'cup.topspark', '--output', 'again.topspark']) == 0

@@ -52,7 +52,7 @@ def test_a_profile_and_its_weights(profile, tmp_path):
     assert all(point.inference.margin == math.inf for point in measured.points)
     assert f'{measured.at(16).inference.accuracy:.1%}' in printed
 
-    network, names = load_checkpoint(tmp_path / 'mine.topspark')
+    network, names, _ = load_checkpoint(tmp_path / 'mine.topspark')
     assert names == load_dataset('digits').class_names
     assert (network.config.inputs, network.config.neurons) == (784, 60)
     assert network.recruited_neurons > 20 and network.classes == 10
@@ -78,7 +78,7 @@ def test_the_weights_are_those_that_were_measured(profile, tmp_path):
     assert measured.name == 'digits, raw pixels'
     figures = measured.reference.inference
     assert 0 < figures.margin < 1 and figures.steps < 16
-    network, _ = load_checkpoint(tmp_path / 'mine.topspark')
+    network = load_checkpoint(tmp_path / 'mine.topspark').network
     test = load_dataset('digits', 'test')
     responses = network.infer_many(test.images.reshape(-1, 64), 16, figures.margin)
     assert (responses.predicted == test.labels).mean() == pytest.approx(figures.accuracy)

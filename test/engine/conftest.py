@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -99,12 +100,18 @@ def same_state(one: dict, other: dict) -> bool:
     )
 
 
+def equal(one, other) -> bool:
+    """Whether all arrays of Responses are equal; what is unknown in both is."""
+    return all(map(partial(np.array_equal, equal_nan=True), one, other))
+
+
 def same_responses(many, singles) -> bool:
     """Whether Responses agree with single responses in every bit."""
     classes = many.scores.shape[1]
     return len(many.predicted) == len(singles) and all(
         np.pad(single.scores, (0, classes - single.scores.size)).tobytes() == scores.tobytes()
         and (-1 if single.predicted is None else single.predicted) == predicted
+        and np.array_equal((single.evidence, single.novelty), (evidence, novelty), equal_nan=True)
         and (single.timesteps, tuple(single.counts)) == (timesteps, tuple(counts))
-        for single, scores, predicted, timesteps, counts in zip(singles, *many)
+        for single, scores, predicted, evidence, novelty, timesteps, counts in zip(singles, *many)
     )

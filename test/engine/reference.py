@@ -35,6 +35,8 @@ class Outcome(NamedTuple):
 
     predicted: int | None
     scores: np.ndarray
+    evidence: float  # as of a Response
+    novelty: float
     timesteps: int
     counts: tuple[int, ...]  # input, output, synaptic operations, neuron and synaptic updates
     raster: list[tuple[int, int]]  # step and neuron of each output spike
@@ -71,6 +73,17 @@ class Reference:
         encoded = encode(self.config, sample, timesteps, generator)
         self.closest = min(self.closest, encoded.closest)
         return self._present(encoded, timesteps, False, None, margin)
+
+    def _judged(self, scores, taken_out: int | None) -> tuple[int | None, float]:
+        """The class with most evidence and its log-odds, as if one class were not there."""
+        others = [c for c in range(len(scores)) if c != taken_out]
+        best = max(others, key=lambda c: scores[c], default=None)
+        if best is None or not scores[best]:
+            return None, math.nan
+        if sum(self.class_frames[c] > 0 for c in others) == 1:
+            return best, 0.0
+        rest = sum(scores[c] for c in others if c != best)
+        return best, math.log(scores[best] / max(rest, 1e-30))
 
     def _compare(self, distance: float, resolution: float) -> None:
         self.closest = min(self.closest, distance / resolution)
@@ -133,6 +146,12 @@ class Recruiting(Reference):
                 if self._leads(scores, margin):
                     break
         predicted = self._strongest(scores)
+        best, log_odds = self._judged(scores, label if learning else None)
+        novelty = math.nan
+        for j in order:
+            if best is not None and self._strongest(self.readout[j]) == best:
+                novelty = 1 - v[j] / np.linalg.norm(n)
+                break
         raster = [(t, int(j)) for j in order]
         changed = 0
         if learning:
@@ -152,7 +171,7 @@ class Recruiting(Reference):
             spent += graded
             operations += graded * len(order)
         counts = (spent, len(order), operations, m * (t + 1), changed)
-        return Outcome(predicted, scores, t + 1, counts, raster)
+        return Outcome(predicted, scores, log_odds, novelty, t + 1, counts, raster)
 
     def _spike_in_order(self, match):
         """The twelve neurons that the falling threshold meets first, and their currents."""
@@ -417,7 +436,9 @@ class Stdp(Reference):
         scores = self.evidence / max(len(self.raster), 1)
         spent, output = int(encoded.spikes[:steps].sum()), len(self.raster)
         counts = (spent, output, operations, layers * len(self.v) * steps, updates)
-        return Outcome(self._strongest(scores), scores, steps, counts, self.raster)
+        _, log_odds = self._judged(scores, label if learning else None)
+        predicted = self._strongest(scores)
+        return Outcome(predicted, scores, log_odds, math.nan, steps, counts, self.raster)
 
     def _rest(self, expected, timesteps, learning):
         """Everything before the first step."""

@@ -24,6 +24,7 @@ from topspark_ros.engine.kernels import clutter, denoising
 
 LOOKS = 1, 64
 COUNTS = np.array([0.5, 1.0])  # of each look in the scatter
+NOVELTY_EVERY = 8  # features: those that novelty is of
 EVERY = 4  # samples of a class: those that are seen before another background,
 LOOK = 64  # after so many steps
 BLOCK = 16  # elements of a row of the precision that are kept together
@@ -318,6 +319,9 @@ class Features:
         if now.fired:  # features go to the classes
             classes, size = np.count_nonzero(frames), self.config.features
             counts = plus(counts, OperationCounts(0, 0, classes * size, classes, 0))
+            others = classes - (label is not None and label < len(frames) and frames[label] > 0)
+            if others:
+                counts = plus(counts, judged(size))
         if label is not None and counts.output_spikes:
             counts = plus(counts, rewritten(self.config.features, frames, label))
             number = 1 + (frames[label] if label < len(frames) else 0)
@@ -335,6 +339,12 @@ def plus(one: OperationCounts, other: OperationCounts) -> OperationCounts:
     return OperationCounts(*map(sum, zip(one, other)))
 
 
+def judged(size: int) -> OperationCounts:
+    """What a novelty takes."""
+    number = len(range(0, size, NOVELTY_EVERY))
+    return OperationCounts(0, 0, number**2, number, 0)
+
+
 def rewritten(size: int, frames: np.ndarray, label: int) -> OperationCounts:
     """Weights that a sample rewrites: the means and weights of its class; unless it is the first of
     that, the scatter changes, too."""
@@ -348,7 +358,9 @@ def rewritten_by_scatter(size: int, frames: np.ndarray) -> OperationCounts:
     """The blocks of the precision that are kept, and the weights of all classes seen."""
     blocks = size // BLOCK
     kept = blocks * (blocks + 1) // 2 * BLOCK**2
-    return OperationCounts(0, 0, 0, 0, kept + np.count_nonzero(frames) * len(LOOKS) * size)
+    of_novelty = len(range(0, size, NOVELTY_EVERY)) ** 2
+    weights = np.count_nonzero(frames) * len(LOOKS) * size
+    return OperationCounts(0, 0, 0, 0, kept + of_novelty + weights)
 
 
 def upper_blocks(size: int) -> np.ndarray:
@@ -371,6 +383,7 @@ class Learned(NamedTuple):
     overlaps: np.ndarray
     precision: np.ndarray
     class_frames: np.ndarray
+    novelty_precision: np.ndarray
 
 
 def first_scatter(size: int) -> float:
@@ -437,20 +450,52 @@ def _learned(
     overlaps = np.stack(
         [(means[one] * weights[other]).sum(axis=1) for one, other in ((0, 0), (0, 1), (1, 1))]
     )
-    return Learned(means, weights, overlaps, precision, class_frames)
+    scatter = np.linalg.inv(precision)[::NOVELTY_EVERY, ::NOVELTY_EVERY]
+    return Learned(means, weights, overlaps, precision, class_frames, np.linalg.inv(scatter))
 
 
 def scores(learned: Learned, features: np.ndarray, timesteps: int) -> np.ndarray:
-    """Of the classes; between two looks, means and weights follow 1 / T linearly."""
+    """Of the classes."""
+    log_likelihood = log_likelihoods(learned, features, timesteps)
+    likelihood = np.exp(log_likelihood - log_likelihood.max())
+    return likelihood / likelihood.sum()
+
+
+def evidence(
+    learned: Learned, features: np.ndarray, timesteps: int, taken_out: int = -1
+) -> tuple[int, float]:
+    """The most likely class, and its log-odds against all others; as if one were not there."""
+    log_likelihood = log_likelihoods(learned, features, timesteps)
+    if taken_out >= 0:
+        log_likelihood[taken_out] = -math.inf
+    best = int(log_likelihood.argmax())
+    rivals = np.exp(np.delete(log_likelihood, best) - log_likelihood[best])
+    return best, -math.log(rivals.sum())
+
+
+def novelty(learned: Learned, features: np.ndarray, timesteps: int, label: int) -> float:
+    """A squared distance to the mean of a class, over what is usual."""
+    means = np.tensordot(after(timesteps), learned.means, 1)
+    deviation = (features - means[label])[::NOVELTY_EVERY]
+    square = deviation @ learned.novelty_precision @ deviation / deviation.size
+    frames = COUNTS.sum() * learned.class_frames.sum()
+    return frames * square / (1 + 1 / learned.class_frames[label])
+
+
+def after(timesteps: int) -> list[float]:
+    """How much of each look there is in what so many steps see: 1 / T, linearly."""
     inverse = [1 / look for look in LOOKS][::-1]
-    after = [
+    return [
         np.interp(1 / timesteps, inverse, np.eye(len(LOOKS))[look][::-1])
         for look in range(len(LOOKS))
     ]
-    means = np.tensordot(after, learned.means, 1)
-    weights = np.tensordot(after, learned.weights, 1)
+
+
+def log_likelihoods(learned: Learned, features: np.ndarray, timesteps: int) -> np.ndarray:
+    """Of the classes, up to what they share; -inf of those that were never seen."""
+    means = np.tensordot(after(timesteps), learned.means, 1)
+    weights = np.tensordot(after(timesteps), learned.weights, 1)
     seen = learned.class_frames > 0
     drive = weights @ features - (means * weights).sum(axis=1) / 2
     drive *= 0.15 * COUNTS.sum() * learned.class_frames.sum()
-    likelihood = np.where(seen, np.exp(drive - drive.max(where=seen, initial=-math.inf)), 0)
-    return likelihood / likelihood.sum()
+    return np.where(seen, drive, -math.inf)

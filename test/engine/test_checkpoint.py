@@ -138,6 +138,10 @@ def forge(path, change, version=VERSION):
         lambda header: header['arrays'][0].__setitem__(2, [1] * 1000),
         lambda header: header.update(class_names=['a'] * 1001),
         lambda header: header.update(class_names='ab'),
+        lambda header: header.update(confidence=0.5),
+        lambda header: header.update(confidence=[0.5, 'high']),
+        lambda header: header.update(confidence=[math.nan]),
+        lambda header: header.update(confidence=[0.5] * 1001),
         lambda header: header['config'].update(inputs=2**14, neurons=2**14),
         lambda header: header['arrays'][0].__setitem__(0, 'synapses'),
     ],
@@ -146,6 +150,15 @@ def test_headers_that_make_no_sense_are_rejected(saved, change):
     forge(saved, change)
     with pytest.raises(CheckpointError, match='digits.topspark is rejected'):
         load_checkpoint(saved)
+
+
+def test_numbers_of_its_confidence_are_kept_to_the_last_bit(trained, saved, tmp_path):
+    assert load_checkpoint(saved).confidence == ()
+    numbers = (0.1, -1 / 3, 1e-300)
+    save_checkpoint(tmp_path / 'with', trained, (), numbers)
+    assert load_checkpoint(tmp_path / 'with').confidence == numbers
+    forge(tmp_path / 'with', lambda header: header.pop('confidence'))  # of an earlier program
+    assert load_checkpoint(tmp_path / 'with').confidence == ()
 
 
 def test_another_version_is_rejected(saved):

@@ -43,13 +43,27 @@ COLOUR = DiscriminantConfig(30, channels=3, edge_filters=16, surface_filters=16,
 DEFAULT = DiscriminantConfig(32)
 KINDS = 5  # classes
 AT = reference.LOOKS.index(reference.LOOK)
-LEARNED = 'means', 'weights', 'overlaps', 'precision', 'class_frames'
+LEARNED = 'means', 'weights', 'overlaps', 'precision', 'class_frames', 'novelty_precision'
 # Of the largest value of an array: rounding of float64 after some hundred samples. Measured 1e-15,
 # 2.8e-14, 1.4e-14 and 5e-15.
-ROUNDING = dict(means=4e-15, weights=1e-13, overlaps=5e-14, precision=2e-14, class_frames=0)
+ROUNDING = dict(
+    means=4e-15,
+    weights=1e-13,
+    overlaps=5e-14,
+    precision=2e-14,
+    class_frames=0,
+    novelty_precision=2e-14,
+)
 # Where potentials, of float32, were added up in other portions. Measured 2.3e-7, 1e-6, 2e-7 and
 # 1.4e-7.
-PORTIONS = dict(means=1e-6, weights=4e-6, overlaps=1e-6, precision=6e-7, class_frames=0)
+PORTIONS = dict(
+    means=1e-6,
+    weights=4e-6,
+    overlaps=1e-6,
+    precision=6e-7,
+    class_frames=0,
+    novelty_precision=6e-7,
+)
 SCORE = 2e-5  # of scores, as features are of float32: measured 5e-6
 
 
@@ -508,6 +522,44 @@ def test_scores_are_those_of_the_reference(trained, unseen, solution, timesteps)
     assert 0.3 < expected.max(axis=1).mean() < 0.99  # neither flat nor saturated
 
 
+@pytest.mark.parametrize('timesteps', [1, 3, 64])
+def test_evidence_and_novelty_are_those_of_the_reference(trained, unseen, solution, timesteps):
+    responses = trained.infer_many(unseen.pixels, timesteps)
+    seen = features_of(probe_of(trained.config).infer_many(unseen.pixels, timesteps).scores)
+    for features, evidence, novelty in zip(seen, responses.evidence, responses.novelty):
+        best, expected = reference.evidence(solution, features, timesteps)
+        assert evidence == pytest.approx(expected, abs=1e-3)
+        expected = reference.novelty(solution, features, timesteps, best)
+        assert novelty == pytest.approx(expected, rel=1e-4)
+    assert 0.5 < np.median(responses.novelty) < 2  # about 1, as is said of it
+
+
+def test_a_sample_that_is_learned_is_judged_as_if_its_class_had_never_been_taught(
+    trained, unseen, solution
+):
+    seen = features_of(probe_of(trained.config).infer_many(unseen.pixels, 4).scores)
+    usual = trained.infer_many(unseen.pixels, 4).novelty
+    novelties = []
+    for picture, label, features in zip(unseen.pixels, unseen.labels, seen):
+        response = copy_of(trained).learn(picture, 4, int(label))
+        best, expected = reference.evidence(solution, features, 4, label)
+        assert best != label
+        assert response.evidence == pytest.approx(expected, abs=1e-3)
+        expected = reference.novelty(solution, features, 4, best)
+        assert response.novelty == pytest.approx(expected, rel=1e-4)
+        novelties.append(response.novelty)
+    assert np.median(novelties) > np.median(usual)
+
+
+def test_nothing_is_judged_before_there_is_another_class(trained, unseen):
+    network = create_network(trained.config)
+    assert np.isnan(network.learn(unseen.pixels[0], 4, 0).evidence)  # none was known
+    response = network.infer(unseen.pixels[1], 4)
+    assert (response.predicted, response.evidence) == (0, 0)  # without any rival
+    assert response.novelty > 0
+    assert np.isnan(network.learn(unseen.pixels[1], 4, 0).novelty)
+
+
 def test_default_sizes_learn_the_batch_solution():
     samples = samples_of(DEFAULT, 40)
     solution = solve(DEFAULT, samples, looks_of(DEFAULT, samples.pixels, 3), 3)
@@ -566,7 +618,14 @@ def test_five_thousand_samples_do_not_drift_further_than_this():
     many = Samples(np.tile(samples.pixels, (5, 1)), np.tile(samples.labels, 5))
     solution = reference.solve(np.tile(looks, (5, 1, 1)), many.labels, KINDS)
     network = network_of(config, many, 1)
-    bounds = dict(means=1e-14, weights=2e-12, overlaps=1e-12, precision=1e-13, class_frames=0)
+    bounds = dict(
+        means=1e-14,
+        weights=2e-12,
+        overlaps=1e-12,
+        precision=1e-13,
+        class_frames=0,
+        novelty_precision=1e-13,
+    )
     assert_same_learned(network.state(), solution._asdict(), bounds)
     seen = features_of(probe_of(config).infer_many(samples.pixels[:200], 4).scores)
     expected = np.array([reference.scores(solution, one, 4) for one in seen])
@@ -583,7 +642,9 @@ def test_an_early_end_is_the_answer_of_as_many_steps(trained, unseen, timesteps,
     early = trained.infer_many(unseen.pixels, timesteps, margin)
     stops = [1, 2, 4, 8, 16, 32, 64]
     assert set(early.timesteps.tolist()) <= {*(t for t in stops if t < timesteps), timesteps}
-    for sample, scores, predicted, steps, counts in zip(unseen.pixels, *early):
+    for sample, scores, predicted, steps, counts in zip(
+        unseen.pixels, early.scores, early.predicted, early.timesteps, early.counts
+    ):
         alone = trained.infer(sample, int(steps))
         np.testing.assert_allclose(scores, alone.scores, atol=SCORE)
         assert predicted == alone.predicted or lead_of(scores) < 2 * SCORE
@@ -964,6 +1025,19 @@ def forget(state):
     state['class_frames'][2] = 0
 
 
+def test_what_novelty_needs_follows_from_the_rest(trained, unseen):
+    """Where a state has no inverse scatter for it, of an earlier checkpoint for one."""
+    state = trained.state()
+    expected = state.pop('novelty_precision')
+    other = create_network(trained.config)
+    other.restore(state)
+    found = other.state()['novelty_precision']
+    assert np.abs(found - expected).max() <= 1e-12 * np.abs(expected).max()
+    state['precision'][:] = 0
+    with pytest.raises(EngineError, match='^state precision has no inverse, accepted is that of'):
+        other.restore(state)
+
+
 @pytest.mark.parametrize(
     'damage, message',
     [
@@ -993,6 +1067,8 @@ def test_restore_says_what_contradicts(trained, damage, message):
         shorten('overlaps', 1),
         shorten('precision', 0),
         shorten('class_frames', 0),
+        shorten('novelty_precision', 0),
+        spoil('novelty_precision', np.nan),
         shorten('edge_filters', 1),
         shorten('surface_filters', 0),
         spoil('means', np.nan),

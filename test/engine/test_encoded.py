@@ -105,9 +105,10 @@ def test_counts_of_an_inference(trained, inputs, timesteps):
         seen = features_of(one[np.newaxis], timesteps)
         spikes, active = round(seen.sum() * timesteps), np.count_nonzero(seen)
         features = CONFIG.features
-        assert OperationCounts(*counts) == OperationCounts(
+        read_out = OperationCounts(
             spikes, active, spikes + active + KINDS * features, timesteps * features + KINDS, 0
         )
+        assert OperationCounts(*counts) == reference.plus(read_out, reference.judged(features))
 
 
 @pytest.mark.parametrize('timesteps', [1, 3, 100])
@@ -123,12 +124,15 @@ def test_learning_counts_its_looks(trained, inputs, timesteps):
         now = later
     graded = len(stops) - stops.index(timesteps) - 1
     frames = trained.state()['class_frames']
-    assert trained.learn(sample, timesteps, 2).counts == OperationCounts(
+    expected = OperationCounts(
         events,
         active,
         events + active + KINDS * features,
         (timesteps + graded) * features + KINDS,
         reference.rewritten(features, frames, 2).synaptic_updates,
+    )
+    assert trained.learn(sample, timesteps, 2).counts == reference.plus(
+        expected, reference.judged(features)
     )
 
 

@@ -22,7 +22,7 @@ from topspark_ros.engine import (
 from topspark_ros.engine.filters import MAX_BYTES, PACKAGED
 
 from . import reference_discriminant as reference
-from .conftest import same_state
+from .conftest import equal, same_state
 from .test_discriminant import COLOUR, GREY, features_of, probe_of, samples_of, smooth
 
 LAYER = NetworkConfig(GREY.inputs, 20, seed=3, encoder=FeaturesConfig(28, 1, 16, 16, 2))
@@ -97,7 +97,7 @@ def test_int8_is_the_same_numbers_in_less_memory_and_compiles_nothing(config):
     answers += [network.infer_many(samples.pixels, 2) for network in networks]
     assert compilations() == before
     for one, other in zip(answers[::2], answers[1::2]):
-        assert all(map(np.array_equal, one, other))
+        assert equal(one, other)
     one, other = (network.state() for network in networks)
     for name, stored in zip(Filters._fields, OWN):
         assert one[name].dtype == np.float32 and other[name].dtype == stored.dtype
@@ -118,7 +118,7 @@ def test_a_factor_that_a_bank_shares_makes_no_difference():
         create_network(GREY, filters) for filters in (plain, Filters(*(a / 64 for a in plain)))
     ]
     one, other = (network.learn_many(samples.pixels, 4, samples.labels) for network in networks)
-    assert all(map(np.array_equal, one, other))
+    assert equal(one, other)
 
 
 def test_filters_that_see_something_else_learn_something_else():
@@ -149,7 +149,7 @@ def test_they_are_saved_and_resumed_with_what_was_learned(config, filters, tmp_p
     rest = [
         each.learn_many(samples.pixels[30:], 4, samples.labels[30:]) for each in (network, resumed)
     ]
-    assert all(map(np.array_equal, *rest))
+    assert equal(*rest)
     assert same_state(resumed.state(), network.state())
     for each in (network, resumed):
         each.reset()

@@ -79,7 +79,7 @@ def test_a_merged_discriminant_is_one_that_saw_everything(config):
         pixels = (sparse(KINDS, 2)[labels] + sparse(labels.size, 3)) / 2
         samples, more = (pixels[:200], labels[:200]), (pixels[200:], labels[200:])
     apart = [taught(config, *part) for part in parts(samples)]
-    merged, names = merge_networks(dict(zip('abc', apart)))
+    merged, names, _ = merge_networks(dict(zip('abc', apart)))
     together = taught(config, *samples, NAMES).network
     assert names == ('cup', 'bolt', 'screw', 'hand', 'nut')
     assert_same_learned(in_order(merged, names), in_order(together, NAMES))
@@ -113,7 +113,7 @@ def test_what_all_went_on_from_counts_once(config):
         network.restore(before.network.state())
         network.learn_many(pixels[part], 4, labels[part])
         apart.append(Checkpoint(network, NAMES))
-    merged, names = merge_networks(dict(zip('abc', apart)), common='a')
+    merged, names, _ = merge_networks(dict(zip('abc', apart)), common='a')
     counts = np.bincount(labels, minlength=KINDS)
     np.testing.assert_array_equal(merged.state()['class_frames'], counts)
     if config == PLAIN:
@@ -147,7 +147,7 @@ def test_a_precision_that_is_none_is_named():
 def test_one_network_merged_is_itself():
     samples = samples_of(COLOUR, 60)
     alone = taught(COLOUR, *samples, NAMES)
-    merged, names = merge_networks({'a': alone})
+    merged, names, _ = merge_networks({'a': alone})
     assert names == NAMES
     assert_same_learned(in_order(merged, names), in_order(alone.network, NAMES))
 
@@ -157,7 +157,7 @@ def test_a_name_that_was_heard_and_never_learned_stays_a_name():
     few = labels < 2
     one = taught(PLAIN, pixels[few], labels[few], ('bolt', 'cup', 'hand'))
     other = taught(PLAIN, pixels[~few], labels[~few], ('nut', 'screw', 'hand'))
-    merged, names = merge_networks({'a': one, 'b': other})
+    merged, names, _ = merge_networks({'a': one, 'b': other})
     assert names == ('bolt', 'cup', 'hand', 'nut', 'screw')
     assert (merged.infer_many(pixels[few], 4).predicted < 2).mean() > 0.9
 
@@ -189,7 +189,7 @@ def accuracy(network, digits):
 
 def test_all_prototypes_fit_where_there_is_room(robots):
     apart = {name: robots[name] for name in ('one', 'other')}
-    merged, names = merge_networks(apart, neurons=130)
+    merged, names, _ = merge_networks(apart, neurons=130)
     assert names == tuple(map(str, range(10))) and merged.config.neurons == 130
     fields = np.concatenate([each.network.receptive_fields() for each in apart.values()])
     np.testing.assert_allclose(merged.receptive_fields(), fields, atol=1e-6)
@@ -302,6 +302,6 @@ def test_every_class_needs_a_neuron(robots):
 
 def test_seeds_and_sizes_may_differ(robots):
     small = other(replace(RECRUITING, neurons=7, seed=5), ())
-    merged, names = merge_networks(dict(small=small, one=robots['one']))
+    merged, names, _ = merge_networks(dict(small=small, one=robots['one']))
     assert merged.config == small.network.config and names == robots['one'].class_names
     assert merged.recruited_neurons == 7

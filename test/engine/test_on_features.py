@@ -23,7 +23,7 @@ from topspark_ros.engine.kernels.seeing import Filters, see_pictures
 
 from . import reference
 from . import reference_discriminant as vision
-from .conftest import same_responses, same_state
+from .conftest import equal, same_responses, same_state
 from .test_checkpoint import forge
 
 FEATURES = FeaturesConfig(side=28, channels=1, edge_filters=32, surface_filters=16)
@@ -192,7 +192,7 @@ def test_it_knows_digits(digits):
 def test_bytes_are_shares_of_255(trained, digits):
     pictures = digits.pixels[200:210]
     floats = trained.infer_many(pictures.astype(np.float32) * np.float32(1 / 255), 4)
-    assert all(map(np.array_equal, trained.infer_many(pictures, 4), floats))
+    assert equal(trained.infer_many(pictures, 4), floats)
 
 
 def test_an_even_picture_teaches_nothing(trained):
@@ -280,7 +280,7 @@ def test_filters_stay_those_that_were_learned_on(trained, tmp_path, digits):
     assert changed.scores.tobytes() != before.scores.tobytes()
     save_checkpoint(tmp_path / 'other', trained)
     loaded = load_checkpoint(tmp_path / 'other').network
-    assert all(map(np.array_equal, loaded.infer_many(digits.pixels[200:220], 4), changed))
+    assert equal(loaded.infer_many(digits.pixels[200:220], 4), changed)
 
 
 @pytest.mark.parametrize(
@@ -351,7 +351,7 @@ def test_features_of_an_encoder_are_samples(tmp_path):
     samples = np.random.default_rng(0).random((60, 40), np.float32)
     labels = np.arange(60) % 3
     answers = [each.learn_many(samples, 4, labels) for each in (network, plain)]
-    assert all(map(np.array_equal, *answers))
+    assert equal(*answers)
     path = tmp_path / 'encoded'
     save_checkpoint(path, network)
     assert load_checkpoint(path, config).network.config == config

@@ -35,7 +35,7 @@ def test_the_demo_learns_and_ends_with_its_camera(tmp_path):
     assert f'all {FRAMES} frames shown' in launch.log
     assert len(robot.results) > FRAMES // 2  # the first may come before discovery
     assert robot.decisions
-    network, names = load_checkpoint(weights)
+    network, names, _ = load_checkpoint(weights)
     assert network.recruited_neurons > 0 and names
 
 

@@ -75,7 +75,7 @@ def test_a_bag_is_replayed_on_its_own_time_and_all_ends_with_it(bag, tmp_path):
     limited = [decision for decision in robot.decisions if decision.reason == Reason.POWER]
     assert limited and frame_of(limited[0]) >= LIMIT_FROM_S * RATE_HZ
     assert last.decision_sequence >= limited[0].sequence
-    network, names = load_checkpoint(weights)
+    network, names, _ = load_checkpoint(weights)
     assert network.recruited_neurons >= last.recruited_neurons > 0 and len(names) == 10
 
 

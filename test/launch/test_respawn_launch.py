@@ -88,6 +88,6 @@ class WhileItRuns(unittest.TestCase):
 class AfterCtrlC(unittest.TestCase):
     def test_every_process_ended_well_and_the_weights_are_saved(self, proc_info):
         launch_testing.asserts.assertExitCodes(proc_info)
-        network, names = load_checkpoint(CHECKPOINT)
+        network, names, _ = load_checkpoint(CHECKPOINT)
         self.assertGreater(network.recruited_neurons, 5)
         self.assertTrue(names)

@@ -123,7 +123,7 @@ class AfterCtrlC(unittest.TestCase):
         launch_testing.asserts.assertExitCodes(proc_info)
 
     def test_the_learner_that_learned_saved_its_weights(self):
-        left, names = load_checkpoint(LEFT)
+        left, names, _ = load_checkpoint(LEFT)
         self.assertEqual(left.config.side, 32)
         self.assertGreater(left.recruited_neurons, 0)
         self.assertTrue(names)

@@ -77,7 +77,7 @@ def test_learner_and_controller_in_one_process(rig, tmp_path):
             )
 
         assert effort(statuses[-1]) < effort(before)
-    network, names = load_checkpoint(checkpoint)
+    network, names, _ = load_checkpoint(checkpoint)
     assert network.recruited_neurons >= before.recruited_neurons > 0 and names
 
 

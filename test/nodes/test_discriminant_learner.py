@@ -17,6 +17,7 @@ from std_srvs.srv import Trigger
 
 from topspark_ros.engine import load_checkpoint
 from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.nodes import qos
 from topspark_ros.perception.encoder import Encoder
 
 LEARNER = 'snn_learner'
@@ -112,6 +113,60 @@ def test_polarities_are_refused_by_name(shared_rig):
     )
     assert not shared_rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
     assert 'event_by_polarity: True; accepted with the rule discriminant: False' in process.log
+    process.stop()
+
+
+# What it does not know.
+
+
+def test_it_asks_about_what_it_was_never_taught_and_learns_a_late_answer(shared_rig, tmp_path):
+    rig = shared_rig
+    weights = str(tmp_path / 'asking.ckpt')
+    process = start(rig, questions_per_hour=3600, label_wait=0.2, checkpoint_file=weights)
+    questions = rig.collect(msg.Question, f'{LEARNER}/question', qos.QUESTION)
+    camera = Discs(rig)
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    first = rig.wait_for(lambda: questions, 'the first frame is asked about')[0]
+    assert (first.class_ids, first.unknown) == ([], True) and np.isnan(first.confidence)
+    rig.wait_for(lambda: camera.teach(3) == 3, 'all colours are known')
+    camera.teach(60)
+    result, name = shown(camera)
+    assert result.class_id == name and result.confidence > 0.9 and not result.unknown
+
+    def orange():
+        frame = np.full((240, 320, 3), 190, np.uint8)
+        cv2.rectangle(frame, (100, 60), (220, 180), (20, 110, 240), cv2.FILLED)
+        return camera.show(image(frame))
+
+    questions.clear()
+    strange = orange()
+    assert strange.unknown and strange.confidence < result.confidence - 0.05
+    asked = rig.wait_for(
+        lambda: next((q for q in questions if q.header.stamp == strange.header.stamp), None),
+        'the strange object is asked about',
+    )
+    assert asked.header.frame_id == 'eye'
+    assert (asked.image.width, asked.image.height, asked.image.encoding) == (48, 48, 'rgb8')
+    red, green, blue = np.array(asked.image.data).reshape(48, 48, 3)[24, 24].tolist()
+    assert red > green > blue + 60
+    assert asked.class_ids[0] == strange.class_id and list(asked.scores)[0] == strange.score
+    assert asked.confidence == strange.confidence
+
+    statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
+    for _ in range(5):  # seconds of stamps, far more than label_wait
+        shown(camera)
+    camera.label(strange.header.stamp, 'box')
+    rig.wait_for(lambda: orange().class_id == 'box', 'the late answer is learned')
+    status = rig.latest(statuses, lambda status: status.answers)
+    assert status.questions >= status.answers
+
+    # What it knows of itself is kept.
+    process.stop()
+    process = start(rig, checkpoint_file=weights)
+    camera.results.clear()
+    camera.meet(lambda: image(camera.next_digit()[0]))
+    result, name = shown(camera)
+    assert result.class_id == name and result.confidence > 0.8
     process.stop()
 
 

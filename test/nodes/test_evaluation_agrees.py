@@ -72,6 +72,8 @@ def test_the_node_and_the_evaluation_agree_frame_by_frame(rig, tmp_path):
         '' if index == NONE else run.class_names[index] for index in frames['predicted']
     ]
     np.testing.assert_array_equal([result.score for result in results], frames['score'])
+    np.testing.assert_array_equal([result.confidence for result in results], frames['confidence'])
+    assert [result.unknown for result in results] == frames['unknown'].tolist()
     np.testing.assert_array_equal([result.energy for result in results], frames['energy_j'])
     assert [result.timesteps for result in results] == frames['timesteps'].tolist()
     assert min(frames['timesteps']) < 8 and (frames['predicted'] == frames['label']).sum() > 10

@@ -137,7 +137,7 @@ def test_a_picture_shows_the_frame_and_the_box(shared_rig, taught):
 def known(class_names: tuple[str, ...]) -> online.Classification:
     scores = np.linspace(0, 1, len(class_names), dtype=np.float32)
     return online.Classification(
-        class_names[-1], 1.0, class_names, scores, 4, False, 1e-6, label=None
+        class_names[-1], 1.0, 0.99, False, class_names, scores, 4, False, 1e-6, label=None
     )
 
 
@@ -197,7 +197,16 @@ def test_hypotheses_are_the_likeliest_and_not_all(rig):
 
         unknown = known(names)
         unknown = online.Classification(
-            None, np.nan, names, np.zeros_like(unknown.scores), 4, False, 1e-6, label=None
+            None,
+            np.nan,
+            np.nan,
+            True,
+            names,
+            np.zeros_like(unknown.scores),
+            4,
+            False,
+            1e-6,
+            label=None,
         )
         node._vision.publish(unknown, frame)
         rig.latest(classifications, lambda message: not message.results)

@@ -50,6 +50,17 @@ def test_what_waits_for_its_label_when_the_learner_stops_is_in_the_file(rig, tmp
     assert checkpoint.network.labelled_neurons > 0 and checkpoint.class_names == (name,)
 
 
+def test_numbers_of_a_confidence_that_is_none_are_rejected(rig, tmp_path):
+    path = tmp_path / 'w.topspark'
+    network = create_network(SnnLearnerParameters().network_config())
+    save_checkpoint(path, network, (), (0.5, 0.5))
+    process = rig.start(LEARNER, checkpoint_file=str(path), autostart=False)
+    assert not rig.transit(LEARNER, Transition.TRANSITION_CONFIGURE)
+    complaint = f'checkpoint_file: {path} is rejected: confidence is 2 numbers, accepted are 21'
+    assert complaint in process.log and 'Traceback' not in process.log
+    process.stop()
+
+
 @pytest.mark.parametrize(
     'path, complaint',
     [
@@ -165,7 +176,7 @@ def test_a_robot_takes_what_others_have_learned_while_it_runs_and_learns_on(rig,
     teach(rig)
     before = fleet.read_bytes()
     assert rig.transit(LEARNER, Transition.TRANSITION_DEACTIVATE)
-    network, class_names = load_checkpoint(own)
+    network, class_names, _ = load_checkpoint(own)
     assert class_names[:2] == ('cup', 'screw') and len(class_names) > 2
     assert network.recruited_neurons == len(class_names)
     assert fleet.read_bytes() == before

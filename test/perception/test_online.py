@@ -23,6 +23,7 @@ from topspark_ros.engine import (
 from topspark_ros.engine.kernels.stdp import target_spikes
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.online import (
+    MAX_OPEN,
     PAUSE_S,
     Margins,
     OnlineLearner,
@@ -419,11 +420,11 @@ def test_an_empty_frame_is_neither_classified_nor_learned_nor_counted_as_right(l
 
 def test_with_learning_off_frames_are_scored_but_not_learned(learner):
     teach(learner, 100)
-    before, _ = learner.snapshot()
+    before, _, _ = learner.snapshot()
     learner.set_timesteps(replace(learner.timesteps, learning_share=0.0))
     teach(learner, 20, start=100)
     learner.learn_due(30.0)
-    after, _ = learner.snapshot()
+    after, _, _ = learner.snapshot()
     assert same_weights(before, after)
     status = learner.status(30.0)
     assert status.totals.learned == 99 and status.accuracy_frames == 120
@@ -576,7 +577,7 @@ def same_weights(one, other) -> bool:
 
 def test_a_snapshot_does_not_learn_on(learner):
     teach(learner, 50)
-    network, names = learner.snapshot()
+    network, names, _ = learner.snapshot()
     state = network.state()
     teach(learner, 50, start=50)
     assert all(np.array_equal(array, network.state()[name]) for name, array in state.items())
@@ -697,7 +698,7 @@ def test_a_forgotten_class_is_gone_and_begins_from_nothing(learner):
     learner.forget_class(NAMES[0])
     assert learner.changes > changes
     assert NAMES[0] not in counts(learner)
-    network, names = learner.snapshot()
+    network, names, _ = learner.snapshot()
     assert len(names) == network.classes == 9
     for frame in range(60):
         assert learner.classify(0, PIXELS[frame], 13.0).class_name != NAMES[0]
@@ -819,3 +820,110 @@ def test_a_teaching_holds_for_its_time(now_s, holds):
     assert teaching.holds(now_s) == teaching.names(1.0, now_s) == holds
     assert not teaching.names(0.9, now_s)  # the frame waited, and is of before
     assert replace(teaching, end_s=math.inf).holds(now_s) == (now_s >= 10.0)
+
+
+# What it does not know, and asks.
+
+
+def asking(per_hour: int = 100, **options) -> OnlineLearner:
+    network = create_network(CONFIG)
+    settings = OnlineSettings(WAIT_S, trials=TrialSettings({}), questions_per_hour=per_hour)
+    timesteps = Timesteps(**{'training': 16, 'inference': 16, **options})
+    return OnlineLearner(network, (), timesteps, settings, ENERGY_TABLES['loihi'])
+
+
+def test_before_the_first_label_all_is_unknown(learner):
+    result = learner.classify(SECOND, PIXELS[0], 0.0)
+    assert math.isnan(result.confidence) and result.unknown
+    assert not learner.classify(2 * SECOND, np.zeros_like(PIXELS[0]), 1.0).unknown  # nothing there
+
+
+def test_what_it_has_learned_it_is_sure_of():
+    learner = new_learner()
+    teach(learner, 400)
+    learner.learn_due(1e6)
+    sure = [learner.classify(0, PIXELS[index], 1e6) for index in range(400, 500)]
+    confidences = np.array([each.confidence for each in sure])
+    right = np.array([each.class_name for each in sure]) == NAMES[400:500]
+    assert [each.unknown for each in sure] == (confidences < 0.9).tolist()
+    assert confidences[right].mean() > confidences[~right].mean() + 0.1
+    assert abs(confidences.mean() - right.mean()) < 0.1
+    # Nothing like a digit.
+    noise = np.random.default_rng(0).integers(0, 256, (50, 64), dtype=np.uint8)
+    strange = [learner.classify(0, each, 1e6).confidence for each in noise]
+    assert np.mean(strange) < confidences.mean() - 0.1
+
+
+def test_what_is_known_of_its_confidence_is_kept_and_forgotten_with_the_weights(tmp_path):
+    learner = new_learner()
+    teach(learner, 100)
+    learner.learn_due(1e6)
+    expected = learner.classify(0, PIXELS[100], 1e6).confidence
+    save_checkpoint(tmp_path / 'weights', *learner.snapshot())
+    other = new_learner()
+    other.replace_network(*load_checkpoint(tmp_path / 'weights'))
+    assert other.classify(0, PIXELS[100], 0.0).confidence == expected
+    network, names, _ = learner.snapshot()
+    other.replace_network(network, names)
+    assert other.classify(0, PIXELS[100], 0.0).confidence != expected
+
+
+def test_an_answer_that_comes_much_later_still_teaches():
+    learner = asking()
+    assert learner.classify(SECOND, PIXELS[0], 0.0).asked
+    for second in range(2, 22):
+        learner.classify(second * SECOND, PIXELS[second], second - 1.0)
+    assert learner.add_label(SECOND, NAMES[0]) == [SECOND]
+    assert knows(learner, 0)
+    totals = learner.totals
+    assert (totals.labels, totals.labels_late, totals.labels_unmatched) == (1, 0, 0)
+    assert totals.answers == 1 <= totals.questions
+    assert learner.status(1e6).accuracy_frames == 1
+    learner.add_label(SECOND, NAMES[0])  # once only
+    assert learner.totals.answers == 1
+    assert learner.totals.labels_unmatched == 1
+
+
+def test_an_answer_in_time_is_a_label_like_any_other():
+    learner = asking()
+    assert learner.classify(SECOND, PIXELS[0], 0.0).asked
+    learner.add_label(SECOND, NAMES[0])
+    assert knows(learner, 0)
+    totals = learner.totals
+    assert (totals.questions, totals.answers, totals.learned) == (1, 1, 1)
+
+
+def test_only_so_many_questions_stay_open():
+    learner = asking(per_hour=3600)
+    asked = [
+        second
+        for second in range(1, 600, 10)
+        if learner.classify(second * SECOND, PIXELS[second], float(second)).asked
+    ]
+    learner.learn_due(1e6)
+    assert len(asked) > MAX_OPEN
+    learner.add_label(asked[0] * SECOND, NAMES[0])
+    assert learner.totals.labels_unmatched == 1
+    learner.add_label(asked[-1] * SECOND, NAMES[asked[-1]])
+    assert learner.totals.answers == 1
+
+
+def test_a_frame_that_has_its_label_is_not_asked_about():
+    learner = asking()
+    learner.add_label(SECOND, NAMES[0])
+    assert not learner.classify(SECOND, PIXELS[0], 0.0).asked
+
+
+def test_nothing_is_asked_where_nothing_is_learned_or_seen():
+    assert not asking(learning_share=0.0).classify(SECOND, PIXELS[0], 0.0).asked
+    assert not asking().classify(SECOND, np.zeros_like(PIXELS[0]), 0.0).asked
+
+
+def test_open_questions_go_with_the_network():
+    learner = asking()
+    assert learner.classify(SECOND, PIXELS[0], 0.0).asked
+    learner.learn_due(1e6)
+    learner.replace_network(create_network(CONFIG), ())
+    learner.add_label(SECOND, NAMES[0])
+    learner.drop_labels()
+    assert learner.totals.labels_unmatched == 1

@@ -140,6 +140,19 @@ def test_an_even_frame_has_no_features(tmp_path):
     assert not ImageSamples(View(8, True, True, encoder)).take(frame(even)).sample.any()
 
 
+@pytest.mark.parametrize('colour', [True, False])
+def test_people_are_shown_what_the_network_sees(mug, colour):
+    samples = ImageSamples(View(32, colour))
+    sight = samples.take(frame(mug))
+    seen, shown = sight.sample, sight.picture_rgb()
+    assert shown.shape == (32, 32, 3) and shown.dtype == np.uint8
+    if colour:
+        np.testing.assert_allclose(shown.ravel() / 255, seen, atol=0.003)
+    else:
+        assert shown.max() == 255 and (shown[..., 0] == shown[..., 2]).all()
+        np.testing.assert_allclose(shown[..., 0].ravel() / 255, seen / seen.max(), atol=0.003)
+
+
 def test_a_frame_that_is_sent_twice_is_taken_once(mug):
     samples = ImageSamples(View(32, colour=True))
     samples.take(frame(mug))

@@ -127,7 +127,7 @@ def test_it_is_what_a_learner_does_that_is_handed_the_frames(fixed, digits_bag):
     assert names(fixed, 'predicted') == list(expected_names)
     np.testing.assert_array_equal(fixed.frames['score'], np.array(scores))
     np.testing.assert_array_equal(fixed.frames['energy_j'], energies)
-    network, class_names = learner.snapshot()
+    network, class_names, _ = learner.snapshot()
     assert fixed.class_names == class_names
     assert fixed.status['energy_j'][-1] == learner.totals.energy_j
     assert sorted(map(bytes, fixed.receptive_fields)) == sorted(

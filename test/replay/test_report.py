@@ -125,7 +125,7 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
                 )
         if not share.takes(setting[3]):
             skipped += 1
-            frames.append((now_s, stamp_ns, 0.0, NONE, NONE, 0, 0, False, 0))
+            frames.append((now_s, stamp_ns, 0.0, NONE, NONE, 0, math.nan, False, 0, False, 0))
             continue
         index = number % len(names)
         label = NONE
@@ -144,6 +144,8 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
                 label,
                 predicted,
                 result.score,
+                result.confidence,
+                result.unknown,
                 result.timesteps,
                 result.learning,
                 result.energy_j,
@@ -730,7 +732,7 @@ def test_a_folder_that_is_no_report_is_rejected(tmp_path, written):
         ('time,what\n', 'columns time,what, accepted are time_s,stamp_ns,'),
         (','.join(FRAMES.names) + '\n1,2\n', 'row 2'),
         (
-            ','.join(FRAMES.names) + '\n0,1,1,,,0,8,1,0\n0,1,1,giraffe,,0,8,1,0\n',
+            ','.join(FRAMES.names) + '\n0,1,1,,,0,nan,0,8,1,0\n0,1,1,giraffe,,0,nan,0,8,1,0\n',
             "row 3: 'giraffe'",
         ),
     ],

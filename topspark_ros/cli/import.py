@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     check_output('--output', arguments.output)
     time = None if arguments.step is None else Time(arguments.step, arguments.integration)
-    network, class_names = import_nir(arguments.graph, arguments.timesteps, time)
+    network, class_names, _ = import_nir(arguments.graph, arguments.timesteps, time)
     save_checkpoint(arguments.output, network, class_names)
     config = network.config
     print(

@@ -225,6 +225,8 @@ def _accuracy(learner: Message, controller: Message | None) -> Text:
         f' of the last {learner.accuracy_window} labelled frames'
         f'   {learner.recruited_neurons} neurons',
     )
+    if learner.questions:
+        text.append(f'   {learner.questions} questions, {learner.answers} answered')
     if controller is not None:
         text.append(f'   expected {share(controller.expected_accuracy)}')
         if not math.isnan(controller.min_accuracy):

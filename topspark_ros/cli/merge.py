@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     networks = {path: load_checkpoint(path) for path in paths}
     if len(networks) < len(paths):
         raise UsageError('WEIGHTS name a file twice, accepted is once: it would count twice')
-    network, class_names = merge_networks(networks, arguments.neurons, common)
+    network, class_names, _ = merge_networks(networks, arguments.neurons, common)
     save_checkpoint(arguments.output, network, class_names)
     print(
         f'{arguments.output} written: {len(class_names)} classes of {len(arguments.weights)} '

@@ -1,8 +1,9 @@
 """A network in a file: written whole or not at all, checked whole before any of it is used.
 
 Layout: MAGIC; the format's version and the header's length, little-endian uint32 each; the
-header, JSON in UTF-8 (kind of network, its configuration, class names, name, type and shape of each
-array); the arrays' bytes in that order, little-endian, C order; SHA-256 of everything before it.
+header, JSON in UTF-8 (kind of network, its configuration, class names, what is known of confidence,
+name, type and shape of each array); the arrays' bytes in that order, little-endian, C order;
+SHA-256 of everything before it.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ KINDS = {
 }
 MAX_BYTES = 2**33  # a recruiting network of 45,000 neurons
 MAX_HEADER_BYTES = 2**23
+MAX_NUMBERS = 1000  # of confidence
 DIGEST_SIZE = hashlib.sha256().digest_size
 _ARRAY_TYPES = ('|i1', '<f4', '<f8', '<i8', '<u8')
 _MAX_DIMENSIONS = 3
@@ -55,16 +57,23 @@ _CHUNK = 2**20  # bytes
 
 
 class Checkpoint(NamedTuple):
-    """What was loaded: a network that continues where it was saved, and its classes' names."""
+    """What was loaded: a network that continues where it was saved, and its classes' names.
+
+    confidence: numbers that who saved it keeps of how often it is right; none if there are none.
+    """
 
     network: Network
     class_names: tuple[str, ...]
+    confidence: tuple[float, ...] = ()
 
 
 def save_checkpoint(
-    path: str | os.PathLike, network: Network, class_names: Sequence[str] = ()
+    path: str | os.PathLike,
+    network: Network,
+    class_names: Sequence[str] = (),
+    confidence: Sequence[float] = (),
 ) -> None:
-    """Write `network` to `path`, atomically.
+    """Write `network` to `path`, atomically. class_names, confidence: as of a Checkpoint.
 
     Whoever reads `path`, at any time, and after a crash of the program or a loss of power, finds
     the previous file or the new one. The directory must exist.
@@ -75,7 +84,7 @@ def save_checkpoint(
         If it cannot be written; the previous file is then untouched.
     """
     path = Path(path)
-    parts = _encode(network, class_names)
+    parts = _encode(network, class_names, confidence)
     digest = hashlib.sha256()
     try:
         _remove_abandoned(path)
@@ -155,7 +164,9 @@ def load_checkpoint(path: str | os.PathLike, expected: AnyConfig | None = None) 
         raise CheckpointError(f'{path} is rejected: it takes more memory than there is') from None
 
 
-def _encode(network: Network, class_names: Sequence[str]) -> list[bytes | memoryview]:
+def _encode(
+    network: Network, class_names: Sequence[str], confidence: Sequence[float]
+) -> list[bytes | memoryview]:
     """All but the digest: what comes before the arrays, and each array."""
     names = list(class_names)
     if not all(isinstance(name, str) for name in names) or len(names) > MAX_CLASSES:
@@ -171,6 +182,7 @@ def _encode(network: Network, class_names: Sequence[str]) -> list[bytes | memory
             'kind': _kind(network.config),
             'config': asdict(network.config),
             'class_names': names,
+            'confidence': list(confidence),
             'arrays': [[name, a.dtype.str, a.shape] for name, a in arrays.items()],
         }
     ).encode()
@@ -202,7 +214,7 @@ def _decode(file: BinaryIO, expected: AnyConfig | None) -> Checkpoint:
             f'most {MAX_HEADER_BYTES}'
         )
     file.seek(start)
-    config, class_names, layout = _read_header(file.read(header_size))
+    config, class_names, confidence, layout = _read_header(file.read(header_size))
     if sum(dtype.itemsize * math.prod(shape) for dtype, shape in layout.values()) != (
         end - start - header_size
     ):
@@ -231,7 +243,7 @@ def _decode(file: BinaryIO, expected: AnyConfig | None) -> Checkpoint:
             for name, (dtype, shape) in layout.items()
         }
     )
-    return Checkpoint(network, class_names)
+    return Checkpoint(network, class_names, confidence)
 
 
 def _digest_is_right(file: BinaryIO, end: int) -> bool:
@@ -247,7 +259,7 @@ def _digest_is_right(file: BinaryIO, end: int) -> bool:
     return file.read(DIGEST_SIZE) == digest.digest()
 
 
-def _read_header(text: bytes) -> tuple[AnyConfig, tuple[str, ...], Layout]:
+def _read_header(text: bytes) -> tuple[AnyConfig, tuple[str, ...], tuple[float, ...], Layout]:
     try:
         header = json.loads(text)
         fields = header['config']
@@ -267,6 +279,13 @@ def _read_header(text: bytes) -> tuple[AnyConfig, tuple[str, ...], Layout]:
             or not all(isinstance(name, str) for name in class_names)
         ):
             raise EngineError(f'its class_names are not up to {MAX_CLASSES} strings')
+        confidence = header.get('confidence', [])
+        if (
+            not isinstance(confidence, list)
+            or len(confidence) > MAX_NUMBERS
+            or not all(type(number) is float and math.isfinite(number) for number in confidence)
+        ):
+            raise EngineError(f'its confidence is not up to {MAX_NUMBERS} finite numbers')
         layout = {}
         for name, dtype, shape in header['arrays']:
             if (
@@ -276,7 +295,7 @@ def _read_header(text: bytes) -> tuple[AnyConfig, tuple[str, ...], Layout]:
             ):
                 raise EngineError(f'its array {name!r} is {dtype!r} of shape {shape!r}')
             layout[name] = np.dtype(dtype).newbyteorder('='), tuple(shape)
-        return config, tuple(class_names), layout
+        return config, tuple(class_names), tuple(confidence), layout
     except EngineError:
         raise
     except (

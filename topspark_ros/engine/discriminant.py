@@ -9,9 +9,15 @@ import numpy as np
 from .configuration import DiscriminantConfig, EncodedConfig
 from .errors import EngineError
 from .filters import PACKAGED, WEIGHTS, in_float32, load_filters
-from .kernels.discriminant import FRAME_SCATTER, LOOKS, DiscriminantState, present_discriminant
+from .kernels.discriminant import (
+    FRAME_SCATTER,
+    LOOKS,
+    NOVELTY_EVERY,
+    DiscriminantState,
+    present_discriminant,
+)
 from .kernels.seeing import Filters
-from .network import C
+from .network import C, Layout
 from .pictures import PictureNetwork, in_shares
 from .values import SpikeTrain
 
@@ -28,7 +34,7 @@ class LinearDiscriminant(PictureNetwork[C, DiscriminantState]):
     """
 
     _per_class = dict(means=1, weights=1, overlaps=1, class_frames=0)
-    _signed = ('means', 'weights', 'overlaps', 'precision', *WEIGHTS)
+    _signed = ('means', 'weights', 'overlaps', 'precision', 'novelty_precision', *WEIGHTS)
 
     @property
     def recruited_neurons(self) -> int:
@@ -38,6 +44,16 @@ class LinearDiscriminant(PictureNetwork[C, DiscriminantState]):
     @property
     def labelled_neurons(self) -> int:
         return self.recruited_neurons
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """As of Network. `novelty_precision` may be missing: it follows from the precision."""
+        if 'novelty_precision' not in state and 'precision' in state:
+            state = state | dict(novelty_precision=novelty_precision(state['precision']))
+        super().restore(state)
+
+    def check_layout(self, layout: Layout) -> None:
+        derived = self._state.novelty_precision
+        super().check_layout(dict(novelty_precision=(derived.dtype, derived.shape)) | layout)
 
     def raster(self, sample: np.ndarray | SpikeTrain, timesteps: int) -> SpikeTrain:
         raise EngineError('the discriminant has no raster: its filters fire currents, not spikes')
@@ -49,8 +65,9 @@ class LinearDiscriminant(PictureNetwork[C, DiscriminantState]):
 
     def _check_state(self, state: DiscriminantState) -> None:
         super()._check_state(state)
-        if (state.precision.diagonal() <= 0).any():
-            raise EngineError('state precision has a diagonal of 0 or less, accepted is above 0')
+        for name in ('precision', 'novelty_precision'):
+            if (getattr(state, name).diagonal() <= 0).any():
+                raise EngineError(f'state {name} has a diagonal of 0 or less, accepted is above 0')
         unseen = state.class_frames == 0
         for name in ('means', 'weights'):
             if getattr(state, name)[:, unseen].any():
@@ -146,4 +163,15 @@ def _untaught(size: int, filters: Filters) -> DiscriminantState:
         overlaps=np.zeros((3, 0)),
         precision=np.eye(size) / first_scatter(size),
         class_frames=np.zeros(0, np.int64),
+        novelty_precision=np.eye(len(range(0, size, NOVELTY_EVERY))) / first_scatter(size),
     )
+
+
+def novelty_precision(precision: np.ndarray) -> np.ndarray:
+    """The inverse scatter of every NOVELTY_EVERY-th feature, of that of all as the state has it."""
+    whole = np.triu(precision) + np.triu(precision, 1).T
+    try:
+        scatter = np.linalg.inv(whole)[::NOVELTY_EVERY, ::NOVELTY_EVERY]
+        return np.linalg.inv(scatter)
+    except (np.linalg.LinAlgError, ValueError):
+        raise EngineError('state precision has no inverse, accepted is that of a scatter') from None

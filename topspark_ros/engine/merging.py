@@ -90,7 +90,9 @@ def merge_networks(
         times = [1 if name != common else 2 - len(networks) for name in networks]
         merged = _merged_discriminant(states, places, class_names, list(networks), times)
     network = create_network(config)
-    network.restore(states[0] | merged)
+    restored = states[0] | merged
+    restored.pop('novelty_precision', None)  # follows from the precision
+    network.restore(restored)
     return Checkpoint(network, class_names)
 
 
@@ -125,7 +127,7 @@ def _unified_classes(
     """The names of all classes, and where among them those of each network are, int64."""
     numbers: dict[str, int] = {}
     places = []
-    for name, (network, class_names) in networks.items():
+    for name, (network, class_names, _) in networks.items():
         if len(class_names) < network.classes:
             raise MergingError(
                 f'{name}: it has {network.classes} classes and {len(class_names)} names of them, '

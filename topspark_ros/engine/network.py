@@ -185,8 +185,11 @@ class InferenceNetwork(Generic[C, S]):
         raster: np.ndarray = NO_RASTER,
     ) -> Responses:
         """Call the kernel. spikes: (start, source) of the one sample that is given in spikes."""
-        scores, outcomes = self._call(pixels, timesteps, learning, labels, margin, spikes, raster)
-        return Responses(scores, outcomes[:, 0], outcomes[:, 1], outcomes[:, 2:])
+        scores, grounds, outcomes = self._call(
+            pixels, timesteps, learning, labels, margin, spikes, raster
+        )
+        evidence, novelty = grounds.T
+        return Responses(scores, outcomes[:, 0], evidence, novelty, outcomes[:, 1], outcomes[:, 2:])
 
     def _present_one(
         self,
@@ -198,12 +201,18 @@ class InferenceNetwork(Generic[C, S]):
         margin: float,
     ) -> Response:
         labels = NO_LABEL if label < 0 else np.array([label])
-        scores, outcomes = self._call(
+        scores, grounds, outcomes = self._call(
             pixels.reshape(1, -1), timesteps, learning, labels, margin, spikes
         )
         predicted, steps, *counts = outcomes[0].tolist()
+        evidence, novelty = grounds[0].tolist()
         return Response(
-            scores[0], None if predicted < 0 else predicted, steps, OperationCounts._make(counts)
+            scores[0],
+            None if predicted < 0 else predicted,
+            evidence,
+            novelty,
+            steps,
+            OperationCounts._make(counts),
         )
 
     def _call(
@@ -215,9 +224,10 @@ class InferenceNetwork(Generic[C, S]):
         margin: float,
         spikes: tuple | None,
         raster: np.ndarray = NO_RASTER,
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Call the kernel; scores, and all the rest that it tells of each sample."""
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Call the kernel; scores, grounds, and all the rest that it tells of each sample."""
         scores = np.empty((len(pixels), self._state.class_frames.size), FLOAT32)
+        grounds = np.empty((len(pixels), 2), FLOAT32)
         outcomes = np.empty((len(pixels), 7), np.int64)
         self._present(
             self._state,
@@ -228,10 +238,11 @@ class InferenceNetwork(Generic[C, S]):
             labels,
             margin,
             scores,
+            grounds,
             outcomes,
             raster,
         )
-        return scores, outcomes
+        return scores, grounds, outcomes
 
     def _require_sample(self, sample: object, timesteps: int) -> tuple[np.ndarray, tuple | None]:
         """Pixels, and spikes if the sample is a SpikeTrain; the pixels are black then."""
@@ -315,7 +326,9 @@ class Network(InferenceNetwork[C, S], ABC):
         the discriminant it is made before this sample changed anything; under STDP weights change
         at output spikes, so earlier ones of the same presentation have had their effect. A layer on
         spiking features makes it of those that it learns, of 64 steps or more. Its scores
-        are over the classes known before. A sample without input spikes teaches nothing.
+        are over the classes known before. Its evidence and novelty are those of the most likely
+        class other than the label: what they would be if the label's class had never been taught. A
+        sample without input spikes teaches nothing.
 
         Parameters
         ----------

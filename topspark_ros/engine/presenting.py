@@ -34,9 +34,10 @@ class Presenter(Protocol):
     spikes: of the only sample, where each step's begin and the inputs that they come from, int32;
         None: of the pixels.
     rest: whether to learn, bool; labels, (samples,) int64, -1 for none; margin of early exit; and
-        to be filled: scores, (samples, classes) float32; outcomes, (samples, 7) int64, predicted
-        class or -1, timesteps, and OperationCounts; raster, (spikes, 2) int32, steps and neurons of
-        the first output spikes of the only sample.
+        to be filled: scores, (samples, classes) float32; grounds, (samples, 2) float32, evidence
+        and novelty of a Response; outcomes, (samples, 7) int64, predicted class or -1, timesteps,
+        and OperationCounts; raster, (spikes, 2) int32, steps and neurons of the first output spikes
+        of the only sample.
     """
 
     def __call__(

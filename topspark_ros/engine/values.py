@@ -75,6 +75,14 @@ class Response(NamedTuple):
         most 1; with the recruiting rule a softmax, in sum 1, or zeros without evidence.
     predicted
         The class with most evidence, None if there is no evidence for any.
+    evidence
+        Log-odds of the class `predicted` against all others by the scores, 0 if there are none;
+        NaN without a prediction.
+    novelty
+        How unlike the class `predicted` the sample is, >= 0; NaN: unknown. Of the discriminant a
+        squared distance over what is usual, about 1 for a new sample of the class
+        (kernels.discriminant). With the recruiting rule 1 less the cosine similarity with the
+        class's neuron that spiked first. Under STDP it is unknown.
     timesteps
         T, the number of steps that the sample was presented for.
     counts
@@ -83,6 +91,8 @@ class Response(NamedTuple):
 
     scores: np.ndarray
     predicted: int | None
+    evidence: float
+    novelty: float
     timesteps: int
     counts: OperationCounts
 
@@ -96,6 +106,8 @@ class Responses(NamedTuple):
         (samples, classes) float32, as of a Response.
     predicted
         (samples,) int64, -1 if there is no evidence.
+    evidence, novelty
+        (samples,) float32, as of a Response.
     timesteps
         (samples,) int64.
     counts
@@ -104,6 +116,8 @@ class Responses(NamedTuple):
 
     scores: np.ndarray
     predicted: np.ndarray
+    evidence: np.ndarray
+    novelty: np.ndarray
     timesteps: np.ndarray
     counts: np.ndarray
 

@@ -69,10 +69,27 @@ class ClassificationMessage:
             message.class_ids = list(result.class_names)
         message.empty = result.empty
         message.class_id, message.score = result.class_name or '', result.score
+        message.confidence, message.unknown = result.confidence, result.unknown
         message.scores = array.array('f', result.scores.tobytes())
         message.timesteps, message.learning = result.timesteps, result.learning
         message.latency, message.energy = latency_s, result.energy_j
         return message
+
+
+def question_message(
+    result: Classification, picture: np.ndarray, header: cdr.Header
+) -> msg.Question:
+    """picture: as of `rgb_image`."""
+    order = np.argsort(-result.scores, kind='stable')
+    message = msg.Question(
+        image=rgb_image(picture, header),
+        class_ids=[result.class_names[index] for index in order],
+        scores=array.array('f', result.scores[order].tobytes()),
+        confidence=result.confidence,
+        unknown=result.unknown,
+    )
+    fill_header(message.header, header)
+    return message
 
 
 def fill_header(message: Header, header: cdr.Header) -> None:

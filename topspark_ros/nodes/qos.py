@@ -10,6 +10,7 @@ is as deep as there may be sources.
 LABEL: every one counts and is small: reliable.
 STATE: what a node that joins late must know (budget, decision): reliable, and the
 last one is kept for late joiners (transient local).
+QUESTION: as STATE, so that whoever comes to teach finds those that are open.
 RESULT, STATUS: reliable for those that ask for it; best-effort subscribers match too.
 """
 
@@ -39,5 +40,6 @@ BUDGETS = _profile(50, reliable=True, latched=True)
 EVENTS = _profile(1000, reliable=False)
 LABEL = _profile(100, reliable=True)
 STATE = _profile(1, reliable=True, latched=True)
+QUESTION = _profile(32, reliable=True, latched=True)
 RESULT = _profile(100, reliable=True)
 STATUS = _profile(10, reliable=True)

@@ -81,6 +81,8 @@ class SnnLearner(ManagedNode[NodeParameters]):
 
     Publishers:
         * classification (topspark_ros/Classification): one a frame, stamp of the frame
+        * ~/question (topspark_ros/Question): a frame that a label would help most with, some an
+          hour; a label with its stamp answers it, however late
         * ~/status (topspark_ros/LearnerStatus): what it does and spends
         * vision/classification (vision_msgs/Classification), vision/detections
           (vision_msgs/Detection2DArray): the same in standard messages; only while somebody
@@ -126,10 +128,10 @@ class SnnLearner(ManagedNode[NodeParameters]):
         except (EncoderError, EngineError, ParameterError) as error:
             raise NodeFault(str(error)) from None
         self._weights = WeightsFile(p.checkpoint_file, self._config, self._filters)
-        network, class_names = self._resume(self._weights)
+        network, class_names, confidence = self._resume(self._weights)
         began_s = time.perf_counter()
         with report_compilation(self.get_logger().info):
-            self._steering = assemble(p, network, class_names, margins, self._encoder)
+            self._steering = assemble(p, network, class_names, margins, self._encoder, confidence)
         self.get_logger().info(f'kernels ready after {time.perf_counter() - began_s:.1f} s')
         self._learner = self._steering.learner
         self._configured = True
@@ -141,6 +143,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
             msg.Classification, 'classification', qos.RESULT
         )
         self._result = conversions.ClassificationMessage()
+        self._question = self.create_lifecycle_publisher(msg.Question, '~/question', qos.QUESTION)
         self._status = self.create_lifecycle_publisher(msg.LearnerStatus, '~/status', qos.STATUS)
         self._vision = VisionPublishers(self)
         self._debug_image = self.create_lifecycle_publisher(Image, '~/debug_image', qos.sensor(1))
@@ -321,6 +324,10 @@ class SnnLearner(ManagedNode[NodeParameters]):
             self._result.filled(result, frame.header, frame.begin_ns, frame.end_ns, latency_s)
         )
         self._learner.record_latency(latency_s)
+        if result.asked:
+            self._question.publish(
+                conversions.question_message(result, frame.picture(), frame.header)
+            )
         if self.debugging:
             stamp = frame.header.stamp
             self.get_logger().debug(
@@ -404,6 +411,8 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 'frames learned': totals.learned,
                 'labels unmatched': totals.labels_unmatched,
                 'labels late': totals.labels_late,
+                'questions': totals.questions,
+                'answers': totals.answers,
                 'latency p50 [s]': status.activity.latency_p50_s,
                 'latency p95 [s]': status.activity.latency_p95_s,
                 'power, estimated [W]': status.activity.power_w,

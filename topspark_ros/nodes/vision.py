@@ -101,11 +101,11 @@ def _detections(
 
 
 def _caption(result: online.Classification) -> str:
-    return UNKNOWN if result.class_name is None else f'{result.class_name} {result.score:.2f}'
+    return UNKNOWN if result.unknown else f'{result.class_name} {result.score:.2f}'
 
 
 def _hypotheses(result: online.Classification) -> Iterator[ObjectHypothesis]:
-    """The likeliest classes, the likeliest first; none of an object that is unknown."""
+    """The likeliest classes, the likeliest first; none where there is no evidence for any."""
     if result.class_name is not None:
         for number in np.argsort(-result.scores, kind='stable')[:MAX_HYPOTHESES].tolist():
             yield ObjectHypothesis(

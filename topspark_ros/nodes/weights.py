@@ -16,6 +16,7 @@ from topspark_ros.engine import (
     load_checkpoint,
     save_checkpoint,
 )
+from topspark_ros.perception.confidence import Confidence, ConfidenceError
 from topspark_ros.perception.online import OnlineLearner
 
 
@@ -51,7 +52,7 @@ class WeightsFile:
             check_writable(self.path)
         self.resumed = bool(self.path) and os.path.exists(self.path)
         if self.resumed:
-            return load_checkpoint(self.path, self._config)
+            return self._load(self.path)
         return Checkpoint(create_network(self._config, self._filters), ())
 
     def restore(self, learner: OnlineLearner, other: str = '') -> str:
@@ -60,7 +61,7 @@ class WeightsFile:
         Raises CheckpointError for a file that is rejected; the learner's weights stay then.
         """
         path = os.path.abspath(other) if other else self._required_path()
-        learner.replace_network(*load_checkpoint(path, self._config))
+        learner.replace_network(*self._load(path))
         if path == self.path:
             self._saved_changes = learner.changes
         return path
@@ -80,6 +81,14 @@ class WeightsFile:
     def is_behind(self, learner: OnlineLearner) -> bool:
         """Whether the learner has changed since it was resumed or saved."""
         return bool(self.path) and learner.changes != self._saved_changes
+
+    def _load(self, path: str) -> Checkpoint:
+        checkpoint = load_checkpoint(path, self._config)
+        try:
+            Confidence(checkpoint.confidence)
+        except ConfidenceError as error:
+            raise CheckpointError(f'{path} is rejected: {error}') from None
+        return checkpoint
 
     def _required_path(self) -> str:
         if not self.path:

@@ -31,11 +31,13 @@ def assemble(
     class_names: Sequence[str],
     margins: Mapping[int, Margins],
     encoder: Encoder | None = None,
+    confidence: Sequence[float] = (),
 ) -> Steering:
     """The learner of this network, steered, with all kernels that frames need compiled.
 
     margins: by T of the profile, as `profile_margins` gives them; empty: there is no profile.
     encoder: that the parameters name; None: none.
+    confidence: as of a Checkpoint; ConfidenceError if it is none.
     """
     compile_for(parameters, network)
     energy_table = parameters.energy_table()
@@ -46,6 +48,7 @@ def assemble(
         parameters.online_settings(margins),
         energy_table,
         0.0 if encoder is None else encoder.energy_j(energy_table),
+        confidence,
     )
     return Steering(learner, parameters, margins)
 

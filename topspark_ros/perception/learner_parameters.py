@@ -208,6 +208,20 @@ class SnnLearnerParameters:
     accuracy_window: int = parameter(
         200, 'Labelled frames behind the prequential accuracy.', low=1, high=100_000, fixed=True
     )
+    unknown_threshold: float = parameter(
+        0.9,
+        'Confidence in its class below which a frame is unknown; 0: none is that has a class.',
+        low=0.0,
+        high=1.0,
+        fixed=True,
+    )
+    questions_per_hour: int = parameter(
+        12,
+        'Frames that are asked about within an hour, at most; 0: none.',
+        low=0,
+        high=3600,
+        fixed=True,
+    )
     trial_share: float = parameter(
         0.05,
         'Share of the energy that trials may take: labelled frames are classified at another '
@@ -399,7 +413,13 @@ class SnnLearnerParameters:
         trials = TrialSettings(
             margins or dict.fromkeys(TRIED_TIMESTEPS, self.inference_margin), self.trial_share
         )
-        return OnlineSettings(self.label_wait, self.accuracy_window, trials=trials)
+        return OnlineSettings(
+            self.label_wait,
+            self.accuracy_window,
+            trials=trials,
+            unknown_threshold=self.unknown_threshold,
+            questions_per_hour=self.questions_per_hour,
+        )
 
     def timesteps(self) -> Timesteps:
         """T until a decision comes."""

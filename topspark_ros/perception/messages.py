@@ -184,6 +184,8 @@ def status_fields(
         labels_received=totals.labels,
         labels_unmatched=totals.labels_unmatched,
         labels_late=totals.labels_late,
+        questions=totals.questions,
+        answers=totals.answers,
         mean_input_spikes=activity.input_spikes,
         mean_output_spikes=activity.output_spikes,
         synaptic_operations=activity.synaptic_operations,

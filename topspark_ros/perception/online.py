@@ -7,6 +7,9 @@ clock decides only where stamps cannot: when no frame follows, and for frames wi
 label names which frame: see `teaching`. Accuracy is prequential: the prediction that counts was
 made before the frame was learned (Dawid 1984; Gama et al. 2013).
 
+Some frames are asked about (`questions`). People take their time, so these are kept when they are
+learned without a label: an answer that comes late still teaches them.
+
 All times are given by the caller (`now_s`, the clock that stamps are of), so that a replay repeats
 to the last digit; only how long an inference takes is measured here. Every public method may be
 called from any thread.
@@ -26,9 +29,11 @@ from typing import Protocol
 import numpy as np
 
 from topspark_ros.control.accuracy import Trial
-from topspark_ros.engine import MAX_CLASSES, Network, OperationCounts, SpikeTrain
+from topspark_ros.engine import MAX_CLASSES, Checkpoint, Network, OperationCounts, SpikeTrain
 from topspark_ros.methodology.energy import EnergyTable, estimate_energy_j
 from topspark_ros.perception.activity import Activity, ActivityWindow, Cost, CostByTimesteps
+from topspark_ros.perception.confidence import Confidence
+from topspark_ros.perception.questions import Questions
 from topspark_ros.perception.teaching import (
     MAX_KEPT,
     LabelBook,
@@ -41,7 +46,9 @@ from topspark_ros.perception.teaching import (
 from topspark_ros.perception.trials import Trials, TrialSettings
 from topspark_ros.streams.share import FrameShare
 
+MAX_OPEN = 32  # questions that an answer may still come to
 NAMED = 20  # classes in the line of an error, at most
+NO_GROUNDS = math.nan, math.nan
 PAUSE_S = 0.5  # by which a frame may be late before the stream has paused
 
 
@@ -84,24 +91,32 @@ class OnlineSettings:
     accuracy_window: int = 200  # labelled frames behind the prequential accuracy
     activity_window_s: float = 2.0  # rates, latency and power are over this time
     trials: TrialSettings = TrialSettings()
+    unknown_threshold: float = 0.9  # 0..1, confidence below which a frame is unknown
+    questions_per_hour: int = 0
 
 
 @dataclass(frozen=True)
 class Classification:
     """One frame's result. `scores` follow `class_names`; `class_name` is None when unknown.
 
+    confidence: that class_name is right, 0..1, by the labels so far; NaN when it is None.
+    unknown: whether that is below the threshold, or there is nothing to tell a class by.
+    asked: whether a label would help most here.
     empty: nothing stood out in the frame, so there was nothing to classify, and is nothing to
         learn.
     """
 
     class_name: str | None
     score: float
+    confidence: float
+    unknown: bool
     class_names: tuple[str, ...]
     scores: np.ndarray  # (classes,) float32, 0..1
     timesteps: int  # taken; fewer than set after an early exit
     learning: bool
     energy_j: float  # estimated, this inference
     label: str | None  # that was there before the frame
+    asked: bool = False
     empty: bool = False
 
 
@@ -118,6 +133,8 @@ class Totals:
     labels: int = 0
     labels_unmatched: int = 0  # that named no frame
     labels_late: int = 0  # whose frame had been learned without them
+    questions: int = 0
+    answers: int = 0  # labels that named a frame which was asked about
 
 
 @dataclass(frozen=True)
@@ -148,9 +165,11 @@ class _Waiting:
     end_ns: int
     sample: Sample | None  # None: empty, or learned
     predicted: str | None
+    grounds: tuple[float, float]  # evidence and novelty, as of a Response
     timesteps: int  # T that it was classified at
     since_s: float
     label: str | None = None
+    asked: bool = False
 
 
 class OnlineLearner:
@@ -158,6 +177,7 @@ class OnlineLearner:
 
     encoder_energy_j: that each frame which is not empty takes before it is presented, J: of an
         encoder, which does not depend on T.
+    confidence: as of `replace_network`.
     """
 
     def __init__(
@@ -168,6 +188,7 @@ class OnlineLearner:
         settings: OnlineSettings,
         energy_table: EnergyTable,
         encoder_energy_j: float = 0.0,
+        confidence: Sequence[float] = (),
     ):
         self.settings = settings
         self._network = network
@@ -179,6 +200,9 @@ class OnlineLearner:
         self._encoder_energy_j = encoder_energy_j
         self._waiting: deque[_Waiting] = deque()  # oldest first
         self._unlabelled: deque[_Waiting] = deque(maxlen=MAX_KEPT)  # learned without a label
+        self._open: deque[_Waiting] = deque(maxlen=MAX_OPEN)  # of these, asked about, with samples
+        self._confidence = Confidence(confidence)
+        self._questions = Questions(settings.questions_per_hour)
         self._labels = LabelBook()
         self._label_for_next: str | None = None
         self._newest_ns = 0  # stamp of the newest frame
@@ -215,6 +239,8 @@ class OnlineLearner:
                 counts['labels'],
                 counts['replaced labels'] + self._labels.unmatched,
                 counts['late'],
+                counts['questions'],
+                counts['answers'],
             )
 
     def reset_counts(self) -> None:
@@ -236,18 +262,28 @@ class OnlineLearner:
         with self._lock:
             return tuple(self._class_names)
 
-    def snapshot(self) -> tuple[Network, tuple[str, ...]]:
-        """A copy of the network and its class names, to be saved while learning goes on."""
+    def snapshot(self) -> Checkpoint:
+        """A copy of all that was learned, to be saved while learning goes on."""
         with self._lock:
-            return copy.deepcopy(self._network), tuple(self._class_names)
+            return Checkpoint(
+                copy.deepcopy(self._network), tuple(self._class_names), self._confidence.numbers()
+            )
 
-    def replace_network(self, network: Network, class_names: Sequence[str]) -> None:
-        """Go on with other weights (loaded or reset); counts and settings stay."""
+    def replace_network(
+        self, network: Network, class_names: Sequence[str], confidence: Sequence[float] = ()
+    ) -> None:
+        """Go on with other weights (loaded or reset); counts and settings stay.
+
+        confidence: numbers of a Confidence that was kept; none: it begins anew. ConfidenceError,
+            with nothing changed, if they are of none.
+        """
         with self._lock:
+            self._confidence = Confidence(confidence)
             self._network, self._class_names = network, _names(network, class_names)
             self._changes += 1
             self._waiting.clear()
             self._unlabelled.clear()
+            self._open.clear()
             self._labels.clear()
             self._became.clear()
             self._hits.clear()
@@ -271,22 +307,32 @@ class OnlineLearner:
             self.learn_due(now_s)
             timesteps = self._timesteps
             presented = _presented(sample, timesteps.inference)
-            result = (
-                self._pass_over(now_s) if _is_empty(presented) else self._infer(presented, now_s)
-            )
+            if _is_empty(presented):
+                result, grounds = self._pass_over(now_s), NO_GROUNDS
+            else:
+                result, grounds = self._infer(presented, now_s)
             frame = _Waiting(
                 stamp_ns,
                 begin_ns or stamp_ns,
                 end_ns or stamp_ns,
                 None if result.empty else sample,
                 result.class_name,
+                grounds,
                 timesteps.inference,
                 now_s,
             )
             frame.label = self._early_label(frame)
+            if frame.label is None and frame.sample is not None and timesteps.learning:
+                frame.asked = self._questions.ask(
+                    stamp_ns,
+                    self._confidence.familiarity(*grounds),
+                    presented,
+                    self._network.config.inputs,
+                )
+                self._counts['questions'] += frame.asked
             self._waiting.append(frame)
             self._learn_first(len(self._waiting) - MAX_KEPT, now_s)
-            return replace(result, label=frame.label)
+            return replace(result, label=frame.label, asked=frame.asked)
 
     def record_latency(self, latency_s: float) -> None:
         """Latency of the frame that was classified last, as its consumer saw it."""
@@ -298,10 +344,10 @@ class OnlineLearner:
 
         stamp_ns 0: the next frame that is classified. Returns the stamps of the frames so far that
         it names: those that wait, which it teaches, and those that were learned without it, which
-        it counts for the accuracy. A name never heard before becomes a new class. A label that
-        comes after its class was forgotten or renamed, for a frame from before, names nothing or is
-        of the new name. Raises LabelError as `check_label` does, and for more classes than the
-        network can tell apart.
+        it counts for the accuracy. Those that were asked about it teaches however late. A name
+        never heard before becomes a new class. A label that comes after its class was forgotten or
+        renamed, for a frame from before, names nothing or is of the new name. Raises LabelError as
+        `check_label` does, and for more classes than the network can tell apart.
         """
         check_label(class_name, stamp_ns, until_ns)
         with self._lock:
@@ -322,8 +368,15 @@ class OnlineLearner:
             late = named_by(label, self._unlabelled)
             for frame in late:
                 self._unlabelled.remove(frame)
-                self._hits.append(frame.predicted == class_name)
+                self._judge(frame, class_name)
+            answered = named_by(label, self._open)
+            for frame in answered:
+                self._open.remove(frame)
+                frame.label = class_name
+            self._waiting.extendleft(reversed(answered))  # they are due
+            self._counts['answers'] += any(frame.asked for frame in (*answered, *waiting))
             self._counts['late'] += bool(late)
+            late += answered
             self._labels.add(label, used=bool(waiting or late))
             return [frame.stamp_ns for frame in (*late, *waiting)]
 
@@ -409,7 +462,10 @@ class OnlineLearner:
 
     # ---------------------------------------------------------------------------------------
 
-    def _infer(self, presented: np.ndarray | SpikeTrain, now_s: float) -> Classification:
+    def _infer(
+        self, presented: np.ndarray | SpikeTrain, now_s: float
+    ) -> tuple[Classification, tuple[float, float]]:
+        """The result of a frame, and its evidence and novelty."""
         timesteps = self._timesteps
         began_s = time.perf_counter()
         response = self._network.infer(presented, timesteps.inference, self._margins.inference)
@@ -423,9 +479,12 @@ class OnlineLearner:
         self._activity.inference(now_s, response.counts, energy_j, inference_s)
         self._costs.add(timesteps.inference, energy_j, inference_s)
         predicted = response.predicted
-        return Classification(
+        confidence = self._confidence.of(response.evidence, response.novelty)
+        result = Classification(
             None if predicted is None else self._class_names[predicted],
             math.nan if predicted is None else float(response.scores[predicted]),
+            confidence,
+            not confidence >= self.settings.unknown_threshold,
             tuple(self._class_names[: response.scores.size]),
             response.scores,
             response.timesteps,
@@ -433,6 +492,7 @@ class OnlineLearner:
             energy_j,
             None,
         )
+        return result, (response.evidence, response.novelty)
 
     def _pass_over(self, now_s: float) -> Classification:
         """The result of an empty frame, which costs nothing."""
@@ -443,6 +503,8 @@ class OnlineLearner:
         return Classification(
             None,
             math.nan,
+            math.nan,
+            False,
             tuple(self._class_names[:classes]),
             np.zeros(classes, np.float32),
             0,
@@ -475,17 +537,20 @@ class OnlineLearner:
             self._learn(self._waiting.popleft(), now_s)
 
     def _learn(self, frame: _Waiting, now_s: float) -> None:
-        sample, frame.sample = frame.sample, None
-        mistaken = frame.label is not None and frame.predicted != frame.label
+        sample = frame.sample
+        if frame.asked and frame.label is None:
+            self._open.append(replace(frame))  # to be learned once more when the answer comes
+        frame.sample = None
+        mistaken = False
         if frame.label is not None:
-            self._hits.append(not mistaken)
+            mistaken = self._judge(frame, frame.label)
             if sample is not None:
                 self._try_another(frame, sample, mistaken, now_s)
-        elif frame.stamp_ns:
+        elif frame.stamp_ns and not frame.asked:
             self._unlabelled.append(frame)
-        # Where not all can be learned, there is most to learn from a mistake.
+        # Where not all can be learned, there is most to learn from a mistake, and from an answer.
         if sample is None or not self._share.takes(
-            self._timesteps.learning_share, preferred=mistaken
+            self._timesteps.learning_share, preferred=mistaken or frame.asked
         ):
             return
         label = None if frame.label is None else self._class_index(frame.label)
@@ -493,12 +558,21 @@ class OnlineLearner:
         response = self._network.learn(
             _presented(sample, timesteps), timesteps, label, self._margins.training
         )
+        if label is not None:
+            self._confidence.pretend(response.evidence, response.novelty)
         self._counts['learned'] += 1
         self._changes += 1
         energy_j = self._spend(response.counts)
         self._learning_energy_j += energy_j
         self._trials.earn(energy_j, now_s)
         self._activity.learning(now_s, response.counts, energy_j)
+
+    def _judge(self, frame: _Waiting, label: str) -> bool:
+        """Count what a frame was predicted as; whether that was a mistake."""
+        right = frame.predicted == label
+        self._hits.append(right)
+        self._confidence.learn(*frame.grounds, right)
+        return not right
 
     def _try_another(self, frame: _Waiting, sample: Sample, mistaken: bool, now_s: float) -> None:
         """Classify a labelled frame at another T as well, if trials have the energy for that."""
@@ -530,7 +604,7 @@ class OnlineLearner:
 
     def _rename(self, old: str, new: str | None) -> None:
         """Of frames and labels that are kept or will come; None: the class is forgotten."""
-        for frame in (*self._waiting, *self._unlabelled):
+        for frame in (*self._waiting, *self._unlabelled, *self._open):
             frame.label = new if frame.label == old else frame.label
             frame.predicted = new if frame.predicted == old else frame.predicted
         if self._label_for_next == old:

@@ -39,6 +39,7 @@ class Figures:
     labelled, right: of those classified.
     accuracy: of all labelled frames, each before it was learned, 0..1.
     late_accuracy: the same of the last ACCURACY_WINDOW of them.
+    unknown_share: of the classified frames, called unknown, 0..1.
     inference_j: mean of an inference, J.
     frame_j: mean of a classified frame, its learning included, J.
     power_w: mean from the first status to the last, W.
@@ -55,6 +56,7 @@ class Figures:
     right: int
     accuracy: float
     late_accuracy: float
+    unknown_share: float
     inference_j: float
     frame_j: float
     power_w: float
@@ -87,6 +89,7 @@ def figures(run: Evaluation) -> Figures:
         right=int(right.sum()),
         accuracy=_ratio(right.sum(), len(right)),
         late_accuracy=_ratio(right[-ACCURACY_WINDOW:].sum(), min(ACCURACY_WINDOW, len(right))),
+        unknown_share=_ratio(frames['unknown'].sum(), len(frames)),
         inference_j=_ratio(frames['energy_j'].sum(), len(frames)),
         frame_j=frame_j,
         power_w=power_w,

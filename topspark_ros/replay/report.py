@@ -450,6 +450,11 @@ ROWS = (
         lambda f: f'{f.frames:,} / {f.classified:,} / {f.labelled:,}',
     ),
     Row(
+        'frames called unknown',
+        lambda f: _share(f.unknown_share),
+        lambda a, b: _points(a.unknown_share, b.unknown_share),
+    ),
+    Row(
         '**energy of a frame**, its learning included, estimated',
         lambda f: _quantity(f.frame_j, 'J'),
         lambda a, b: _relative(a.frame_j, b.frame_j),

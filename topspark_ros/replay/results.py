@@ -17,6 +17,8 @@ FRAMES = np.dtype(
         ('label', 'i4'),  # index in class_names, NONE: not labelled
         ('predicted', 'i4'),  # the same, before it was learned
         ('score', 'f4'),  # 0..1
+        ('confidence', 'f4'),  # 0..1, NaN: not predicted
+        ('unknown', '?'),
         ('timesteps', 'i4'),  # taken, steps
         ('learning', '?'),
         ('energy_j', 'f8'),  # estimated, of its inference
@@ -79,6 +81,8 @@ PROCESSED = {
     'skipped',
     'learned',
     'labels',
+    'questions',
+    'answers',
     'battery states',
     'budgets',
     'decisions',

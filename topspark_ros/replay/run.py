@@ -54,6 +54,8 @@ class _Frame(NamedTuple):
     label: str | None = None
     predicted: str | None = None
     score: float = 0.0
+    confidence: float = math.nan
+    unknown: bool = False
     timesteps: int = 0
     learning: bool = False
     energy_j: float = 0.0
@@ -89,13 +91,13 @@ class Run:
 
         encoder = p.read_encoder()
         config, filters = p.network_config(encoder), p.read_filters()
-        network, class_names = (
+        network, class_names, confidence = (
             Checkpoint(create_network(config, filters), ())
             if settings.weights is None
             else load_checkpoint(settings.weights, config)
         )
         margins = profile_margins(load_profile(p.profile_file)) if p.profile_file else {}
-        self._steering = assemble(p, network, class_names, margins, encoder)
+        self._steering = assemble(p, network, class_names, margins, encoder, confidence)
         self._learner = self._steering.learner
         self._share = FrameShare()
         self._images = ImageSamples(p.view(encoder))
@@ -283,6 +285,8 @@ class Run:
                 result.label,
                 result.class_name,
                 result.score,
+                result.confidence,
+                result.unknown,
                 result.timesteps,
                 result.learning,
                 result.energy_j,
@@ -381,9 +385,10 @@ class Run:
 
     def _evaluation(self) -> Evaluation:
         settings, totals = self._settings, self._learner.totals
-        network, class_names = self._learner.snapshot()
+        learned = self._learner.snapshot()
+        network, class_names, _ = learned
         if settings.save_weights is not None:
-            save_checkpoint(settings.save_weights, network, class_names)
+            save_checkpoint(settings.save_weights, *learned)
         index = {None: NONE} | {name: number for number, name in enumerate(class_names)}
         frames = [
             (*frame[:3], index[frame.label], index[frame.predicted], *frame[5:])
@@ -419,6 +424,8 @@ class Run:
                 'labels': totals.labels,
                 'labels of no frame': totals.labels_unmatched,
                 'labels too late': totals.labels_late,
+                'questions': totals.questions,
+                'answers': totals.answers,
                 'battery states': counts['battery states'],
                 'budgets': counts['budgets'],
                 'decisions': len(decisions),

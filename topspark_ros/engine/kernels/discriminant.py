@@ -25,6 +25,15 @@ scatter that all classes have in common: lam delta delta^T is added to S, and me
 change of rank one as well, with z = A delta and g = lam / (1 + lam delta^T z). Which background it
 is follows from the class and the number of its samples: so the order of the classes still does not
 matter.
+
+Novelty: how far a sample lies from the mean of a class, by the scatter of all (Mahalanobis 1936;
+Lee et al. 2018). All features would take D^2 products, more than all else that reads out. So it is
+every NOVELTY_EVERY-th feature, K of them, whose scatter has an inverse B of its own, which follows
+samples as A does. With d of these features, n frames learned, k of them of the class,
+
+    novelty = n d^T B d / (K (1 + 1 / k)),
+
+which is about 1 for a new sample of the class, whatever n and k are.
 """
 
 from __future__ import annotations
@@ -44,6 +53,8 @@ FIRST_SHARE = 0.5  # of the first look in the scatter: its features are coarse
 FRAME_SCATTER = FIRST_SHARE + 1  # looks that a frame is in the scatter
 BLOCK = SQUARES  # elements; D is a multiple of it
 CLUTTER_EVERY = 4  # samples of a class
+NOVELTY_EVERY = 8  # features
+LEAST_ODDS = 1e-300  # of all other classes together
 SHARPNESS = 0.15  # of the softmax, of log likelihoods: features are less independent than they seem
 
 
@@ -61,6 +72,7 @@ class DiscriminantState(NamedTuple):
     # of the BLOCK on that its diagonal lies in; the rest is the same mirrored, and left at 0.
     precision: np.ndarray
     class_frames: np.ndarray  # (C,) int64, labelled frames seen
+    novelty_precision: np.ndarray  # (K, K) float64, B
 
 
 class Memory(NamedTuple):
@@ -70,6 +82,7 @@ class Memory(NamedTuple):
     encoded: encoded.Inputs  # none where there are filters
     clutter: clutter.Memory
     seen: np.ndarray  # (D,) float64, features at present
+    drives: np.ndarray  # (C,) float64, z_c of these; -inf: the class was never seen
     looks: np.ndarray  # (L, D) float64, features after each look; less the mean while learning
     as_it_is: np.ndarray  # (D,) float64, features before the background is another
     moved: np.ndarray  # (L, D) float64, z
@@ -77,6 +90,8 @@ class Memory(NamedTuple):
     products: np.ndarray  # (L,) float64
     first: np.ndarray  # (L,) float64, z^T m_c of a class at the first look
     last: np.ndarray  # (L,) float64, and at the last one
+    strayed: np.ndarray  # (K,) float64, deviation of the features that novelty is of
+    weighed: np.ndarray  # (K,) float64, B times that
 
 
 @allocating
@@ -90,6 +105,7 @@ def memory_of(state, side, image_channels, cells):
         encoded.inputs_of(inputs),
         clutter.memory_of(side, image_channels),
         np.empty(size),
+        np.empty(state.class_frames.size),
         np.empty((LOOKS, size)),
         np.empty(size),
         np.empty((LOOKS, size)),
@@ -97,6 +113,8 @@ def memory_of(state, side, image_channels, cells):
         np.empty(LOOKS),
         np.empty(LOOKS),
         np.empty(LOOKS),
+        np.empty(state.novelty_precision.shape[0]),
+        np.empty(state.novelty_precision.shape[0]),
     )
 
 
@@ -106,16 +124,29 @@ def share_of_last(timesteps):
     return (1.0 / FIRST - 1.0 / min(timesteps, LAST)) / (1.0 / FIRST - 1.0 / LAST)
 
 
+@kernel
+def frames_of(state):
+    """Labelled frames seen, of all classes."""
+    frames = 0
+    for c in range(state.class_frames.size):
+        frames += state.class_frames[c]
+    return frames
+
+
+@kernel
+def sharpness_of(state):
+    return SHARPNESS * FRAME_SCATTER * frames_of(state)
+
+
 @routine
 def read_out(state, memory, timesteps, scores):
     """Fill the scores of the present features, a softmax over the classes seen; their number."""
     share = share_of_last(timesteps)
-    frames = classes = 0
-    for c in range(scores.size):
-        frames += state.class_frames[c]
-    sharpness = SHARPNESS * FRAME_SCATTER * frames
+    sharpness = sharpness_of(state)
+    classes = 0
     most = -np.inf
     for c in range(scores.size):
+        memory.drives[c] = -np.inf
         if state.class_frames[c] == 0:
             continue
         classes += 1
@@ -125,10 +156,80 @@ def read_out(state, memory, timesteps, scores):
         overlap = (1 - share) ** 2 * state.overlaps[0, c]
         overlap += 2 * share * (1 - share) * state.overlaps[1, c]
         overlap += share**2 * state.overlaps[2, c]
-        scores[c] = drive - overlap / 2
+        memory.drives[c] = drive - overlap / 2
+        scores[c] = memory.drives[c]
         most = max(most, scores[c])
     softmax(scores, state.class_frames, sharpness, most)
     return classes
+
+
+@kernel
+def most_likely(state, drives, taken_out):
+    """The class with the highest drive, and its log-odds against all others, 0 if there are none;
+    as if there were no class `taken_out`. -1 and NaN if there is no class at all."""
+    best = -1
+    for c in range(drives.size):
+        if c != taken_out and drives[c] > -np.inf and (best < 0 or drives[c] > drives[best]):
+            best = c
+    if best < 0:
+        return best, np.nan
+    rivals = 0
+    total = 0.0
+    for c in range(drives.size):
+        if c != taken_out and c != best and drives[c] > -np.inf:
+            rivals += 1
+            total += np.exp(sharpness_of(state) * (drives[c] - drives[best]))
+    if rivals == 0:
+        return best, 0.0
+    return best, -np.log(max(total, LEAST_ODDS))
+
+
+@routine
+def novelty_of(state, memory, timesteps, c):
+    """Of the present features, as of class c."""
+    share = share_of_last(timesteps)
+    strayed = memory.strayed
+    for i in range(strayed.size):
+        d = i * NOVELTY_EVERY
+        first, last = state.means[0, c, d], state.means[1, c, d]
+        strayed[i] = memory.seen[d] - first - share * (last - first)
+    weigh_strayed(state.novelty_precision, memory)
+    scale = FRAME_SCATTER * frames_of(state) / (1.0 + 1.0 / state.class_frames[c])
+    return scale * strayed_product(memory) / strayed.size
+
+
+@routine
+def weigh_strayed(precision, memory):
+    """Fill `weighed` with B times `strayed`."""
+    strayed, weighed = memory.strayed, memory.weighed
+    weighed[:] = 0
+    for i in range(strayed.size):
+        for j in range(strayed.size):
+            weighed[j] += strayed[i] * precision[i, j]
+
+
+@kernel
+def strayed_product(memory):
+    """Of `strayed` and `weighed`."""
+    product = 0.0
+    for i in range(memory.strayed.size):
+        product += memory.strayed[i] * memory.weighed[i]
+    return product
+
+
+@routine
+def follow_novelty(precision, memory, part):
+    """B after the deviations of all looks, one after the other; part: f."""
+    for look in range(LOOKS):
+        for i in range(memory.strayed.size):
+            memory.strayed[i] = memory.looks[look, i * NOVELTY_EVERY]
+        weigh_strayed(precision, memory)
+        taken = part * FIRST_SHARE if look == 0 else part
+        gain = taken / (1.0 + taken * strayed_product(memory))
+        for i in range(memory.strayed.size):
+            factor = gain * memory.weighed[i]
+            for j in range(memory.strayed.size):
+                precision[i, j] -= factor * memory.weighed[j]
 
 
 @routine
@@ -171,12 +272,13 @@ def weigh(state, memory):
 
 @routine
 def follow_scatter(state, memory, part):
-    """A, and the weights of all classes, after the deviations of all looks, one after the other.
+    """A, B and the weights of all classes, after the deviations of all looks, one after the other.
 
     part: f. memory.moved: A times the deviations; left as that with the new A. Returns how many
-    weights were rewritten, those of A among them.
+    weights were rewritten, those of A and B among them.
     """
     deviations, moved, gains = memory.looks, memory.moved, memory.gains
+    follow_novelty(state.novelty_precision, memory, part)
     for look in range(LOOKS):
         for earlier in range(look):
             subtract(
@@ -187,7 +289,7 @@ def follow_scatter(state, memory, part):
     size = state.precision.shape[0]
     for row in range(0, size, 2):
         subtract_outer_pair(state.precision, row, row - row % BLOCK, moved, gains)
-    changed = size * (size + BLOCK) // 2
+    changed = size * (size + BLOCK) // 2 + state.novelty_precision.size
     for c in range(state.class_frames.size):
         if state.class_frames[c] > 0:
             follow_class(state, memory, c)
@@ -277,7 +379,9 @@ def imagine(state, memory, picture, label, strength):
 
 
 @routine
-def present(state, memory, picture, timesteps, learning, label, margin, clutter_scatter, scores):
+def present(
+    state, memory, picture, timesteps, learning, label, margin, clutter_scatter, scores, grounds
+):
     """Present one sample, a picture, whose noise is taken out of it, or an encoder's features;
     returns what `present_discriminant` reports."""
     if memory.encoded.drives.size > 0:
@@ -303,6 +407,14 @@ def present(state, memory, picture, timesteps, learning, label, margin, clutter_
             if top2_margin(scores) >= margin:
                 break
     predicted = strongest(scores)
+    grounds[:] = np.nan
+    nearest = -1
+    if predicted >= 0:
+        nearest, grounds[0] = most_likely(state, memory.drives, label if teaching else -1)
+    if nearest >= 0:
+        grounds[1] = novelty_of(state, memory, steps, nearest)
+        operations += state.novelty_precision.size
+        updates += state.novelty_precision.shape[0]
     changed = 0
     if teaching:
         if steps < LAST:
@@ -341,12 +453,14 @@ def present_discriminant(
     overlaps,
     precision,
     class_frames,
+    novelty_precision,
     pixels,
     timesteps,
     learning,
     labels,
     margin,
     scores,
+    grounds,
     outcomes,
     raster,
 ):
@@ -354,11 +468,20 @@ def present_discriminant(
     have of noise is taken out of them. Or an encoder's features, each sample a picture of 1 pixel.
 
     side, image_channels: of the pictures. cells: a side of the grid that currents are pooled in.
-    clutter_scatter: lam for each sample, 0 for no other backgrounds. edge_filters ... class_frames:
-    a DiscriminantState. The rest is as of a Presenter; output spikes are not listed.
+    clutter_scatter: lam for each sample, 0 for no other backgrounds. edge_filters ...
+    novelty_precision: a DiscriminantState. The rest is as of a Presenter; output spikes are not
+    listed.
     """
     state = DiscriminantState(
-        edge_filters, surface_filters, usual, means, weights, overlaps, precision, class_frames
+        edge_filters,
+        surface_filters,
+        usual,
+        means,
+        weights,
+        overlaps,
+        precision,
+        class_frames,
+        novelty_precision,
     )
     memory = memory_of(state, side, image_channels, cells)
     for sample in range(pixels.shape[0]):
@@ -372,4 +495,5 @@ def present_discriminant(
             margin,
             clutter_scatter,
             scores[sample],
+            grounds[sample],
         )

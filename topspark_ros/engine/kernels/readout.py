@@ -20,6 +20,27 @@ def strongest(evidence):
 
 
 @kernel
+def most_likely(scores, class_frames, taken_out):
+    """The class with the highest score, and its log-odds against all others seen, 0 if there are
+    none; as if there were no class `taken_out`. -1 and NaN without any score."""
+    best = -1
+    total = 0.0
+    rivals = 0
+    for c in range(scores.size):
+        if c == taken_out:
+            continue
+        total += scores[c]
+        rivals += class_frames[c] > 0
+        if scores[c] > 0 and (best < 0 or scores[c] > scores[best]):
+            best = c
+    if best < 0:
+        return best, np.nan
+    if rivals == 1:
+        return best, 0.0
+    return best, np.log(scores[best] / max(total - scores[best], 1e-30))
+
+
+@kernel
 def top2_margin(evidence):
     """How far the strongest class is ahead of the second, 0 without evidence."""
     first = second = np.float32(0)

@@ -36,7 +36,7 @@ from .compilation import allocating, entry_point, kernel
 from .encoding import GIVEN, LATENCY, RATE_BERNOULLI
 from .prototypes import RecruitingState, Sample
 from .randomness import seed_from, uniform
-from .readout import softmax, strongest, top2_margin
+from .readout import most_likely, softmax, strongest, top2_margin
 
 OUTPUT_SPIKES = 12
 EVIDENCE = np.array([1.0, 0.45, 0.2]) / 1.65  # weight of the first spikes' labels
@@ -351,6 +351,16 @@ def find_similarities(potential, scale, norm, theta, similarity, drive):
 
 
 @kernel
+def novelty_of(state, response, spikes, similarity, c):
+    """1 less the similarity of the neuron of class c that spiked first; NaN if none of it did."""
+    for r in range(spikes):
+        j = response.spiking[r]
+        if strongest(state.label_counts[j]) == c:
+            return 1.0 - similarity[j]
+    return np.nan
+
+
+@kernel
 def has_rates(coding):
     """Whether inputs are driven at rates; else their traces are the spikes themselves."""
     return coding != GIVEN and coding != LATENCY
@@ -431,6 +441,7 @@ def present(
     label,
     margin,
     scores,
+    grounds,
     raster,
 ):
     """Present one sample; returns what `present_recruiting` reports."""
@@ -470,6 +481,11 @@ def present(
             if top2_margin(scores) >= margin:
                 break
     predicted = strongest(scores)
+    taken_out = label if learning else -1
+    nearest, grounds[0] = most_likely(scores, state.class_frames, taken_out)
+    grounds[1] = np.nan
+    if nearest >= 0:
+        grounds[1] = novelty_of(state, response, output_spikes, similarity, nearest)
     for spike in range(min(output_spikes, raster.shape[0])):
         raster[spike, 0] = steps - 1
         raster[spike, 1] = response.spiking[spike]
@@ -527,6 +543,7 @@ def present_recruiting(
     labels,
     margin,
     scores,
+    grounds,
     outcomes,
     raster,
 ):
@@ -572,5 +589,6 @@ def present_recruiting(
             labels[sample],
             margin,
             scores[sample],
+            grounds[sample],
             raster,
         )

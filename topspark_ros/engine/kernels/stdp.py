@@ -28,7 +28,7 @@ from .compilation import allocating, entry_point, kernel
 from .encoding import CHUNK, CONSTANT_CURRENT, FULL_TIMESTEPS, GIVEN, RATE_BERNOULLI
 from .plasticity import ADAPTIVE, TRIPLET
 from .randomness import seed_from
-from .readout import strongest, top2_margin
+from .readout import most_likely, strongest, top2_margin
 
 WINNER, LATERAL, LAYER = range(3)
 
@@ -659,6 +659,7 @@ def present_stdp(
     labels,
     margin,
     scores,
+    grounds,
     outcomes,
     raster,
 ):
@@ -669,10 +670,10 @@ def present_stdp(
         source (as of encoding.find_spikes).
     rate, expected: spikes a step of unit drive, spikes a presentation of a typical sample.
     margin: lead of a class, in output spikes, that ends a presentation early; inf for never.
-    Filled: scores (samples, classes) float32 and outcomes (samples, 7) int64: predicted (-1 if
-    there is no evidence), steps, input spikes, output spikes, synaptic operations, neuron
-    updates, synaptic updates. Of the last sample also raster (spikes, 2) int32, step and neuron
-    of its output spikes, as many as it has room for.
+    Filled: scores (samples, classes) float32, grounds as of a Presenter, and outcomes (samples, 7)
+    int64: predicted (-1 if there is no evidence), steps, input spikes, output spikes, synaptic
+    operations, neuron updates, synaptic updates. Of the last sample also raster (spikes, 2) int32,
+    step and neuron of its output spikes, as many as it has room for.
     """
     model = model_of(numbers)
     state = StdpState(
@@ -705,3 +706,6 @@ def present_stdp(
         )
         ready = ready or outcomes[sample, 2] > 0
         outcomes[sample, 0] = strongest(scores[sample])
+        taken_out = labels[sample] if learning else -1
+        _, grounds[sample, 0] = most_likely(scores[sample], class_frames, taken_out)
+        grounds[sample, 1] = np.nan  # spikes tell classes apart, not what is like none of them
