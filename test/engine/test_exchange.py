@@ -101,7 +101,7 @@ def test_a_reader_gives_the_same_spikes_and_scores(trained, digits, tmp_path, ti
 def test_what_is_imported_classifies_alike_and_goes_on_learning(trained, digits, tmp_path, time):
     path = tmp_path / 'net.nir'
     export_nir(trained, path, TIMESTEPS, time)
-    network, class_names = import_nir(path)
+    network, class_names, _ = import_nir(path)
     assert class_names == NAMES
     pixels, labels = digits.pixels[100:300], np.array(digits.labels[100:300])
     for timesteps in (TIMESTEPS, 8):  # thresholds follow T
@@ -121,7 +121,7 @@ def test_a_winner_takes_all_network_says_what_nir_cannot(digits, tmp_path):
     assert missing[0].startswith('winner-take-all: ')
     graph = nir.read(str(path))
     assert json.loads(graph.metadata['topspark'])['not_in_nir'] == list(missing)
-    again, _ = import_nir(path)
+    again = import_nir(path).network
     assert again.config.neuron.inhibition == math.inf
     pixels = digits.pixels[100:300]
     ours, theirs = (each.infer_many(pixels, TIMESTEPS).predicted for each in (network, again))
@@ -178,7 +178,7 @@ def test_a_layer_of_others_is_taken_with_its_own_thresholds(tmp_path):
     nir.write(str(path), graph)
     with pytest.raises(ExchangeError, match='theirs.nir: it says no timesteps, accepted is T'):
         import_nir(path)
-    network, class_names = import_nir(path, timesteps=30)
+    network, class_names, _ = import_nir(path, timesteps=30)
     assert class_names == () and network.classes == 0
     assert network.config.neuron.membrane_time_constant == pytest.approx(-1 / math.log(0.95))
     state = network.state()
