@@ -53,10 +53,10 @@ def test_report_shows_its_pictures(results):
         assert (results / f'{name}.png').stat().st_size > 10_000
 
 
-def test_only_the_controller_and_small_steps_last_to_the_end(results):
+def test_only_the_controller_lasts_to_the_end(results):
     mission = json.loads((results / 'figures.json').read_text())['missions']['0']
-    assert mission[OURS]['ran_out_s'] is None and mission['T = 2']['ran_out_s'] is None
-    assert mission['T = 64']['ran_out_s'] < 90
+    assert mission[OURS]['ran_out_s'] is None
+    assert mission['T = 64']['ran_out_s'] < mission['T = 2']['ran_out_s'] < 90
     assert mission['T = 64']['energy'] == pytest.approx(1.0, abs=0.02)
     assert mission[OURS]['energy'] <= 1.0
     assert mission['T = 2']['right'] == pytest.approx(

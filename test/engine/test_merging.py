@@ -43,6 +43,7 @@ def in_order(network, names):
     order = [names.index(name) for name in NAMES]
     learned = {name: state[name][:, order] for name in ('means', 'weights', 'overlaps')}
     learned['precision'] = reference.mirrored(state['precision'])
+    learned['novelty_precision'] = state['novelty_precision']
     return learned | {'class_frames': state['class_frames'][order]}
 
 
@@ -93,7 +94,7 @@ def test_a_merged_discriminant_is_one_that_saw_everything(config):
 def test_made_up_backgrounds_of_all_are_kept():
     """Their scatter is summed, too: precision is the inverse of the sum, whatever is in it."""
     apart = [taught(COLOUR, *part) for part in parts(samples_of(COLOUR, 200))]
-    merged, _ = merge_networks(dict(zip('ab', apart[:2])))  # no class in common
+    merged, *_ = merge_networks(dict(zip('ab', apart[:2])))  # no class in common
     size = COLOUR.features
     scatters = [
         np.linalg.inv(reference.mirrored(each.state()['precision']))
@@ -119,7 +120,7 @@ def test_what_all_went_on_from_counts_once(config):
     if config == PLAIN:
         together = taught(config, pixels, labels, NAMES).network
         assert_same_learned(in_order(merged, names), in_order(together, NAMES))
-    alone, _ = merge_networks({'a': before, 'b': apart[1]}, common='a')
+    alone, *_ = merge_networks({'a': before, 'b': apart[1]}, common='a')
     assert_same_learned(in_order(alone, NAMES), in_order(apart[1].network, NAMES))
 
 
@@ -203,7 +204,7 @@ def test_all_prototypes_fit_where_there_is_room(robots):
 
 @pytest.mark.parametrize('neurons', [130, 60, 30])
 def test_merged_prototypes_know_what_both_knew(robots, digits, neurons):
-    merged, _ = merge_networks({name: robots[name] for name in ('one', 'other')}, neurons)
+    merged, *_ = merge_networks({name: robots[name] for name in ('one', 'other')}, neurons)
     assert merged.recruited_neurons <= neurons and merged.labelled_neurons <= neurons
     expected = accuracy(robots['everything'].network, digits)
     assert accuracy(merged, digits) > expected - (0.02 if neurons >= 60 else 0.06)
@@ -211,7 +212,7 @@ def test_merged_prototypes_know_what_both_knew(robots, digits, neurons):
 
 def test_prototypes_of_a_class_become_one_and_stand_for_as_many_samples(robots):
     apart = {name: robots[name] for name in ('one', 'other')}
-    merged, _ = merge_networks(apart, neurons=10)
+    merged, *_ = merge_networks(apart, neurons=10)
     state = merged.state()
     assert merged.recruited_neurons == 10
     assert sorted(state['label_counts'].argmax(axis=1)) == list(range(10))
@@ -221,7 +222,7 @@ def test_prototypes_of_a_class_become_one_and_stand_for_as_many_samples(robots):
 
 
 def test_a_merged_network_goes_on_learning(robots, digits):
-    merged, _ = merge_networks({name: robots[name] for name in ('one', 'other')}, 60)
+    merged, *_ = merge_networks({name: robots[name] for name in ('one', 'other')}, 60)
     before = accuracy(merged, digits)
     merged.learn_many(digits.pixels[:900], 4, np.array(digits.labels[:900]))
     assert accuracy(merged, digits) > max(before - 0.01, 0.85)

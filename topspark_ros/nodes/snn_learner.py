@@ -319,6 +319,9 @@ class SnnLearner(ManagedNode[NodeParameters]):
             frame.begin_ns,
             frame.end_ns,
         )
+        # Before the result: who has seen that may already teach something else.
+        if not result.empty:
+            self._classes.label(frame.header, frame.received_s, now_s)
         latency_s = time.monotonic() - frame.received_s
         self._classification.publish(
             self._result.filled(result, frame.header, frame.begin_ns, frame.end_ns, latency_s)
@@ -335,8 +338,6 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 f'{result.timesteps}, latency {latency_s:.6f} s'
             )
         self._last_frame_s = now_s
-        if not result.empty:
-            self._classes.label(frame.header, frame.received_s, now_s)
         if self._debug_image.get_subscription_count():
             self._debug_image.publish(conversions.rgb_image(frame.picture(), frame.header))
         self._vision.publish(result, frame)
