@@ -27,7 +27,8 @@ def squares(numbers, folder):
         os.kill(os.getpid(), signal.SIGKILL)
     if number == 13:
         raise TopsparkError('13 is rejected')
-    Path(folder, f'{number} done').touch(exist_ok=False)
+    with open(Path(folder, f'{number} done'), 'a', encoding='utf-8') as file:
+        file.write('done\n')
     return [number**2]
 
 
@@ -45,7 +46,7 @@ def test_a_killed_process_is_made_good(tmp_path):
     (tmp_path / '5').write_text('once')
     steps = []
     results = run_pieces(
-        Work(**vars(WORK) | {'run': squares_again}),
+        WORK,
         range(8),
         tmp_path / 'store',
         lambda *counts: steps.append(counts),
@@ -55,12 +56,6 @@ def test_a_killed_process_is_made_good(tmp_path):
     assert list(results.items()) == [(number, number**2) for number in range(8)]
     assert not (tmp_path / '5').exists()  # it has killed
     assert steps[0] == (0, 8) and steps[-1] == (8, 8)
-
-
-def squares_again(numbers, folder):
-    """The same, and a number that was done when another killed its process may come again."""
-    Path(folder, f'{numbers[0]} done').unlink(missing_ok=True)
-    return squares(numbers, folder)
 
 
 def test_what_always_kills_is_told(tmp_path):
@@ -82,6 +77,7 @@ def test_a_rejected_piece_is_told_and_the_others_go_on(tmp_path):
         )
         assert results == {12: 144, 14: 196}
     assert told == [([13], '13 is rejected')] * 2
+    assert {path.read_text() for path in tmp_path.glob('* done')} == {'done\n'}
     assert steps == [(0, 3), (1, 3), (2, 3), (3, 3), (2, 3), (3, 3)]
     with pytest.raises(TopsparkError, match='^13 is rejected$'):
         run_pieces(WORK, [12, 13], tmp_path / 'store', shared=[tmp_path])

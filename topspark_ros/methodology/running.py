@@ -144,9 +144,12 @@ def _finished(
     """Groups of pieces as they are finished, with their results or why they were rejected."""
     here = work.source()
     with _workers(jobs, scheduler, shared):
-        for source, group, finished in joblib.Parallel(
-            return_as='generator_unordered', batch_size=1
-        )(joblib.delayed(_call)(work.run, work.source, group, *shared) for group in groups.values()):
+        parallel = joblib.Parallel(return_as='generator_unordered', batch_size=1)
+        calls = (
+            joblib.delayed(_call)(work.run, work.source, group, *shared)
+            for group in groups.values()
+        )
+        for source, group, finished in parallel(calls):
             if source != here:
                 raise RunningError(
                     f'source code of a worker of {scheduler} is {source}, '

@@ -104,10 +104,7 @@ def write_fleet_report(
     lines = [f'# Evaluation of {len(bags)} bags', '']
     lines += table(
         ['run', 'bags', *HEADER],
-        [
-            [escaped(name), str(len(runs)), *cells(pooled(runs))]
-            for name, runs in together.items()
-        ],
+        [[escaped(name), str(len(runs)), *cells(pooled(runs))] for name, runs in together.items()],
     )
     lines += [
         '',
