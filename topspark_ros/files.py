@@ -62,11 +62,16 @@ def open_file(path: str | os.PathLike, max_bytes: int, accepted: str) -> BinaryI
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Write `text` in UTF-8, whole or not at all, whenever the process is killed. OSError."""
+    """The same as `write_bytes` for a text, in UTF-8."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """Write a file whole or not at all, whenever the process is killed. OSError."""
     path = Path(path)
     scratch = path.with_name(f'.{path.name}.{os.getpid()}')
     try:
-        scratch.write_text(text, encoding='utf-8')
+        scratch.write_bytes(content)
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)

@@ -324,3 +324,61 @@ def test_what_is_rejected_is_one_line(evaluate, bag, arguments, complaint):
     code, printed, error = evaluate(*(each.format(bag=bag) for each in arguments))
     assert (code, printed) == (2, '') and error.count('\n') == 1
     assert error.startswith(f'topspark evaluate: {complaint.format(bag=bag)}')
+
+
+@pytest.fixture(scope='module')
+def second_bag(bag):
+    path = bag.parent / 'second'
+    record(path, RecordingSettings(width=96, height=72, rate_hz=10, frames=30, seed=1))
+    return path
+
+
+def test_many_bags_and_one_that_fails(evaluate, bag, second_bag, config, tmp_path):
+    (tmp_path / 'broken').mkdir()
+    arguments = (
+        f'{bag.parent}/*',
+        tmp_path / 'broken',
+        *('--config', config, '--timesteps', '2,8', '--jobs', 2),
+    )
+    code, printed, error = evaluate(*arguments)
+    assert code == 1 and error.count('\n') == 1
+    assert error.startswith(f'topspark evaluate: {tmp_path}/broken')
+    folder = tmp_path / 'results' / 'evaluation'
+    assert printed.splitlines()[-1] == 'results/evaluation/report.html written'
+    assert 'T = 8: 2 bags, 70 frames' in printed
+    fleet = json.loads((folder / 'fleet.json').read_text())
+    assert set(fleet['summary']) == {'T = 2', 'T = 8'} and len(fleet['failed']) == 1
+    assert fleet['summary']['T = 8']['frames'] == 70
+    names = list(fleet['bags'])
+    assert [name.rpartition('/')[2] for name in names] == ['digits', 'second']
+    page = self_contained(folder / 'report.html')
+    assert {'T = 2', 'T = 8', *names} <= set(page.texts)
+    for name, frames in zip(names, (40, 30)):
+        each = read_runs(folder / 'bags' / name)
+        assert [len(run.frames) for run in each] == [frames] * 2
+
+    kept = {path: path.stat().st_mtime_ns for path in (folder / 'runs').iterdir()}
+    assert len(kept) == 4
+    assert evaluate(*arguments)[0] == 1
+    assert {path: path.stat().st_mtime_ns for path in (folder / 'runs').iterdir()} == kept
+
+
+@pytest.mark.parametrize(
+    'arguments, complaint',
+    [
+        (('none*',), 'BAG is none*, accepted is a pattern that fits a recording'),
+        (
+            ('{bag}', '{second}', '--save-weights', 'w'),
+            '--save-weights is w, accepted is, for one bag, a file',
+        ),
+        (
+            ('{bag}', '--scheduler', 'here'),
+            "scheduler is 'here', accepted is an address such as tcp://host:8786",
+        ),
+        (('{bag}', '{second}', '--jobs', '0'), 'jobs is 0, accepted is 1 or more, or -1'),
+    ],
+)
+def test_what_is_rejected_of_many_bags(evaluate, bag, second_bag, arguments, complaint):
+    pytest.importorskip('dask.distributed')
+    code, _, error = evaluate(*(each.format(bag=bag, second=second_bag) for each in arguments))
+    assert (code, error) == (2, f'topspark evaluate: {complaint}\n')

@@ -9,9 +9,11 @@ from dataclasses import replace
 import pytest
 
 from topspark_ros.engine import NetworkConfig
+from topspark_ros.methodology import running
 from topspark_ros.methodology import sweep as module
 from topspark_ros.methodology.experiments import Setting, run_experiments
-from topspark_ros.methodology.sweep import Cell, SweepError, sweep
+from topspark_ros.methodology.running import RunningError, source_digest
+from topspark_ros.methodology.sweep import Cell, sweep, work_on
 
 CONFIG = NetworkConfig(inputs=64, neurons=20)
 CELLS = [
@@ -89,20 +91,19 @@ def test_nothing_of_other_samples_or_another_engine_is_reused(
     assert len(computed) == 3
 
 
-def test_the_source_digest_follows_every_file_of_the_engine(monkeypatch, tmp_path):
+def test_the_source_digest_follows_every_file_of_a_folder(tmp_path):
     (tmp_path / 'kernels').mkdir()
-    monkeypatch.setattr(module.engine, '__file__', str(tmp_path / '__init__.py'))
-    digests = [module._source_digest()]
+    digests = [source_digest([tmp_path])]
     for name, content in (
         ('__init__.py', 'a = 1'),
         ('kernels/one.py', 'b = 1'),
         ('kernels/one.py', 'b = 2'),
     ):
         (tmp_path / name).write_text(content)
-        digests.append(module._source_digest())
+        digests.append(source_digest([tmp_path]))
     (tmp_path / 'notes.txt').write_text('no code')
     (tmp_path / 'stale.py').symlink_to(tmp_path / 'gone.py')
-    assert len(set(digests)) == 4 and module._source_digest() == digests[-1]
+    assert len(set(digests)) == 4 and source_digest([tmp_path]) == digests[-1]
 
 
 @pytest.mark.parametrize(
@@ -159,11 +160,8 @@ def test_a_sweep_that_was_killed_goes_on(computed, tmp_path):
     names = {}
     exec(KILLED, names)
     cells, data = names['cells'], names['data']
-    done = [
-        cell
-        for cell in cells
-        if module._load(module._file(tmp_path, cell, data.digest())[0]) is not None
-    ]
+    work = work_on(data)
+    done = [cell for cell in cells if running._load(work, running._file(work, tmp_path, cell)[0])]
     assert 3 <= len(done) < len(cells)
     assert set(sweep(cells, data, tmp_path)) == set(cells)
     assert sorted(seed for _, seed in computed) == sorted(
@@ -202,7 +200,7 @@ def test_a_cluster_gives_the_same(digits, alone, computed, cluster, tmp_path):
 def test_workers_with_another_engine_are_rejected(digits, cluster, tmp_path, monkeypatch):
     there = module.SOURCE
     monkeypatch.setattr(module, 'SOURCE', 'this')
-    with pytest.raises(SweepError) as error:
+    with pytest.raises(RunningError) as error:
         sweep(CELLS[:1], digits, tmp_path, scheduler=cluster.scheduler_address)
     assert str(error.value) == (
         f'source code of a worker of {cluster.scheduler_address} is '
@@ -213,9 +211,9 @@ def test_workers_with_another_engine_are_rejected(digits, cluster, tmp_path, mon
 
 def test_a_scheduler_without_workers(digits, tmp_path, monkeypatch):
     distributed = pytest.importorskip('dask.distributed')
-    monkeypatch.setattr(module, 'CLUSTER_TIMEOUT_S', 0.5)
+    monkeypatch.setattr(running, 'CLUSTER_TIMEOUT_S', 0.5)
     with distributed.LocalCluster(n_workers=0, dashboard_address=':0') as cluster:
-        with pytest.raises(SweepError, match='accepted is one with a worker: none came within'):
+        with pytest.raises(RunningError, match='accepted is one with a worker: none came within'):
             sweep(CELLS, digits, tmp_path, scheduler=cluster.scheduler_address)
 
 
@@ -232,26 +230,26 @@ def test_a_scheduler_without_workers(digits, tmp_path, monkeypatch):
 )
 def test_an_address_where_nobody_answers(digits, tmp_path, monkeypatch, address, line):
     pytest.importorskip('dask.distributed')
-    monkeypatch.setattr(module, 'CLUSTER_TIMEOUT_S', 0.5)
-    with pytest.raises(SweepError) as error:
+    monkeypatch.setattr(running, 'CLUSTER_TIMEOUT_S', 0.5)
+    with pytest.raises(RunningError) as error:
         sweep(CELLS, digits, tmp_path, scheduler=address)
     assert str(error.value).startswith(line) and '\n' not in str(error.value)
 
 
 def test_a_cluster_without_dask(digits, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'dask.distributed', None)
-    with pytest.raises(SweepError, match="accepted with Dask installed: pip install 'dask"):
+    with pytest.raises(RunningError, match="accepted with Dask installed: pip install 'dask"):
         sweep(CELLS, digits, tmp_path, scheduler='tcp://host:8786')
 
 
 def test_a_store_that_cannot_be_written(digits, tmp_path):
     (tmp_path / 'file').write_text('')
-    with pytest.raises(SweepError, match='^store is .*file/cells, accepted is a folder that can'):
+    with pytest.raises(RunningError, match='^store is .*file/cells, accepted is a folder that can'):
         sweep(CELLS, digits, tmp_path / 'file' / 'cells')
 
 
 @pytest.mark.parametrize('jobs', [0, -2])
 def test_rejected_jobs(digits, tmp_path, jobs):
-    with pytest.raises(SweepError) as error:
+    with pytest.raises(RunningError) as error:
         sweep(CELLS, digits, tmp_path, jobs=jobs)
     assert str(error.value) == f'jobs is {jobs}, accepted is 1 or more, or -1'

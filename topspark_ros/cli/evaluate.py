@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import glob
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -17,6 +19,7 @@ from rich.text import Text
 
 from topspark_ros.cli import live_view, ros
 from topspark_ros.cli.arguments import UsageError, check_output, writing
+from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
@@ -26,6 +29,8 @@ from topspark_ros.replay.archive import real_time_factor
 from topspark_ros.replay.definitions import typestore
 from topspark_ros.replay.evaluation import evaluate_all
 from topspark_ros.replay.figures import ACCURACY_WINDOW, figures
+from topspark_ros.replay.fleet import BagRun, evaluate_bags
+from topspark_ros.replay.fleet_report import by_setting, pooled, write_fleet_report
 from topspark_ros.replay.jumps import described
 from topspark_ros.replay.report import compare_reports, write_report
 from topspark_ros.replay.results import Evaluation
@@ -60,17 +65,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         weights=None,
         save_weights=None,
         duration=float('inf'),
+        scheduler=None,
     )
 
     def option(name: str, **details: Any) -> None:
         parser.add_argument(name, default=argparse.SUPPRESS, **details)
 
     parser.add_argument(
-        'bag',
+        'bags',
         type=Path,
-        nargs='?',
+        nargs='*',
         metavar='BAG',  # its default is not shown
-        help='folder of a rosbag2 recording, or its .mcap or .db3 file%(default).0s',
+        help='folder of a rosbag2 recording, or its .mcap or .db3 file; of several, or of a '
+        "pattern in quotes such as 'bags/*', there is one report over all%(default).0s",
     )
     option(
         '--compare',
@@ -143,10 +150,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--jobs', type=int, default=1, help='runs at the same time, in processes; -1: one a core'
     )
+    option(
+        '--scheduler',
+        metavar='ADDRESS',
+        help='run on the workers of this Dask scheduler, such as tcp://host:8786, instead of JOBS '
+        'processes; they find bags and files under the same paths',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if (arguments.bag is None) == (arguments.compare is None):
+    if (not arguments.bags) == (arguments.compare is None):
         raise UsageError('accepted is either a BAG or --compare A B')
     if arguments.compare is not None:
         folder = arguments.output or RESULTS / 'comparison'
@@ -161,7 +174,11 @@ def run(arguments: argparse.Namespace) -> int:
                 f'--save-weights is {arguments.save_weights}, accepted is, for one '
                 f'run, a file: there are {len(runs)} runs'
             )
-    with Bag(arguments.bag, typestore()) as bag:
+    bags = _bags(arguments.bags)
+    if len(bags) > 1 or arguments.scheduler is not None:
+        return _run_fleet(arguments, bags, runs)
+    (path,) = bags
+    with Bag(path, typestore()) as bag:
         topics = find_topics(bag, runs[0].topics, runs[0].kind)
     runs = [_with_profile(each, topics.kind) for each in runs]
     folder = arguments.output or RESULTS / 'evaluation'
@@ -170,10 +187,10 @@ def run(arguments: argparse.Namespace) -> int:
     for mismatch in dict.fromkeys(_mismatches(runs, topics.kind)):
         print(f'topspark evaluate: {mismatch}', file=sys.stderr)
     console = Console(highlight=False)
-    evaluations = _evaluate(arguments.bag, runs, arguments.jobs, topics.input.messages, console)
+    evaluations = _evaluate(path, runs, arguments.jobs, topics.input.messages, console)
     with writing('--output', folder, 'folder'):
         page = write_report(folder, evaluations)
-    console.print(_table(arguments.bag.name, evaluations))
+    console.print(_table(path.name, evaluations))
     for line in dict.fromkeys(
         line
         for each in evaluations
@@ -187,6 +204,107 @@ def run(arguments: argparse.Namespace) -> int:
         print(f'topspark evaluate: {_why_nothing(evaluations[0])}', file=sys.stderr)
         return 1
     return 0
+
+
+def _bags(named: Sequence[Path]) -> list[Path]:
+    """Those that are named, each once; a pattern that is no file stands for what it fits."""
+    found = (
+        [Path(name) for name in sorted(glob.glob(str(path)))]
+        if glob.has_magic(str(path)) and not path.exists()
+        else [path]
+        for path in named
+    )
+    bags = list(dict.fromkeys(path for paths in found for path in paths))
+    if not bags:
+        raise UsageError(f'BAG is {named[0]}, accepted is a pattern that fits a recording')
+    return bags
+
+
+def _run_fleet(
+    arguments: argparse.Namespace, bags: Sequence[Path], runs: Sequence[EvaluationSettings]
+) -> int:
+    """Evaluate many bags; 1 if one of them failed."""
+    if arguments.save_weights is not None:
+        raise UsageError(
+            f'--save-weights is {arguments.save_weights}, accepted is, for one bag, a file'
+        )
+    folder = arguments.output or RESULTS / 'evaluation'
+    with writing('--output', folder, 'folder'):  # before there is any work
+        folder.mkdir(parents=True, exist_ok=True)
+    bags = list(dict.fromkeys(path.absolute() for path in bags))
+    root = os.path.commonpath([path.parent for path in bags])
+    work: list[BagRun] = []
+    failures: list[str] = []
+    mismatches: dict[str, None] = {}
+    for path in bags:
+        try:
+            with Bag(path, typestore()) as bag:
+                kind = find_topics(bag, runs[0].topics, runs[0].kind).kind
+        except (TopsparkError, OSError) as error:
+            line = str(error)
+            failures.append(line if str(path) in line else f'{path}: {line}')
+            continue
+        own = [_absolute(_with_profile(each, kind)) for each in runs]
+        mismatches |= dict.fromkeys(_mismatches(own, kind))
+        work += [BagRun(path, each) for each in own]
+    for line in mismatches:
+        print(f'topspark evaluate: {line}', file=sys.stderr)
+    with Progress(
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    ) as progress:
+        task = progress.add_task('runs', total=len(work))
+        evaluations, rejected = evaluate_bags(
+            work,
+            folder / 'runs',
+            lambda finished, total: progress.update(task, completed=finished, total=total),
+            jobs=arguments.jobs,
+            scheduler=arguments.scheduler,
+        )
+    failures += dict.fromkeys(each.reason for each in rejected)
+    by_bag: dict[str, list[Evaluation]] = {}
+    for each, evaluation in evaluations.items():
+        by_bag.setdefault(os.path.relpath(each.bag, root), []).append(evaluation)
+        if not evaluation.counts['classified']:
+            failures.append(f'{each.bag}: {evaluation.name}: {_why_nothing(evaluation)}')
+    for line in failures:
+        print(f'topspark evaluate: {line}', file=sys.stderr)
+    if by_bag:
+        with writing('--output', folder, 'folder'):
+            page = write_fleet_report(folder, by_bag, failures)
+        console = Console(highlight=False)
+        for name, together in by_setting(by_bag).items():
+            of = pooled(together)
+            console.print(
+                Text(
+                    f'{name}: {of.bags} bags, {of.frames:,} frames, '
+                    f'accuracy {live_view.share(of.accuracy)}, '
+                    f'{live_view.quantity(of.frame_j, "J")} a frame'
+                )
+            )
+        print(f'{page} written')
+    return 1 if failures else 0
+
+
+def _absolute(settings: EvaluationSettings) -> EvaluationSettings:
+    """The same for a process in another working folder."""
+
+    def absolute(path: str) -> str:
+        return str(Path(path).absolute()) if path and Path(path).is_file() else path
+
+    learner, controller = settings.learner, settings.controller
+    return replace(
+        settings,
+        labels=settings.labels and settings.labels.absolute(),
+        weights=settings.weights and settings.weights.absolute(),
+        learner=replace(
+            learner,
+            encoder=absolute(learner.encoder),
+            filters_file=absolute(learner.filters_file),
+            profile_file=absolute(learner.profile_file),
+        ),
+        controller=controller
+        and replace(controller, profile_file=absolute(controller.profile_file)),
+    )
 
 
 def _why_nothing(run: Evaluation) -> str:

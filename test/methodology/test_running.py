@@ -1,0 +1,83 @@
+"""The runner of pieces: killed processes are made good, rejected pieces are told, others go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from topspark_ros.errors import TopsparkError
+from topspark_ros.methodology.running import RunningError, Work, run_pieces
+
+
+def source() -> str:
+    return 'of the test'
+
+
+def squares(numbers, folder):
+    """Rejects 13. A number with a file in the folder kills its process, once or for ever."""
+    (number,) = numbers
+    deadly = Path(folder, str(number))
+    if deadly.exists():
+        if deadly.read_text() == 'once':
+            deadly.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 13:
+        raise TopsparkError('13 is rejected')
+    with open(Path(folder, f'{number} done'), 'a', encoding='utf-8') as file:
+        file.write('done\n')
+    return [number**2]
+
+
+WORK = Work(
+    run=squares,
+    source=source,
+    identity=lambda number: {'number': number},
+    encode=lambda identity, square: json.dumps(identity | {'square': square}).encode(),
+    decode=lambda content: json.loads(content)['square'],
+    suffix='.json',
+)
+
+
+def test_a_killed_process_is_made_good(tmp_path):
+    (tmp_path / '5').write_text('once')
+    steps = []
+    results = run_pieces(
+        WORK,
+        range(8),
+        tmp_path / 'store',
+        lambda *counts: steps.append(counts),
+        shared=[tmp_path],
+        jobs=2,
+    )
+    assert list(results.items()) == [(number, number**2) for number in range(8)]
+    assert not (tmp_path / '5').exists()  # it has killed
+    assert steps[0] == (0, 8) and steps[-1] == (8, 8)
+
+
+def test_what_always_kills_is_told(tmp_path):
+    (tmp_path / '5').write_text('always')
+    with pytest.raises(RunningError, match='^processes were killed 3 times in a row, accepted'):
+        run_pieces(WORK, [5], tmp_path / 'store', shared=[tmp_path], jobs=2)
+
+
+def test_a_rejected_piece_is_told_and_the_others_go_on(tmp_path):
+    told, steps = [], []
+    for _ in range(2):  # the second time it alone is tried again
+        results = run_pieces(
+            WORK,
+            [12, 13, 14],
+            tmp_path / 'store',
+            lambda *counts: steps.append(counts),
+            shared=[tmp_path],
+            failed=lambda pieces, error: told.append((pieces, str(error))),
+        )
+        assert results == {12: 144, 14: 196}
+    assert told == [([13], '13 is rejected')] * 2
+    assert {path.read_text() for path in tmp_path.glob('* done')} == {'done\n'}
+    assert steps == [(0, 3), (1, 3), (2, 3), (3, 3), (2, 3), (3, 3)]
+    with pytest.raises(TopsparkError, match='^13 is rejected$'):
+        run_pieces(WORK, [12, 13], tmp_path / 'store', shared=[tmp_path])

@@ -1,0 +1,239 @@
+"""Long work in pieces, here or on a Dask cluster, each result kept on disk once it is there.
+
+The file of a piece is named by all that its result depends on. So work that was killed goes on
+where it was, other work with pieces in common reuses them, and what another source code or input
+gave is never reused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import joblib
+
+from topspark_ros.errors import TopsparkError
+from topspark_ros.files import write_bytes
+
+CLUSTER_TIMEOUT_S = 10.0  # for a scheduler to answer and to have a worker
+MOST_KILLED = 3  # times in a row that processes are killed before any result is there
+
+Piece = TypeVar('Piece', bound=Hashable)
+Result = TypeVar('Result')
+
+
+class RunningError(TopsparkError):
+    """Work cannot be run: one line with field, value and what is accepted."""
+
+
+@dataclass(frozen=True)
+class Work(Generic[Piece, Result]):
+    """What is done with pieces. Its functions are found by name in the workers' processes.
+
+    run: results of pieces that are done together, in their order, from these and `shared`.
+    source: digest of the source code that the process has loaded.
+    identity: all that a result depends on but for the source code, as plain values.
+    encode, decode: a file's bytes of identity and result, and the result of these bytes. `decode`
+        raises ValueError, KeyError or TypeError for what is no whole file.
+    suffix: of the files.
+    together: pieces of the same value are done together.
+    """
+
+    run: Callable[..., Sequence[Result]]
+    source: Callable[[], str]
+    identity: Callable[[Piece], dict]
+    encode: Callable[[dict, Result], bytes]
+    decode: Callable[[bytes], Result]
+    suffix: str
+    together: Callable[[Piece], Hashable] = lambda piece: piece
+
+
+def run_pieces(
+    work: Work[Piece, Result],
+    pieces: Iterable[Piece],
+    store: Path,
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    shared: Sequence[object] = (),
+    jobs: int = 1,
+    scheduler: str | None = None,
+    failed: Callable[[Sequence[Piece], TopsparkError], None] | None = None,
+) -> dict[Piece, Result]:
+    """The result of every piece, from the store or from its work.
+
+    store: folder of the files; made if it is not there. A broken file is replaced.
+    progress: called with (finished, all) pieces, first with what the store had.
+    shared: further arguments of `work.run`; sent once to a worker, not with every piece.
+    jobs: processes on this machine; -1: one for each core.
+    scheduler: address of a Dask scheduler, such as tcp://host:8786, whose workers do the work
+        instead. They need this package in this version.
+    failed: called with pieces that were rejected, which have no result then, and why. None: the
+        first error ends all.
+
+    What a killed process or worker had in hand is done again by another.
+
+    Raises RunningError for a wrong number of jobs, if the store cannot be written, the scheduler
+    does not answer or has no workers, a worker runs other source code, or processes are killed
+    again and again.
+    """
+    if jobs < 1 and jobs != -1:
+        raise RunningError(f'jobs is {jobs}, accepted is 1 or more, or -1')
+    files = {piece: _file(work, store, piece) for piece in pieces}
+    results = {piece: kept for piece, (path, _) in files.items() for kept in _load(work, path)}
+    rejected: set[Piece] = set()
+
+    def report() -> None:
+        if progress is not None:
+            progress(len(results) + len(rejected), len(files))
+
+    report()
+    killed = 0
+    while left := [piece for piece in files if piece not in results and piece not in rejected]:
+        groups: dict[Hashable, list[Piece]] = {}
+        for piece in left:
+            groups.setdefault(work.together(piece), []).append(piece)
+        try:
+            with closing(_finished(work, groups, shared, jobs, scheduler)) as all_finished:
+                for group, finished in all_finished:
+                    killed = 0
+                    if isinstance(finished, TopsparkError):
+                        if failed is None:
+                            raise finished
+                        failed(group, finished)
+                        rejected.update(group)
+                    else:
+                        for piece, result in zip(group, finished):
+                            _save(work, *files[piece], result)
+                            results[piece] = result
+                    report()
+        except BrokenProcessPool as error:
+            killed += 1
+            if killed == MOST_KILLED:
+                raise RunningError(
+                    f'processes were killed {killed} times in a row, accepted is memory for '
+                    f'{jobs} jobs: {" ".join(str(error).split())}'
+                ) from None
+    return {piece: results[piece] for piece in files if piece in results}  # in their order
+
+
+def source_digest(paths: Iterable[Path]) -> str:
+    """Of Python files, and of those in folders."""
+    state = hashlib.sha256()
+    for path in paths:
+        for file in sorted(path.rglob('*.py')) if path.is_dir() else [path]:
+            if file.exists():  # a link in a build folder may outlive its file
+                state.update(file.read_bytes())
+    return state.hexdigest()[:16]
+
+
+def _finished(
+    work: Work[Piece, Result],
+    groups: Mapping[Hashable, list[Piece]],
+    shared: Sequence[object],
+    jobs: int,
+    scheduler: str | None,
+) -> Generator[tuple[list[Piece], Sequence[Result] | TopsparkError], None, None]:
+    """Groups of pieces as they are finished, with their results or why they were rejected."""
+    here = work.source()
+    with _workers(jobs, scheduler, shared):
+        parallel = joblib.Parallel(return_as='generator_unordered', batch_size=1)
+        calls = (
+            joblib.delayed(_call)(work.run, work.source, group, *shared)
+            for group in groups.values()
+        )
+        for source, group, finished in parallel(calls):
+            if source != here:
+                raise RunningError(
+                    f'source code of a worker of {scheduler} is {source}, '
+                    f'accepted is the same as here, {here}'
+                )
+            yield group, finished
+
+
+def _call(
+    run: Callable[..., Sequence[Result]],
+    source: Callable[[], str],
+    group: list[Piece],
+    *shared: object,
+) -> tuple[str, list[Piece], Sequence[Result] | TopsparkError]:
+    try:
+        return source(), group, run(group, *shared)
+    except TopsparkError as error:
+        return source(), group, error
+
+
+@contextmanager
+def _workers(jobs: int, scheduler: str | None, shared: Sequence[object]) -> Iterator[None]:
+    """Within it, joblib runs on the cores or the cluster that were asked for."""
+    if scheduler is None:
+        with joblib.parallel_config(n_jobs=jobs):
+            yield
+        return
+    try:
+        from dask.distributed import Client, KilledWorker  # slow to import; no robot needs it
+    except ImportError:
+        raise RunningError(
+            f'scheduler is {scheduler!r}, accepted with Dask installed: '
+            "pip install 'dask[distributed]'"
+        ) from None
+    if not re.fullmatch(r'((tcp|tls)://)?[^/]+:\d+', scheduler):
+        raise RunningError(
+            f'scheduler is {scheduler!r}, accepted is an address such as tcp://host:8786'
+        )
+    try:
+        client = Client(scheduler, timeout=CLUSTER_TIMEOUT_S, set_as_default=False)
+    except OSError as error:
+        raise RunningError(
+            f'scheduler is {scheduler!r}, accepted is the address of a Dask '
+            f'scheduler that answers: {error}'
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, CLUSTER_TIMEOUT_S)
+        except asyncio.TimeoutError:
+            raise RunningError(
+                f'scheduler is {scheduler!r}, accepted is one with a worker: none '
+                f'came within {CLUSTER_TIMEOUT_S:g} s'
+            ) from None
+        try:
+            with joblib.parallel_config('dask', client=client, scatter=list(shared) or None):
+                yield
+        except KilledWorker as error:
+            raise RunningError(
+                f'workers of {scheduler} were killed again and again, accepted are workers with '
+                f'memory for the work: {" ".join(str(error).split())}'
+            ) from None
+
+
+def _file(work: Work[Piece, Result], store: Path, piece: Piece) -> tuple[Path, dict]:
+    """Where a piece is kept, and all that its result depends on."""
+    identity = work.identity(piece) | {'source': work.source()}
+    name = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
+    return store / f'{name}{work.suffix}', identity
+
+
+def _load(work: Work[Piece, Result], path: Path) -> list[Result]:
+    """What was kept; empty if there is nothing or no whole file."""
+    try:
+        return [work.decode(path.read_bytes())]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _save(work: Work[Piece, Result], path: Path, identity: dict, result: Result) -> None:
+    """Whole or not at all, whenever the process is killed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, work.encode(identity, result))
+    except OSError as error:
+        raise RunningError(
+            f'store is {path.parent}, accepted is a folder that can be written: {error}'
+        ) from None
