@@ -92,7 +92,7 @@ def rejection(bag, weights, layer, tmp_path, monkeypatch, capsys):
     needed = {
         'make-bag': ('output', tmp_path / 'new'),
         'make-world': ('output', tmp_path / 'new'),
-        'evaluate': ('bag', bag),
+        'evaluate': ('bags', bag),
         'events': ('bag', bag),
         'tradeoff': ('profile', PROFILE),
         'merge': ('weights', weights),
