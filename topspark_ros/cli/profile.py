@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -40,9 +40,8 @@ from topspark_ros.perception.learner_parameters import (
 )
 from topspark_ros.perception.samples import View
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
-from topspark_ros.streams.events import EventViewer, Window
 from topspark_ros.streams.images import RawImage
-from topspark_ros.streams.moving_scenes import HEIGHT, WIDTH, event_views
+from topspark_ros.streams.moving_scenes import event_views
 from topspark_ros.streams.scenes import camera_views
 
 SUMMARY = 'Measure accuracy, latency and energy at each timestep T, as the controller reads them.'
@@ -294,11 +293,6 @@ def _load(
     def see(rgb: np.ndarray) -> np.ndarray:
         return view.of(RawImage.of(rgb))
 
-    viewer = EventViewer(WIDTH, HEIGHT, size=EVENT_SIDE, as_picture=True)
-
-    def see_window(window: Window) -> np.ndarray:
-        return cast(np.ndarray, viewer.view(window).presented(1))  # a picture, the same at any T
-
     training, test = (
         load_dataset(arguments.dataset, split, photographs=photographs)
         for split in ('train', 'test')
@@ -317,7 +311,7 @@ def _load(
                 progress.advance(shown)
 
             parts = [
-                event_views(images, seed, see_window, advance)
+                event_views(images, seed, EVENT_SIDE, advance)
                 if arguments.view == EVENTS
                 else camera_views(images, seed, see=see, advance=advance)
                 for seed, images in enumerate(parts)

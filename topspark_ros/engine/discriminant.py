@@ -167,11 +167,15 @@ def _untaught(size: int, filters: Filters) -> DiscriminantState:
     )
 
 
+def whole_precision(precision: np.ndarray) -> np.ndarray:
+    """Both halves of what the state has one half of, see DiscriminantState."""
+    return np.triu(precision) + np.triu(precision, 1).T
+
+
 def novelty_precision(precision: np.ndarray) -> np.ndarray:
     """The inverse scatter of every NOVELTY_EVERY-th feature, of that of all as the state has it."""
-    whole = np.triu(precision) + np.triu(precision, 1).T
     try:
-        scatter = np.linalg.inv(whole)[::NOVELTY_EVERY, ::NOVELTY_EVERY]
+        scatter = np.linalg.inv(whole_precision(precision))[::NOVELTY_EVERY, ::NOVELTY_EVERY]
         return np.linalg.inv(scatter)
     except (np.linalg.LinAlgError, ValueError):
         raise EngineError('state precision has no inverse, accepted is that of a scatter') from None

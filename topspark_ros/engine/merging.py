@@ -24,7 +24,7 @@ import numpy as np
 
 from .checkpoint import Checkpoint
 from .configuration import MAX_CLASSES, AnyConfig, NetworkConfig
-from .discriminant import first_scatter
+from .discriminant import first_scatter, whole_precision
 from .errors import MergingError
 from .factory import create_network
 from .kernels.discriminant import BLOCK, FIRST_SHARE, LOOKS
@@ -202,8 +202,8 @@ def _merged_discriminant(
 def _scatter_of(precision: np.ndarray, name: str) -> np.ndarray:
     """Of the samples of the network of this name, without what every feature is taken to have
     before any was seen."""
-    whole = np.where(_kept(len(precision)), precision, precision.T)
-    return _inverse(whole, name) - first_scatter(len(precision)) * np.eye(len(precision))
+    size = len(precision)
+    return _inverse(whole_precision(precision), name) - first_scatter(size) * np.eye(size)
 
 
 def _inverse(matrix: np.ndarray, name: str) -> np.ndarray:

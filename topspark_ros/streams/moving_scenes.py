@@ -7,7 +7,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from .events import EventCamera, Window
+from .events import EventCamera, EventViewer, Window
 from .scenes import SceneRenderer
 
 WIDTH, HEIGHT = 160, 120  # of the sensor, pixels
@@ -18,21 +18,22 @@ WINDOW_FRAMES = 4  # 80 ms, half a turn of the image
 def event_views(
     images: np.ndarray,
     seed: int,
-    see: Callable[[Window], np.ndarray],
+    side: int,
     advance: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
-    """Each image as it is seen in one window of events, while it moves: (n, inputs) float32.
+    """The picture of one window of events of each image, while it moves: (n, side * side) float32.
 
     Parameters
     ----------
     images, seed
         As of SceneRenderer.
-    see
-        What is seen of a window of a sensor of WIDTH x HEIGHT.
+    side
+        Of a picture, pixels.
     advance
         Called after each image.
     """
     scenes, camera = SceneRenderer(images, HEIGHT, WIDTH, seed), EventCamera(WIDTH, HEIGHT)
+    viewer = EventViewer(WIDTH, HEIGHT, size=side, as_picture=True)
     views, now_ns = [], 0
     for index in range(len(images)):
         parts = []
@@ -42,6 +43,7 @@ def event_views(
         # Events up to the first frame are of the change from one image to the next.
         events = np.concatenate(parts[1:])
         begin_ns = now_ns - (1 + WINDOW_FRAMES) * FRAME_NS
-        views.append(see(Window(events, begin_ns, now_ns - FRAME_NS, 0)))
+        view = viewer.view(Window(events, begin_ns, now_ns - FRAME_NS, 0))
+        views.append(np.asarray(view.presented(1)))  # a picture, the same at any T
         advance()
     return np.stack(views)

@@ -173,12 +173,13 @@ def most_likely(state, drives, taken_out):
             best = c
     if best < 0:
         return best, np.nan
+    sharpness = sharpness_of(state)
     rivals = 0
     total = 0.0
     for c in range(drives.size):
         if c != taken_out and c != best and drives[c] > -np.inf:
             rivals += 1
-            total += np.exp(sharpness_of(state) * (drives[c] - drives[best]))
+            total += np.exp(sharpness * (drives[c] - drives[best]))
     if rivals == 0:
         return best, 0.0
     return best, -np.log(max(total, LEAST_ODDS))
