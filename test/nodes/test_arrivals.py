@@ -9,7 +9,8 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 and the built package: run `make test`')
 
-from topspark_ros.nodes.arrivals import Arrivals, Wake, _note
+from topspark_ros.nodes.arrivals import Arrivals, _note
+from topspark_ros.nodes.wake import Wake
 
 
 @pytest.mark.parametrize('share', [1.0, 0.25])

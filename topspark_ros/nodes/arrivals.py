@@ -7,21 +7,16 @@ the frames of a share, and wakes the one thread that takes them.
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import os
-import select
-import weakref
 from typing import Any
 
 import numba
 import numpy as np
 from numba import types
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.subscription import Subscription
 
 from topspark_ros.engine.kernels.compilation import c_function
-from topspark_ros.errors import TopsparkError
+from topspark_ros.nodes.wake import Wake, call_on_arrival
 from topspark_ros.streams.share import takes
 
 RING = 4096  # arrivals that are remembered: more than any queue holds
@@ -61,26 +56,6 @@ def _note() -> Any:
     return note
 
 
-class Wake:
-    """What one thread sleeps on."""
-
-    def __init__(self) -> None:
-        self.descriptor = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._poll = select.poll()
-        self._poll.register(self.descriptor, select.POLLIN)
-        weakref.finalize(self, os.close, self.descriptor)
-
-    def wait(self, timeout_s: float) -> bool:
-        """Until something has come since the last time, or the time is over; whether it has."""
-        if not self._poll.poll(max(0.0, 1e3 * timeout_s)):
-            return False
-        os.eventfd_read(self.descriptor)
-        return True
-
-    def up(self) -> None:
-        os.eventfd_write(self.descriptor, 1)
-
-
 class Arrivals:
     """Counts what arrives on a subscription, and wakes a thread for the share that is chosen.
 
@@ -98,9 +73,9 @@ class Arrivals:
     def listen_to(self, subscription: Subscription | None) -> None:
         """Note what arrives there from now on; None: nothing."""
         if self._subscription is not None:
-            _call_on_arrival(self._subscription, None, None)
+            call_on_arrival(self._subscription, None, None)
         if subscription is not None:
-            _call_on_arrival(subscription, _note().address, self._memory.ctypes.data)
+            call_on_arrival(subscription, _note().address, self._memory.ctypes.data)
         self._subscription = subscription
 
     @property
@@ -130,18 +105,3 @@ class Arrivals:
     def arrived_s(self, number: int) -> float:
         """When it came, s, of time.monotonic()."""
         return self._memory[_TIMES + number % RING] * 1e-9
-
-
-def _call_on_arrival(subscription: Subscription, function: int | None, memory: int | None) -> None:
-    with subscription.handle:
-        if _set_on_new_message(subscription.handle.pointer, function, memory) != 0:
-            raise TopsparkError(
-                f'{subscription.topic_name}: '
-                f'{rclpy_implementation.rclpy_get_rmw_implementation_identifier()} does not '
-                'tell of messages that arrive'
-            )
-
-
-# Of rcl's public interface; rclpy uses it in its EventsExecutor alone.
-_set_on_new_message = ctypes.CDLL('librcl.so').rcl_subscription_set_on_new_message_callback
-_set_on_new_message.argtypes = (ctypes.c_void_p,) * 3

@@ -18,7 +18,6 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from lifecycle_msgs.srv import ChangeState
-from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -211,9 +210,6 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[Declared]):
             super().create_service(srv_type, srv_name, self._guarded(callback), *args, **kwargs),
             self.destroy_service,
         )
-
-    def create_client(self, *args: Any, **kwargs: Any) -> Client:
-        return self._made(super().create_client(*args, **kwargs), self.destroy_client)
 
     def create_timer(
         self, timer_period_sec: float, callback: Callable[..., None], *args: Any, **kwargs: Any

@@ -10,29 +10,17 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
-from topspark_ros.nodes.arrivals import Arrivals, Wake
+from topspark_ros.nodes.arrivals import Arrivals
+from topspark_ros.nodes.executor import UnscheduledCallbackGroup
 from topspark_ros.nodes.serialised import SerialisedBuffer
+from topspark_ros.nodes.wake import Wake
 
 Message = TypeVar('Message')
-
-
-class _Unscheduled(CallbackGroup):
-    """No executor takes the messages of its subscriptions."""
-
-    def can_execute(self, entity: object) -> bool:
-        return False
-
-    def beginning_execution(self, entity: object) -> bool:
-        return False
-
-    def ending_execution(self, entity: object) -> None:
-        pass
 
 
 class _Queue(Generic[Message]):
@@ -73,7 +61,7 @@ class _Polled(_Queue[Message]):
             lambda message: None,
             profile,
             raw=raw,
-            callback_group=_Unscheduled(),
+            callback_group=UnscheduledCallbackGroup(),
         )
 
 

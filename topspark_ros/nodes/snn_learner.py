@@ -207,6 +207,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
         self._failures = diagnostics.Tally()
         self._recent = Recent(diagnostics.RECENT_S)
         self._last_frame_s = math.nan  # node time
+        self._silence = ''  # as of the last report
         self._learner.reset_counts()
         self._activated_s = self.now_s()
         self.undo_with(self._save_changes)  # when nothing is learned any more
@@ -376,11 +377,13 @@ class SnnLearner(ManagedNode[NodeParameters]):
             )
             if holds
         ]
+        # Counting publishers costs as much as a status: once for all who ask until the next report.
+        self._silence = self._missed(share)
         warnings = list(
             filter(
                 None,
                 (
-                    self._missed(share),
+                    self._silence,
                     self._source.fault(),
                     self._metering.fault,
                     *self._recent_concerns(totals),
@@ -436,9 +439,12 @@ class SnnLearner(ManagedNode[NodeParameters]):
         age_s = self.now_s() - self._last_frame_s
         return age_s if age_s >= 0.0 else math.nan
 
-    def _missed(self, share: float) -> str:
+    def _misses_frames(self, share: float) -> bool:
         """Whether frames should have come, of which this share is taken."""
-        if share == 0.0 or self._frame_age_s * share < SILENT_S:
+        return share > 0.0 and not self._frame_age_s * share < SILENT_S
+
+    def _missed(self, share: float) -> str:
+        if not self._misses_frames(share):
             return ''
         topic = self._source.topic
         return (
@@ -454,7 +460,8 @@ class SnnLearner(ManagedNode[NodeParameters]):
         if decided.frame_share * decided.learning_share == 0.0:
             what = 'all frames are skipped' if decided.frame_share == 0.0 else 'learning is off'
             return f'{what} by decision {decided.sequence}: {self._decision_detail}'
-        return self._missed(decided.frame_share) if self.state == 'active' else ''
+        silent = self.state == 'active' and self._misses_frames(decided.frame_share)
+        return self._silence if silent else ''
 
     def _recent_concerns(self, totals: Totals) -> Iterator[str]:
         classified, skipped, empty, labels, unmatched, late = self._recent.rise(

@@ -17,7 +17,6 @@ from event_camera_msgs.msg import EventPacket
 from sensor_msgs.msg import CompressedImage, Image
 
 from topspark_ros.nodes import conversions, diagnostics, qos
-from topspark_ros.nodes.arrivals import Wake
 from topspark_ros.nodes.managed_node import ManagedNode
 from topspark_ros.nodes.polling import (
     PausableSubscription,
@@ -26,6 +25,7 @@ from topspark_ros.nodes.polling import (
 )
 from topspark_ros.nodes.recent import Recent
 from topspark_ros.nodes.serialised import SerialisedBuffer
+from topspark_ros.nodes.wake import Wake
 from topspark_ros.perception.online import Sample
 from topspark_ros.perception.samples import ImageSamples, View, push_packet
 from topspark_ros.streams import cdr
