@@ -222,7 +222,7 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[Declared]):
     # Transitions ---------------------------------------------------------------------------
 
     def _start(self) -> None:
-        self._autostart.cancel()
+        self.destroy_timer(self._autostart)
         try:
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()

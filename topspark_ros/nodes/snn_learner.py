@@ -44,9 +44,10 @@ from topspark_ros.perception.online import Margins, Totals
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.steering import profile_margins, profile_mismatches
 
-# The worker looks up at least this often, and at most: labels do not wake it, and how soon a clock
-# that is simulated reaches a time is unknown.
-IDLE_S, MIN_WAIT_S = 0.5, 0.01
+# The worker looks up at least this often, as labels do not wake it; and while a frame waits, as how
+# soon a clock that is simulated reaches its time is unknown.
+IDLE_S = 1.0
+MIN_WAIT_S, MAX_WAIT_S = 0.01, 0.5
 CLOCK_WAIT_S, CLOCK_POLL_S = 0.1, 0.001  # for the time of a frame, under use_sim_time
 SILENT_S = 2.0  # node time without a frame after which one is missed; of half the frames, 4 s
 
@@ -279,7 +280,9 @@ class SnnLearner(ManagedNode[NodeParameters]):
             due_s = self._learner.next_due_s()
             try:
                 frame = self._source.take(
-                    IDLE_S if due_s is None else min(max(due_s - self.now_s(), MIN_WAIT_S), IDLE_S)
+                    IDLE_S
+                    if due_s is None
+                    else min(max(due_s - self.now_s(), MIN_WAIT_S), MAX_WAIT_S)
                 )
                 if frame is not None:
                     self._await_time_of(frame)
@@ -347,12 +350,14 @@ class SnnLearner(ManagedNode[NodeParameters]):
 
     def _publish_status(self) -> None:
         self._vision.publish_class_names(self._learner.class_names)
-        status, measured = self._learner.status(self.now_s()), self._metering.read()
+        stamp = self.get_clock().now()
+        now_s = stamp.nanoseconds * 1e-9
+        status, measured = self._learner.status(now_s), self._metering.read()
         self._status.publish(
             conversions.status_message(
                 status_fields(
                     status,
-                    active_s=max(0.0, self.now_s() - self._activated_s),
+                    active_s=max(0.0, now_s - self._activated_s),
                     received=self._source.received,
                     dropped=self._source.dropped,
                     rejected=self._source.rejected,
@@ -361,7 +366,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
                     measured=measured,
                     meter=self._metering.name,
                 ),
-                self.get_clock().now().to_msg(),
+                stamp.to_msg(),
             )
         )
         self._classes.publish()
