@@ -43,7 +43,7 @@ LINK = re.compile(r'\]\((?!https?:|mailto:|#)([^)#\s]+)')
 OTHERS = {'cd', 'colcon', 'export', 'git', 'pip', 'pre-commit', 'rosdep', 'sed', 'source'}
 OTHER_PACKAGES = {'nav2_lifecycle_manager'}
 # They need ROS, or minutes.
-NOT_RUN = {'demo', 'watch', 'teach', 'forget', 'rename', 'classes', 'analyse'}
+NOT_RUN = {'demo', 'watch', 'teach', 'answer', 'forget', 'rename', 'classes', 'analyse'}
 SHORTER = {
     'evaluate': ['--jobs', '1'],
     'make-bag': ['--frames', '50', '--rate', '1'],

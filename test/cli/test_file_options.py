@@ -25,7 +25,7 @@ from topspark_ros.replay.recording import RecordingSettings, record
 
 PROFILE = Path(__file__).parents[2] / 'config' / 'profile_digits.yaml'
 NAMED_FILES = ('NAME_OR_FOLDER', 'NAME_OR_YAML', 'YAML')  # metavars of options that are no Path
-LIVE = {'watch', 'teach', 'classes', 'rename', 'forget'}  # talk to a robot that runs
+LIVE = {'watch', 'teach', 'answer', 'classes', 'rename', 'forget'}  # talk to a robot that runs
 WRITTEN = ('output', 'results', 'save_weights')
 FOLDERS = ('evaluate --output', 'analyse --output', 'make-world output', 'demo --results')
 

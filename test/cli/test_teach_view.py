@@ -167,3 +167,14 @@ def test_a_time_that_is_none_is_rejected(duration):
     teach.add_arguments(parser)
     with pytest.raises(ValueError, match='^--for is .*, accepted is above 0$'):
         teach.run(parser.parse_args(['mug', '--for', duration]))
+
+
+def test_a_question_is_shown_with_its_likeliest_candidates():
+    image = Image(height=2, width=2, encoding='rgb8', step=6, data=bytes(range(12)))
+    names, scores = [f'class{number}' for number in range(9)], np.linspace(0.4, 0.0, 9)
+    asked = msg.Question(image=image, class_ids=names, scores=scores)
+    shown = '\n'.join(lines(teach_view.question(asked, 100)))
+    assert 'Not sure' in shown and 'class0' in shown and '40.0%' in shown
+    assert 'class4' in shown and 'class5' not in shown
+    nothing = lines(teach_view.question(msg.Question(image=image, unknown=True), 100))
+    assert 'Like nothing known' in nothing[0] and any('no class yet' in line for line in nothing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -25,12 +26,22 @@ class Command:
         self._rig, self._output = rig, output
         with open(output, 'wb') as file:
             self.process = subprocess.Popen(
-                ['topspark', *words], stdout=file, stderr=subprocess.STDOUT, cwd=rig.folder
+                ['topspark', *words],
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd=rig.folder,
+                env=os.environ | {'PYTHONUNBUFFERED': '1'},
             )
 
     @property
     def text(self) -> str:
         return self._output.read_text(errors='replace')  # a character may be half written
+
+    def type(self, line: str) -> None:
+        """As a person at the terminal."""
+        self.process.stdin.write(f'{line}\n'.encode())
+        self.process.stdin.flush()
 
     def wait(self) -> int:
         """The exit code; the rig spins meanwhile."""
@@ -58,7 +69,9 @@ def command(shared_rig, tmp_path) -> Iterator:
 def classes(shared_rig):
     """What a learner, before a camera that shows digits, says of its classes."""
     classes = shared_rig.collect(msg.Classes, f'{LEARNER}/classes', qos.STATE)
-    shared_rig.start(LEARNER, picture_side=28, status_period=0.05, label_wait=0.5)
+    shared_rig.start(
+        LEARNER, picture_side=28, status_period=0.05, label_wait=0.5, questions_per_hour=3600
+    )
     shared_rig.wait_until_active(LEARNER)
     results = shared_rig.collect(msg.Classification, 'classification')
     shared_rig.start('dataset_camera', label_share=0.0, frame_rate=20.0)
@@ -111,6 +124,21 @@ def test_where_nothing_is_learned_it_is_said_and_the_exit_code_tells(shared_rig,
     assert code == 1
     assert 'learned: nothing: the parameter learning is false' in teaching.text
     assert teaching.text.endswith("0 examples of 'van' were learned, 0 in all\n")
+
+
+def test_questions_are_shown_and_their_answers_learned(shared_rig, classes, command):
+    answering = command('answer')
+    shared_rig.wait_for(lambda: answering.text.count('What is it?') == 1, 'a first question')
+    answering.type('x' * 1000)  # no name
+    shared_rig.wait_for(lambda: 'accepted: at most' in answering.text, 'the rejection')
+    answering.type('tram')
+    shared_rig.wait_for(lambda: "learned as 'tram'" in answering.text, 'the answer is learned')
+    shared_rig.latest(classes, lambda known: 'tram' in known.class_ids)
+    shared_rig.wait_for(lambda: answering.text.count('What is it?') == 3, 'another question')
+    answering.type('-')
+    answering.process.stdin.close()
+    assert answering.wait() == 0, answering.text
+    assert answering.text.endswith('\n1 answers, 1 of them learned\n')
 
 
 def test_what_the_learner_rejects_is_one_line(classes, command):

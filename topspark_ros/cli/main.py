@@ -18,6 +18,7 @@ VERBS = (
     'demo',
     'watch',
     'teach',
+    'answer',
     'forget',
     'rename',
     'classes',

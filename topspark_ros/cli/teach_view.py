@@ -1,4 +1,5 @@
-"""The terminal view of teaching: what is seen, what it is taken for, and the examples so far."""
+"""The terminal view of teaching: what is seen, what it is taken for, the examples so far, and what
+the learner asks."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # which needs ROS
 # Columns of a picture; a character shows two pixels, one above the other.
 LEAST_SIDE, MOST_SIDE = 24, 48
 BESIDE = 52  # columns of the panel that are beside the picture
+MOST_CANDIDATES = 5
 NO_CLASS = 'no class yet'
 
 
@@ -45,8 +47,8 @@ def view(
     parts: list[RenderableType] = [facts, Text()]
     if known is not None:
         parts.append(classes(known))
-    side = min(max(width - BESIDE, LEAST_SIDE), MOST_SIDE)
-    shown = Text('no picture yet') if teacher.image is None else picture(teacher.image, side)
+    image = teacher.image
+    shown = Text('no picture yet') if image is None else picture(image, picture_side(width))
     side_by_side = Table.grid(padding=(0, 3))
     side_by_side.add_row(shown, Group(*parts))
     return Panel(side_by_side, title=title)
@@ -84,6 +86,23 @@ def classes(known: Message) -> RenderableType:
             Text(name, style), bar(frames / most, style or GOOD), Text(f'{frames}', style)
         )
     return table
+
+
+def question(asked: Message, width: int) -> RenderableType:
+    """The picture of a Question message, and its candidates with their scores."""
+    table = Table.grid(padding=(0, 2))
+    for name, score in zip(asked.class_ids[:MOST_CANDIDATES], asked.scores):
+        table.add_row(name, bar(score, MAIN), share(score))
+    heading = Text('Like nothing known' if asked.unknown else 'Not sure', HEED)
+    beside = Group(heading, Text(), table if asked.class_ids else Text(NO_CLASS))
+    side_by_side = Table.grid(padding=(0, 3))
+    side_by_side.add_row(picture(asked.image, picture_side(width)), beside)
+    return side_by_side
+
+
+def picture_side(width: int) -> int:
+    """Columns of a picture, where there are so many in all."""
+    return min(max(width - BESIDE, LEAST_SIDE), MOST_SIDE)
 
 
 def picture(message: Message, side: int) -> Text:

@@ -17,6 +17,7 @@ from topspark_ros.nodes.observer import Onlooker
 
 PATIENCE_S = 10.0  # in which a learner that is there is found, and in which it answers
 ASK_AGAIN_S = 1.0  # an answer may be lost while the two discover each other
+RECEIPT_S = 3.0  # in which an answer is in the learner's status
 SPIN_S = 0.02
 
 
@@ -29,6 +30,7 @@ class Teacher(Onlooker):
 
     classes, status, result, image: what it said last, a Classes, a LearnerStatus, a Classification
         and a sensor_msgs/Image; None before the first. All but the first come only after `look`.
+    questions: Question messages that have no answer yet, the latest last, after `hear_questions`.
     """
 
     def __init__(self, namespace: str = ''):
@@ -37,6 +39,7 @@ class Teacher(Onlooker):
         self.status: msg.LearnerStatus | None = None
         self.result: msg.Classification | None = None
         self.image: Image | None = None
+        self.questions: list[msg.Question] = []
         self._learner = self.resolve_topic_name('snn_learner')
         self.create_subscription(
             msg.Classes, f'{self._learner}/classes', self._on_classes, qos.STATE
@@ -74,9 +77,9 @@ class Teacher(Onlooker):
             state = next(each.result() for each in asked if each.done()).current_state.label
             raise LearnerError(f'{self._learner} is {state}; accepted: one that is active')
 
-    def _await(self, condition: Callable[[], bool]) -> bool:
-        """Handle what comes until the condition holds; whether it does within PATIENCE_S."""
-        end_s = self.elapsed_s + PATIENCE_S
+    def _await(self, condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
+        """Handle what comes until the condition holds; whether it does within this time."""
+        end_s = self.elapsed_s + patience_s
         while not condition() and self.elapsed_s < end_s:
             self.spin(SPIN_S)
         return condition()
@@ -101,6 +104,9 @@ class Teacher(Onlooker):
 
     def _ask(self, kind: type, **fields: Any) -> str:
         client = self._asked[kind]
+        # The learner has had others for longer, so that these may still be unknown here.
+        if not self._await(client.service_is_ready):
+            raise LearnerError(f'{client.srv_name} is not there')
         future = client.call_async(kind.Request(**fields))
         if not self._await(future.done):
             raise LearnerError(f'{client.srv_name} does not answer within {PATIENCE_S:g} s')
@@ -120,6 +126,30 @@ class Teacher(Onlooker):
         self.create_subscription(
             Image, f'{self._learner}/debug_image', self._on_image, qos.sensor(1)
         )
+
+    def hear_questions(self) -> None:
+        """From now on hear what the learner asks, and what it asked last."""
+        self._labels = self.create_publisher(msg.Label, 'label', qos.LABEL)
+        self.create_subscription(
+            msg.Question, f'{self._learner}/question', self.questions.append, qos.QUESTION
+        )
+
+    def answer(self, question: msg.Question, class_name: str) -> bool:
+        """Whether the learner takes it, as its status tells: see `look`."""
+        self.questions.remove(question)
+        if not self._await(lambda: self._taken is not None and self._labels_are_heard()):
+            raise LearnerError(f'{self._learner} takes no labels')
+        before = self._taken
+        self._labels.publish(msg.Label(header=question.header, class_id=class_name))
+        return self._await(lambda: self._taken != before, RECEIPT_S)
+
+    @property
+    def _taken(self) -> int | None:
+        """Answers so far; None: unknown."""
+        return None if self.status is None else self.status.answers
+
+    def _labels_are_heard(self) -> bool:
+        return self._labels.get_subscription_count() > 0
 
     def frames(self, class_name: str) -> int:
         """Of a class, that were learned with its label."""
