@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def source() -> str:
     return 'of the test'
 
 
-def squares(numbers, folder):
+def squares(numbers, advance, folder):
     """Rejects 13. A number with a file in the folder kills its process, once or for ever."""
     (number,) = numbers
     deadly = Path(folder, str(number))
@@ -40,6 +41,18 @@ WORK = Work(
     decode=lambda content: json.loads(content)['square'],
     suffix='.json',
 )
+
+
+def halves(numbers, advance):
+    for _ in numbers:
+        advance(0.5)
+    return numbers
+
+
+def test_what_is_in_hand_is_told_in_this_process(tmp_path):
+    steps = []
+    run_pieces(replace(WORK, run=halves), [1, 2], tmp_path, lambda *counts: steps.append(counts))
+    assert steps == [(done, 2) for done in (0, 0.5, 1, 1.5, 2)]
 
 
 def test_a_killed_process_is_made_good(tmp_path):

@@ -28,8 +28,8 @@ from topspark_ros.engine import (
     save_checkpoint,
 )
 from topspark_ros.methodology.energy import energy_table
-from topspark_ros.methodology.experiments import Data, ExperimentError, Setting, train
-from topspark_ros.methodology.neurobench import lines, measure_neurobench
+from topspark_ros.methodology.experiments import Data, Setting, train
+from topspark_ros.methodology.neurobench import NeuroBenchError, measure_neurobench
 from topspark_ros.methodology.profile import DISCRIMINANT, PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
 from topspark_ros.perception.learner_parameters import (
@@ -216,11 +216,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _neurobench(network: Network, data: Data, timesteps: int) -> list[str]:
     try:
         metrics = measure_neurobench(network, data.test_pixels, timesteps)
-    except (ExperimentError, EngineError) as error:
+    except (NeuroBenchError, EngineError) as error:
         return [f'no NeuroBench metrics: {error}']
     return [
         f'NeuroBench metrics, test samples, T = {timesteps}:',
-        *map('  {}'.format, lines(metrics)),
+        *(f'  {name}: {value}' for name, value in metrics.shown().items()),
     ]
 
 

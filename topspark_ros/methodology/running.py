@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import re
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -16,9 +17,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import joblib
+import numpy as np
 
 from topspark_ros.errors import TopsparkError
 from topspark_ros.files import write_bytes
@@ -38,13 +40,16 @@ class RunningError(TopsparkError):
 class Work(Generic[Piece, Result]):
     """What is done with pieces. Its functions are found by name in the workers' processes.
 
-    run: results of pieces that are done together, in their order, from these and `shared`.
+    run: results of pieces that are done together, in their order, from these, a function to call
+        with how much of them is done, in pieces, and `shared`.
     source: digest of the source code that the process has loaded.
     identity: all that a result depends on but for the source code, as plain values.
     encode, decode: a file's bytes of identity and result, and the result of these bytes. `decode`
         raises ValueError, KeyError or TypeError for what is no whole file.
     suffix: of the files.
     together: pieces of the same value are done together.
+    again: whether a piece is done although the store has its result, because it leaves something
+        else as well.
     """
 
     run: Callable[..., Sequence[Result]]
@@ -54,13 +59,14 @@ class Work(Generic[Piece, Result]):
     decode: Callable[[bytes], Result]
     suffix: str
     together: Callable[[Piece], Hashable] = lambda piece: piece
+    again: Callable[[Piece], bool] = lambda piece: False
 
 
 def run_pieces(
     work: Work[Piece, Result],
     pieces: Iterable[Piece],
     store: Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[float, int], None] | None = None,
     *,
     shared: Sequence[object] = (),
     jobs: int = 1,
@@ -70,7 +76,8 @@ def run_pieces(
     """The result of every piece, from the store or from its work.
 
     store: folder of the files; made if it is not there. A broken file is replaced.
-    progress: called with (finished, all) pieces, first with what the store had.
+    progress: called with (finished, all) pieces, first with what the store had; with a part of
+        those in hand only where they are done in this process, with one job and no scheduler.
     shared: further arguments of `work.run`; sent once to a worker, not with every piece.
     jobs: processes on this machine; -1: one for each core.
     scheduler: address of a Dask scheduler, such as tcp://host:8786, whose workers do the work
@@ -87,12 +94,17 @@ def run_pieces(
     if jobs < 1 and jobs != -1:
         raise RunningError(f'jobs is {jobs}, accepted is 1 or more, or -1')
     files = {piece: _file(work, store, piece) for piece in pieces}
-    results = {piece: kept for piece, (path, _) in files.items() for kept in _load(work, path)}
+    results = {
+        piece: kept
+        for piece, (path, _) in files.items()
+        if not work.again(piece)
+        for kept in _load(work, path)
+    }
     rejected: set[Piece] = set()
 
-    def report() -> None:
+    def report(in_hand: float = 0) -> None:
         if progress is not None:
-            progress(len(results) + len(rejected), len(files))
+            progress(len(results) + len(rejected) + in_hand, len(files))
 
     report()
     killed = 0
@@ -101,7 +113,9 @@ def run_pieces(
         for piece in left:
             groups.setdefault(work.together(piece), []).append(piece)
         try:
-            with closing(_finished(work, groups, shared, jobs, scheduler)) as all_finished:
+            alone = jobs == 1 and scheduler is None
+            arguments = report if alone else _untold, *shared
+            with closing(_finished(work, groups, arguments, jobs, scheduler)) as all_finished:
                 for group, finished in all_finished:
                     killed = 0
                     if isinstance(finished, TopsparkError):
@@ -124,6 +138,23 @@ def run_pieces(
     return {piece: results[piece] for piece in files if piece in results}  # in their order
 
 
+def packed(plain: dict, arrays: dict[str, Any]) -> bytes:
+    """A NumPy archive of arrays, and of plain values as JSON: for `Work.encode`."""
+    file = io.BytesIO()
+    np.savez_compressed(file, plain=np.array(json.dumps(plain)), **arrays)
+    return file.getvalue()
+
+
+def unpacked(content: bytes) -> tuple[dict, dict[str, Any]]:
+    """The plain values and the arrays of `packed`. Raises RunningError for what is no whole one."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = dict(archive)
+            return json.loads(str(arrays.pop('plain'))), arrays
+    except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
+        raise RunningError(f'no whole archive: {error}') from None
+
+
 def source_digest(paths: Iterable[Path]) -> str:
     """Of Python files, and of those in folders."""
     state = hashlib.sha256()
@@ -137,16 +168,16 @@ def source_digest(paths: Iterable[Path]) -> str:
 def _finished(
     work: Work[Piece, Result],
     groups: Mapping[Hashable, list[Piece]],
-    shared: Sequence[object],
+    arguments: Sequence[object],
     jobs: int,
     scheduler: str | None,
 ) -> Generator[tuple[list[Piece], Sequence[Result] | TopsparkError], None, None]:
     """Groups of pieces as they are finished, with their results or why they were rejected."""
     here = work.source()
-    with _workers(jobs, scheduler, shared):
+    with _workers(jobs, scheduler, arguments[1:]):
         parallel = joblib.Parallel(return_as='generator_unordered', batch_size=1)
         calls = (
-            joblib.delayed(_call)(work.run, work.source, group, *shared)
+            joblib.delayed(_call)(work.run, work.source, group, *arguments)
             for group in groups.values()
         )
         for source, group, finished in parallel(calls):
@@ -162,12 +193,16 @@ def _call(
     run: Callable[..., Sequence[Result]],
     source: Callable[[], str],
     group: list[Piece],
-    *shared: object,
+    *arguments: object,
 ) -> tuple[str, list[Piece], Sequence[Result] | TopsparkError]:
     try:
-        return source(), group, run(group, *shared)
+        return source(), group, run(group, *arguments)
     except TopsparkError as error:
         return source(), group, error
+
+
+def _untold(in_hand: float) -> None:
+    """In other processes nobody hears how much is done."""
 
 
 @contextmanager
