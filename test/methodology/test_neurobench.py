@@ -93,9 +93,9 @@ def test_names_are_those_of_neurobench(digits):
         'footprint',
         'connection_sparsity',
         'activation_sparsity',
-        'synaptic_operations: Effective_MACs',
-        'synaptic_operations: Effective_ACs',
-        'synaptic_operations: Dense',
+        'synaptic_operations, Effective_MACs',
+        'synaptic_operations, Effective_ACs',
+        'synaptic_operations, Dense',
     ]
 
 

@@ -67,7 +67,7 @@ class NeuroBenchMetrics(NamedTuple):
             'connection_sparsity': f'{self.connection_sparsity:.4f}',
             'activation_sparsity': f'{self.activation_sparsity:.4f}',
             **{
-                f'synaptic_operations: {name}': f'{getattr(self, name):,.1f}'
+                f'synaptic_operations, {name}': f'{getattr(self, name):,.1f}'
                 for name in ('Effective_MACs', 'Effective_ACs', 'Dense')
             },
         }
