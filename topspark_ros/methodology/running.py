@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import io
 import json
 import re
@@ -133,7 +134,7 @@ def run_pieces(
             if killed == MOST_KILLED:
                 raise RunningError(
                     f'processes were killed {killed} times in a row, accepted is memory for '
-                    f'{jobs} jobs: {" ".join(str(error).split())}'
+                    f'the work of all of them: {" ".join(str(error).split())}'
                 ) from None
     return {piece: results[piece] for piece in files if piece in results}  # in their order
 
@@ -174,19 +175,19 @@ def _finished(
 ) -> Generator[tuple[list[Piece], Sequence[Result] | TopsparkError], None, None]:
     """Groups of pieces as they are finished, with their results or why they were rejected."""
     here = work.source()
-    with _workers(jobs, scheduler, arguments[1:]):
-        parallel = joblib.Parallel(return_as='generator_unordered', batch_size=1)
-        calls = (
-            joblib.delayed(_call)(work.run, work.source, group, *arguments)
-            for group in groups.values()
-        )
-        for source, group, finished in parallel(calls):
-            if source != here:
-                raise RunningError(
-                    f'source code of a worker of {scheduler} is {source}, '
-                    f'accepted is the same as here, {here}'
-                )
-            yield group, finished
+    calls = [(work.run, work.source, group) for group in groups.values()]
+    all_finished = (
+        _on_cores(calls, arguments, jobs)
+        if scheduler is None
+        else _on_cluster(calls, arguments, scheduler)
+    )
+    for source, group, finished in all_finished:
+        if source != here:
+            raise RunningError(
+                f'source code of a worker of {scheduler} is {source}, '
+                f'accepted is the same as here, {here}'
+            )
+        yield group, finished
 
 
 def _call(
@@ -205,15 +206,62 @@ def _untold(in_hand: float) -> None:
     """In other processes nobody hears how much is done."""
 
 
-@contextmanager
-def _workers(jobs: int, scheduler: str | None, shared: Sequence[object]) -> Iterator[None]:
-    """Within it, joblib runs on the cores or the cluster that were asked for."""
-    if scheduler is None:
-        with joblib.parallel_config(n_jobs=jobs):
-            yield
-        return
+def _on_cores(calls: Sequence[tuple], arguments: Sequence[object], jobs: int) -> Iterator[tuple]:
+    """What `_call` returns, as it is finished."""
+    parallel = joblib.Parallel(jobs, return_as='generator_unordered', batch_size=1)
+    yield from parallel(joblib.delayed(_call)(*call, *arguments) for call in calls)
+
+
+def _on_cluster(
+    calls: Sequence[tuple], arguments: Sequence[object], scheduler: str
+) -> Iterator[tuple]:
+    """The same of the workers of a scheduler. Not by joblib's backend for Dask: that waits for ever
+    for a task that Dask has given up, and a cluster of one thread has nothing to do there."""
+    with _client(scheduler) as client:
+        from dask.distributed import CancelledError, KilledWorker, as_completed
+
+        _check_modules(client, scheduler, [__name__, calls[0][0].__module__])
+        first, *shared = arguments
+        sent = client.scatter(shared, broadcast=True) if shared else []
+        # No list of futures is kept, for workers keep a result for as long as its future.
+        for future in as_completed(
+            [client.submit(_call, *call, first, *sent, pure=False) for call in calls],
+            loop=client.loop,
+        ):
+            try:
+                yield future.result()
+            except CancelledError as error:  # what is shared was lost with all that had it
+                raise BrokenProcessPool(str(error)) from None
+            except KilledWorker as error:
+                raise RunningError(
+                    f'workers of {scheduler} were killed again and again, accepted are workers '
+                    f'with memory for the work: {" ".join(str(error).split())}'
+                ) from None
+
+
+def _check_modules(client: Any, scheduler: str, names: Sequence[str]) -> None:
+    """Raise RunningError for processes of a cluster that do not find modules: they would end at the
+    first task, again and again."""
+
+    def find() -> None:  # nested, it goes there as code, which needs no module
+        for name in names:
+            importlib.import_module(name)
+
     try:
-        from dask.distributed import Client, KilledWorker  # slow to import; no robot needs it
+        client.run_on_scheduler(find)
+        client.run(find)
+    except ImportError as error:
+        raise RunningError(
+            f'scheduler is {scheduler!r}, accepted is one that finds the modules of this process, '
+            f'and so do its workers: {error}'
+        ) from None
+
+
+@contextmanager
+def _client(scheduler: str) -> Iterator[Any]:
+    """Of a scheduler that has a worker."""
+    try:
+        from dask.distributed import Client  # slow to import; no robot needs it
     except ImportError:
         raise RunningError(
             f'scheduler is {scheduler!r}, accepted with Dask installed: '
@@ -238,14 +286,7 @@ def _workers(jobs: int, scheduler: str | None, shared: Sequence[object]) -> Iter
                 f'scheduler is {scheduler!r}, accepted is one with a worker: none '
                 f'came within {CLUSTER_TIMEOUT_S:g} s'
             ) from None
-        try:
-            with joblib.parallel_config('dask', client=client, scatter=list(shared) or None):
-                yield
-        except KilledWorker as error:
-            raise RunningError(
-                f'workers of {scheduler} were killed again and again, accepted are workers with '
-                f'memory for the work: {" ".join(str(error).split())}'
-            ) from None
+        yield client
 
 
 def _file(work: Work[Piece, Result], store: Path, piece: Piece) -> tuple[Path, dict]:
