@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from html_reports import self_contained
@@ -146,6 +147,11 @@ def test_weights_go_on(evaluate, bag, config, tmp_path):
     assert evaluate(*arguments, '--duration', 2, '--save-weights', weights)[0] == 0
     network, class_names, _ = load_checkpoint(weights)
     assert network.recruited_neurons > 5 and class_names
+    (half,) = read_runs(tmp_path / 'results' / 'evaluation')
+    weights_in_use = network.state()['weights'][:, : network.recruited_neurons]
+    assert half.neurobench.footprint == network.memory_bytes
+    assert half.neurobench.connection_sparsity == np.mean(weights_in_use == 0) > 0
+    assert half.neurobench.Dense == 8 * weights_in_use.size
     assert (
         evaluate(
             *arguments, '--start', 2, '--no-learning', '--weights', weights, '--output', 'second'
@@ -349,6 +355,7 @@ def test_a_run_is_kept_but_weights_are_saved_each_time(evaluate, bag, config, tm
     for _ in range(2):
         assert evaluate(*arguments, '--save-weights', 'w.topspark')[0] == 0
         (tmp_path / 'w.topspark').unlink()
+    assert len(list((tmp_path / 'results' / 'evaluation' / 'runs').iterdir())) == 1
 
 
 def test_a_folder_of_bags_stands_for_all_of_them(evaluate, bag, second_bag, config, tmp_path):

@@ -228,8 +228,8 @@ def _write_page(
         lines += ['', f'## {title}', '', f'![{title}]({name}.png)', '', sentence]
     lines += neurobench_section(
         metrics,
-        'Of the recommended settings and of those they are compared with: the test samples, means '
-        'of the seeds.',
+        'Of the recommended settings and of those that they are compared with, for the samples '
+        'that give the accuracy, means of the seeds.',
     )
     told = [name for name in rows[0] if len({row[name] for row in rows}) > 1] or list(rows[0])
     cells = [
@@ -244,8 +244,7 @@ def _write_page(
         '## All settings',
         '',
         'In which they differ, and what they came to; units are in the names, but for those of '
-        'NeuroBench, whose footprint is in bytes. `table.csv` has all '
-        'columns and digits.',
+        'NeuroBench, whose footprint is in bytes. `table.csv` has all columns and digits.',
         '',
         *pages.table([pages.escaped(name) for name in told], cells),
     ]

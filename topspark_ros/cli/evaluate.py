@@ -175,16 +175,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(f'topspark evaluate: {line}', file=sys.stderr)
     if not by_bag:
         return 2
+    root = os.path.commonpath([path.absolute().parent for path in bags])
+    named = {os.path.relpath(path, root): each for path, each in by_bag.items()}
     with writing('--output', folder, 'folder'):
         if len(bags) == 1:
-            ((path, evaluations),) = by_bag.items()
-            page = write_report(folder, evaluations)
-            _print_bag(console, path.name, evaluations)
+            page = write_report(folder, *named.values())
         else:
-            root = os.path.commonpath([path.absolute().parent for path in bags])
-            named = {os.path.relpath(path, root): each for path, each in by_bag.items()}
             page = write_fleet_report(folder, named, failures)
-            _print_fleet(console, by_setting(named))
+    if len(bags) == 1:
+        _print_bag(console, *named.popitem())
+    else:
+        _print_fleet(console, by_setting(named))
     print(f'{page} written')
     return 1 if failures else 0
 

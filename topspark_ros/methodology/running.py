@@ -89,8 +89,8 @@ def run_pieces(
     What a killed process or worker had in hand is done again by another.
 
     Raises RunningError for a wrong number of jobs, if the store cannot be written, the scheduler
-    does not answer or has no workers, a worker runs other source code, or processes are killed
-    again and again.
+    does not answer or has no workers, a worker lacks a module or runs other source code, or
+    processes are killed again and again.
     """
     if jobs < 1 and jobs != -1:
         raise RunningError(f'jobs is {jobs}, accepted is 1 or more, or -1')
@@ -221,11 +221,11 @@ def _on_cluster(
         from dask.distributed import CancelledError, KilledWorker, as_completed
 
         _check_modules(client, scheduler, [__name__, calls[0][0].__module__])
-        first, *shared = arguments
+        advance, *shared = arguments
         sent = client.scatter(shared, broadcast=True) if shared else []
         # No list of futures is kept, for workers keep a result for as long as its future.
         for future in as_completed(
-            [client.submit(_call, *call, first, *sent, pure=False) for call in calls],
+            [client.submit(_call, *call, advance, *sent, pure=False) for call in calls],
             loop=client.loop,
         ):
             try:

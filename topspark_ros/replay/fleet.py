@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,7 +79,7 @@ def _run(runs: Sequence[BagRun], advance: Callable[[float], object]) -> list[Eva
 
 
 def _identity(run: BagRun) -> dict:
-    settings = asdict(run.settings)
+    settings = asdict(replace(run.settings, save_weights=None))
     named = [*settings.values(), *settings['learner'].values()]
     named += (settings['controller'] or {}).values()
     paths = {Path(value) for value in named if isinstance(value, (str, Path)) and value}

@@ -286,7 +286,8 @@ class Run:
     ) -> None:
         self._take_labels(stamp)
         result = self._learner.classify(stamp, sample, now_s, begin, end)
-        self._samples.append(sample)
+        if not result.empty:
+            self._samples.append(sample)
         self._rows[stamp] = len(self._frames)
         self._frames.append(
             _Frame(
@@ -483,7 +484,7 @@ def _neurobench(
     shown = [
         each if isinstance(each, np.ndarray) else each.presented(timesteps) for each in samples
     ]
-    pixels = [each for each in shown if isinstance(each, np.ndarray) and each.any()]
+    pixels = [each for each in shown if isinstance(each, np.ndarray)]  # others are spikes
     try:
         return measure_neurobench(network, np.array(pixels), timesteps)
     except (NeuroBenchError, EngineError):
