@@ -61,7 +61,6 @@ def main() -> int:
     prune(network)
     shown = test.images[:TESTED].reshape(TESTED, -1)
     ours = measure_neurobench(network, shown, TIMESTEPS)._asdict()
-    ours |= ours.pop('synaptic_operations')._asdict()
     graph, _ = nir_graph(Checkpoint(network, tuple('0123456789')), TIMESTEPS, TIME)
     del graph.nodes['readout']
     nodes = graph.nodes | {'output': nir.Output({'output': np.array([NEURONS])})}

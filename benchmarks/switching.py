@@ -104,8 +104,8 @@ def points(values: np.ndarray) -> str:
 
 
 def main() -> None:
-    plan = full(1)
-    datasets = [load(name, plan) for name in ('digits', *plan.datasets)]
+    plan = full()
+    datasets = [load(name, plan.samples) for name in ('digits', *plan.datasets)]
     datasets += [object_data(name) for name in OBJECTS]
     print('Lost: points, mean and worst seed.\n')
     print('| | ' + ' | '.join(f'T = {each}' for each in TIMESTEPS))

@@ -55,7 +55,7 @@ def load_frames(name: str, part: str, rule: str) -> Frames:
     if name == EVENTS:
         return _event_frames(part, rule)
     if rule != DISCRIMINANT:
-        data = object_data(name) if name in OBJECTS else load(name, full(1))
+        data = object_data(name) if name in OBJECTS else load(name, full().samples)
         pixels, labels = (
             (data.training_pixels, data.training_labels)
             if part == 'train'

@@ -8,37 +8,38 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
+from topspark_ros.cli.work import add_workers, progress_bar
+from topspark_ros.errors import TopsparkError
 from topspark_ros.replay.archive import write_json
-from topspark_ros.streams.datasets import DatasetError
 
 from . import disturbances, learning, objects, paper, recordings, reductions, report
-from .common import Plan, Section, full, quick
+from .common import Plan, Runner, Section, full, quick
 
 
-def measure(plan: Plan, progress: Progress) -> tuple[list[Section], dict, dict, dict]:
+def measure(
+    plan: Plan, store: Path, progress: Progress, jobs: int, scheduler: str | None
+) -> tuple[list[Section], dict, dict, dict]:
     """Every section, and what the other pictures are drawn from."""
     task = progress.add_task('', total=None)
-    done = 0
 
-    def advance() -> None:
-        nonlocal done
-        done += 1
-        progress.update(task, description=f'{title}, {done} experiments done')
+    def told(finished: float, total: int) -> None:
+        progress.update(task, description=title, completed=finished, total=total)
 
+    runner = Runner(store, told, jobs, scheduler)
     title = 'fewer timesteps'
-    reduced = reductions.run(plan, advance)
+    reduced = reductions.run(plan, runner)
     title = 'learning'
-    learned, hits = learning.run(plan, advance)
+    learned, hits = learning.run(plan, runner)
     title = "the paper's setting"
-    papers, accuracy = paper.run(plan, advance)
+    papers, accuracy = paper.run(plan, runner)
     title = 'disturbances'
-    disturbed = disturbances.run(plan, advance)
+    disturbed = disturbances.run(plan, runner)
     title = 'objects'
-    seen, curves = objects.run(plan, advance)
+    seen, curves = objects.run(plan, runner)
     title = 'event cameras'
-    events = recordings.run(plan, advance)
+    events = recordings.run(plan, runner)
     sections = [reduced, *learned, seen, *([events] if events else []), papers, disturbed]
     return sections, hits, accuracy, curves
 
@@ -50,18 +51,22 @@ def main(arguments: list[str] | None = None) -> int:
         action='store_true',
         help="a look at everything on scikit-learn's digits, in a minute",
     )
-    parser.add_argument('--jobs', type=int, default=1, help='processes')
+    add_workers(parser, '; they find this checkout and TOPSPARK_DATA under the same paths')
     parser.add_argument(
-        '--output', type=Path, default=Path('results/reproduce'), help='folder to write'
+        '--output',
+        type=Path,
+        default=Path('results/reproduce'),
+        help='folder for report and cells; finished cells in it are not computed again',
     )
     options = parser.parse_args(arguments)
-    plan = (quick if options.quick else full)(options.jobs)
+    plan = quick() if options.quick else full()
     console = Console()
-    columns = (TextColumn('{task.description}'), BarColumn(), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=console) as progress:
-            sections, hits, accuracy, curves = measure(plan, progress)
-    except DatasetError as error:
+        with progress_bar(console=console) as progress:
+            sections, hits, accuracy, curves = measure(
+                plan, options.output / 'cells', progress, options.jobs, options.scheduler
+            )
+    except TopsparkError as error:
         console.print(f'make reproduce: {error}', style='red', highlight=False)
         return 2
     options.output.mkdir(parents=True, exist_ok=True)

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 
 from topspark_ros.engine import create_network
-from topspark_ros.methodology.experiments import Data, measure
+from topspark_ros.methodology.experiments import measure
 from topspark_ros.streams.objects import centre_object
 from topspark_ros.streams.scenes import camera_views
 
-from .common import Advance, Plan, Section, in_parallel, load, spread
+from .common import Plan, Runner, Section, load, spread
 from .learning import TIMESTEPS, recruiting
 
 SAMPLES = 1200
@@ -89,8 +89,9 @@ def views(pixels: np.ndarray, disturbance: Disturbance, seed: int) -> np.ndarray
     return camera_views(pixels.reshape(-1, 28, 28), seed, lambda frame: disturbance(frame, rng))
 
 
-def disturbed_accuracies(plan: Plan, data: Data, seed: int) -> dict[str, float]:
+def disturbed_accuracies(plan: Plan, name: str, seed: int) -> dict[str, float]:
     """A network that learned undisturbed camera frames, tested on disturbed ones."""
+    data = load(name, plan.samples)
     order = np.random.default_rng(seed).permutation(len(data.training_labels))[:SAMPLES]
     network = create_network(recruiting(data.name, max(plan.neurons), seed=seed))
     timesteps = TIMESTEPS[data.name]
@@ -111,8 +112,9 @@ def disturbed_accuracies(plan: Plan, data: Data, seed: int) -> dict[str, float]:
     }
 
 
-def shifted_accuracies(plan: Plan, data: Data, seed: int) -> dict[str, float]:
+def shifted_accuracies(plan: Plan, name: str, seed: int) -> dict[str, float]:
     """Images shifted in the grid at random, as they are and after centring."""
+    data = load(name, plan.samples)
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.training_labels))[:SAMPLES]
     timesteps = TIMESTEPS[data.name]
@@ -146,8 +148,9 @@ def centred(pixels: np.ndarray) -> np.ndarray:
     return np.stack([centre_object(each.reshape(28, 28)) for each in pixels])
 
 
-def change_midway(plan: Plan, data: Data, seed: int) -> dict[str, float]:
+def change_midway(plan: Plan, name: str, seed: int) -> dict[str, float]:
     """Prequential accuracy while the paper becomes a blackboard halfway."""
+    data = load(name, plan.samples)
     order = np.random.default_rng(seed).permutation(len(data.training_labels))[:SAMPLES]
     half = len(order) // 2
     seen = np.concatenate(
@@ -166,21 +169,11 @@ def change_midway(plan: Plan, data: Data, seed: int) -> dict[str, float]:
     return figures
 
 
-def run(plan: Plan, advance: Advance) -> Section:
+def run(plan: Plan, runner: Runner) -> Section:
     name = plan.datasets[0]
-    data = load(name, plan)
-    parts = (disturbed_accuracies, shifted_accuracies, change_midway)
-    results = iter(
-        in_parallel(
-            _call,
-            [(part, plan, data, seed) for part in parts for seed in plan.small_seeds],
-            plan,
-            advance,
-        )
-    )
     rows = []
-    for _ in parts:
-        of_seeds = [next(results) for _ in plan.small_seeds]
+    for part in (disturbed_accuracies, shifted_accuracies, change_midway):
+        of_seeds = runner.results(part, [(plan, name, seed) for seed in plan.small_seeds])
         rows += [
             {'what': what, 'accuracy': spread([each[what] for each in of_seeds])}
             for what in of_seeds[0]
@@ -193,7 +186,3 @@ def run(plan: Plan, advance: Advance) -> Section:
         [],
         rows,
     )
-
-
-def _call(part: Callable, *arguments) -> dict[str, float]:
-    return part(*arguments)

@@ -9,12 +9,12 @@ from itertools import product
 import numpy as np
 
 from topspark_ros.engine import NetworkConfig, NeuronConfig, create_network
-from topspark_ros.methodology.experiments import Data, Setting, measure, run_experiments
+from topspark_ros.methodology.experiments import Data, Setting, measure
+from topspark_ros.methodology.sweep import Cell
 from topspark_ros.streams.datasets import load_dataset
 
-from ..switching import SWITCH_EVERY
-from ..switching import losses as switching_losses
-from .common import Advance, Claim, Plan, Section, enlarged, in_parallel, load, spread
+from ..switching import SWITCH_EVERY, losses
+from .common import Claim, Plan, Runner, Section, enlarged, load, spread
 
 # T and input rate of the recruiting rule, chosen by folds of the training images.
 TIMESTEPS = {'digits': 16, 'mnist': 8, 'fashion_mnist': 8}
@@ -61,15 +61,14 @@ def recruiting(dataset: str, neurons: int, **options) -> NetworkConfig:
     return NetworkConfig(neurons=neurons, max_input_rate=RATES[dataset], **options)
 
 
-def static_accuracy(neurons: int, supervised: bool, data: Data, seed: int) -> float:
-    config = recruiting(data.name, neurons, supervised=supervised)
-    timesteps = TIMESTEPS[data.name]
-    (outcome,) = run_experiments([Setting(config, timesteps, timesteps)], data, seed)
-    return outcome.inference.accuracy
+def setting(neurons: int, supervised: bool, dataset: str) -> Setting:
+    timesteps = TIMESTEPS[dataset]
+    return Setting(recruiting(dataset, neurons, supervised=supervised), timesteps, timesteps)
 
 
-def incremental_accuracy(neurons: int, supervised: bool, data: Data, seed: int) -> float:
+def incremental_accuracy(plan: Plan, neurons: int, supervised: bool, name: str, seed: int) -> float:
     """On all classes, after those have come one after another, once."""
+    data = load(name, plan.samples)
     order = np.random.default_rng(seed).permutation(len(data.training_labels))
     order = order[np.argsort(data.training_labels[order], kind='stable')]
     network = create_network(recruiting(data.name, neurons, supervised=supervised, seed=seed))
@@ -93,6 +92,13 @@ def first_frames(neurons: int, labelled: float, seed: int) -> np.ndarray:
     return network.learn_many(pixels, TIMESTEPS['digits'], labels).predicted == truth
 
 
+def switched_losses(
+    plan: Plan, config: NetworkConfig, name: str, seed: int, timesteps: tuple[int, ...]
+) -> np.ndarray:
+    """Accuracy lost at each T by having learned at T that were switched at random, (T,)."""
+    return losses(config, load(name, plan.samples), seed, timesteps).switched
+
+
 def _presented(datasets: Iterable[str]) -> str:
     return ', '.join(
         f'{name} with T = {TIMESTEPS[name]} at rate {RATES[name]:g}' for name in datasets
@@ -103,28 +109,27 @@ def _tested(network, timesteps: int, data: Data) -> float:
     return measure(network, data.test_pixels, data.test_labels, timesteps).accuracy
 
 
-def run(plan: Plan, advance: Advance) -> tuple[list[Section], dict[float, np.ndarray]]:
+def run(plan: Plan, runner: Runner) -> tuple[list[Section], dict[float, np.ndarray]]:
     """Sections, and (seeds, frames) of `first_frames` for each labelled share."""
-    data = {name: load(name, plan) for name in plan.datasets}
     most = max(plan.neurons)
-    few, hits = _few_frames(plan, most, advance)
+    few, hits = _few_frames(most, runner)
     return [
-        _static(plan, data, advance),
+        _static(plan, runner),
         few,
-        _by_class(plan, data, most, advance),
-        _switched(plan, data, most, advance),
+        _by_class(plan, most, runner),
+        _switched(plan, most, runner),
     ], hits
 
 
-def _static(plan: Plan, data: dict[str, Data], advance: Advance) -> Section:
-    cases = list(product(plan.neurons, (True, False), plan.datasets))
-    items = [
-        (neurons, guided, data[name], seed)
-        for neurons, guided, name in cases
-        for seed in plan.seeds_for(neurons)
-    ]
-    results = iter(in_parallel(static_accuracy, items, plan, advance))
-    accuracies = {case: [next(results) for _ in plan.seeds_for(case[0])] for case in cases}
+def _static(plan: Plan, runner: Runner) -> Section:
+    cells = {
+        case: [Cell(setting(*case), seed) for seed in plan.seeds_for(case[0])]
+        for case in product(plan.neurons, (True, False), plan.datasets)
+    }
+    accuracies = {
+        case: [each.inference.accuracy for each in outcomes]
+        for case, outcomes in runner.outcomes(cells, lambda case: case[2], plan).items()
+    }
     claims = [
         Claim(
             f'accuracy, {GUIDANCE[guided]}, {name}, N = {neurons}, worst seed',
@@ -152,7 +157,7 @@ def _static(plan: Plan, data: dict[str, Data], advance: Advance) -> Section:
         )
     return Section(
         'Accuracy, recruiting rule',
-        f'One pass over the training samples; {_presented(data)}.',
+        f'One pass over the training samples; {_presented(plan.datasets)}.',
         claims,
         [
             dict(neurons=neurons, labels=GUIDANCE[guided], dataset=name, accuracy=spread(values))
@@ -161,21 +166,19 @@ def _static(plan: Plan, data: dict[str, Data], advance: Advance) -> Section:
     )
 
 
-def _by_class(plan: Plan, data: dict[str, Data], neurons: int, advance: Advance) -> Section:
+def _by_class(plan: Plan, neurons: int, runner: Runner) -> Section:
     cases = list(product((True, False), plan.datasets))
     results = iter(
-        in_parallel(
+        runner.results(
             incremental_accuracy,
-            [(neurons, guided, data[name], seed) for guided, name in cases for seed in plan.seeds],
-            plan,
-            advance,
+            [(plan, neurons, guided, name, seed) for guided, name in cases for seed in plan.seeds],
         )
     )
     accuracies = {case: [next(results) for _ in plan.seeds] for case in cases}
     return Section(
         'Classes that arrive one after another, recruiting rule',
         f'All samples of one class, then of the next; one pass, N = {neurons}; '
-        f'{_presented(data)}; tested on all classes at the end.',
+        f'{_presented(plan.datasets)}; tested on all classes at the end.',
         [
             Claim(
                 f'class by class, {GUIDANCE[guided]}, {name}, worst seed',
@@ -192,15 +195,10 @@ def _by_class(plan: Plan, data: dict[str, Data], neurons: int, advance: Advance)
     )
 
 
-def _few_frames(
-    plan: Plan, neurons: int, advance: Advance
-) -> tuple[Section, dict[float, np.ndarray]]:
+def _few_frames(neurons: int, runner: Runner) -> tuple[Section, dict[float, np.ndarray]]:
     results = iter(
-        in_parallel(
-            first_frames,
-            [(neurons, share, seed) for share in LABELLED for seed in FEW_SEEDS],
-            plan,
-            advance,
+        runner.results(
+            first_frames, [(neurons, share, seed) for share in LABELLED for seed in FEW_SEEDS]
         )
     )
     hits = {share: np.array([next(results) for _ in FEW_SEEDS]) for share in LABELLED}
@@ -233,21 +231,19 @@ def _few_frames(
     ), hits
 
 
-def _switched(plan: Plan, data: dict[str, Data], neurons: int, advance: Advance) -> Section:
+def _switched(plan: Plan, neurons: int, runner: Runner) -> Section:
     cases = list(product(RULES, plan.datasets))
     results = iter(
-        in_parallel(
-            switching_losses,
+        runner.results(
+            switched_losses,
             [
-                (replace(RULES[rule], neurons=neurons), data[name], seed, SWITCHED[rule])
+                (plan, replace(RULES[rule], neurons=neurons), name, seed, SWITCHED[rule])
                 for rule, name in cases
                 for seed in plan.seeds
             ],
-            plan,
-            advance,
         )
     )
-    losses = {case: 100 * np.array([next(results).switched for _ in plan.seeds]) for case in cases}
+    losses = {case: 100 * np.array([next(results) for _ in plan.seeds]) for case in cases}
     return Section(
         'One network, T switched at random',
         f'Every {SWITCH_EVERY} samples or more often; N = {neurons}; '

@@ -21,7 +21,7 @@ from topspark_ros.streams.datasets import load_dataset
 
 from ..backgrounds import before_photographs
 from ..photographs import OBJECTS, Photographs, load_photographs, taught
-from .common import Advance, Claim, Plan, Section, enlarged, full, in_parallel, load, spread
+from .common import Claim, Plan, Runner, Section, enlarged, full, load, spread
 
 TIMESTEPS = (1, 2, 3, 4, 8, 16, 64)
 SHOWN = 4  # T that accuracy is claimed at
@@ -67,7 +67,7 @@ def pictures(name: str) -> Photographs:
         return Photographs(
             name, 28, 1, shown[learned], labels[learned], shown[tested], labels[tested]
         )
-    data = load(name, full(1))
+    data = load(name, full().samples)
     return Photographs(
         name,
         28,
@@ -194,27 +194,21 @@ def _streaming_lda(
     return float(np.mean(scores.argmax(axis=1) == expected))
 
 
-def run(plan: Plan, advance: Advance) -> tuple[Section, dict[str, dict[int, float]]]:
+def run(plan: Plan, runner: Runner) -> tuple[Section, dict[str, dict[int, float]]]:
     """The section, and of each set the accuracy at each T, mean over the seeds, 0..1.
 
     Of the sets of the plan; photographs and peers where the plan is a full one.
     """
     is_full = 'digits' not in plan.datasets
     names = (*IMAGES, *OBJECTS) if is_full else plan.datasets
-    others = (
-        dict(zip(names, in_parallel(peers, [(name,) for name in names], plan, advance)))
-        if is_full
-        else {}
-    )
-    results = in_parallel(
-        case, [(name, seed) for name in names for seed in plan.seeds], plan, advance
-    )
+    others = dict(zip(names, runner.results(peers, [(name,) for name in names]))) if is_full else {}
+    results = runner.results(case, [(name, seed) for name in names for seed in plan.seeds])
     cases = {
         name: results[n * len(plan.seeds) :][: len(plan.seeds)] for n, name in enumerate(names)
     }
-    firsts = in_parallel(first_frames, [(seed,) for seed in plan.seeds], plan, advance)
+    firsts = runner.results(first_frames, [(seed,) for seed in plan.seeds])
     few = {
-        name: in_parallel(few_frames, [(name, seed) for seed in plan.seeds], plan, advance)
+        name: runner.results(few_frames, [(name, seed) for seed in plan.seeds])
         for name in FEW
         if name == 'digits' or name in names
     }

@@ -9,10 +9,11 @@ import numpy as np
 from topspark_ros.engine import NeuronConfig
 from topspark_ros.engine.kernels.encoding import FULL_TIMESTEPS
 from topspark_ros.methodology.energy import ENERGY_TABLES
-from topspark_ros.methodology.experiments import Data, Pass, Setting, run_experiments
+from topspark_ros.methodology.experiments import Pass, Setting
+from topspark_ros.methodology.sweep import Cell
 
 from ..timing import classic
-from .common import Advance, Plan, Section, in_parallel, load
+from .common import Plan, Runner, Section
 
 RULES = ('pairwise', 'adaptive')
 TIMESTEPS = (350, 175, 125, 90, 64, 32, 16)
@@ -31,32 +32,23 @@ def setting(rule: str, neurons: int, timesteps: int, enhancement: bool) -> Setti
     )
 
 
-def outcome_of(
-    rule: str, neurons: int, timesteps: int, enhancement: bool, data: Data, seed: int
-) -> tuple[Pass, Pass]:
-    return run_experiments([setting(rule, neurons, timesteps, enhancement)], data, seed)[0]
-
-
-def run(plan: Plan, advance: Advance) -> tuple[Section, dict]:
+def run(plan: Plan, runner: Runner) -> tuple[Section, dict]:
     """The section, and mean accuracy by (rule, dataset, neurons, enhancement, T)."""
-    data = {name: load(name, plan) for name in plan.datasets}
-    cases = list(product(RULES, plan.datasets, plan.neurons, (True, False), TIMESTEPS))
-    results = iter(
-        in_parallel(
-            outcome_of,
-            [
-                (rule, neurons, t, enhancement, data[name], seed)
-                for rule, name, neurons, enhancement, t in cases
-                for seed in plan.small_seeds
-            ],
-            plan,
-            advance,
+    cells = {
+        (rule, name, neurons, enhancement, t): [
+            Cell(setting(rule, neurons, t, enhancement), seed) for seed in plan.small_seeds
+        ]
+        for rule, name, neurons, enhancement, t in product(
+            RULES, plan.datasets, plan.neurons, (True, False), TIMESTEPS
         )
-    )
-    means = {}
-    for case in cases:
-        passes = zip(*(next(results) for _ in plan.small_seeds))
-        means[case] = tuple(map(Pass.mean, passes))
+    }
+    means = {
+        case: tuple(
+            Pass.mean([getattr(each, phase) for each in outcomes])
+            for phase in ('training', 'inference')
+        )
+        for case, outcomes in runner.outcomes(cells, lambda case: case[1], plan).items()
+    }
     accuracy = {case: inference.accuracy for case, (_, inference) in means.items()}
     rows = []
     for rule, name, neurons, enhancement in product(

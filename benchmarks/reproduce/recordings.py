@@ -14,7 +14,7 @@ from topspark_ros.perception.learner_parameters import EVENT_SIDE
 from topspark_ros.streams.events import EventViewer
 
 from ..recordings import Recordings, load_recordings
-from .common import Advance, Claim, Plan, Section, in_parallel, spread
+from .common import Claim, Plan, Runner, Section, spread
 
 WINDOW_US = 100_000
 TIMESTEPS = (1, 2, 3, 4, 8, 16, 64)
@@ -95,14 +95,14 @@ def peers(part: str) -> dict[str, float]:
     return found
 
 
-def run(plan: Plan, advance: Advance) -> Section | None:
+def run(plan: Plan, runner: Runner) -> Section | None:
     """None in a quick run."""
     if 'digits' in plan.datasets:
         return None
     cases = [(part, seed) for part in PARTS for seed in plan.seeds]
-    found = dict(zip(cases, in_parallel(accuracy_by_t, cases, plan, advance)))
-    single = dict(zip(cases, in_parallel(single_layer, cases, plan, advance)))
-    others = in_parallel(peers, [(part,) for part in PARTS], plan, advance)
+    found = dict(zip(cases, runner.results(accuracy_by_t, cases)))
+    single = dict(zip(cases, runner.results(single_layer, cases)))
+    others = runner.results(peers, [(part,) for part in PARTS])
     claims = [
         Claim(
             f'features and discriminant, {part}, T = {SHOWN}, mean',

@@ -29,9 +29,10 @@ from topspark_ros.methodology.experiments import (
     for_inference,
     run_experiments,
 )
+from topspark_ros.methodology.sweep import Cell
 
 from ..timing import L2_RATE, RATE, fastest
-from .common import Advance, Claim, Plan, Section, in_parallel, load, spread
+from .common import Claim, Plan, Runner, Section, load, spread
 
 RULES = ('pairwise', 'adaptive', 'recruiting')
 EPSILON = 0.3  # of the score: accuracy that all the energy of the baseline is worth
@@ -65,8 +66,8 @@ class Comparison(NamedTuple):
     ours: Setting
     baseline_outcomes: list[Outcome]
     our_outcomes: list[Outcome]
-    baseline_us: tuple[float, float] = (math.nan, math.nan)
-    our_us: tuple[float, float] = (math.nan, math.nan)
+    baseline_us: tuple[float, float]
+    our_us: tuple[float, float]
 
     @property
     def loss(self) -> float:
@@ -121,23 +122,9 @@ def candidates(case: Case) -> list[Setting]:
     ]
 
 
-def compare(case: Case, data: Data, plan: Plan) -> Comparison:
-    """All but the processor times."""
-    seeds = plan.seeds_for(case.neurons)
-    baseline, ours = choose(case, data, plan, len(seeds))
-    return Comparison(
-        case,
-        baseline,
-        ours,
-        *(
-            [run_experiments([setting], data, seed)[0] for seed in seeds]
-            for setting in (baseline, ours)
-        ),
-    )
-
-
-def choose(case: Case, data: Data, plan: Plan, networks: int) -> tuple[Setting, Setting]:
-    """The baseline and our setting, for so many networks, by folds of the training samples."""
+def choose(case: Case, plan: Plan) -> tuple[int, int]:
+    """Which of the baselines and which of our candidates, by folds of the training samples."""
+    data, networks = load(case.dataset, plan.samples), len(plan.seeds_for(case.neurons))
     # Each seed has the next fold of the training samples.
     first, final = range(plan.networks), range(plan.networks, 3 * plan.networks)
     tried = _outcomes(baselines(case), data, first)
@@ -147,13 +134,14 @@ def choose(case: Case, data: Data, plan: Plan, networks: int) -> tuple[Setting, 
     best = sorted(tried, key=lambda setting: _score(tried[setting], theirs))[-plan.finalists :]
     (theirs,) = _outcomes([baseline], data, final).values()
     tried = _outcomes(best, data, final)
-    return baseline, max(
+    ours = max(
         tried,
         key=lambda setting: (
             min(LOSS - _likely_loss(tried[setting], theirs, networks), 0.0),
             _score(tried[setting], theirs),
         ),
     )
+    return baselines(case).index(baseline), candidates(case).index(ours)
 
 
 def _outcomes(settings: list[Setting], data: Data, seeds: range) -> dict[Setting, list[Outcome]]:
@@ -182,22 +170,28 @@ def _likely_loss(outcomes: list[Outcome], baseline: list[Outcome], networks: int
     return float(np.mean(losses) + STANDARD_ERRORS * np.std(losses, ddof=1) / math.sqrt(networks))
 
 
+def _passes(outcomes: list[Outcome]) -> tuple[list[Pass], list[Pass]]:
+    return [each.training for each in outcomes], [each.inference for each in outcomes]
+
+
 def _score(outcomes: list[Outcome], baseline: list[Outcome]) -> float:
     """Accuracy less EPSILON times the share of the baseline's energy, the mean of learning and
     inference."""
     shares = [
         Pass.mean(ours).energy_j(TABLE) / Pass.mean(theirs).energy_j(TABLE)
-        for ours, theirs in zip(zip(*outcomes), zip(*baseline))
+        for ours, theirs in zip(_passes(outcomes), _passes(baseline))
     ]
     return _accuracy(outcomes) - EPSILON * float(np.mean(shares))
 
 
-def timed(comparison: Comparison, data: Data) -> Comparison:
-    """With processor times, of the two in turns, in this process."""
+def processor_times(
+    baseline: Setting, ours: Setting, dataset: str, plan: Plan
+) -> list[tuple[float, float]]:
+    """Microseconds a sample, (learning, inference), of the two, which take turns."""
+    data = load(dataset, plan.samples)
     pixels, labels = data.training_pixels[:TIMED_SAMPLES], data.training_labels[:TIMED_SAMPLES]
     learn, infer = {}, {}
-    for name in ('baseline', 'ours'):
-        setting = getattr(comparison, name)
+    for name, setting in (('baseline', baseline), ('ours', ours)):
         network = create_network(setting.config)
         network.learn_many(
             data.training_pixels,
@@ -213,22 +207,30 @@ def timed(comparison: Comparison, data: Data) -> Comparison:
             pixels, s.training_timesteps, labels, s.training_margin
         )
     infer_us, learn_us = fastest(infer, len(pixels)), fastest(learn, len(pixels))
-    return comparison._replace(
-        baseline_us=(learn_us['baseline'], infer_us['baseline']),
-        our_us=(learn_us['ours'], infer_us['ours']),
-    )
+    return [(learn_us[name], infer_us[name]) for name in learn]
 
 
-def run(plan: Plan, advance: Advance) -> Section:
-    data = {name: load(name, plan) for name in plan.datasets}
+def run(plan: Plan, runner: Runner) -> Section:
     cases = [Case(*case) for case in product(RULES, plan.datasets, plan.neurons)]
-    comparisons = in_parallel(
-        compare,
-        [(case, data[case.dataset], plan) for case in cases],
-        plan,
-        advance,
+    pairs = {
+        case: (baselines(case)[baseline], candidates(case)[ours])
+        for case, (baseline, ours) in zip(
+            cases, runner.results(choose, [(case, plan) for case in cases])
+        )
+    }
+    cells = {
+        (case, setting): [Cell(setting, seed) for seed in plan.seeds_for(case.neurons)]
+        for case in cases
+        for setting in pairs[case]
+    }
+    outcomes = runner.outcomes(cells, lambda tested: tested[0].dataset, plan)
+    times_us = runner.results(
+        processor_times, [(*pairs[case], case.dataset, plan) for case in cases], alone=True
     )
-    comparisons = [timed(each, data[each.case.dataset]) for each in comparisons]
+    comparisons = [
+        Comparison(case, *pairs[case], *(outcomes[case, each] for each in pairs[case]), *of_case)
+        for case, of_case in zip(cases, times_us)
+    ]
     return Section(
         'Fewer timesteps, less energy and time',
         'Baseline: T = 350 with the best of regular and Bernoulli rate coding, two rates and four '

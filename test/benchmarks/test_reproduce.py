@@ -12,18 +12,27 @@ from html_reports import self_contained
 CHECKOUT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope='module')
-def results(tmp_path_factory):
-    # Run from elsewhere: in the checkout its source folder would hide the built package.
-    folder = tmp_path_factory.mktemp('reproduce')
+def reproduce(folder, *options):
+    """A quick run, from elsewhere: in the checkout its source would hide the built package."""
     path = os.pathsep.join([*filter(None, [os.environ.get('PYTHONPATH')]), str(CHECKOUT)])
-    run = subprocess.run(
-        [sys.executable, '-m', 'benchmarks.reproduce', '--quick', '--output', str(folder / 'out')],
+    words = ['--quick', '--output', str(folder / 'out'), *options]
+    return subprocess.run(
+        [sys.executable, '-m', 'benchmarks.reproduce', *words],
         cwd=folder,
         env=os.environ | {'PYTHONPATH': path},
         capture_output=True,
         text=True,
     )
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp('reproduce')
+
+
+@pytest.fixture(scope='module')
+def results(folder):
+    run = reproduce(folder)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1].startswith(f'{folder}/out/report.html: ')
     return folder / 'out'
@@ -68,3 +77,23 @@ def test_learning_claims(results):
         (figure,) = (value for what, value in claims.items() if what.startswith(start))
         assert figure > least
     assert all(figure < 3 for what, figure in claims.items() if what.startswith('switched T'))
+
+
+def test_what_is_kept_is_not_computed_again(folder, results):
+    told = (results / 'figures.json').read_bytes()
+    kept = {path: path.stat().st_mtime_ns for path in (results / 'cells').iterdir()}
+    for path in list(kept)[::10]:
+        if 'processor_times' not in path.read_text():
+            path.unlink()
+    missing = [path for path in kept if not path.exists()]
+    assert missing
+    assert reproduce(folder, '--jobs', '2').returncode == 0
+    assert (results / 'figures.json').read_bytes() == told  # processor times, too
+    now = {path: path.stat().st_mtime_ns for path in (results / 'cells').iterdir()}
+    assert [path for path in kept if now[path] != kept[path]] == missing
+
+
+def test_a_wrong_number_of_jobs_is_one_line(tmp_path):
+    run = reproduce(tmp_path, '--jobs', '0')
+    assert run.returncode == 2 and not (tmp_path / 'out').exists()
+    assert 'make reproduce: jobs is 0, accepted is 1 or more, or -1' in run.stdout

@@ -12,6 +12,7 @@ from html_reports import self_contained
 from topspark_ros.cli import pictures
 from topspark_ros.cli.main import main
 from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.methodology.neurobench import NeuroBenchMetrics
 
 SMALL = (
     '--neurons',
@@ -94,7 +95,12 @@ def test_an_analysis_ends_in_table_pictures_and_recommendation(analyse, tmp_path
     ]
     differ = {name for name in rows[0] if len({row[name] for row in rows}) > 1}
     assert {'rule', 'theta_step', 'accuracy_mean'} < differ < set(report.texts)
-    assert len(report.of('td')) == len(rows) * len(differ) == len(rows) * len(report.of('th'))
+    metrics = ['', *NeuroBenchMetrics(0, 0, 0, 0, 0, 0).shown()]  # of full and reduced settings
+    assert set(metrics[1:]) < set(report.texts) and {'footprint', 'Effective_ACs'} < differ
+    assert len(report.of('th')) == len(metrics) + len(differ)
+    assert len(report.of('td')) in [
+        pairs * len(metrics) + len(rows) * len(differ) for pairs in (2, 3, 4)
+    ]
     told = printed[printed.index('Smallest T') :].splitlines()[:-1]
     assert len(told) > 8 and {line.strip() for line in told} <= {
         words.strip() for words in report.texts

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from html_reports import self_contained
@@ -87,6 +88,8 @@ def test_a_report_of_one_run(evaluate, bag, config, tmp_path):
     (run,) = read_runs(tmp_path / 'results' / 'evaluation')
     assert run.settings['seed'] == 4 and run.settings['neurons'] == 30
     assert set(run.frames['timesteps']) == {8} and run.counts['classified'] == 40
+    assert 0 < run.neurobench.Effective_ACs < run.neurobench.Dense
+    assert set(run.neurobench.shown()) | set(run.neurobench.shown().values()) <= set(report.texts)
 
 
 def test_a_sweep_with_the_controller(evaluate, bag, config, tmp_path):
@@ -144,6 +147,11 @@ def test_weights_go_on(evaluate, bag, config, tmp_path):
     assert evaluate(*arguments, '--duration', 2, '--save-weights', weights)[0] == 0
     network, class_names, _ = load_checkpoint(weights)
     assert network.recruited_neurons > 5 and class_names
+    (half,) = read_runs(tmp_path / 'results' / 'evaluation')
+    weights_in_use = network.state()['weights'][:, : network.recruited_neurons]
+    assert half.neurobench.footprint == network.memory_bytes
+    assert half.neurobench.connection_sparsity == np.mean(weights_in_use == 0) > 0
+    assert half.neurobench.Dense == 8 * weights_in_use.size
     assert (
         evaluate(
             *arguments, '--start', 2, '--no-learning', '--weights', weights, '--output', 'second'
@@ -255,7 +263,7 @@ def test_without_a_frame_it_ends_with_1_and_says_why(evaluate, changed, config):
     code, printed, error = evaluate(nothing, '--config', config)
     assert code == 1 and error.count('\n') == 1
     assert error.startswith(
-        'topspark evaluate: no frame was evaluated, of 40 messages: /image: '
+        f'topspark evaluate: {nothing}: T = 8: no frame was evaluated, of 40 messages: /image: '
         "encoding is 'depth', accepted is "
     )
     assert 'lost: rejected messages: 40' in printed and printed.endswith('report.html written\n')
@@ -293,11 +301,11 @@ def test_clocks_that_jump_are_told(evaluate, changed, config):
         (('{bag}', '--start', '-1'), 'start is -1 s, accepted is 0 or more'),
         (
             ('{bag}', '--weights', 'none'),
-            'none: No such file or directory, accepted is a checkpoint',
+            '{bag}: {folder}/none: No such file or directory, accepted is a checkpoint',
         ),
         (
             ('{bag}', '--labels', 'none'),
-            'none: No such file or directory, accepted is a CSV file with stamp,class_id',
+            '{bag}: {folder}/none: No such file or directory, accepted is a CSV file with stamp,',
         ),
         (('{bag}', '--profile', 'none'), 'none: '),
         (
@@ -320,10 +328,10 @@ def test_clocks_that_jump_are_told(evaluate, changed, config):
         (('--compare', 'a', 'b'), 'a/report.json: No such file or directory'),
     ],
 )
-def test_what_is_rejected_is_one_line(evaluate, bag, arguments, complaint):
+def test_what_is_rejected_is_one_line(evaluate, bag, tmp_path, arguments, complaint):
     code, printed, error = evaluate(*(each.format(bag=bag) for each in arguments))
     assert (code, printed) == (2, '') and error.count('\n') == 1
-    assert error.startswith(f'topspark evaluate: {complaint.format(bag=bag)}')
+    assert error.startswith(f'topspark evaluate: {complaint.format(bag=bag, folder=tmp_path)}')
 
 
 @pytest.fixture(scope='module')
@@ -331,6 +339,34 @@ def second_bag(bag):
     path = bag.parent / 'second'
     record(path, RecordingSettings(width=96, height=72, rate_hz=10, frames=30, seed=1))
     return path
+
+
+def test_a_run_is_kept_but_weights_are_saved_each_time(evaluate, bag, config, tmp_path):
+    arguments = bag, '--config', config
+    assert evaluate(*arguments)[0] == 0
+    kept = {
+        path: path.stat().st_mtime_ns for path in (tmp_path / 'results/evaluation/runs').iterdir()
+    }
+    before = read_runs(tmp_path / 'results' / 'evaluation')
+    assert evaluate(*arguments)[0] == 0 and len(kept) == 1
+    assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in kept.items())
+    (again,), (first,) = read_runs(tmp_path / 'results' / 'evaluation'), before
+    assert again.took_s == first.took_s and again.neurobench == first.neurobench
+    for _ in range(2):
+        assert evaluate(*arguments, '--save-weights', 'w.topspark')[0] == 0
+        (tmp_path / 'w.topspark').unlink()
+    assert len(list((tmp_path / 'results' / 'evaluation' / 'runs').iterdir())) == 1
+
+
+def test_a_folder_of_bags_stands_for_all_of_them(evaluate, bag, second_bag, config, tmp_path):
+    bags = tmp_path / 'bags'
+    (bags / 'notes').mkdir(parents=True)
+    for each in (bag, second_bag):
+        (bags / each.name).symlink_to(each)
+    code, printed, error = evaluate(bags, '--config', config)
+    assert (code, error) == (0, '') and 'T = 8: 2 bags, 70 frames' in printed
+    told = json.loads((tmp_path / 'results' / 'evaluation' / 'fleet.json').read_text())
+    assert list(told['bags']) == ['digits', 'second']
 
 
 def test_many_bags_and_one_that_fails(evaluate, bag, second_bag, config, tmp_path):
@@ -352,7 +388,7 @@ def test_many_bags_and_one_that_fails(evaluate, bag, second_bag, config, tmp_pat
     names = list(fleet['bags'])
     assert [name.rpartition('/')[2] for name in names] == ['digits', 'second']
     page = self_contained(folder / 'report.html')
-    assert {'T = 2', 'T = 8', *names} <= set(page.texts)
+    assert {'T = 2', 'T = 8', *names, 'connection_sparsity'} <= set(page.texts)
     for name, frames in zip(names, (40, 30)):
         each = read_runs(folder / 'bags' / name)
         assert [len(run.frames) for run in each] == [frames] * 2
@@ -369,7 +405,7 @@ def test_many_bags_and_one_that_fails(evaluate, bag, second_bag, config, tmp_pat
         (('none*',), 'BAG is none*, accepted is a pattern that fits a recording'),
         (
             ('{bag}', '{second}', '--save-weights', 'w'),
-            '--save-weights is w, accepted is, for one bag, a file',
+            '--save-weights is w, accepted is, for one run, a file: there are 2 runs',
         ),
         (
             ('{bag}', '--scheduler', 'here'),

@@ -118,7 +118,7 @@ def test_the_networks_options_are_the_profiles(profile, tmp_path):
         max_input_rate=math.inf,
         inference_spikes=2.0,
     )
-    assert [path.name for path in tmp_path.iterdir()] == ['mine.yaml']
+    assert {path.name for path in tmp_path.iterdir()} == {'mine.yaml', 'mine.cells'}
 
 
 def test_a_folder_of_images(profile, tmp_path):
@@ -266,6 +266,7 @@ def test_a_discriminant_of_a_folder_in_colour(profile, tmp_path):
         (('--encoder', '/nowhere/net.onnx'), 'encoder: /nowhere/net.onnx'),
         ((*RECRUITING, '--encoder', '/nowhere/net.onnx'), 'encoder: /nowhere/net.onnx'),
         (('--view', 'raw'), "--view is 'raw', accepted with the rule discriminant: camera, events"),
+        (('--jobs', 0, *SMALL), 'jobs is 0, accepted is 1 or more, or -1'),
         (('--output', '/nowhere/profile.yaml'), '--output is /nowhere/profile.yaml, accepted is'),
         (('--output', 'weights.topspark'), '--output is weights.topspark, accepted is'),
     ],

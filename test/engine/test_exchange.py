@@ -18,6 +18,7 @@ from topspark_ros.engine import (
     create_network,
     export_nir,
     import_nir,
+    input_spike_counts,
     input_spikes,
 )
 
@@ -82,6 +83,8 @@ def test_a_reader_gives_the_same_spikes_and_scores(trained, digits, tmp_path, ti
     same = total = 0
     for pixels in digits.pixels[100:140]:
         spikes = input_spikes(network.config, pixels, TIMESTEPS)
+        counts = input_spike_counts(network.config, pixels, TIMESTEPS)
+        np.testing.assert_array_equal(counts, spikes.sum(axis=0))
         expected = network.infer(pixels, TIMESTEPS)
         assert spikes.sum() == expected.counts.input_spikes
         raster, read = run(graph, spikes, time)

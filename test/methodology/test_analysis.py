@@ -17,6 +17,7 @@ from topspark_ros.methodology.analysis import (
 )
 from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.methodology.experiments import Outcome, Pass
+from topspark_ros.methodology.neurobench import NeuroBenchMetrics
 from topspark_ros.methodology.sweep import Cell
 
 GRID = Grid(
@@ -28,7 +29,9 @@ VALUES = sum(map(len, PARAMETER_VALUES.values()))
 def outcome(accuracy, timesteps=16, time_s=1e-6):
     counts = OperationCounts(10 * timesteps, 3, 100 * timesteps, 10 * timesteps, 0)
     return Outcome(
-        Pass(accuracy / 2, timesteps, counts, 3 * time_s), Pass(accuracy, timesteps, counts, time_s)
+        Pass(accuracy / 2, timesteps, counts, 3 * time_s),
+        Pass(accuracy, timesteps, counts, time_s),
+        NeuroBenchMetrics(1e6, 0.25, accuracy, 0.0, 80.0 * timesteps, 100.0 * timesteps),
     )
 
 
@@ -183,5 +186,7 @@ def test_table_has_every_field_and_figure(digits):
     assert row['accuracy_mean'] == row['accuracy_worst'] == 0.8 and row['accuracy_std'] == 0
     assert row['inference_synaptic_operations'] == 35000
     assert row['training_processor_time_s'] == 3e-6
+    assert row['footprint'] == 1e6 and row['connection_sparsity'] == 0.25
+    assert row['Effective_ACs'] == 28000 and row['Dense'] == 35000
     assert row['inference_energy_j'] == summary.inference.energy_j(ENERGY_TABLES['loihi'])
     assert 'seed' not in row

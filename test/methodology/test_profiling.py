@@ -15,24 +15,34 @@ CONFIG = NetworkConfig(inputs=64, neurons=60, rule='recruiting')
 LOIHI = ENERGY_TABLES['loihi']
 
 
-def measure(data, timesteps=(16, 2), seeds=(0, 1), **options):
-    return measure_profile(data, CONFIG, timesteps, seeds, LOIHI, **options)
+def measure(data, store, timesteps=(16, 2), seeds=(0, 1), **options):
+    return measure_profile(data, CONFIG, timesteps, seeds, LOIHI, store, **options)
 
 
 @pytest.fixture(scope='module')
-def measured(digits):
+def measured(digits, tmp_path_factory):
     calls = []
-    profile = measure(digits, progress=lambda *call: calls.append(call))
-    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    store = tmp_path_factory.mktemp('measured')
+    profile = measure(digits, store, progress=lambda *call: calls.append(call))
+    # The network of the largest T is tested at both.
+    assert calls == [(done, 6) for done in (0, 1, 2, 4, 6)]
     return profile
 
 
 @pytest.fixture(scope='module')
-def stopped(digits):
+def store(tmp_path_factory):
+    """Of `stopped`."""
+    return tmp_path_factory.mktemp('stopped')
+
+
+@pytest.fixture(scope='module')
+def stopped(digits, store):
     """The same with early exit."""
     calls = []
-    profile = measure(digits, max_loss=0.06, progress=lambda *call: calls.append(call))
-    assert calls == [(piece, 10) for piece in range(1, 11)]
+    profile = measure(digits, store, max_loss=0.06, progress=lambda *call: calls.append(call))
+    assert sorted(set(calls)) == calls[:1] + [
+        (done, 12) for done in (1, 2, 3, 4, 5, 6, 7, 8, 10, 12)
+    ]
     return profile
 
 
@@ -104,6 +114,31 @@ def test_early_exit_saves_steps_and_energy_for_little_accuracy(measured, stopped
             assert figures.margin == math.inf or figures.steps < point.timesteps
 
 
+def test_what_is_kept_is_not_measured_again(digits, stopped, store, tmp_path):
+    kept = {path: path.stat().st_mtime_ns for path in store.iterdir()}
+    assert len(kept) == 12
+    again = measure(digits, store, max_loss=0.06)
+    assert phases(again) == phases(stopped)  # their times, too
+    assert {path: path.stat().st_mtime_ns for path in store.iterdir()} == kept
+    # A calibration that was killed half-way goes on, with the networks that were kept.
+    for path in list(kept)[::2]:
+        path.unlink()
+    timeless = [replace(each, latency_s=0.0) for each in phases(stopped)]
+    rest = phases(measure(digits, store, max_loss=0.06))
+    assert [replace(each, latency_s=0.0) for each in rest] == timeless
+    assert {path.name for path in store.iterdir()} == {path.name for path in kept}
+
+
+def test_a_cluster_measures_the_same(digits, stopped, tmp_path):
+    distributed = pytest.importorskip('dask.distributed')
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=':0'
+    ) as cluster:
+        profile = measure(digits, tmp_path, max_loss=0.06, scheduler=cluster.scheduler_address)
+    for mine, theirs in zip(phases(profile), phases(stopped)):
+        assert replace(mine, latency_s=0.0) == replace(theirs, latency_s=0.0)
+
+
 def test_file(stopped, tmp_path):
     save_profile(stopped, tmp_path / 'profile.yaml')
     loaded = load_profile(tmp_path / 'profile.yaml')
@@ -113,9 +148,10 @@ def test_file(stopped, tmp_path):
         assert theirs.margin == mine.margin
 
 
-def test_everything_but_time_repeats_and_one_seed_has_no_spread(digits):
+def test_everything_but_time_repeats_and_one_seed_has_no_spread(digits, tmp_path):
     one, other = (
-        measure(digits, timesteps=(4,), seeds=(3,), jobs=jobs, max_loss=0.06) for jobs in (1, 2)
+        measure(digits, tmp_path / str(jobs), (4,), (3,), jobs=jobs, max_loss=0.06)
+        for jobs in (1, 2)
     )
     for mine, theirs in zip(phases(one), phases(other)):
         assert math.isnan(mine.accuracy_std)
@@ -133,6 +169,6 @@ def test_everything_but_time_repeats_and_one_seed_has_no_spread(digits):
         ({'max_loss': 1.5}, 'max_loss is 1.5, accepted is a fraction above 0, below 1'),
     ],
 )
-def test_rejected_choice(digits, change, message):
+def test_rejected_choice(digits, tmp_path, change, message):
     with pytest.raises(ExperimentError, match=f'^{message}$'):
-        measure(digits, **change)
+        measure(digits, tmp_path, **change)

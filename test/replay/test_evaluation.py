@@ -20,7 +20,8 @@ from topspark_ros.perception.messages import camera_image, stamp_ns
 from topspark_ros.perception.online import OnlineLearner
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.replay.definitions import typestore
-from topspark_ros.replay.evaluation import evaluate, evaluate_all
+from topspark_ros.replay.evaluation import evaluate
+from topspark_ros.replay.fleet import BagRun, evaluate_bags
 from topspark_ros.replay.recording import (
     BATTERY,
     BUDGET,
@@ -252,22 +253,17 @@ def test_the_same_again_to_the_last_digit(digits_bag, fixed, controlled):
     assert not same(other, fixed)
 
 
-def test_other_processes_give_the_same(digits_bag, fixed, controlled):
-    done = []
-    runs = evaluate_all(
-        digits_bag, [FIXED, CONTROLLED], jobs=2, progress=lambda *each: done.append(each)
-    )
-    assert [same(*pair) for pair in zip(runs, (fixed, controlled))] == [True, True]
-    assert done == [(run, 150, each.bag_s) for run, each in enumerate(runs)]
+def test_other_processes_give_the_same(digits_bag, fixed, controlled, tmp_path):
+    work = [BagRun(digits_bag, settings) for settings in (FIXED, CONTROLLED)]
+    runs, rejected = evaluate_bags(work, tmp_path, jobs=2)
+    assert not rejected
+    assert [same(*pair) for pair in zip(runs.values(), (fixed, controlled))] == [True, True]
 
 
-def test_progress_counts_the_messages_and_their_time(digits_bag):
+def test_progress_is_the_share_of_the_time_that_is_over(digits_bag):
     done = []
-    evaluate_all(
-        digits_bag, [replace(FIXED, duration_s=1.0)], progress=lambda *each: done.append(each)
-    )
-    assert [each[:2] for each in done] == [(0, count) for count in range(1, 11)]
-    np.testing.assert_allclose([bag_s for *_, bag_s in done], np.arange(10) / 10)
+    evaluate(digits_bag, replace(FIXED, duration_s=1.0), done.append)
+    np.testing.assert_allclose(done, np.arange(10) / 10)
 
 
 # Modes.

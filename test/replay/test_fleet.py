@@ -92,9 +92,9 @@ def test_runs_are_kept_and_taken_up_again(bags, alone, tmp_path, monkeypatch):
     first, _ = evaluate_bags(runs_over(bags[:2]), tmp_path)
     computed = []
 
-    def counting(bag, settings):
+    def counting(bag, settings, progress):
         computed.append((bag, settings.name))
-        return evaluate(bag, settings)
+        return evaluate(bag, settings, progress)
 
     monkeypatch.setattr(fleet, 'evaluate', counting)
     damaged = sorted(tmp_path.iterdir())[0]

@@ -86,8 +86,7 @@ def decided(run) -> list[tuple]:
 @pytest.mark.parametrize('settings', [FIXED, CONTROLLED], ids=lambda settings: settings.name)
 def test_a_jump_of_55_years_costs_nothing_and_is_told(after_pause, digits_bag, settings, tmp_path):
     bag = after_pause(YEARS_55, YEARS_55, begin_s=10 - YEARS_55)  # 1970, then 2025
-    reports = []
-    run = evaluate(bag, settings, lambda count, bag_s: reports.append(bag_s))
+    run = evaluate(bag, settings)
     whole = evaluate(digits_bag, settings)
     assert len(run.frames) == len(whole.frames) == 150
     if settings is FIXED:

@@ -26,6 +26,7 @@ from topspark_ros.control.closed_loop import LearnerReport
 from topspark_ros.control.controller import Controller, ControlSettings
 from topspark_ros.engine import NetworkConfig, create_network
 from topspark_ros.methodology.energy import ENERGY_TABLES
+from topspark_ros.methodology.neurobench import NeuroBenchMetrics
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.online import OnlineLearner, OnlineSettings, Timesteps
 from topspark_ros.replay import pictures
@@ -167,6 +168,7 @@ def evaluate(name, timesteps=None, budgets=(), pixels=PIXELS, names=NAMES, seed=
         np.array(status, STATUS),
         tuple(decisions),
         learner.snapshot()[0].receptive_fields(),
+        NeuroBenchMetrics(2e5, 0.3, 0.98, 0.0, 4e4 + totals.learned, 7e5),
         (),
         (),
         {'frames': FRAMES_N, 'learned': totals.learned},
@@ -443,8 +445,8 @@ def test_the_html_of_a_sweep_has_all_and_links_to_each_run(written):
 
 def test_the_names_of_strangers_are_shown_as_they_are(tmp_path, controlled):
     report = self_contained(write_report(tmp_path, [EDGES['hostile names'](controlled)]))
-    # In the headers of three tables, as a count and as a loss; as title of page and window.
-    assert report.texts.count(HOSTILE) == 5
+    # In three tables' headers and a row, as a count and as a loss; as title of page and window.
+    assert report.texts.count(HOSTILE) == 6
     assert report.texts.count(f'Evaluation: {HOSTILE}') == 2
     assert len(report.pictures()) == 4 and not report.links()
 
@@ -713,8 +715,8 @@ def test_a_folder_that_is_no_report_is_rejected(tmp_path, written):
     for text in ('', '[]', '{"format": "other", "version": 1}', '\xff'):
         assert 'no report' in rejected(compare_reports, out, good, with_report(text))
     told = report(good)
-    assert 'version 3 of the format, accepted is 2' in rejected(
-        compare_reports, out, good, with_report(json.dumps(told | {'version': 3}))
+    assert 'version 4 of the format, accepted is 3' in rejected(
+        compare_reports, out, good, with_report(json.dumps(told | {'version': 4}))
     )
     for broken in ({'runs': [{}]}, {'runs': 7}, {'timing': [None]}):
         assert 'damaged' in rejected(

@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from topspark_ros import pages
 from topspark_ros.cli import pictures
 from topspark_ros.cli.arguments import UsageError, add_energy_model, comma_separated, writing
+from topspark_ros.cli.work import add_workers, progress_bar
 from topspark_ros.engine import CODINGS, RULES, NetworkConfig
 from topspark_ros.methodology.analysis import (
     Grid,
@@ -24,7 +23,9 @@ from topspark_ros.methodology.analysis import (
 )
 from topspark_ros.methodology.energy import EnergyTable, energy_table
 from topspark_ros.methodology.experiments import Data, Pass, Setting
+from topspark_ros.methodology.neurobench import NeuroBenchMetrics
 from topspark_ros.methodology.sweep import sweep
+from topspark_ros.replay.metrics import neurobench_section
 from topspark_ros.streams.datasets import DATASET_NAMES, load_dataset
 
 SUMMARY = (
@@ -37,7 +38,7 @@ NAMED_PARAMETERS = 4  # in the recommendation, those that matter most
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Without a default of their own, the help does not say that it is None.
-    parser.set_defaults(samples=None, scheduler=None)
+    parser.set_defaults(samples=None)
     parser.add_argument(
         '--dataset',
         default='digits',
@@ -84,20 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'held back, or the test samples',
     )
     add_energy_model(parser)
-    parser.add_argument(
-        '--jobs',
-        type=int,
-        default=1,
-        help='processes, -1: one a core; processor times are only right where '
-        'each has an unloaded core to itself',
-    )
-    parser.add_argument(
-        '--scheduler',
-        metavar='ADDRESS',
-        default=argparse.SUPPRESS,
-        help='run on the workers of this Dask scheduler, such as '
-        'tcp://host:8786, instead of JOBS processes',
-    )
+    add_workers(parser)
     parser.add_argument(
         '--output',
         type=Path,
@@ -120,9 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     energy = energy_table(arguments.energy_model)
     with writing('--output', arguments.output, 'folder'):  # before there is any work
         arguments.output.mkdir(parents=True, exist_ok=True)
-    with Progress(
-        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    ) as progress:
+    with progress_bar() as progress:
         networks = progress.add_task('networks', total=None)
         summaries = summarise(
             sweep(
@@ -135,12 +121,22 @@ def run(arguments: argparse.Namespace) -> int:
             )
         )
     recommendation = _recommendation(grid, summaries, energy)
+    metrics = {
+        _setting_name(setting): summaries[setting].neurobench
+        for pair in reductions(grid, summaries, TOLERANCE)
+        for setting in pair
+    }
     with writing('--output', arguments.output, 'folder'):
         rows = table(summaries, data, energy)
         _write_table(arguments.output / 'table.csv', rows)
         pictures.draw_analysis(arguments.output, grid, summaries, data, energy)
         page = _write_page(
-            arguments.output, grid, pictures.origin_of(summaries, data), recommendation, rows
+            arguments.output,
+            grid,
+            pictures.origin_of(summaries, data),
+            recommendation,
+            metrics,
+            rows,
         )
     print('\n'.join(recommendation))
     print(f'{page} written')
@@ -204,6 +200,7 @@ def _write_page(
     grid: Grid,
     origin: str,
     recommendation: Sequence[str],
+    metrics: Mapping[str, NeuroBenchMetrics | None],
     rows: Sequence[Mapping[str, object]],
 ) -> Path:
     """The page of all that was found, beside its pictures. Returns it as HTML."""
@@ -229,6 +226,11 @@ def _write_page(
     ]
     for title, name, sentence in shown:
         lines += ['', f'## {title}', '', f'![{title}]({name}.png)', '', sentence]
+    lines += neurobench_section(
+        metrics,
+        'Of the recommended settings and of those that they are compared with, for the samples '
+        'that give the accuracy, means of the seeds.',
+    )
     told = [name for name in rows[0] if len({row[name] for row in rows}) > 1] or list(rows[0])
     cells = [
         [
@@ -241,8 +243,8 @@ def _write_page(
         '',
         '## All settings',
         '',
-        'In which they differ, and what they came to; units are in the names. `table.csv` has all '
-        'columns and digits.',
+        'In which they differ, and what they came to; units are in the names, but for those of '
+        'NeuroBench, whose footprint is in bytes. `table.csv` has all columns and digits.',
         '',
         *pages.table([pages.escaped(name) for name in told], cells),
     ]
@@ -256,11 +258,8 @@ def _recommendation(
     lines = [f'Smallest T within {TOLERANCE:.0%} of the best accuracy at T = {most}:']
     for full, reduced in reductions(grid, summaries, TOLERANCE):
         before, after = summaries[full], summaries[reduced]
-        how = '' if reduced.config.neuron.enhancement else ', without enhancement'
         lines.append(
-            f'  {full.config.rule}, N = {full.config.neurons}: T = {reduced.inference_timesteps} '
-            f'({reduced.config.coding}{how}), {after.accuracy:.1%} instead of '
-            f'{before.accuracy:.1%}'
+            f'  {_setting_name(reduced)}, {after.accuracy:.1%} instead of {before.accuracy:.1%}'
         )
         for phase in ('inference', 'training'):
             lines.append(
@@ -282,6 +281,15 @@ def _recommendation(
                 )
             )
     return lines
+
+
+def _setting_name(setting: Setting) -> str:
+    config = setting.config
+    how = '' if config.neuron.enhancement else ', without enhancement'
+    return (
+        f'{config.rule}, N = {config.neurons}: T = {setting.inference_timesteps} '
+        f'({config.coding}{how})'
+    )
 
 
 def _savings(before: Pass, after: Pass, energy: EnergyTable) -> str:

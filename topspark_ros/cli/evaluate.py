@@ -6,19 +6,18 @@ import argparse
 import glob
 import os
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from topspark_ros.cli import live_view, ros
 from topspark_ros.cli.arguments import UsageError, check_output, writing
+from topspark_ros.cli.work import add_workers, progress_bar
 from topspark_ros.errors import TopsparkError
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.controller_parameters import TimestepControllerParameters
@@ -27,7 +26,6 @@ from topspark_ros.perception.parameters import checked, read_parameters
 from topspark_ros.perception.steering import profile_mismatches
 from topspark_ros.replay.archive import real_time_factor
 from topspark_ros.replay.definitions import typestore
-from topspark_ros.replay.evaluation import evaluate_all
 from topspark_ros.replay.figures import ACCURACY_WINDOW, figures
 from topspark_ros.replay.fleet import BagRun, evaluate_bags
 from topspark_ros.replay.fleet_report import by_setting, pooled, write_fleet_report
@@ -36,7 +34,7 @@ from topspark_ros.replay.report import compare_reports, write_report
 from topspark_ros.replay.results import Evaluation
 from topspark_ros.replay.settings import EvaluationSettings
 from topspark_ros.replay.topics import TopicNames, find_topics
-from topspark_ros.streams.bags import Bag
+from topspark_ros.streams.bags import Bag, recordings
 
 SUMMARY = (
     'Run learner and controller over a recording as they would have run on the robot, '
@@ -65,7 +63,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         weights=None,
         save_weights=None,
         duration=float('inf'),
-        scheduler=None,
     )
 
     def option(name: str, **details: Any) -> None:
@@ -76,8 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs='*',
         metavar='BAG',  # its default is not shown
-        help='folder of a rosbag2 recording, or its .mcap or .db3 file; of several, or of a '
-        "pattern in quotes such as 'bags/*', there is one report over all%(default).0s",
+        help='folder of a rosbag2 recording, or its .mcap or .db3 file; of several, of a folder '
+        "that has some, or of a pattern in quotes such as 'bags/*', there is one report over "
+        'all%(default).0s',
     )
     option(
         '--compare',
@@ -90,7 +88,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output',
         type=Path,
         metavar='DIR',
-        help=f'folder of the report (default: {RESULTS}/evaluation, or comparison)',
+        help='folder of report and runs; finished runs in it are not computed again (default: '
+        f'{RESULTS}/evaluation, or comparison)',
     )
     option(
         '--config',
@@ -147,15 +146,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--start', type=float, default=0.0, metavar='S', help='time of the bag to begin at'
     )
     option('--duration', type=float, metavar='S', help='of the bag (default: to its end)')
-    parser.add_argument(
-        '--jobs', type=int, default=1, help='runs at the same time, in processes; -1: one a core'
-    )
-    option(
-        '--scheduler',
-        metavar='ADDRESS',
-        help='run on the workers of this Dask scheduler, such as tcp://host:8786, instead of JOBS '
-        'processes; they find bags and files under the same paths',
-    )
+    add_workers(parser, '; they find bags and files under the same paths')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -167,72 +158,61 @@ def run(arguments: argparse.Namespace) -> int:
             print(f'{compare_reports(folder, *arguments.compare)} written')
         return 0
     runs = _runs(arguments)
+    bags = _bags(arguments.bags)
     if arguments.save_weights is not None:
         check_output('--save-weights', arguments.save_weights)
-        if len(runs) > 1:
+        if len(bags) * len(runs) > 1:
             raise UsageError(
                 f'--save-weights is {arguments.save_weights}, accepted is, for one '
-                f'run, a file: there are {len(runs)} runs'
+                f'run, a file: there are {len(bags) * len(runs)} runs'
             )
-    bags = _bags(arguments.bags)
-    if len(bags) > 1 or arguments.scheduler is not None:
-        return _run_fleet(arguments, bags, runs)
-    (path,) = bags
-    with Bag(path, typestore()) as bag:
-        topics = find_topics(bag, runs[0].topics, runs[0].kind)
-    runs = [_with_profile(each, topics.kind) for each in runs]
     folder = arguments.output or RESULTS / 'evaluation'
     with writing('--output', folder, 'folder'):  # before there is any work
         folder.mkdir(parents=True, exist_ok=True)
-    for mismatch in dict.fromkeys(_mismatches(runs, topics.kind)):
-        print(f'topspark evaluate: {mismatch}', file=sys.stderr)
     console = Console(highlight=False)
-    evaluations = _evaluate(path, runs, arguments.jobs, topics.input.messages, console)
+    by_bag, failures = _evaluate(bags, runs, folder / 'runs', arguments, console)
+    for line in failures:
+        print(f'topspark evaluate: {line}', file=sys.stderr)
+    if not by_bag:
+        return 2
+    root = os.path.commonpath([path.absolute().parent for path in bags])
+    named = {os.path.relpath(path, root): each for path, each in by_bag.items()}
     with writing('--output', folder, 'folder'):
-        page = write_report(folder, evaluations)
-    console.print(_table(path.name, evaluations))
-    for line in dict.fromkeys(
-        line
-        for each in evaluations
-        for line in (*each.lost, *(f'{name}: {count}' for name, count in each.losses.items()))
-    ):
-        print(f'lost: {line}')
-    for line in dict.fromkeys(line for each in evaluations for line in described(each.jumps)):
-        print(f'clock: {line}')
+        if len(bags) == 1:
+            page = write_report(folder, *named.values())
+        else:
+            page = write_fleet_report(folder, named, failures)
+    if len(bags) == 1:
+        _print_bag(console, *named.popitem())
+    else:
+        _print_fleet(console, by_setting(named))
     print(f'{page} written')
-    if not any(each.counts['classified'] for each in evaluations):
-        print(f'topspark evaluate: {_why_nothing(evaluations[0])}', file=sys.stderr)
-        return 1
-    return 0
+    return 1 if failures else 0
 
 
 def _bags(named: Sequence[Path]) -> list[Path]:
-    """Those that are named, each once; a pattern that is no file stands for what it fits."""
+    """Those that are named, each once. A pattern that is no file stands for what it fits, a folder
+    of bags for all of them."""
     found = (
         [Path(name) for name in sorted(glob.glob(str(path)))]
         if glob.has_magic(str(path)) and not path.exists()
         else [path]
         for path in named
     )
-    bags = list(dict.fromkeys(path for paths in found for path in paths))
+    bags = {bag.absolute(): bag for paths in found for path in paths for bag in recordings(path)}
     if not bags:
         raise UsageError(f'BAG is {named[0]}, accepted is a pattern that fits a recording')
-    return bags
+    return list(bags.values())
 
 
-def _run_fleet(
-    arguments: argparse.Namespace, bags: Sequence[Path], runs: Sequence[EvaluationSettings]
-) -> int:
-    """Evaluate many bags; 1 if one of them failed."""
-    if arguments.save_weights is not None:
-        raise UsageError(
-            f'--save-weights is {arguments.save_weights}, accepted is, for one bag, a file'
-        )
-    folder = arguments.output or RESULTS / 'evaluation'
-    with writing('--output', folder, 'folder'):  # before there is any work
-        folder.mkdir(parents=True, exist_ok=True)
-    bags = list(dict.fromkeys(path.absolute() for path in bags))
-    root = os.path.commonpath([path.parent for path in bags])
+def _evaluate(
+    bags: Sequence[Path],
+    runs: Sequence[EvaluationSettings],
+    store: Path,
+    arguments: argparse.Namespace,
+    console: Console,
+) -> tuple[dict[Path, list[Evaluation]], list[str]]:
+    """The runs of each bag that has any, by its absolute path, and a line for each failure."""
     work: list[BagRun] = []
     failures: list[str] = []
     mismatches: dict[str, None] = {}
@@ -246,43 +226,49 @@ def _run_fleet(
             continue
         own = [_absolute(_with_profile(each, kind)) for each in runs]
         mismatches |= dict.fromkeys(_mismatches(own, kind))
-        work += [BagRun(path, each) for each in own]
+        work += [BagRun(path.absolute(), each) for each in own]
     for line in mismatches:
         print(f'topspark evaluate: {line}', file=sys.stderr)
-    with Progress(
-        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    ) as progress:
+    with progress_bar(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task('runs', total=len(work))
         evaluations, rejected = evaluate_bags(
             work,
-            folder / 'runs',
+            store,
             lambda finished, total: progress.update(task, completed=finished, total=total),
             jobs=arguments.jobs,
             scheduler=arguments.scheduler,
         )
     failures += dict.fromkeys(each.reason for each in rejected)
-    by_bag: dict[str, list[Evaluation]] = {}
+    by_bag: dict[Path, list[Evaluation]] = {}
     for each, evaluation in evaluations.items():
-        by_bag.setdefault(os.path.relpath(each.bag, root), []).append(evaluation)
+        by_bag.setdefault(each.bag, []).append(evaluation)
         if not evaluation.counts['classified']:
             failures.append(f'{each.bag}: {evaluation.name}: {_why_nothing(evaluation)}')
-    for line in failures:
-        print(f'topspark evaluate: {line}', file=sys.stderr)
-    if by_bag:
-        with writing('--output', folder, 'folder'):
-            page = write_fleet_report(folder, by_bag, failures)
-        console = Console(highlight=False)
-        for name, together in by_setting(by_bag).items():
-            of = pooled(together)
-            console.print(
-                Text(
-                    f'{name}: {of.bags} bags, {of.frames:,} frames, '
-                    f'accuracy {live_view.share(of.accuracy)}, '
-                    f'{live_view.quantity(of.frame_j, "J")} a frame'
-                )
+    return by_bag, failures
+
+
+def _print_bag(console: Console, name: str, evaluations: Sequence[Evaluation]) -> None:
+    console.print(_table(name, evaluations))
+    for line in dict.fromkeys(
+        line
+        for each in evaluations
+        for line in (*each.lost, *(f'{name}: {count}' for name, count in each.losses.items()))
+    ):
+        print(f'lost: {line}')
+    for line in dict.fromkeys(line for each in evaluations for line in described(each.jumps)):
+        print(f'clock: {line}')
+
+
+def _print_fleet(console: Console, settings: Mapping[str, Sequence[Evaluation]]) -> None:
+    for name, together in settings.items():
+        of = pooled(together)
+        console.print(
+            Text(
+                f'{name}: {of.bags} bags, {of.frames:,} frames, '
+                f'accuracy {live_view.share(of.accuracy)}, '
+                f'{live_view.quantity(of.frame_j, "J")} a frame'
             )
-        print(f'{page} written')
-    return 1 if failures else 0
+        )
 
 
 def _absolute(settings: EvaluationSettings) -> EvaluationSettings:
@@ -438,37 +424,6 @@ def _mismatches(runs: Sequence[EvaluationSettings], kind: str) -> Iterator[str]:
                 load_profile(path), replace(settings.learner, input=kind).network_config()
             ):
                 yield f'{path}: {mismatch}'
-
-
-def _evaluate(
-    path: Path, runs: Sequence[EvaluationSettings], jobs: int, messages: int, console: Console
-) -> list[Evaluation]:
-    """messages: of the input topic."""
-    with Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn('{task.fields[speed]}'),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        task = progress.add_task('messages', total=messages * len(runs), speed='')
-        began_s = time.perf_counter()
-        done: dict[int, tuple[int, float]] = {}
-
-        def report(number: int, count: int, bag_s: float) -> None:
-            done[number] = count, bag_s
-            count, bag_s = map(sum, zip(*done.values()))
-            passed_s = time.perf_counter() - began_s
-            progress.update(
-                task,
-                completed=count,
-                speed=(f'{count / passed_s:.0f}/s, {bag_s / passed_s:.1f} x real time'),
-            )
-
-        return evaluate_all(path, runs, jobs, report)
 
 
 def _table(title: str, evaluations: Sequence[Evaluation]) -> Table:

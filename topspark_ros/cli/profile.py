@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from topspark_ros.cli.arguments import (
     UsageError,
@@ -17,6 +17,7 @@ from topspark_ros.cli.arguments import (
     comma_separated,
     writing,
 )
+from topspark_ros.cli.work import add_workers, progress_bar
 from topspark_ros.engine import (
     CODINGS,
     RULES,
@@ -28,8 +29,8 @@ from topspark_ros.engine import (
     save_checkpoint,
 )
 from topspark_ros.methodology.energy import energy_table
-from topspark_ros.methodology.experiments import Data, ExperimentError, Setting, train
-from topspark_ros.methodology.neurobench import lines, measure_neurobench
+from topspark_ros.methodology.experiments import Data, Setting, train
+from topspark_ros.methodology.neurobench import NeuroBenchError, measure_neurobench
 from topspark_ros.methodology.profile import DISCRIMINANT, PhaseFigures, Profile, save_profile
 from topspark_ros.methodology.profiling import measure_profile
 from topspark_ros.perception.learner_parameters import (
@@ -51,7 +52,7 @@ VIEWS = {
     EVENTS: 'a simulated event camera',
     'raw': 'raw pixels',
 }
-WEIGHTS_SUFFIX = '.topspark'
+WEIGHTS_SUFFIX, CELLS_SUFFIX = '.topspark', '.cells'
 # Options of what learns, and of what sees pictures, with their defaults.
 SINGLE_LAYER: dict[str, Any] = {
     'neurons': 400,
@@ -147,17 +148,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'first. None: all T steps are taken',
     )
     add_energy_model(parser)
-    parser.add_argument(
-        '--jobs',
-        type=int,
-        default=1,
-        help='threads; more than there are free cores falsify the latencies',
-    )
+    add_workers(parser)
     parser.add_argument(
         '--output',
         type=Path,
         default=Path('profile.yaml'),
-        help=f'file to write; the weights go beside it, with {WEIGHTS_SUFFIX} for its suffix',
+        help=f'file to write; the weights go beside it, with {WEIGHTS_SUFFIX} for its suffix, and '
+        f'so does a folder of cells, with {CELLS_SUFFIX}; finished cells in it are not computed '
+        'again',
     )
     parser.add_argument(
         '--no-weights',
@@ -169,8 +167,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     timesteps = comma_separated('--timesteps', arguments.timesteps)
     weights = arguments.output.with_suffix(WEIGHTS_SUFFIX)
-    if arguments.jobs < 1 and arguments.jobs != -1:
-        raise UsageError(f'--jobs is {arguments.jobs}, accepted is 1 or more, or -1: one a core')
     check_output('--output', arguments.output)
     if weights == arguments.output:
         raise UsageError(
@@ -178,9 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
             f'than {WEIGHTS_SUFFIX}'
         )
     energies = energy_table(arguments.energy_model)
-    with Progress(
-        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    ) as progress:
+    with progress_bar() as progress:
         config, view = _network(arguments)
         data, class_names = _load(arguments, view, progress)
         if isinstance(config, NetworkConfig) and not config.encoder:
@@ -192,10 +186,12 @@ def run(arguments: argparse.Namespace) -> int:
             timesteps,
             range(arguments.seeds),
             energies,
+            arguments.output.with_suffix(CELLS_SUFFIX),
             lambda finished, total: progress.update(networks, completed=finished, total=total),
             encoder_j=0.0 if view.encoder is None else view.encoder.energy_j(energies),
             max_loss=arguments.max_loss,
             jobs=arguments.jobs,
+            scheduler=arguments.scheduler,
         )
     with writing('--output', arguments.output, 'file'):
         save_profile(profile, arguments.output)
@@ -216,11 +212,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _neurobench(network: Network, data: Data, timesteps: int) -> list[str]:
     try:
         metrics = measure_neurobench(network, data.test_pixels, timesteps)
-    except (ExperimentError, EngineError) as error:
+    except (NeuroBenchError, EngineError) as error:
         return [f'no NeuroBench metrics: {error}']
     return [
         f'NeuroBench metrics, test samples, T = {timesteps}:',
-        *map('  {}'.format, lines(metrics)),
+        *(f'  {name}: {value}' for name, value in metrics.shown().items()),
     ]
 
 

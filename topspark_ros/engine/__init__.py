@@ -30,7 +30,7 @@ from .kernels.compilation import compilations
 from .kernels.seeing import Filters
 from .merging import merge_networks
 from .network import InferenceNetwork, Network
-from .presenting import input_spikes
+from .presenting import input_spike_counts, input_spikes
 from .progress import report_compilation
 from .values import OperationCounts, Response, Responses, SpikeTrain
 
@@ -66,6 +66,7 @@ __all__ = [
     'export_nir',
     'import_nir',
     'input_rate',
+    'input_spike_counts',
     'input_spikes',
     'load_checkpoint',
     'load_filters',

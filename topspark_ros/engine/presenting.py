@@ -118,6 +118,23 @@ def input_spikes(config: NetworkConfig, pixels: np.ndarray, timesteps: int) -> n
     EngineError
         For another coding.
     """
+    phases, charge = _phases_and_charge(config, pixels, timesteps)
+    gained = phases + np.outer(np.arange(timesteps + 1), charge)
+    return np.diff(gained // encoding.PHASE_ONE, axis=0) > 0
+
+
+def input_spike_counts(config: NetworkConfig, pixels: np.ndarray, timesteps: int) -> np.ndarray:
+    """How many spikes each input sends, (inputs,) int64: the sums over the steps of `input_spikes`,
+    with the same arguments and errors."""
+    phases, charge = _phases_and_charge(config, pixels, timesteps)
+    return (phases + timesteps * charge) // encoding.PHASE_ONE
+
+
+def _phases_and_charge(
+    config: NetworkConfig, pixels: np.ndarray, timesteps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of regular spikes: where each input begins, and what it gains a step, both (inputs,) int64;
+    a spike is PHASE_ONE."""
     if config.coding != 'rate_regular' or isinstance(config.encoder, FeaturesConfig):
         raise EngineError(
             f'coding is {config.coding} and encoder {config.encoder or "none"}, accepted are '
@@ -130,9 +147,7 @@ def input_spikes(config: NetworkConfig, pixels: np.ndarray, timesteps: int) -> n
         norm = float(np.linalg.norm(shown.astype(np.float64)))
     scale = rate / norm if norm > 0 else 0.0
     charge = (np.minimum(1.0, scale * shown) * encoding.PHASE_ONE + 0.5).astype(np.int64)
-    phases = encoding.spike_phases(config.inputs)[: config.inputs].astype(np.int64)
-    gained = phases + np.outer(np.arange(timesteps + 1), charge)
-    return np.diff(gained // encoding.PHASE_ONE, axis=0) > 0
+    return encoding.spike_phases(config.inputs)[: config.inputs].astype(np.int64), charge
 
 
 class FeaturePresenter:

@@ -21,6 +21,7 @@ from topspark_ros.engine import RULES, NetworkConfig, NeuronConfig
 
 from .energy import EnergyTable
 from .experiments import Data, Outcome, Pass, Setting
+from .neurobench import NeuroBenchMetrics
 from .sweep import Cell
 
 # Their neurons have parameters to enhance and to vary; those of the recruiting rule have none.
@@ -124,12 +125,13 @@ class Summary(NamedTuple):
     """A setting over its seeds.
 
     accuracies: of inference, 0..1, one a seed.
-    training, inference: means over the seeds.
+    training, inference, neurobench: means over the seeds.
     """
 
     accuracies: tuple[float, ...]
     training: Pass
     inference: Pass
+    neurobench: NeuroBenchMetrics | None
 
     @property
     def accuracy(self) -> float:
@@ -152,7 +154,9 @@ def summarise(outcomes: Mapping[Cell, Outcome]) -> dict[Setting, Summary]:
     return {
         setting: Summary(
             tuple(each.inference.accuracy for each in group),
-            *(Pass.mean(passes) for passes in zip(*group)),
+            Pass.mean([each.training for each in group]),
+            Pass.mean([each.inference for each in group]),
+            NeuroBenchMetrics.mean([each.neurobench for each in group]),
         )
         for setting, group in grouped.items()
     }
@@ -161,7 +165,8 @@ def summarise(outcomes: Mapping[Cell, Outcome]) -> dict[Setting, Summary]:
 def table(
     summaries: Mapping[Setting, Summary], data: Data, energy: EnergyTable
 ) -> list[dict[str, object]]:
-    """One row a setting: all of its fields, and what they came to, in the unit of the name."""
+    """One row a setting: all of its fields, and what they came to, in the unit of the name; those
+    of NeuroBench have its names, and are empty where it does not know such a network."""
     rows = []
     for setting, summary in summaries.items():
         fields = asdict(setting)
@@ -190,6 +195,8 @@ def table(
                 'processor_time_s': mean.processor_time_s,
             }
             row |= {f'{phase}_{name}': value for name, value in figures.items()}
+        metrics = summary.neurobench
+        row |= metrics._asdict() if metrics else dict.fromkeys(NeuroBenchMetrics._fields, '')
         rows.append(row)
     return rows
 

@@ -14,6 +14,7 @@ import numpy as np
 from topspark_ros.engine import (
     MAX_TIMESTEPS,
     AnyConfig,
+    EngineError,
     InferenceNetwork,
     Network,
     NetworkConfig,
@@ -26,6 +27,7 @@ from topspark_ros.engine.kernels.encoding import FULL_TIMESTEPS
 from topspark_ros.errors import TopsparkError
 
 from .energy import EnergyTable, estimate_energy_j
+from .neurobench import NeuroBenchError, NeuroBenchMetrics, neurobench_of
 
 Config = TypeVar('Config', bound=AnyConfig)
 
@@ -171,10 +173,14 @@ class Pass(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The two passes of an experiment."""
+    """The two passes of an experiment.
+
+    neurobench: of the inference; None: it ends early, or NeuroBench does not know such a network.
+    """
 
     training: Pass
     inference: Pass
+    neurobench: NeuroBenchMetrics | None
 
 
 def run_experiments(settings: Sequence[Setting], data: Data, seed: int) -> list[Outcome]:
@@ -183,19 +189,31 @@ def run_experiments(settings: Sequence[Setting], data: Data, seed: int) -> list[
     settings: one or more that train alike (`training_key`).
     """
     network, training = train(settings[0], data, seed)
-    return [
-        Outcome(
-            training,
-            measure(
-                for_inference(network, replace(setting, config=seeded(setting.config, seed))),
-                data.test_pixels,
-                data.test_labels,
-                setting.inference_timesteps,
-                setting.inference_margin,
-            ),
+    outcomes = []
+    for setting in settings:
+        tested = for_inference(network, replace(setting, config=seeded(setting.config, seed)))
+        inference = measure(
+            tested,
+            data.test_pixels,
+            data.test_labels,
+            setting.inference_timesteps,
+            setting.inference_margin,
         )
-        for setting in settings
-    ]
+        outcomes.append(Outcome(training, inference, _neurobench(tested, setting, data, inference)))
+    return outcomes
+
+
+def _neurobench(
+    network: InferenceNetwork, setting: Setting, data: Data, inference: Pass
+) -> NeuroBenchMetrics | None:
+    if setting.inference_margin < math.inf or not isinstance(network, Network):
+        return None
+    try:
+        return neurobench_of(
+            network, data.test_pixels, setting.inference_timesteps, inference.counts
+        )
+    except (NeuroBenchError, EngineError):
+        return None
 
 
 def seeded(config: Config, seed: int) -> Config:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import joblib
 import numpy as np
 
-from topspark_ros.engine import AnyConfig, Network
+from topspark_ros.engine import AnyConfig
 
-from .early_exit import FOLDS, calibrate_margin, calibrate_training_margin, fold
+from .calibration import (
+    HeldBack,
+    InferenceMargin,
+    TrainingMargin,
+    held_back_networks,
+    inference_margins,
+    training_margins,
+)
+from .early_exit import FOLDS
 from .energy import EnergyTable
-from .experiments import Config, Data, ExperimentError, Pass, Setting, run_experiments, train
+from .experiments import Data, ExperimentError, Pass, Setting
 from .profile import Obtained, PhaseFigures, Profile, ProfilePoint, network_properties
+from .running import Piece, Result, Work, run_pieces
+from .sweep import Cell, work_on
 
 
 def measure_profile(
@@ -24,11 +33,13 @@ def measure_profile(
     timesteps: Sequence[int],
     seeds: Sequence[int],
     energy_table: EnergyTable,
-    progress: Callable[[int, int], None] | None = None,
+    store: Path,
+    progress: Callable[[float, int], None] | None = None,
     *,
     encoder_j: float = 0.0,
     max_loss: float | None = None,
     jobs: int = 1,
+    scheduler: str | None = None,
 ) -> Profile:
     """Measure what `config` costs and achieves at each T.
 
@@ -44,8 +55,8 @@ def measure_profile(
         T to measure, in any order.
     energy_table
         The model for the energy figures.
-    progress
-        Called with (finished, all) pieces of work after each of them.
+    store, progress, jobs, scheduler
+        As of `run_pieces`. More jobs or workers than the cores free blur the latencies.
     encoder_j
         Energy of each sample before it is presented, J, of an encoder; that of inference, as a
         frame is classified before it is learned.
@@ -53,13 +64,13 @@ def measure_profile(
         Accuracy that ending presentations early may cost in training, and once more in inference,
         above 0, below 1: margins for each T are calibrated first, on as many folds of the training
         samples as there are seeds, up to five. None: all steps are always taken.
-    jobs
-        Threads to run in. More than the cores free blur the latencies.
 
     Raises
     ------
     ExperimentError
         For no or repeated T or seeds and for what cannot be run.
+    RunningError
+        As `run_pieces`.
     """
     for field, values in (('timesteps', timesteps), ('seeds', seeds)):
         if len(values) == 0 or len(set(values)) != len(values):
@@ -67,46 +78,50 @@ def measure_profile(
     timesteps = sorted(timesteps)
     reference = timesteps[-1]
     folds = min(len(seeds), FOLDS)
-    work = _Work(len(timesteps) * len(seeds), progress, jobs)
-    training_margins = inference_margins = dict.fromkeys(timesteps, math.inf)
+    total, before = (2 * len(timesteps) - 1) * len(seeds), 0
     if max_loss is not None:
-        work.total += 2 * len(timesteps) + folds
-        training_margins, inference_margins = _calibrate(
-            data, config, timesteps, folds, max_loss, work
-        )
+        total += 2 * len(timesteps) + folds
 
-    def settings(t: int) -> list[Setting]:
-        """How the network that is trained at T is tested, at last at the largest T."""
-        return [
-            Setting(config, t, tested, training_margins[t], inference_margins[tested])
-            for tested in (timesteps if t == reference else [reference])
-        ]
+    def results(
+        work: Work[Piece, Result], pieces: Sequence[Piece], *shared: object
+    ) -> list[Result]:
+        nonlocal before
 
-    outcomes = dict(
-        zip(
-            timesteps,
-            _rows(
-                len(seeds),
-                work.run(
-                    joblib.delayed(run_experiments)(settings(t), data, seed)
-                    for t in timesteps
-                    for seed in seeds
-                ),
-            ),
+        def told(finished: float, of_these: int) -> None:
+            if progress is not None:
+                progress(before + finished, total)
+
+        found = run_pieces(
+            work, pieces, store, told, shared=[data, *shared], jobs=jobs, scheduler=scheduler
         )
-    )
+        before += len(found)
+        return list(found.values())
+
+    in_training = in_inference = dict.fromkeys(timesteps, math.inf)
+    if max_loss is not None:
+        in_training, in_inference = _calibrate(data, config, timesteps, folds, max_loss, results)
+
+    def tests(trained: int, tested: int) -> list[Cell]:
+        setting = Setting(config, trained, tested, in_training[trained], in_inference[tested])
+        return [Cell(setting, seed) for seed in seeds]
+
+    by_training = {t: tests(t, reference) for t in timesteps}
+    by_inference = {t: tests(reference, t) for t in timesteps}
+    cells = [cell for each in (by_training, by_inference) for row in each.values() for cell in row]
+    cells = list(dict.fromkeys(cells))  # the largest T is in both
+    outcomes = dict(zip(cells, results(work_on(data), cells)))
     points = []
-    for index, t in enumerate(timesteps):
-        tested = [of_seed[index].inference for of_seed in outcomes[reference]]
-        trained = [of_seed[-1] for of_seed in outcomes[t]]
+    for t in timesteps:
+        tested = [outcomes[cell].inference for cell in by_inference[t]]
+        trained = [outcomes[cell] for cell in by_training[t]]
         points.append(
             ProfilePoint(
                 timesteps=t,
-                inference=_figures(tested, tested, inference_margins[t], energy_table, encoder_j),
+                inference=_figures(tested, tested, in_inference[t], energy_table, encoder_j),
                 training=_figures(
                     [each.inference for each in trained],
                     [each.training for each in trained],
-                    training_margins[t],
+                    in_training[t],
                     energy_table,
                 ),
             )
@@ -135,74 +150,32 @@ def measure_profile(
     )
 
 
-class _Work:
-    """Runs pieces of work in threads, because kernels release the interpreter lock, and counts
-    them."""
-
-    def __init__(self, total: int, progress: Callable[[int, int], None] | None, jobs: int) -> None:
-        self.total = total
-        self._finished = 0
-        self._progress = progress
-        self._jobs = jobs
-
-    def run(self, pieces: Iterable[Any]) -> list[Any]:
-        results = []
-        parallel = joblib.Parallel(self._jobs, prefer='threads', return_as='generator')
-        for result in parallel(pieces):
-            results.append(result)
-            self._finished += 1
-            if self._progress is not None:
-                self._progress(self._finished, self.total)
-        return results
-
-
 def _calibrate(
     data: Data,
-    config: Config,
+    config: AnyConfig,
     timesteps: Sequence[int],
     folds: int,
     max_loss: float,
-    work: _Work,
+    results: Callable[..., list],
 ) -> tuple[dict[int, float], dict[int, float]]:
     """Margins at each T, for training and for inference; the latter of networks trained so at
     the largest T, as in the profile."""
-    training = dict(
-        zip(
-            timesteps,
-            work.run(
-                joblib.delayed(calibrate_training_margin)(
-                    [Setting(config, t, tested) for tested in timesteps], data, folds, max_loss
-                )
-                for t in timesteps
-            ),
-        )
-    )
+    pieces = [
+        TrainingMargin(tuple(Setting(config, t, tested) for tested in timesteps), folds, max_loss)
+        for t in timesteps
+    ]
+    training = dict(zip(timesteps, results(training_margins(data), pieces)))
     reference = timesteps[-1]
     stopped = Setting(config, reference, reference, training[reference])
-    held_back = work.run(
-        joblib.delayed(_train_fold)(stopped, data, number) for number in range(folds)
+    states = results(
+        held_back_networks(data), [HeldBack(stopped, number) for number in range(folds)]
     )
-    inference = dict(
-        zip(
-            timesteps,
-            work.run(
-                joblib.delayed(calibrate_margin)(*zip(*held_back), t, max_loss) for t in timesteps
-            ),
-        )
+    margins = results(
+        inference_margins(data),
+        [InferenceMargin(stopped, folds, t, max_loss) for t in timesteps],
+        states,
     )
-    return training, inference
-
-
-def _train_fold(
-    setting: Setting, data: Data, number: int
-) -> tuple[Network, np.ndarray, np.ndarray]:
-    """A network and the samples that were held back from it."""
-    part = fold(data, number)
-    return train(setting, part, number)[0], part.test_pixels, part.test_labels
-
-
-def _rows(length: int, flat: list) -> list[list]:
-    return [flat[start : start + length] for start in range(0, len(flat), length)]
+    return training, dict(zip(timesteps, margins))
 
 
 def _figures(

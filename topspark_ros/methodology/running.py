@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
+import io
 import json
 import re
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -16,9 +18,10 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import joblib
+import numpy as np
 
 from topspark_ros.errors import TopsparkError
 from topspark_ros.files import write_bytes
@@ -38,13 +41,16 @@ class RunningError(TopsparkError):
 class Work(Generic[Piece, Result]):
     """What is done with pieces. Its functions are found by name in the workers' processes.
 
-    run: results of pieces that are done together, in their order, from these and `shared`.
+    run: results of pieces that are done together, in their order, from these, a function to call
+        with how much of them is done, in pieces, and `shared`.
     source: digest of the source code that the process has loaded.
     identity: all that a result depends on but for the source code, as plain values.
     encode, decode: a file's bytes of identity and result, and the result of these bytes. `decode`
         raises ValueError, KeyError or TypeError for what is no whole file.
     suffix: of the files.
     together: pieces of the same value are done together.
+    again: whether a piece is done although the store has its result, because it leaves something
+        else as well.
     """
 
     run: Callable[..., Sequence[Result]]
@@ -54,13 +60,14 @@ class Work(Generic[Piece, Result]):
     decode: Callable[[bytes], Result]
     suffix: str
     together: Callable[[Piece], Hashable] = lambda piece: piece
+    again: Callable[[Piece], bool] = lambda piece: False
 
 
 def run_pieces(
     work: Work[Piece, Result],
     pieces: Iterable[Piece],
     store: Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[float, int], None] | None = None,
     *,
     shared: Sequence[object] = (),
     jobs: int = 1,
@@ -70,7 +77,8 @@ def run_pieces(
     """The result of every piece, from the store or from its work.
 
     store: folder of the files; made if it is not there. A broken file is replaced.
-    progress: called with (finished, all) pieces, first with what the store had.
+    progress: called with (finished, all) pieces, first with what the store had; with a part of
+        those in hand only where they are done in this process, with one job and no scheduler.
     shared: further arguments of `work.run`; sent once to a worker, not with every piece.
     jobs: processes on this machine; -1: one for each core.
     scheduler: address of a Dask scheduler, such as tcp://host:8786, whose workers do the work
@@ -81,18 +89,23 @@ def run_pieces(
     What a killed process or worker had in hand is done again by another.
 
     Raises RunningError for a wrong number of jobs, if the store cannot be written, the scheduler
-    does not answer or has no workers, a worker runs other source code, or processes are killed
-    again and again.
+    does not answer or has no workers, a worker lacks a module or runs other source code, or
+    processes are killed again and again.
     """
     if jobs < 1 and jobs != -1:
         raise RunningError(f'jobs is {jobs}, accepted is 1 or more, or -1')
     files = {piece: _file(work, store, piece) for piece in pieces}
-    results = {piece: kept for piece, (path, _) in files.items() for kept in _load(work, path)}
+    results = {
+        piece: kept
+        for piece, (path, _) in files.items()
+        if not work.again(piece)
+        for kept in _load(work, path)
+    }
     rejected: set[Piece] = set()
 
-    def report() -> None:
+    def report(in_hand: float = 0) -> None:
         if progress is not None:
-            progress(len(results) + len(rejected), len(files))
+            progress(len(results) + len(rejected) + in_hand, len(files))
 
     report()
     killed = 0
@@ -101,7 +114,9 @@ def run_pieces(
         for piece in left:
             groups.setdefault(work.together(piece), []).append(piece)
         try:
-            with closing(_finished(work, groups, shared, jobs, scheduler)) as all_finished:
+            alone = jobs == 1 and scheduler is None
+            arguments = report if alone else _untold, *shared
+            with closing(_finished(work, groups, arguments, jobs, scheduler)) as all_finished:
                 for group, finished in all_finished:
                     killed = 0
                     if isinstance(finished, TopsparkError):
@@ -119,9 +134,26 @@ def run_pieces(
             if killed == MOST_KILLED:
                 raise RunningError(
                     f'processes were killed {killed} times in a row, accepted is memory for '
-                    f'{jobs} jobs: {" ".join(str(error).split())}'
+                    f'the work of all of them: {" ".join(str(error).split())}'
                 ) from None
     return {piece: results[piece] for piece in files if piece in results}  # in their order
+
+
+def packed(plain: dict, arrays: dict[str, Any]) -> bytes:
+    """A NumPy archive of arrays, and of plain values as JSON: for `Work.encode`."""
+    file = io.BytesIO()
+    np.savez_compressed(file, plain=np.array(json.dumps(plain)), **arrays)
+    return file.getvalue()
+
+
+def unpacked(content: bytes) -> tuple[dict, dict[str, Any]]:
+    """The plain values and the arrays of `packed`. Raises RunningError for what is no whole one."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = dict(archive)
+            return json.loads(str(arrays.pop('plain'))), arrays
+    except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
+        raise RunningError(f'no whole archive: {error}') from None
 
 
 def source_digest(paths: Iterable[Path]) -> str:
@@ -137,48 +169,99 @@ def source_digest(paths: Iterable[Path]) -> str:
 def _finished(
     work: Work[Piece, Result],
     groups: Mapping[Hashable, list[Piece]],
-    shared: Sequence[object],
+    arguments: Sequence[object],
     jobs: int,
     scheduler: str | None,
 ) -> Generator[tuple[list[Piece], Sequence[Result] | TopsparkError], None, None]:
     """Groups of pieces as they are finished, with their results or why they were rejected."""
     here = work.source()
-    with _workers(jobs, scheduler, shared):
-        parallel = joblib.Parallel(return_as='generator_unordered', batch_size=1)
-        calls = (
-            joblib.delayed(_call)(work.run, work.source, group, *shared)
-            for group in groups.values()
-        )
-        for source, group, finished in parallel(calls):
-            if source != here:
-                raise RunningError(
-                    f'source code of a worker of {scheduler} is {source}, '
-                    f'accepted is the same as here, {here}'
-                )
-            yield group, finished
+    calls = [(work.run, work.source, group) for group in groups.values()]
+    all_finished = (
+        _on_cores(calls, arguments, jobs)
+        if scheduler is None
+        else _on_cluster(calls, arguments, scheduler)
+    )
+    for source, group, finished in all_finished:
+        if source != here:
+            raise RunningError(
+                f'source code of a worker of {scheduler} is {source}, '
+                f'accepted is the same as here, {here}'
+            )
+        yield group, finished
 
 
 def _call(
     run: Callable[..., Sequence[Result]],
     source: Callable[[], str],
     group: list[Piece],
-    *shared: object,
+    *arguments: object,
 ) -> tuple[str, list[Piece], Sequence[Result] | TopsparkError]:
     try:
-        return source(), group, run(group, *shared)
+        return source(), group, run(group, *arguments)
     except TopsparkError as error:
         return source(), group, error
 
 
-@contextmanager
-def _workers(jobs: int, scheduler: str | None, shared: Sequence[object]) -> Iterator[None]:
-    """Within it, joblib runs on the cores or the cluster that were asked for."""
-    if scheduler is None:
-        with joblib.parallel_config(n_jobs=jobs):
-            yield
-        return
+def _untold(in_hand: float) -> None:
+    """In other processes nobody hears how much is done."""
+
+
+def _on_cores(calls: Sequence[tuple], arguments: Sequence[object], jobs: int) -> Iterator[tuple]:
+    """What `_call` returns, as it is finished."""
+    parallel = joblib.Parallel(jobs, return_as='generator_unordered', batch_size=1)
+    yield from parallel(joblib.delayed(_call)(*call, *arguments) for call in calls)
+
+
+def _on_cluster(
+    calls: Sequence[tuple], arguments: Sequence[object], scheduler: str
+) -> Iterator[tuple]:
+    """The same of the workers of a scheduler. Not by joblib's backend for Dask: that waits for ever
+    for a task that Dask has given up, and a cluster of one thread has nothing to do there."""
+    with _client(scheduler) as client:
+        from dask.distributed import CancelledError, KilledWorker, as_completed
+
+        _check_modules(client, scheduler, [__name__, calls[0][0].__module__])
+        advance, *shared = arguments
+        sent = client.scatter(shared, broadcast=True) if shared else []
+        # No list of futures is kept, for workers keep a result for as long as its future.
+        for future in as_completed(
+            [client.submit(_call, *call, advance, *sent, pure=False) for call in calls],
+            loop=client.loop,
+        ):
+            try:
+                yield future.result()
+            except CancelledError as error:  # what is shared was lost with all that had it
+                raise BrokenProcessPool(str(error)) from None
+            except KilledWorker as error:
+                raise RunningError(
+                    f'workers of {scheduler} were killed again and again, accepted are workers '
+                    f'with memory for the work: {" ".join(str(error).split())}'
+                ) from None
+
+
+def _check_modules(client: Any, scheduler: str, names: Sequence[str]) -> None:
+    """Raise RunningError for processes of a cluster that do not find modules: they would end at the
+    first task, again and again."""
+
+    def find() -> None:  # nested, it goes there as code, which needs no module
+        for name in names:
+            importlib.import_module(name)
+
     try:
-        from dask.distributed import Client, KilledWorker  # slow to import; no robot needs it
+        client.run_on_scheduler(find)
+        client.run(find)
+    except ImportError as error:
+        raise RunningError(
+            f'scheduler is {scheduler!r}, accepted is one that finds the modules of this process, '
+            f'and so do its workers: {error}'
+        ) from None
+
+
+@contextmanager
+def _client(scheduler: str) -> Iterator[Any]:
+    """Of a scheduler that has a worker."""
+    try:
+        from dask.distributed import Client  # slow to import; no robot needs it
     except ImportError:
         raise RunningError(
             f'scheduler is {scheduler!r}, accepted with Dask installed: '
@@ -203,14 +286,7 @@ def _workers(jobs: int, scheduler: str | None, shared: Sequence[object]) -> Iter
                 f'scheduler is {scheduler!r}, accepted is one with a worker: none '
                 f'came within {CLUSTER_TIMEOUT_S:g} s'
             ) from None
-        try:
-            with joblib.parallel_config('dask', client=client, scatter=list(shared) or None):
-                yield
-        except KilledWorker as error:
-            raise RunningError(
-                f'workers of {scheduler} were killed again and again, accepted are workers with '
-                f'memory for the work: {" ".join(str(error).split())}'
-            ) from None
+        yield client
 
 
 def _file(work: Work[Piece, Result], store: Path, piece: Piece) -> tuple[Path, dict]:

@@ -14,13 +14,15 @@ from typing import NamedTuple
 from topspark_ros import engine
 from topspark_ros.engine import OperationCounts
 
-from . import experiments
-from .experiments import Data, Outcome, Pass, Setting, run_experiments
+from . import experiments, neurobench
+from .experiments import Data, Outcome, Pass, Setting, run_experiments, seeded
+from .neurobench import NeuroBenchMetrics
 from .running import Work, run_pieces, source_digest
 
 
 class Cell(NamedTuple):
-    """One experiment. The seed takes the place of the one in the setting's configuration."""
+    """One experiment. The seed takes the place of the one in the setting's configuration, if it
+    has one, and is that of the order of the samples."""
 
     setting: Setting
     seed: int
@@ -30,7 +32,7 @@ def sweep(
     cells: Sequence[Cell],
     data: Data,
     store: Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[float, int], None] | None = None,
     *,
     jobs: int = 1,
     scheduler: str | None = None,
@@ -50,8 +52,8 @@ def work_on(data: Data) -> Work[Cell, Outcome]:
     samples = data.digest()
 
     def identity(cell: Cell) -> dict:
-        config = replace(cell.setting.config, seed=cell.seed)
-        return {'setting': asdict(replace(cell.setting, config=config)), 'samples': samples}
+        setting = replace(cell.setting, config=seeded(cell.setting.config, cell.seed))
+        return {'setting': asdict(setting), 'seed': cell.seed, 'samples': samples}
 
     return Work(
         run=_run,
@@ -65,30 +67,42 @@ def work_on(data: Data) -> Work[Cell, Outcome]:
 
 
 # Of the code that this process has loaded.
-SOURCE = source_digest([Path(engine.__file__).parent, Path(experiments.__file__)])
+SOURCE = source_digest(
+    [Path(engine.__file__).parent, Path(experiments.__file__), Path(neurobench.__file__)]
+)
 
 
 def _source() -> str:
     return SOURCE
 
 
-def _run(cells: Sequence[Cell], data: Data) -> list[Outcome]:
+def _run(cells: Sequence[Cell], advance: Callable[[float], None], data: Data) -> list[Outcome]:
     return run_experiments([cell.setting for cell in cells], data, cells[0].seed)
 
 
 def _encode(identity: dict, outcome: Outcome) -> bytes:
+    metrics = outcome.neurobench
     content = identity | {
-        phase: each._asdict() | {'counts': each.counts._asdict()}
-        for phase, each in outcome._asdict().items()
+        'training': _plain(outcome.training),
+        'inference': _plain(outcome.inference),
+        'neurobench': metrics and metrics._asdict(),
     }
     return (json.dumps(content, indent=1) + '\n').encode()
 
 
 def _decode(content: bytes) -> Outcome:
     kept = json.loads(content)
+    metrics = kept['neurobench']
     return Outcome(
-        *(
-            Pass(**kept[phase] | {'counts': OperationCounts(**kept[phase]['counts'])})
-            for phase in Outcome._fields
-        )
+        _pass(kept['training']),
+        _pass(kept['inference']),
+        metrics and NeuroBenchMetrics(**metrics),
     )
+
+
+def _plain(each: Pass) -> dict:
+    return each._asdict() | {'counts': each.counts._asdict()}
+
+
+def _pass(plain: dict) -> Pass:
+    return Pass(**plain | {'counts': OperationCounts(**plain['counts'])})

@@ -20,6 +20,7 @@ import numpy as np
 
 from topspark_ros.errors import TopsparkError
 from topspark_ros.files import FileError, open_text, read_text
+from topspark_ros.methodology.neurobench import NeuroBenchMetrics
 from topspark_ros.replay.figures import confusion, figures
 from topspark_ros.replay.results import (
     FRAMES,
@@ -30,7 +31,7 @@ from topspark_ros.replay.results import (
     TimeJump,
 )
 
-FORMAT, VERSION = 'topspark evaluation', 2
+FORMAT, VERSION = 'topspark evaluation', 3
 MAX_BYTES = 2**30  # of one file: the frames of days
 CLASSES = ('label', 'predicted')  # columns of FRAMES
 Parser = Callable[[str], object]  # what a field of a table becomes
@@ -135,6 +136,7 @@ def _summary(run: Evaluation) -> dict[str, object]:
         'name': run.name,
         'settings': run.settings,
         'class_names': run.class_names,
+        'neurobench': run.neurobench and run.neurobench._asdict(),
         'counts': run.counts,
         'lost': run.lost,
         'losses': run.losses,
@@ -180,7 +182,7 @@ def _write_csv(path: Path, names: Sequence[str], rows: Iterable[Sequence[object]
 
 
 def _read_run(folder: Path, stored: dict, took_s: float) -> Evaluation:
-    class_names = tuple(stored['class_names'])
+    class_names, metrics = tuple(stored['class_names']), stored['neurobench']
     numbers = {name: number for number, name in enumerate(class_names)} | {'': NONE}
     frames = _read_csv(
         folder / 'frames.csv',
@@ -201,6 +203,7 @@ def _read_run(folder: Path, stored: dict, took_s: float) -> Evaluation:
         status=np.array(status, STATUS),
         decisions=tuple(Decided(*row) for row in decisions),
         receptive_fields=np.empty((0, 0), np.float32),
+        neurobench=metrics and NeuroBenchMetrics(**metrics),
         lost=tuple(stored['lost']),
         jumps=tuple(TimeJump(**jump) for jump in stored['jumps']),
         counts=stored['counts'],

@@ -1,19 +1,17 @@
-"""Evaluation of many bags, here or on a cluster: each run is kept as soon as it is finished."""
+"""Evaluation of bags, here or on a cluster: each run is kept as soon as it is finished."""
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 import topspark_ros
 from topspark_ros.errors import TopsparkError
-from topspark_ros.methodology.running import Work, run_pieces, source_digest
+from topspark_ros.methodology.neurobench import NeuroBenchMetrics
+from topspark_ros.methodology.running import Work, packed, run_pieces, source_digest, unpacked
 from topspark_ros.replay.evaluation import evaluate
 from topspark_ros.replay.results import Decided, Evaluation, TimeJump
 from topspark_ros.replay.settings import EvaluationError, EvaluationSettings
@@ -41,7 +39,7 @@ class Rejected:
 def evaluate_bags(
     runs: Sequence[BagRun],
     store: Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[float, int], None] | None = None,
     *,
     jobs: int = 1,
     scheduler: str | None = None,
@@ -49,7 +47,8 @@ def evaluate_bags(
     """The evaluations of runs, and the runs that failed. The other runs go on.
 
     Other arguments and errors are those of `run_pieces`. The workers of a cluster find bags and
-    files under the same paths. A file that has another size or time of change is another one.
+    files under the same paths. A file that has another size or time of change is another one. A run
+    that saves weights is made again each time.
     """
     rejected: list[Rejected] = []
     evaluations = run_pieces(
@@ -68,14 +67,11 @@ def _source() -> str:
     return SOURCE
 
 
-def _run(runs: Sequence[BagRun]) -> list[Evaluation]:
-    return [_evaluated(run) for run in runs]
-
-
-def _evaluated(run: BagRun) -> Evaluation:
-    """Raises EvaluationError, one line that names the bag."""
+def _run(runs: Sequence[BagRun], advance: Callable[[float], object]) -> list[Evaluation]:
+    """Of one run. Raises EvaluationError, one line that names the bag."""
+    (run,) = runs
     try:
-        return evaluate(run.bag, run.settings)
+        return [evaluate(run.bag, run.settings, advance)]
     except (TopsparkError, OSError) as error:
         line = str(error)
         named = line if str(run.bag) in line else f'{run.bag}: {line}'
@@ -83,7 +79,7 @@ def _evaluated(run: BagRun) -> Evaluation:
 
 
 def _identity(run: BagRun) -> dict:
-    settings = asdict(run.settings)
+    settings = asdict(replace(run.settings, save_weights=None))
     named = [*settings.values(), *settings['learner'].values()]
     named += (settings['controller'] or {}).values()
     paths = {Path(value) for value in named if isinstance(value, (str, Path)) and value}
@@ -106,27 +102,19 @@ def _state(path: Path) -> list[object]:
 
 
 def _encode(identity: dict, run: Evaluation) -> bytes:
-    """A NumPy archive: the arrays, and all else as JSON."""
     plain = {name: value for name, value in vars(run).items() if name not in ARRAYS}
     plain |= {name: [asdict(each) for each in plain[name]] for name in ('decisions', 'jumps')}
-    file = io.BytesIO()
-    np.savez_compressed(
-        file,
-        plain=np.array(json.dumps({'identity': identity, 'run': plain})),
-        **{name: getattr(run, name) for name in ARRAYS},
+    return packed(
+        {'identity': identity, 'run': plain}, {name: getattr(run, name) for name in ARRAYS}
     )
-    return file.getvalue()
 
 
 def _decode(content: bytes) -> Evaluation:
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            plain = json.loads(str(archive['plain']))['run']
-            arrays = {name: archive[name] for name in ARRAYS}
-    except Exception as error:  # NumPy and zipfile raise many kinds for a damaged file
-        raise EvaluationError(f'no whole archive: {error}') from None
+    kept, arrays = unpacked(content)
+    plain, metrics = kept['run'], kept['run']['neurobench']
     plain |= {
         'class_names': tuple(plain['class_names']),
+        'neurobench': metrics and NeuroBenchMetrics(*metrics),
         'lost': tuple(plain['lost']),
         'decisions': tuple(Decided(**each) for each in plain['decisions']),
         'jumps': tuple(TimeJump(**each) for each in plain['jumps']),
@@ -135,5 +123,11 @@ def _decode(content: bytes) -> Evaluation:
 
 
 WORK = Work(
-    run=_run, source=_source, identity=_identity, encode=_encode, decode=_decode, suffix='.npz'
+    run=_run,
+    source=_source,
+    identity=_identity,
+    encode=_encode,
+    decode=_decode,
+    suffix='.npz',
+    again=lambda run: run.settings.save_weights is not None,
 )

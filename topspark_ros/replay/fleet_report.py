@@ -10,10 +10,12 @@ from urllib.parse import quote
 
 from matplotlib.ticker import EngFormatter
 
+from topspark_ros.methodology.neurobench import NeuroBenchMetrics
 from topspark_ros.pages import HTML_PAGE, escaped, table, write_page
 from topspark_ros.replay.archive import versions, write_json
 from topspark_ros.replay.figures import figures
-from topspark_ros.replay.report import PAGE, UNKNOWN, write_report
+from topspark_ros.replay.metrics import UNKNOWN, neurobench_section
+from topspark_ros.replay.report import PAGE, write_report
 from topspark_ros.replay.results import Evaluation
 
 BAGS = 'bags'  # sub-folder of the reports of each
@@ -127,6 +129,13 @@ def write_fleet_report(
             for bag, runs in bags.items()
             for run in runs
         ],
+    )
+    lines += neurobench_section(
+        {
+            name: NeuroBenchMetrics.mean([run.neurobench for run in runs])
+            for name, runs in together.items()
+        },
+        'Means of the bags, each as in its report.',
     )
     if rejected:
         lines += ['', '## What failed', '', *(f'- {escaped(line)}' for line in rejected)]

@@ -31,10 +31,11 @@ from topspark_ros.replay.figures import (
     paired,
 )
 from topspark_ros.replay.jumps import described
+from topspark_ros.replay.metrics import UNKNOWN, neurobench_section
 from topspark_ros.replay.results import Evaluation
+from topspark_ros.replay.run import MEASURED_FRAMES
 
 PAGE = 'README.md'
-UNKNOWN = '–'
 NAMED_CLASSES = 3  # of the lowest recall
 READ_ACCURACY = (
     'Share of frames that were classified right, each before it was learned, over the time of the '
@@ -72,6 +73,11 @@ def write_report(folder: Path, evaluations: Sequence[Evaluation]) -> Path:
         lines += _pictures_of_many(folder, runs, results)
         lines += ['', '## Each run', '']
         lines += [f'- [{escaped(run.name)}]({name}/{PAGE})' for run, name in zip(runs, names)]
+    lines += neurobench_section(
+        {run.name: run.neurobench for run in runs},
+        f'Of the network at the end, for the last {MEASURED_FRAMES} frames with an object that it '
+        'classified, at the T of inference that was set then.',
+    )
     lines += _losses(runs) + _repeat(runs) + _files(len(runs) == 1)
     return write_page(folder / PAGE, lines)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from topspark_ros.methodology.neurobench import NeuroBenchMetrics
+
 NONE = -1  # index of no class: without a label, or not predicted
 
 # One row a frame that came, those that the frame share skipped too.
@@ -102,6 +104,8 @@ class Evaluation:
     class_names: what labels and predictions are indices of.
     frames, status: of the dtypes FRAMES and STATUS.
     receptive_fields: of the neurons in use, (neurons, inputs) float32, best used first.
+    neurobench: of the network at the end and the frames that were classified last; None: there is
+        no frame, or NeuroBench does not know such a network.
     lost: what of the bag could not be used, one line each.
     jumps: of the recording's clocks.
     counts: messages and frames by name: what came, was classified, learned, rejected.
@@ -117,6 +121,7 @@ class Evaluation:
     status: np.ndarray
     decisions: tuple[Decided, ...]
     receptive_fields: np.ndarray
+    neurobench: NeuroBenchMetrics | None
     lost: tuple[str, ...]
     jumps: tuple[TimeJump, ...]
     counts: dict[str, int]

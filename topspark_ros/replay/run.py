@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 
 from topspark_ros.engine import (
     Checkpoint,
+    EngineError,
     Network,
     NetworkConfig,
     create_network,
@@ -21,6 +22,11 @@ from topspark_ros.engine import (
     save_checkpoint,
 )
 from topspark_ros.errors import TopsparkError
+from topspark_ros.methodology.neurobench import (
+    NeuroBenchError,
+    NeuroBenchMetrics,
+    measure_neurobench,
+)
 from topspark_ros.methodology.profile import load_profile
 from topspark_ros.perception.assembly import assemble
 from topspark_ros.perception.messages import Message, MessageError, label_from, stamp_ns
@@ -40,9 +46,10 @@ from topspark_ros.streams.events import EventError, EventStream
 from topspark_ros.streams.images import ImageError
 from topspark_ros.streams.share import FrameShare
 
-Progress = Callable[[int, float], object]  # of messages and the time of the bag, s
+Progress = Callable[[float], object]  # of the share that is done, 0..1
 Handler = Callable[[float, str, Message], None]  # time of the bag, s, and topic
 QUIET_S = QUIET_NS * 1e-9
+MEASURED_FRAMES = 100  # the last ones, of NeuroBench's metrics
 
 
 class _Frame(NamedTuple):
@@ -108,6 +115,7 @@ class Run:
 
         self._frames: list[_Frame] = []
         self._rows: dict[int, int] = {}  # of the frames, by stamp
+        self._samples: deque[Sample] = deque(maxlen=MEASURED_FRAMES)
         self._status: list[tuple] = []
         self._counts: Counter[str] = Counter()
         self._rejected: dict[tuple[str, str], tuple[str, int]] = {}  # by topic and field
@@ -153,7 +161,9 @@ class Run:
             self._learner.learn_due(now_s)
             if recorded.topic == topics.input.name:
                 self._counts['messages'] += 1
-                self._progress(self._counts['messages'], now_s - self._time_s(self._begin_ns))
+                self._progress(
+                    (recorded.time_ns - self._begin_ns) / (self._end_ns - self._begin_ns)
+                )
         self._finish(self._time_s(self._end_ns - 1))
         return self._evaluation()
 
@@ -276,6 +286,8 @@ class Run:
     ) -> None:
         self._take_labels(stamp)
         result = self._learner.classify(stamp, sample, now_s, begin, end)
+        if not result.empty:
+            self._samples.append(sample)
         self._rows[stamp] = len(self._frames)
         self._frames.append(
             _Frame(
@@ -404,6 +416,7 @@ class Run:
             status=np.array(self._status, STATUS),
             decisions=decisions,
             receptive_fields=_receptive_fields(network),
+            neurobench=_neurobench(network, self._samples, self._status[-1][2]),
             lost=(
                 *self._bag.lost,
                 *(
@@ -462,3 +475,17 @@ def _receptive_fields(network: Network) -> np.ndarray:
     if isinstance(network.config, NetworkConfig) and network.config.encoder:
         return network.receptive_fields()[:0]
     return network.receptive_fields()[np.argsort(-network.experience(), kind='stable')]
+
+
+def _neurobench(
+    network: Network, samples: Iterable[Sample], timesteps: int
+) -> NeuroBenchMetrics | None:
+    """timesteps: T of inference."""
+    shown = [
+        each if isinstance(each, np.ndarray) else each.presented(timesteps) for each in samples
+    ]
+    pixels = [each for each in shown if isinstance(each, np.ndarray)]  # others are spikes
+    try:
+        return measure_neurobench(network, np.array(pixels), timesteps)
+    except (NeuroBenchError, EngineError):
+        return None

@@ -414,6 +414,17 @@ def _types(channel: Channel) -> dict[str, Any]:
     return types
 
 
+def recordings(path: Path) -> list[Path]:
+    """A folder without a storage file that has folders with some stands for these, in order; any
+    other path stands for itself."""
+    inside = sorted(path.iterdir()) if path.is_dir() and not _is_recording(path) else []
+    return [each for each in inside if each.is_dir() and _is_recording(each)] or [path]
+
+
+def _is_recording(folder: Path) -> bool:
+    return any(_storage_suffix(file) and file.is_file() for file in folder.iterdir())
+
+
 def _storage_suffix(file: Path) -> str:
     """Of a storage file, without that of its compression; empty: it is none."""
     suffix = Path(file.stem).suffix if file.suffix == _COMPRESSED_SUFFIX else file.suffix
