@@ -63,7 +63,7 @@ def test_an_object_is_detected_where_the_network_looks(shared_rig, taught):
     assert message.header == detection.header == result.header
 
     box = detection.bbox
-    seen = SnnLearnerParameters().view().look(RawImage.of(frame, 'bgr')).square
+    seen = SnnLearnerParameters().view().look(RawImage.of(frame, 'bgr'))[0].square
     assert (box.center.position.x, box.center.position.y) == (seen.x, seen.y)
     assert box.size_x == box.size_y == seen.extent
     best, *others = detection.results
@@ -125,7 +125,7 @@ def test_a_picture_shows_the_frame_and_the_box(shared_rig, taught):
     assert (picture.height, picture.width, picture.encoding) == (480, 640, 'rgb8')
     pixels = np.frombuffer(picture.data, np.uint8).reshape(480, 640, 3)
     drawn = np.argwhere((pixels == COLOUR).all(axis=2))
-    square = SnnLearnerParameters().view().look(RawImage.of(frame, 'bgr')).square
+    square = SnnLearnerParameters().view().look(RawImage.of(frame, 'bgr'))[0].square
     assert np.ptp(drawn[:, 1]) == pytest.approx(2 * square.extent, abs=4)
     plain = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     assert np.array_equal(pixels[1::2, 1::2][:, :4], plain[:, :4])  # beside the box
@@ -154,12 +154,12 @@ class Asked:
 def test_what_nobody_subscribes_to_is_not_made(rig):
     shown = Asked()
     frame = Frame(
-        np.ones(4, np.float32),
+        (np.ones(4, np.float32),),
         cdr.Header(cdr.Time(1, 0), 'eye'),
         1,
         1,
         0.0,
-        Square(100.0, 100.0, 50.0),
+        (Square(100.0, 100.0, 50.0),),
         shown.rgb,
         shown.rgb,
     )
@@ -181,7 +181,7 @@ def test_what_nobody_subscribes_to_is_not_made(rig):
 
 def test_hypotheses_are_the_likeliest_and_not_all(rig):
     names = tuple(f'kind {number}' for number in range(2 * MAX_HYPOTHESES))
-    frame = Frame(None, cdr.Header(cdr.Time(1, 0), 'eye'), 1, 1, 0.0, None, None, None)
+    frame = Frame((), cdr.Header(cdr.Time(1, 0), 'eye'), 1, 1, 0.0, (None,), None, None)
     with alive(SnnLearner, {}) as node:
         assert node.trigger_configure() == node.trigger_activate()
         topic = node.resolve_topic_name('vision/classification')

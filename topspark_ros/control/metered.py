@@ -14,10 +14,11 @@ from topspark_ros.methodology.tradeoff import Candidates
 
 from .correction import SplitEnergy
 
-# Parts of what is measured: time, frames, and the network's time for them by the profile.
-_STANDING, _RECEIVED, _CLASSIFIED, _LEARNED, _INFERENCE, _TRAINING = range(6)
-# Processor time that is usual: s a second, and s a frame of a VGA camera.
-_USUAL_S = np.array([5e-3, 0.3e-3, 1.5e-3, 0.1e-3])
+# Parts of what is measured: time, frames, further objects in these, and the network's time for all
+# of them by the profile.
+_STANDING, _RECEIVED, _CLASSIFIED, _LEARNED, _FURTHER, _INFERENCE, _TRAINING = range(7)
+# Processor time that is usual: s a second, and s a frame of a VGA camera, or a further object.
+_USUAL_S = np.array([5e-3, 0.3e-3, 1.5e-3, 0.1e-3, 0.2e-3])
 _NETWORK = 0.1  # of a frame's time, by which the network's may be off
 _EDGE = 0.5  # of a frame, of which a report may count what was drawn and not the frame
 _LEAST_J = 1e-12  # of a frame: one that seems to take less is not known yet
@@ -55,13 +56,14 @@ class MeteredEnergy:
         received: int,
         classified: int,
         learned: int,
+        further: int,
         energy_j: float,
         elapsed_s: float,
     ) -> None:
         """Take what was measured while a setting was in force.
 
         setting: as Decision.setting; ignored with a T that the profile does not have.
-        received, classified, learned: frames.
+        received, classified, learned: frames. further: objects that were classified besides.
         energy_j: of that time, J.
         elapsed_s: the time, s, above 0.
         """
@@ -75,12 +77,13 @@ class MeteredEnergy:
                 received,
                 classified,
                 learned,
-                classified * inference_s,
+                further,
+                (classified + further) * inference_s,
                 learned * training_s,
             ]
         )
         # A frame may be in work at the moment of a report.
-        edge = np.minimum(counts, _EDGE * np.array([0, 1, 1, 1, inference_s, training_s]))
+        edge = np.minimum(counts, _EDGE * np.array([0, 1, 1, 1, 1, inference_s, training_s]))
         self._split.measure(counts, edge, energy_j, elapsed_s)
 
     @property
@@ -88,15 +91,17 @@ class MeteredEnergy:
         """Power without any frame, W."""
         return float(self._split.energies_j[_STANDING])
 
-    def frame_j(self, candidates: Candidates) -> np.ndarray:
-        """Energy of a processed frame, with those that are received and skipped for each, J,
-        shape (len(candidates),), float64, above 0. With a frame share of 0 none is received."""
+    def frame_j(self, candidates: Candidates, objects: float) -> np.ndarray:
+        """Energy of a processed frame with so many objects, with those that are received and
+        skipped for each, J, shape (len(candidates),), float64, above 0. With a frame share of 0
+        none is received."""
         learned = candidates.learned_share * candidates.learning_share
         counts = np.zeros((len(candidates), len(self._split.energies_j)))
         counts[:, _RECEIVED] = 1.0 / np.where(
             candidates.frame_share > 0.0, candidates.frame_share, 1.0
         )
         counts[:, _CLASSIFIED], counts[:, _LEARNED] = 1.0, learned
-        counts[:, _INFERENCE] = candidates.latency_s
+        counts[:, _FURTHER] = objects - 1.0
+        counts[:, _INFERENCE] = objects * candidates.latency_s
         counts[:, _TRAINING] = learned * candidates.training_s
         return np.maximum(counts @ self._split.energies_j, _LEAST_J)
