@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from every_node import alive
-from rig import Camera, image
+from rig import Camera, image, msg
 
 import cv2
 import numpy as np
 import pytest
 from sensor_msgs.msg import Image
+from several_pictures import HEIGHT, SHAPES, WIDTH, picture
 from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
 
 from topspark_ros.nodes import qos
@@ -93,6 +94,54 @@ def test_nothing_is_detected_in_an_even_frame(shared_rig, taught):
     message = of_frame(shared_rig, detections, result.header.stamp)
     assert message.header == result.header and not message.detections
     assert not of_frame(shared_rig, classifications, result.header.stamp).results
+
+
+def test_every_object_is_detected_and_the_most_salient_one_is_taught(rig):
+    rig.start(LEARNER, **FAST, max_objects=4)
+    rig.wait_until_active(LEARNER)
+    camera, random = Camera(rig), np.random.default_rng(0)
+    detections = subscribed(rig, Detection2DArray, 'vision/detections')
+    pictures = subscribed(rig, Image, 'vision/annotated_image', qos.sensor(10))
+    statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
+    camera.meet(lambda: image(picture('disc', (), random)))
+    for number in range(24):
+        shape = SHAPES[number % 3]
+        camera.label(camera.send(image(picture(shape, (), random))), shape)
+    rig.latest(statuses, lambda status: status.frames_learned >= 24)
+
+    frame = picture('disc', ('box', 'star'), random)
+    result = camera.show(image(frame))
+    found = of_frame(rig, detections, result.header.stamp).detections
+    sights = SnnLearnerParameters(max_objects=4).view().look(RawImage.of(frame, 'bgr'))
+    places = [(each.bbox.center.position.x, each.bbox.center.position.y) for each in found]
+    assert places == [(sight.square.x, sight.square.y) for sight in sights]
+    assert [each.results[0].hypothesis.class_id for each in found] == ['disc', *by_place(found[1:])]
+    assert result.class_id == 'disc' and result.further_objects == 2
+
+    # A label is of the most salient one.
+    known = rig.latest(statuses).frames_learned
+    camera.label(camera.send(image(picture('star', ('box', 'box'), random))), 'star')
+    rig.latest(statuses, lambda status: status.frames_learned > known)
+    last = camera.show(image(frame))
+    assert last.class_id == 'disc' and set(last.class_ids) == set(SHAPES)
+    one, other = (each.energy for each in (camera.show(image(picture('disc', (), random))), last))
+    assert other > 2 * one  # as much for each, about
+    status = rig.latest(statuses, lambda status: status.frames_classified >= 28)
+    assert status.further_objects >= 6
+
+    def shown():
+        stamp = camera.show(image(frame)).header.stamp
+        return next((each for each in pictures if each.header.stamp == stamp), None)
+
+    pixels = np.frombuffer(rig.wait_for(shown).data, np.uint8).reshape(480, 640, 3)
+    for sight in sights:
+        left, top, _ = sight.square.scaled(640 / WIDTH).whole_pixels
+        assert tuple(pixels[max(top, 0) + 60, left]) == COLOUR
+
+
+def by_place(detections: list) -> list[str]:
+    """A box above, a star below."""
+    return ['box' if each.bbox.center.position.y < HEIGHT / 2 else 'star' for each in detections]
 
 
 def test_who_comes_late_is_told_the_classes_and_their_numbers(shared_rig, taught):

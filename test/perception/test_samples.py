@@ -19,7 +19,7 @@ from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.samples import ImageSamples, View
-from topspark_ros.streams.images import ImageError
+from topspark_ros.streams.images import ImageError, RawImage
 
 RED, WALL = (200, 40, 40), (150, 150, 150)
 
@@ -76,6 +76,42 @@ def test_an_even_frame_is_empty(whole):
     sample = ImageSamples(View(32, colour=True, whole=whole)).take(frame(even))[0].sample
     assert sample.shape == (3 * 32 * 32,)
     assert not sample.any()
+
+
+@pytest.mark.parametrize('view', [View(32), View(32, colour=True)])
+def test_of_several_objects_each_is_seen_and_those_alone(mug, view):
+    alone = view.look(RawImage.of(mug))[0]
+    mug[20:40, 120:140] = 60
+    first, second = view._replace(max_objects=4).look(RawImage.of(mug))
+    assert (first.square.x, first.square.y) == pytest.approx((49.5, 59.5), abs=1)
+    assert (second.square.x, second.square.y) == pytest.approx((129.5, 29.5), abs=1)
+    assert np.corrcoef(first.sample, alone.sample)[0, 1] > 0.97
+    assert len(view.look(RawImage.of(mug))) == 1
+
+
+@pytest.mark.parametrize(
+    'parameters, told',
+    [
+        ({'picture_view': 'frame'}, "max_objects: 2; accepted with picture_view: 'frame': 1"),
+        (
+            {'picture_view': 'frame', 'input': 'events'},
+            "max_objects: 2; accepted with picture_view: 'frame': 1",
+        ),
+        (
+            {'event_centring': False, 'input': 'events'},
+            'max_objects: 2; accepted without event_centring: 1',
+        ),
+    ],
+)
+def test_several_objects_in_a_view_of_all_are_rejected(parameters, told):
+    for most in 1, 2:
+        settings = SnnLearnerParameters(**parameters, max_objects=most)
+        look = settings.event_settings if settings.input == 'events' else settings.view
+        if most == 1:
+            look()
+        else:
+            with pytest.raises(ParameterError, match=f'^{told}$'):
+                look()
 
 
 def test_compressed_frames_show_the_same(mug):

@@ -30,6 +30,16 @@ def test_a_box_lies_where_the_square_is_whatever_the_size(shape):
     assert rows >= columns  # and above it is room for letters
 
 
+def test_every_box_is_drawn_the_first_one_thicker():
+    frame = np.full((480, 640, 3), GREY, np.uint8)
+    boxes = [(Square(150.0, 200.0, 100.0), ''), (Square(450.0, 200.0, 100.0), '')]
+    first, second, both = (drawn(annotated(frame, each)) for each in (boxes[:1], boxes[1:], boxes))
+    left, right = both[both[:, 1] < 320], both[both[:, 1] > 320]
+    assert np.array_equal(left, first)
+    assert np.ptp(right, axis=0) == pytest.approx(np.ptp(second, axis=0), abs=2)
+    assert 0 < len(right) < len(second)
+
+
 def test_without_a_box_nothing_is_drawn():
     frame = np.full((48, 64, 3), GREY, np.uint8)
     frame[10, 10] = 255
