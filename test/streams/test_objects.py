@@ -223,6 +223,7 @@ for encoding in ENCODINGS:
             image.picture(square.scaled(factor), side)
     image.central_picture(32)
     centre_object(gray)
+    locate_objects(gray, 8)
 print(before, sum(len(point.signatures) for point in ENTRY_POINTS))
 """
     before, after = subprocess.run(
@@ -285,6 +286,14 @@ def test_an_object_at_the_border_is_found_as_far_as_it_is_seen():
     assert sorted(round(square.extent * 20 / 28) for square in squares) == pytest.approx(
         [30, 60, 80], abs=6
     )
+
+
+def test_an_object_out_of_focus_is_found():
+    (square,) = locate_objects(cv2.GaussianBlur(scene((160, 120, 50, 200)), (0, 0), 12), 8)
+    assert (square.x, square.y) == pytest.approx((160, 120), abs=2)
+    assert square.extent == pytest.approx(100 * 28 / 20, rel=0.3)
+    faint = cv2.GaussianBlur(scene((160, 120, 50, 160)), (0, 0), 20)
+    assert locate_objects(faint, 8) == locate_objects(faint) != []
 
 
 def test_an_object_of_two_sides_is_one():

@@ -10,6 +10,7 @@ import numpy as np
 from .object_kernels import GAP_SHARE, MIN_AREA, MIN_SHARE, SPECK_SHARE
 
 _WINDOW = 3  # side of the square that the steepness of an edge is measured over, pixels
+_REACH = _WINDOW // 2  # by which edges come out wider, pixels
 _BLURRED = 0.5  # share of the contrast of a blurred edge that is left within it
 _OVER_USUAL = 2.0  # times what is usual in the image: noise, and light that falls off
 _OVER_STEEPEST = 0.1  # share of the steepest edge
@@ -39,25 +40,16 @@ def object_boxes(image: np.ndarray, least: float, most: int) -> list[Box]:
         _OVER_USUAL * float(np.median(edges)),
         _OVER_STEEPEST * float(edges.max()),
     )
-    height, width = image.shape
-    reach = _WINDOW // 2  # by which edges are wider than they are, but at the end of the image
     boxes = []
-    for group in separate_groups((edges > level).astype(np.uint8), most, 2 * reach):
-        rows, columns = np.flatnonzero(group.any(axis=1)), np.flatnonzero(group.any(axis=0))
-        boxes.append(
-            Box(
-                columns[0] and columns[0] + reach,
-                rows[0] and rows[0] + reach,
-                columns[-1] + 1 if columns[-1] + 1 == width else columns[-1] + 1 - reach,
-                rows[-1] + 1 if rows[-1] + 1 == height else rows[-1] + 1 - reach,
-            )
-        )
-    return [box for box in boxes if box.left < box.right and box.top < box.bottom]
+    for group in separate_groups((edges > level).astype(np.uint8), most, 2 * _REACH):
+        (left, right), (top, bottom) = _span(group.max(axis=0)), _span(group.max(axis=1))
+        if left < right and top < bottom:
+            boxes.append(Box(left, top, right, bottom))
+    return boxes
 
 
 def separate_groups(mask: np.ndarray, most: int, widened: int = 0) -> list[np.ndarray]:
-    """So many groups of pixels at most, the largest first, each a mask,
-    (height, width) uint8.
+    """So many groups of pixels at most, the largest first, each a mask, (height, width) uint8.
 
     mask: (height, width) uint8. widened: by how much gaps in it are too narrow, pixels.
 
@@ -89,3 +81,10 @@ def separate_groups(mask: np.ndarray, most: int, widened: int = 0) -> list[np.nd
         groups.append(np.append(False, within).astype(np.uint8)[numbers])
         left[within] = 0
     return groups
+
+
+def _span(occupied: np.ndarray) -> tuple[int, int]:
+    """Begin and end of what edges are around. occupied: where edges are, (length,) uint8."""
+    places = np.flatnonzero(occupied)
+    begin, end = int(places[0]), int(places[-1]) + 1
+    return begin + _REACH * (begin > 0), end - _REACH * (end < len(occupied))

@@ -64,22 +64,23 @@ def cut_objects(gray: np.ndarray, size: int, most: int = 1) -> list[tuple[np.nda
 def locate_objects(gray: np.ndarray, most: int = 1) -> list[Square]:
     """The squares that these objects are looked at in."""
     return [
-        found.in_image(framed(np.abs(found.relief), found.peak, found.whole))
-        for found in _find(gray, most)
+        found.in_image(framed(found.mass, found.peak, found.whole)) for found in _find(gray, most)
     ]
 
 
 class _Found(NamedTuple):
     """An object in a part of the image at work size.
 
-    relief: what stands out, (height, width) float32, the object's larger side of it above 0.
-    peak: its height. mask: of that side of the object, uint8. whole: of all of the object.
+    relief: what stands out, (height, width) float32, the larger side of it, dark or light, above 0.
+    peak: its height. mask: of that side of the object, uint8.
+    mass: what stands out on the sides that the object may have. whole: a mask of all of it.
     left, top: of the part. pixel: side of a pixel of it, pixels of the image.
     """
 
     relief: np.ndarray
     peak: np.float32
     mask: np.ndarray
+    mass: np.ndarray
     whole: np.ndarray
     left: int
     top: int
@@ -100,8 +101,9 @@ def _find(gray: np.ndarray, most: int) -> list[_Found]:
     peak, mask = kernels.standing_out(relief, least, noise_factor)
     if not peak:
         return []
+    single = _Found(relief, peak, mask, relief, mask, 0, 0, pixel)
     if most == 1 or _is_crop(gray.shape):
-        return [_Found(relief, peak, mask, mask, 0, 0, pixel)]
+        return [single]
     work, several = _blurred(work), []
     for box in object_boxes(work, least, most):
         left, top = max(box.left - _MARGIN, 0), max(box.top - _MARGIN, 0)
@@ -111,8 +113,8 @@ def _find(gray: np.ndarray, most: int) -> list[_Found]:
         if peak:
             whole = np.zeros(part.shape, np.uint8)
             whole[box.top - top : box.bottom - top, box.left - left : box.right - left] = 1
-            several.append(_Found(relief, peak, mask, whole, left, top, pixel))
-    return several
+            several.append(_Found(relief, peak, mask, np.abs(relief), whole, left, top, pixel))
+    return several or [single]  # one out of focus has no edges
 
 
 def warm_up() -> None:
