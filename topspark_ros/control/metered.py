@@ -14,11 +14,13 @@ from topspark_ros.methodology.tradeoff import Candidates
 
 from .correction import SplitEnergy
 
-# Parts of what is measured: time, frames, further objects in these, and the network's time for all
-# of them by the profile.
-_STANDING, _RECEIVED, _CLASSIFIED, _LEARNED, _FURTHER, _INFERENCE, _TRAINING = range(7)
-# Processor time that is usual: s a second, and s a frame of a VGA camera, or a further object.
-_USUAL_S = np.array([5e-3, 0.3e-3, 1.5e-3, 0.1e-3, 0.2e-3])
+# Parts of what is measured: time, frames, and the network's time for them by the profile.
+_STANDING, _RECEIVED, _CLASSIFIED, _LEARNED, _INFERENCE, _TRAINING = range(6)
+# Processor time that is usual: s a second, and s a frame of a VGA camera.
+_USUAL_S = np.array([5e-3, 0.3e-3, 1.5e-3, 0.1e-3])
+_FURTHER = (
+    0.15  # of a classified frame's time, without the network's, for each further object in it
+)
 _NETWORK = 0.1  # of a frame's time, by which the network's may be off
 _EDGE = 0.5  # of a frame, of which a report may count what was drawn and not the frame
 _LEAST_J = 1e-12  # of a frame: one that seems to take less is not known yet
@@ -75,15 +77,14 @@ class MeteredEnergy:
             [
                 elapsed_s,
                 received,
-                classified,
+                classified + _FURTHER * further,
                 learned,
-                further,
                 (classified + further) * inference_s,
                 learned * training_s,
             ]
         )
         # A frame may be in work at the moment of a report.
-        edge = np.minimum(counts, _EDGE * np.array([0, 1, 1, 1, 1, inference_s, training_s]))
+        edge = np.minimum(counts, _EDGE * np.array([0, 1, 1, 1, inference_s, training_s]))
         self._split.measure(counts, edge, energy_j, elapsed_s)
 
     @property
@@ -100,8 +101,7 @@ class MeteredEnergy:
         counts[:, _RECEIVED] = 1.0 / np.where(
             candidates.frame_share > 0.0, candidates.frame_share, 1.0
         )
-        counts[:, _CLASSIFIED], counts[:, _LEARNED] = 1.0, learned
-        counts[:, _FURTHER] = objects - 1.0
+        counts[:, _CLASSIFIED], counts[:, _LEARNED] = 1.0 + _FURTHER * (objects - 1.0), learned
         counts[:, _INFERENCE] = objects * candidates.latency_s
         counts[:, _TRAINING] = learned * candidates.training_s
         return np.maximum(counts @ self._split.energies_j, _LEAST_J)
