@@ -8,6 +8,8 @@ from rig import Camera, image, msg
 import cv2
 import numpy as np
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from several_pictures import HEIGHT, SHAPES, WIDTH, picture
 from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
@@ -261,3 +263,13 @@ def test_hypotheses_are_the_likeliest_and_not_all(rig):
         )
         node._vision.publish(unknown, frame)
         rig.latest(classifications, lambda message: not message.results)
+
+
+@pytest.mark.parametrize(
+    'parameters', [{'picture_view': 'frame'}, {'input': 'events', 'event_centring': False}]
+)
+def test_several_objects_in_a_view_of_all_are_rejected_before_weights_are_read(rig, parameters):
+    with alive(SnnLearner, parameters | {'max_objects': 2}) as node:
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert node.set_parameters([Parameter('max_objects', value=1)])[0].successful
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
