@@ -80,7 +80,7 @@ def learn(packets: list[Shown], timesteps: int, seed: int) -> tuple[float, float
     for seq, packet in enumerate(packets):
         now_s = packet.stamp_ns * 1e-9
         for seen in stream.push('evt3', WIDTH, HEIGHT, seq, 0, packet.stamp_ns, packet.payload):
-            learner.classify(seen.stamp_ns, seen.view(), now_s, seen.begin_ns, seen.end_ns)
+            learner.classify(seen.stamp_ns, seen.views()[0], now_s, seen.begin_ns, seen.end_ns)
         if packet.label is not None:
             windows += len(learner.add_label(*packet.label))
         status = learner.status(now_s)

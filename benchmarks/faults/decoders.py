@@ -254,7 +254,7 @@ def _push(
 def _look(seen, width: int, height: int, counts: Counter) -> None:
     """At a window, as the learner and who looks at its picture do."""
     counts['windows'] += 1
-    view = seen.view()
+    view = seen.views()[0]
     train = view.presented(TIMESTEPS)
     steps, neurons = train.steps, train.neurons
     is_right = (

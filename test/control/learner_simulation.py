@@ -22,19 +22,21 @@ class SimulatedLearner:
     factor: energy over the profile's, of all T.
     factors: the same of an inference T besides.
     learned_share: of the frames that are to be learned, 0..1, evenly spread.
-    encoder_j: energy of a frame before it is presented, J.
+    encoder_j: energy of an object before it is presented, J.
+
+    objects: in each of the frames that come next, at least 1.
     """
 
     def __init__(self, profile, factor=1.0, factors=None, learned_share=1.0, encoder_j=0.0):
         self.profile, self.factor, self.factors = profile, factor, factors or {}
-        self.encoder_j = encoder_j
+        self.encoder_j, self.objects = encoder_j, 1
         self.learned_share = learned_share
         self.setting, self.decided = (350, 350, 1.0, 1.0), False
         self._come = self._due = self._due_to_learn = 0.0
         self.restart()
 
     def restart(self):
-        self.classified = self.skipped = self.learned = 0
+        self.classified = self.skipped = self.learned = self.further_objects = 0
         self._lately = deque([0], maxlen=5)  # classified, by the end of the last steps
         self.energy_j = self.learning_energy_j = self.active_s = 0.0
 
@@ -56,9 +58,11 @@ class SimulatedLearner:
                 continue
             self._due -= 1.0
             self.classified += 1
+            self.further_objects += self.objects - 1
             factor = self.factor * self.factors.get(inference, 1.0)
-            self.energy_j += self.encoder_j
-            self.energy_j += self.profile.at(inference).inference.energy_j * factor
+            for _ in range(self.objects):
+                self.energy_j += self.encoder_j
+                self.energy_j += self.profile.at(inference).inference.energy_j * factor
             if learning_share:
                 self._due_to_learn += learning_share * self.learned_share
                 if self._due_to_learn >= 1.0 - 1e-9:
@@ -81,6 +85,7 @@ class SimulatedLearner:
             classified=self.classified,
             skipped=self.skipped,
             learned=self.learned,
+            further_objects=self.further_objects,
             energy_j=self.energy_j,
             learning_energy_j=self.learning_energy_j,
             frame_rate_hz=(self._lately[-1] - self._lately[0]) / (4 * STEP_S),
@@ -96,6 +101,7 @@ class MeteredLearner(SimulatedLearner):
     """
 
     STANDING_W, RECEIVED_J, CLASSIFIED_J, LEARNED_J = 0.07, 3e-3, 17e-3, 1.5e-3  # of a VGA camera
+    FURTHER_J = 4e-3  # of another object in a frame
     NOISE = 0.1  # standard deviation, of what a step takes
 
     def __init__(self, profile, seed):
@@ -109,6 +115,7 @@ class MeteredLearner(SimulatedLearner):
         classified, skipped, learned = (
             now - then for now, then in zip((self.classified, self.skipped, self.learned), before)
         )
+        further = classified * (self.objects - 1)
         if self.setting[3] == 0.0:  # paused: nothing is even received
             self.skipped, skipped = before[1], 0
         energy_j = (
@@ -116,6 +123,7 @@ class MeteredLearner(SimulatedLearner):
             + self.RECEIVED_J * (classified + skipped)
             + self.CLASSIFIED_J * classified
             + self.LEARNED_J * learned
+            + self.FURTHER_J * further
         ) * max(0.0, self._random.normal(self.load, self.NOISE))
         self.energy_j, self.learning_energy_j = before[3] + energy_j, 0.0
         return energy_j

@@ -100,6 +100,16 @@ def test_energy_of_a_setting_and_of_all(profile, factor):
     assert len(loop.energy_ratios()) == len(enumerate_candidates(profile, 1.0))
 
 
+def test_more_objects_in_a_frame_count_at_once_and_fewer_by_and_by(profile):
+    loop, last = told(profile, INFERRING, count=60)
+    before, at_64 = loop.energy_ratio(INFERRING.setting), (4, 64, 0.0, 1.0)
+    _, last = told(profile, last, loop=loop, frame_j=0.5, further_objects=last.further_objects + 40)
+    assert loop.energy_ratio(at_64) == pytest.approx(5 * before, rel=0.02)
+    assert loop.latency_ratio == pytest.approx(5.0)
+    told(profile, last, count=10, loop=loop)
+    assert before < loop.energy_ratio(at_64) < 3 * before
+
+
 def test_of_few_learned_frames_few_are_predicted(profile):
     loop, _ = told(profile, LEARNING, count=20, learned=2, learned_j=0.045)
     assert loop.learned_share == pytest.approx(0.2)

@@ -12,6 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from learner_simulation import (
     STEP_S,
+    MeteredLearner,
     SimulatedLearner,
     changes,
     highest_mean_w,
@@ -140,6 +141,32 @@ def test_when_the_rate_steps(profile, limit_w, factor, before_hz, after_hz):
     assert highest_mean_w(powers_w[20:]) <= 1.1 * limit_w  # the step included
     assert changes(decisions[20:100]) <= 1 and changes(decisions[140:]) == 0
     assert changes(decisions[100:140]) <= 8
+
+
+@pytest.mark.parametrize('before, after', [(1, 5), (1, 8), (5, 1)])
+@pytest.mark.parametrize('factor', [0.5, 2.0])
+@pytest.mark.parametrize('limit_w', [0.03, 0.1, 1.0])
+def test_when_the_number_of_objects_steps(profile, limit_w, factor, before, after):
+    controller, learner = controller_of(profile, power_w=limit_w), SimulatedLearner(profile, factor)
+    powers_w = []
+    for begin_s, learner.objects in (0, before), (50, after):
+        powers_w += [*simulate(controller, learner, span(begin_s, begin_s + 50), 30)[0]]
+    assert highest_mean_w(powers_w[20:]) <= 1.05 * limit_w  # the step included
+    assert highest_mean_w(powers_w[120:]) >= 0.4 * limit_w  # nor is too little done, or nothing
+
+
+@pytest.mark.parametrize('metered', [False, True])
+@pytest.mark.parametrize('seed', range(3))
+def test_when_objects_come_and_go(profile, seed, metered):
+    random = np.random.default_rng(seed)
+    limit_w = 0.6 if metered else 0.1
+    controller = controller_of(profile, power_w=limit_w)
+    learner = MeteredLearner(profile, seed) if metered else SimulatedLearner(profile)
+    powers_w = []
+    for second in range(100):
+        learner.objects = int(random.choice((1, 5)))
+        powers_w += [*simulate(controller, learner, span(second, second + 1), 30)[0]]
+    assert 0.5 * limit_w <= highest_mean_w(powers_w[20:]) <= 1.05 * limit_w
 
 
 # Two or three frames come between two reports, and one in ten is learned. What a setting takes, at

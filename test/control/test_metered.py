@@ -27,13 +27,13 @@ def measured(profile, settings, unit_j=1.0, reports=10):
             classified = round(received * frame_share)
             learned = round(classified * learning_share)
             drawn = 0.5 * 1.0 + 0.4 * received + 2.0 * classified + 0.5 * learned
-            metered.measure(setting, received, classified, learned, unit_j * drawn, 0.5)
+            metered.measure(setting, received, classified, learned, 0, unit_j * drawn, 0.5)
     return metered
 
 
 def frame_j(profile, metered, *setting):
     candidates = enumerate_candidates(profile, learned_share=1.0)
-    return metered.frame_j(candidates)[candidates.row(*setting)]
+    return metered.frame_j(candidates, 1.0)[candidates.row(*setting)]
 
 
 def test_at_first_it_is_processor_time(profile):
@@ -69,14 +69,14 @@ def test_a_pause_tells_what_is_drawn_without_frames(profile):
 
 def test_a_few_wild_measurements_change_little(profile):
     metered = measured(profile, SETTINGS[:1], reports=20)
-    metered.measure(SETTINGS[0], 100, 100, 100, 29_000.0, 0.5)
+    metered.measure(SETTINGS[0], 100, 100, 100, 0, 29_000.0, 0.5)
     assert frame_j(profile, metered, *SETTINGS[0]) == pytest.approx(2.9, rel=0.02)
 
 
 def test_a_machine_that_slows_down_is_followed(profile):
     metered = measured(profile, SETTINGS, reports=60)
     for _ in range(6):
-        metered.measure(SETTINGS[0], 100, 100, 100, 10.0 * 290.5, 0.5)
+        metered.measure(SETTINGS[0], 100, 100, 100, 0, 10.0 * 290.5, 0.5)
     assert frame_j(profile, metered, *SETTINGS[0]) == pytest.approx(29.0, rel=0.05)
     assert frame_j(profile, metered, *SETTINGS[2]) == pytest.approx(24.0, rel=0.1)
 
@@ -84,8 +84,8 @@ def test_a_machine_that_slows_down_is_followed(profile):
 def test_a_t_that_the_profile_does_not_have_is_ignored(profile):
     metered = measured(profile, [(100, 100, 1.0, 1.0)])
     assert np.array_equal(
-        metered.frame_j(enumerate_candidates(profile, 1.0)),
-        MeteredEnergy(profile, 10.0).frame_j(enumerate_candidates(profile, 1.0)),
+        metered.frame_j(enumerate_candidates(profile, 1.0), 1.0),
+        MeteredEnergy(profile, 10.0).frame_j(enumerate_candidates(profile, 1.0), 1.0),
     )
 
 

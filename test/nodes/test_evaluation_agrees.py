@@ -7,9 +7,11 @@ from itertools import count
 from rig import Camera, image, msg
 
 import numpy as np
+import pytest
 from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
+from several_pictures import write_pictures
 from std_srvs.srv import Trigger
 
 from topspark_ros.nodes import qos
@@ -32,12 +34,23 @@ PARAMETERS = dict(
 )
 
 
-def test_the_node_and_the_evaluation_agree_frame_by_frame(rig, tmp_path):
+@pytest.mark.parametrize('max_objects', [1, 4])
+def test_the_node_and_the_evaluation_agree_frame_by_frame(rig, tmp_path, max_objects):
+    several = max_objects > 1
+    settings = RecordingSettings(
+        str(write_pictures(tmp_path / 'pictures')) if several else 'digits',
+        width=96,
+        height=72,
+        rate_hz=1.0,
+        frames=60,
+        label_share=0.8,
+    )
     path = tmp_path / 'bag'
-    record(path, RecordingSettings(width=96, height=72, rate_hz=1.0, frames=60, label_share=0.8))
-    run = evaluate(path, EvaluationSettings('T', SnnLearnerParameters(**PARAMETERS)))
+    record(path, settings)
+    parameters = PARAMETERS | {'max_objects': max_objects}
+    run = evaluate(path, EvaluationSettings('T', SnnLearnerParameters(**parameters)))
 
-    rig.start('snn_learner', **PARAMETERS, use_sim_time=True, queue_depth=20)
+    rig.start('snn_learner', **parameters, use_sim_time=True, queue_depth=20)
     rig.wait_until_active('snn_learner')
     camera = Camera(rig)
     camera.meet(lambda: image(camera.next_digit()[0]))
@@ -76,4 +89,7 @@ def test_the_node_and_the_evaluation_agree_frame_by_frame(rig, tmp_path):
     assert [result.unknown for result in results] == frames['unknown'].tolist()
     np.testing.assert_array_equal([result.energy for result in results], frames['energy_j'])
     assert [result.timesteps for result in results] == frames['timesteps'].tolist()
+    further = [result.further_objects for result in results]
+    assert sum(further) == run.counts['further objects']
+    assert set(further) == ({1, 2} if several else {0})
     assert min(frames['timesteps']) < 8 and (frames['predicted'] == frames['label']).sum() > 10

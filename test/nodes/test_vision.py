@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from every_node import alive
-from rig import Camera, image
+from rig import Camera, image, msg
 
 import cv2
 import numpy as np
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
+from several_pictures import HEIGHT, SHAPES, WIDTH, picture
 from vision_msgs.msg import Classification, Detection2DArray, LabelInfo
 
 from topspark_ros.nodes import qos
@@ -63,7 +66,7 @@ def test_an_object_is_detected_where_the_network_looks(shared_rig, taught):
     assert message.header == detection.header == result.header
 
     box = detection.bbox
-    seen = SnnLearnerParameters().view().look(RawImage.of(frame, 'bgr')).square
+    seen = SnnLearnerParameters().view().look(RawImage.of(frame, 'bgr'))[0].square
     assert (box.center.position.x, box.center.position.y) == (seen.x, seen.y)
     assert box.size_x == box.size_y == seen.extent
     best, *others = detection.results
@@ -93,6 +96,56 @@ def test_nothing_is_detected_in_an_even_frame(shared_rig, taught):
     message = of_frame(shared_rig, detections, result.header.stamp)
     assert message.header == result.header and not message.detections
     assert not of_frame(shared_rig, classifications, result.header.stamp).results
+
+
+def test_every_object_is_detected_and_the_most_salient_one_is_taught(rig):
+    rig.start(LEARNER, **FAST, max_objects=4)
+    rig.wait_until_active(LEARNER)
+    camera, random = Camera(rig), np.random.default_rng(0)
+    detections = subscribed(rig, Detection2DArray, 'vision/detections')
+    pictures = subscribed(rig, Image, 'vision/annotated_image', qos.sensor(10))
+    statuses = rig.collect(msg.LearnerStatus, f'{LEARNER}/status')
+    camera.meet(lambda: image(picture('disc', (), random)))
+    for number in range(24):
+        shape = SHAPES[number % 3]
+        camera.label(camera.send(image(picture(shape, (), random))), shape)
+    rig.latest(statuses, lambda status: status.frames_learned >= 24)
+
+    frame = picture('disc', ('box', 'star'), random)
+    result = camera.show(image(frame))
+    found = of_frame(rig, detections, result.header.stamp).detections
+    sights = SnnLearnerParameters(max_objects=4).view().look(RawImage.of(frame, 'bgr'))
+    places = [(each.bbox.center.position.x, each.bbox.center.position.y) for each in found]
+    assert places == [(sight.square.x, sight.square.y) for sight in sights]
+    assert [each.results[0].hypothesis.class_id for each in found] == ['disc', *by_place(found[1:])]
+    assert result.class_id == 'disc' and result.further_objects == 2
+
+    # A label is of the most salient one.
+    known = rig.latest(statuses).frames_learned
+    camera.label(camera.send(image(picture('star', ('box', 'box'), random))), 'star')
+    rig.latest(statuses, lambda status: status.frames_learned > known)
+    last = camera.show(image(frame))
+    assert last.class_id == 'disc' and set(last.class_ids) == set(SHAPES)
+    one, other = (each.energy for each in (camera.show(image(picture('disc', (), random))), last))
+    assert other > 2 * one  # as much for each, about
+    rig.latest(statuses, lambda status: status.further_objects == 6)
+
+    stamps = []
+
+    def one_comes():
+        """Best effort: one may be lost."""
+        stamps.append(camera.show(image(frame)).header.stamp)
+        return next((each for each in pictures if each.header.stamp in stamps), None)
+
+    shown = np.frombuffer(rig.wait_for(one_comes).data, np.uint8).reshape(480, 640, 3)
+    for sight in sights:
+        left, top, _ = sight.square.scaled(640 / WIDTH).whole_pixels
+        assert tuple(shown[max(top, 0) + 60, left]) == COLOUR
+
+
+def by_place(detections: list) -> list[str]:
+    """A box above, a star below."""
+    return ['box' if each.bbox.center.position.y < HEIGHT / 2 else 'star' for each in detections]
 
 
 def test_who_comes_late_is_told_the_classes_and_their_numbers(shared_rig, taught):
@@ -125,7 +178,7 @@ def test_a_picture_shows_the_frame_and_the_box(shared_rig, taught):
     assert (picture.height, picture.width, picture.encoding) == (480, 640, 'rgb8')
     pixels = np.frombuffer(picture.data, np.uint8).reshape(480, 640, 3)
     drawn = np.argwhere((pixels == COLOUR).all(axis=2))
-    square = SnnLearnerParameters().view().look(RawImage.of(frame, 'bgr')).square
+    square = SnnLearnerParameters().view().look(RawImage.of(frame, 'bgr'))[0].square
     assert np.ptp(drawn[:, 1]) == pytest.approx(2 * square.extent, abs=4)
     plain = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     assert np.array_equal(pixels[1::2, 1::2][:, :4], plain[:, :4])  # beside the box
@@ -154,12 +207,12 @@ class Asked:
 def test_what_nobody_subscribes_to_is_not_made(rig):
     shown = Asked()
     frame = Frame(
-        np.ones(4, np.float32),
+        (np.ones(4, np.float32),),
         cdr.Header(cdr.Time(1, 0), 'eye'),
         1,
         1,
         0.0,
-        Square(100.0, 100.0, 50.0),
+        (Square(100.0, 100.0, 50.0),),
         shown.rgb,
         shown.rgb,
     )
@@ -181,7 +234,7 @@ def test_what_nobody_subscribes_to_is_not_made(rig):
 
 def test_hypotheses_are_the_likeliest_and_not_all(rig):
     names = tuple(f'kind {number}' for number in range(2 * MAX_HYPOTHESES))
-    frame = Frame(None, cdr.Header(cdr.Time(1, 0), 'eye'), 1, 1, 0.0, None, None, None)
+    frame = Frame((), cdr.Header(cdr.Time(1, 0), 'eye'), 1, 1, 0.0, (None,), None, None)
     with alive(SnnLearner, {}) as node:
         assert node.trigger_configure() == node.trigger_activate()
         topic = node.resolve_topic_name('vision/classification')
@@ -210,3 +263,13 @@ def test_hypotheses_are_the_likeliest_and_not_all(rig):
         )
         node._vision.publish(unknown, frame)
         rig.latest(classifications, lambda message: not message.results)
+
+
+@pytest.mark.parametrize(
+    'parameters', [{'picture_view': 'frame'}, {'input': 'events', 'event_centring': False}]
+)
+def test_several_objects_in_a_view_of_all_are_rejected_before_weights_are_read(rig, parameters):
+    with alive(SnnLearner, parameters | {'max_objects': 2}) as node:
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert node.set_parameters([Parameter('max_objects', value=1)])[0].successful
+        assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS

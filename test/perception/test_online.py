@@ -25,6 +25,7 @@ from topspark_ros.methodology.energy import ENERGY_TABLES
 from topspark_ros.perception.online import (
     MAX_OPEN,
     PAUSE_S,
+    ClassCount,
     Margins,
     OnlineLearner,
     OnlineSettings,
@@ -466,6 +467,30 @@ def test_an_encoder_takes_its_energy_of_each_frame_once():
     assert other.energy_j == pytest.approx(result.energy_j + 1e-3)
     assert encoded.status(10.0).activity.energy_j == pytest.approx(other.energy_j)
     assert encoded.classify(0, 0 * PIXELS[0], 10.0).energy_j == 0
+
+
+def test_further_objects_are_classified_and_counted_and_not_learned(learner):
+    teach(learner, 100)
+    learner.learn_due(1e6)
+    before = learner.totals
+    alone = learner.classify(0, PIXELS[3], 2e6)
+    result = learner.classify(1, PIXELS[3], 2e6, further=(PIXELS[4], np.zeros(64, np.float32)))
+    seen, nothing = result.further
+    assert (result.class_name, result.energy_j) == (alone.class_name, alone.energy_j)
+    assert seen.class_name == learner.classify(0, PIXELS[4], 2e6).class_name
+    assert nothing.empty and nothing.energy_j == 0.0
+    assert result.frame_energy_j == result.energy_j + seen.energy_j > result.energy_j
+
+    totals = learner.totals
+    assert totals.classified - before.classified == 3
+    assert totals.further_objects == 1 and totals.empty == before.empty
+    activity = learner.status(2e6).activity
+    assert activity.energy_j == pytest.approx((totals.energy_j - before.energy_j) / 3)
+
+    learner.add_label(1, 'something new')  # names the most salient object
+    learner.learn_due(3e6)
+    assert learner.totals.learned - before.learned == 3  # frames
+    assert learner.classes()[-1] == ClassCount('something new', 1)
 
 
 def test_a_margin_ends_inferences_early_and_saves_energy(learner):

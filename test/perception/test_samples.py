@@ -19,7 +19,7 @@ from topspark_ros.perception.encoder import Encoder
 from topspark_ros.perception.learner_parameters import SnnLearnerParameters
 from topspark_ros.perception.parameters import ParameterError
 from topspark_ros.perception.samples import ImageSamples, View
-from topspark_ros.streams.images import ImageError
+from topspark_ros.streams.images import ImageError, RawImage
 
 RED, WALL = (200, 40, 40), (150, 150, 150)
 
@@ -46,7 +46,7 @@ def mug():
 
 
 def test_an_object_in_colour_fills_the_picture(mug):
-    sample = ImageSamples(View(32, colour=True)).take(frame(mug)).sample
+    sample = ImageSamples(View(32, colour=True)).take(frame(mug))[0].sample
     assert sample.dtype == np.float32
     shown = sample.reshape(32, 32, 3)
     assert np.allclose(shown[8:24, 8:24], np.array(RED) / 255, atol=0.01)
@@ -55,7 +55,9 @@ def test_an_object_in_colour_fills_the_picture(mug):
 
 def test_the_whole_frame_is_its_central_square(mug):
     shown = (
-        ImageSamples(View(32, colour=True, whole=True)).take(frame(mug)).sample.reshape(32, 32, 3)
+        ImageSamples(View(32, colour=True, whole=True))
+        .take(frame(mug))[0]
+        .sample.reshape(32, 32, 3)
     )
     # The square leaves out 20 pixels on either side; four of its pixels are one.
     assert np.allclose(shown[12:18, 4:11], np.array(RED) / 255, atol=0.01)
@@ -63,7 +65,7 @@ def test_the_whole_frame_is_its_central_square(mug):
 
 
 def test_without_colour_the_object_is_bright_on_dark(mug):
-    shown = ImageSamples(View(32)).take(frame(mug)).sample.reshape(32, 32)
+    shown = ImageSamples(View(32)).take(frame(mug))[0].sample.reshape(32, 32)
     assert shown[16, 16] > 0.9
     assert not shown[[0, -1]].any()
 
@@ -71,9 +73,45 @@ def test_without_colour_the_object_is_bright_on_dark(mug):
 @pytest.mark.parametrize('whole', [False, True])
 def test_an_even_frame_is_empty(whole):
     even = np.full((120, 160, 3), WALL, np.uint8)
-    sample = ImageSamples(View(32, colour=True, whole=whole)).take(frame(even)).sample
+    sample = ImageSamples(View(32, colour=True, whole=whole)).take(frame(even))[0].sample
     assert sample.shape == (3 * 32 * 32,)
     assert not sample.any()
+
+
+@pytest.mark.parametrize('view', [View(32), View(32, colour=True)])
+def test_of_several_objects_each_is_seen_and_those_alone(mug, view):
+    alone = view.look(RawImage.of(mug))[0]
+    mug[20:40, 120:140] = 60
+    first, second = view._replace(max_objects=4).look(RawImage.of(mug))
+    assert (first.square.x, first.square.y) == pytest.approx((49.5, 59.5), abs=1)
+    assert (second.square.x, second.square.y) == pytest.approx((129.5, 29.5), abs=1)
+    assert np.corrcoef(first.sample, alone.sample)[0, 1] > 0.97
+    assert len(view.look(RawImage.of(mug))) == 1
+
+
+@pytest.mark.parametrize(
+    'parameters, told',
+    [
+        ({'picture_view': 'frame'}, "max_objects: 2; accepted with picture_view: 'frame': 1"),
+        (
+            {'picture_view': 'frame', 'input': 'events'},
+            "max_objects: 2; accepted with picture_view: 'frame': 1",
+        ),
+        (
+            {'event_centring': False, 'input': 'events'},
+            'max_objects: 2; accepted without event_centring: 1',
+        ),
+    ],
+)
+def test_several_objects_in_a_view_of_all_are_rejected(parameters, told):
+    for most in 1, 2:
+        settings = SnnLearnerParameters(**parameters, max_objects=most)
+        look = settings.event_settings if settings.input == 'events' else settings.view
+        if most == 1:
+            look()
+        else:
+            with pytest.raises(ParameterError, match=f'^{told}$'):
+                look()
 
 
 def test_compressed_frames_show_the_same(mug):
@@ -85,7 +123,7 @@ def test_compressed_frames_show_the_same(mug):
     )
     view = View(32, colour=True)
     assert np.array_equal(
-        ImageSamples(view).take(compressed).sample, ImageSamples(view).take(message).sample
+        ImageSamples(view).take(compressed)[0].sample, ImageSamples(view).take(message)[0].sample
     )
 
 
@@ -94,23 +132,23 @@ def test_compressed_frames_show_the_same(mug):
 def test_the_square_of_a_sight_is_where_the_object_is(mug, view, scale):
     large = cv2.resize(mug, None, fx=scale, fy=scale, interpolation=cv2.INTER_NEAREST)
     for message in frame(large), compressed(large):
-        x, y, extent = ImageSamples(view).take(message).square
+        x, y, extent = ImageSamples(view).take(message)[0].square
         assert (x, y) == pytest.approx((49.5 * scale, 59.5 * scale), abs=1.5 * scale)
         assert extent == pytest.approx(40 * scale * 28 / 20, rel=0.1)
 
 
 def test_the_square_of_the_whole_frame_is_the_central_one(mug):
     view = View(8, colour=True, whole=True)
-    assert ImageSamples(view).take(frame(mug)).square == (79.5, 59.5, 120.0)
+    assert ImageSamples(view).take(frame(mug))[0].square == (79.5, 59.5, 120.0)
     large = cv2.resize(mug, (1280, 960))
-    square = ImageSamples(view).take(compressed(large)).square
+    square = ImageSamples(view).take(compressed(large))[0].square
     assert square == pytest.approx((639.5, 479.5, 960.0))
 
 
 @pytest.mark.parametrize('view', [View(32), View(32, colour=True)])
 def test_an_even_frame_has_no_square(view):
     even = np.full((120, 160, 3), WALL, np.uint8)
-    assert ImageSamples(view).take(frame(even)).square is None
+    assert ImageSamples(view).take(frame(even))[0].square is None
 
 
 def compressed(rgb, second=1):
@@ -128,8 +166,8 @@ def test_an_encoder_sees_the_same_picture_in_full(mug, tmp_path, message_of, who
     large[::2] //= 2  # that is only seen in full
     encoder = Encoder(str(write_encoder(tmp_path / 'tiny.onnx', filters(), 240)))
     view = View(240, True, whole)
-    expected = encoder(ImageSamples(view).take(frame(large)).sample)
-    features = ImageSamples(view._replace(encoder=encoder)).take(message_of(large)).sample
+    expected = encoder(ImageSamples(view).take(frame(large))[0].sample)
+    features = ImageSamples(view._replace(encoder=encoder)).take(message_of(large))[0].sample
     assert features.shape == (6,) and features.any()
     np.testing.assert_allclose(features, expected, atol=0.02)
 
@@ -137,13 +175,13 @@ def test_an_encoder_sees_the_same_picture_in_full(mug, tmp_path, message_of, who
 def test_an_even_frame_has_no_features(tmp_path):
     encoder = Encoder(str(write_encoder(tmp_path / 'tiny.onnx', filters())))
     even = np.full((120, 160, 3), WALL, np.uint8)
-    assert not ImageSamples(View(8, True, True, encoder)).take(frame(even)).sample.any()
+    assert not ImageSamples(View(8, True, True, encoder)).take(frame(even))[0].sample.any()
 
 
 @pytest.mark.parametrize('colour', [True, False])
 def test_people_are_shown_what_the_network_sees(mug, colour):
     samples = ImageSamples(View(32, colour))
-    sight = samples.take(frame(mug))
+    (sight,) = samples.take(frame(mug))
     seen, shown = sight.sample, sight.picture_rgb()
     assert shown.shape == (32, 32, 3) and shown.dtype == np.uint8
     if colour:

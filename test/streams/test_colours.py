@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from topspark_ros.streams.colours import Square
 from topspark_ros.streams.compressed import CompressedImage
 from topspark_ros.streams.images import ENCODINGS, ImageError, RawImage
-from topspark_ros.streams.objects import locate_object
+from topspark_ros.streams.objects import locate_objects
 
 YUV = ('yuyv', 'yuv422_yuy2', 'uyvy', 'yuv422', 'nv12', 'nv21', 'nv24')
 COLOURS = {'red': (220, 30, 40), 'green': (30, 200, 60), 'blue': (40, 60, 210)}
@@ -250,10 +250,10 @@ def test_reduced_grey_is_the_mean_of_the_pixels_it_stands_for(encoding):
 def test_an_object_is_located_where_it_is(scale):
     gray = np.full((120 * scale, 160 * scale), 200, np.uint8)
     gray[40 * scale : 80 * scale, 90 * scale : 130 * scale] = 40
-    x, y, extent = locate_object(gray)
+    ((x, y, extent),) = locate_objects(gray)
     assert (x, y) == pytest.approx((109.5 * scale, 59.5 * scale), abs=1.5 * scale)
     assert extent == pytest.approx(40 * scale * 28 / 20, rel=0.1)
 
 
 def test_nothing_is_located_where_nothing_stands_out():
-    assert locate_object(np.full((120, 160), 200, np.uint8)) is None
+    assert not locate_objects(np.full((120, 160), 200, np.uint8))

@@ -91,7 +91,7 @@ def test_windows_of_equally_many_events_follow_each_other_in_host_time(count):
 def test_a_window_of_so_many_events_is_cut_into_t_parts_of_its_time():
     for window in seen(EventStream(settings(window_events=700)), packets(16)):
         times = window.window.events['t'] - window.window.start
-        train = window.view().presented(8)
+        train = window.views()[0].presented(8)
         assert train.steps[0] == 0 and train.steps[-1] == 7
         part_ns = (window.window.end - window.window.start) / 8
         steps, parts = np.unique(train.steps), np.unique((times // part_ns).astype(int))
@@ -102,7 +102,7 @@ def test_a_window_of_so_many_events_is_cut_into_t_parts_of_its_time():
 @pytest.mark.parametrize('x, y', [(60, 50), (100, 70)])
 def test_what_moves_is_in_the_middle_wherever_it_is(x, y, noise_rate_hz):
     for window in seen(EventStream(settings()), packets(10, x, y, noise_rate_hz)):
-        train = window.view().presented(8)
+        train = window.views()[0].presented(8)
         rows, columns = np.divmod(train.neurons, 28)
         assert rows.mean() == pytest.approx(13.5, abs=1) and rows.min() >= 2
         assert columns.mean() == pytest.approx(13.5, abs=1) and columns.max() <= 25
@@ -113,7 +113,7 @@ def test_what_moves_is_in_the_middle_wherever_it_is(x, y, noise_rate_hz):
 
 def test_t_parts_of_the_time_cost_what_they_show():
     window = seen(EventStream(settings()), packets(8))[0]
-    view = window.view()
+    view = window.views()[0]
     trains = {t: view.presented(t) for t in (1, 4, 16, 64)}
     counts = {t: len(train.steps) for t, train in trains.items()}
     assert counts[1] < counts[4] < counts[16] < counts[64] <= len(window.window.events)
@@ -126,18 +126,18 @@ def test_t_parts_of_the_time_cost_what_they_show():
 
 def test_polarities_have_inputs_of_their_own():
     window = seen(EventStream(settings(by_polarity=True)), packets(8))[0]
-    neurons = window.view().presented(4).neurons
+    neurons = window.views()[0].presented(4).neurons
     assert (neurons < 784).any() and (neurons >= 784).any() and neurons.max() < 2 * 784
 
 
 def test_a_region_is_looked_at_as_it_is():
     inside = settings(roi=(40, 30, 56, 56), centring=False)
-    neurons = seen(EventStream(inside), packets(8))[0].view().presented(1).neurons
+    neurons = seen(EventStream(inside), packets(8))[0].views()[0].presented(1).neurons
     rows, columns = np.divmod(neurons, 28)
     assert rows.mean() == pytest.approx((50 - 30) / 2, abs=1)
     assert columns.mean() == pytest.approx((60 - 40) / 2, abs=1)
     outside = settings(roi=(130, 90, 28, 28))
-    assert len(seen(EventStream(outside), packets(8))[0].view().presented(4).steps) == 0
+    assert len(seen(EventStream(outside), packets(8))[0].views()[0].presented(4).steps) == 0
 
 
 @pytest.mark.parametrize('window_events', [0, 5000])
@@ -200,7 +200,7 @@ def test_any_times_give_windows_that_can_be_shown_and_stamped(packets, window_ev
         for window in stream.push('mono', WIDTH, HEIGHT, seq, time_base, stamp_ns, events):
             assert 0 <= window.begin_ns <= window.end_ns < 2**31 * 10**9
             assert 0 <= window.stamp_ns < 2**31 * 10**9
-            assert (window.view().presented(350).steps < 350).all()
+            assert (window.views()[0].presented(350).steps < 350).all()
 
 
 def test_another_camera_starts_anew_and_counts_go_on():

@@ -139,6 +139,31 @@ def test_the_square_is_where_the_outline_is(as_picture):
 
 
 @pytest.mark.parametrize('as_picture', [True, False])
+def test_things_that_move_apart_are_looked_at_apart(as_picture):
+    things = outline((50.0, 80.0), 24.0, (4.0, 0.0)), outline((140.0, 60.0), 16.0, (0.0, -3.0), 1)
+    settings = dict(size=SIDE, as_picture=as_picture)
+    viewer = EventViewer(*SENSOR, **settings, max_objects=4)
+    views = viewer.views(window_of(*map(np.concatenate, zip(*things))))
+    assert len(views) == 2
+    for view, thing in zip(views, things):
+        alone = EventViewer(*SENSOR, **settings).view(window_of(*thing))
+        assert view.square == pytest.approx(alone.square, abs=1.5)
+        pictures = [
+            each.presented(1)
+            if as_picture
+            else np.bincount(each.presented(1).neurons, minlength=SIDE**2).astype(np.float32)
+            for each in (view, alone)
+        ]
+        assert likeness(*pictures) > 0.9
+        assert view.picture().shape[:2] == SENSOR[::-1]
+        assert view.close_up().shape[0] == round(view.square.extent)
+    one = EventViewer(*SENSOR, **settings).views(window_of(*things[0]))
+    assert len(one) == len(viewer.views(window_of(*things[0]))) == 1
+    (nothing,) = viewer.views(window_of(*(values[:0] for values in outline())))
+    assert nothing.square is None
+
+
+@pytest.mark.parametrize('as_picture', [True, False])
 def test_the_square_of_a_region_holds_it(as_picture):
     viewer = EventViewer(
         *SENSOR, roi=(70, 50, 60, 40), centring=False, size=SIDE, as_picture=as_picture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from topspark_ros.streams.datasets import load_dataset
-from topspark_ros.streams.objects import centre_object
+from topspark_ros.streams.objects import centre_object, cut_objects, locate_objects
 
 SHARED = Path(__file__).parents[3] / 'shared' / 'data'
 
@@ -166,12 +166,13 @@ def test_an_object_may_fill_most_of_the_frame(share):
 
 
 @pytest.mark.parametrize('name', ['coil100', 'eth80'])
-def test_there_is_an_object_in_every_photograph_of_one(name):
+@pytest.mark.parametrize('most', [1, 8])
+def test_there_is_an_object_in_every_photograph_of_one(name, most):
     folder = Path(os.environ.get('TOPSPARK_DATA') or SHARED) / 'objects' / name / 'test'
     if not folder.is_dir():
         pytest.skip(f'no {folder}: set TOPSPARK_DATA')
     for path in sorted(folder.rglob('*.jpg'))[::9]:
-        assert centre_object(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)).any(), path
+        assert locate_objects(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE), most), path
 
 
 def test_faulty_pixels_are_no_object():
@@ -207,7 +208,7 @@ def test_no_frame_waits_for_a_compilation():
 import numpy as np
 from topspark_ros.engine.kernels.compilation import ENTRY_POINTS
 from topspark_ros.streams.images import ENCODINGS, RawImage
-from topspark_ros.streams.objects import WORK_SIDE, centre_object, locate_object, warm_up
+from topspark_ros.streams.objects import WORK_SIDE, centre_object, locate_objects, warm_up
 warm_up()
 before = sum(len(point.signatures) for point in ENTRY_POINTS)
 bright = np.zeros((480, 640, 8), np.uint8)
@@ -217,14 +218,105 @@ for encoding in ENCODINGS:
     data = memoryview(bright.tobytes() * 3)[: 480 * 5120 * planes // 2]
     image = RawImage(encoding, 480, 640, 5120, False, data)
     gray, factor = image.reduced_gray(WORK_SIDE)
-    square = locate_object(gray)
-    for side in (16, 500) if square else ():
-        image.picture(square.scaled(factor), side)
+    for square in locate_objects(gray):
+        for side in 16, 500:
+            image.picture(square.scaled(factor), side)
     image.central_picture(32)
     centre_object(gray)
+    locate_objects(gray, 8)
 print(before, sum(len(point.signatures) for point in ENTRY_POINTS))
 """
     before, after = subprocess.run(
         [sys.executable, '-c', script], check=True, capture_output=True, text=True
     ).stdout.split()
     assert before == after
+
+
+def scene(*things, shape=(240, 320), ground=130, noise=2.0, fall=0.0):
+    """A frame with discs: x, y, radius and level of each. fall: of the light, to the corners."""
+    frame = np.full(shape, ground, np.float32)
+    for x, y, radius, level in things:
+        cv2.circle(frame, (x, y), radius, level, cv2.FILLED, cv2.LINE_AA)
+    height, width = shape
+    x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
+    frame = frame * (1 - fall * (x * x + y * y) / 2)
+    frame += np.random.default_rng(7).normal(0, noise, shape)
+    return np.clip(np.rint(frame), 0, 255).astype(np.uint8)
+
+
+LARGE, MIDDLE, SMALL = (70, 80, 40, 30), (200, 70, 28, 240), (230, 180, 18, 60)
+
+
+def assert_found(squares, things, scale=1.0):
+    """Each thing, a disc, fills 20/28 of its square, in this order."""
+    assert len(squares) == len(things)
+    for square, (x, y, radius, _) in zip(squares, things):
+        assert (square.x, square.y) == pytest.approx((scale * x, scale * y), abs=3 * scale)
+        assert square.extent == pytest.approx(2 * scale * radius * 28 / 20, rel=0.12)
+
+
+@pytest.mark.parametrize('things', [(LARGE,), (MIDDLE, SMALL), (LARGE, MIDDLE, SMALL)])
+@pytest.mark.parametrize('fall', [0.0, 0.5])
+def test_each_object_is_found_the_largest_first_dark_or_light(things, fall):
+    assert_found(locate_objects(scene(*things[::-1], fall=fall), 8), things)
+
+
+def test_no_more_objects_than_wanted():
+    frame = scene(LARGE, MIDDLE, SMALL)
+    every = locate_objects(frame, 3)
+    assert locate_objects(frame, 2) == every[:2]
+    assert len(cut_objects(frame, 28, 2)) == 2
+
+
+@pytest.mark.parametrize('scale', [0.5, 1.0, 4.0])
+def test_objects_in_frames_of_any_size(scale):
+    frame = cv2.resize(scene(LARGE, MIDDLE, SMALL), None, fx=scale, fy=scale)
+    assert_found(locate_objects(frame, 8), (LARGE, MIDDLE, SMALL), scale)
+
+
+def test_objects_that_touch_are_one_and_those_apart_are_not():
+    touching = locate_objects(scene((100, 100, 30, 30), (158, 100, 30, 40)), 8)
+    assert len(touching) == 1
+    assert touching[0].extent == pytest.approx(118 * 28 / 20, rel=0.1)
+    assert len(locate_objects(scene((100, 100, 30, 30), (172, 100, 30, 40)), 8)) == 2
+
+
+def test_an_object_at_the_border_is_found_as_far_as_it_is_seen():
+    squares = locate_objects(scene((0, 120, 30, 30), (160, 80, 40, 30), (319, 239, 30, 230)), 8)
+    assert sorted(round(square.extent * 20 / 28) for square in squares) == pytest.approx(
+        [30, 60, 80], abs=6
+    )
+
+
+def test_an_object_out_of_focus_is_found():
+    (square,) = locate_objects(cv2.GaussianBlur(scene((160, 120, 50, 200)), (0, 0), 12), 8)
+    assert (square.x, square.y) == pytest.approx((160, 120), abs=2)
+    assert square.extent == pytest.approx(100 * 28 / 20, rel=0.3)
+    faint = cv2.GaussianBlur(scene((160, 120, 50, 160)), (0, 0), 20)
+    assert locate_objects(faint, 8) == locate_objects(faint) != []
+
+
+def test_an_object_of_two_sides_is_one():
+    frame = scene(LARGE)
+    frame[60:140, 180:220], frame[60:140, 220:260] = 40, 220
+    assert len(locate_objects(frame, 8)) == 2
+
+
+@pytest.mark.parametrize(
+    'frame',
+    [scene(), scene(noise=20.0), scene(fall=0.9), scene(ground=2, noise=3.0), scene(noise=0.0)],
+    ids=['even', 'noise', 'light that falls off', 'dark', 'uniform'],
+)
+def test_there_are_no_objects_where_nothing_stands_out(frame):
+    assert locate_objects(frame, 8) == cut_objects(frame, 28, 8) == []
+
+
+def test_each_of_several_digits_is_shown_as_it_is_alone(digits):
+    for one, other in zip(digits[:10], digits[10:20]):
+        frame = camera_frame(one, side=90, top=20, left=20)
+        frame[130:220, 200:290] = camera_frame(other, side=90, top=130, left=200)[130:220, 200:290]
+        (first, at), (second, there) = cut_objects(frame, 28, 2)
+        if at.x > there.x:  # which one is larger is not said
+            first, second = second, first
+        assert likeness(first, centre_object(one)) > 0.94
+        assert likeness(second, centre_object(other)) > 0.94

@@ -18,6 +18,7 @@ from .metered import MeteredEnergy
 # least is its inverse.
 MAX_RATIO = 1e4
 TIME_CONSTANT_S = 5.0
+UNSEEN = 0.1  # of the pace at which objects are forgotten that were seen to go
 LEARNED_FRAMES = 200.0  # over which the share of learned frames, and their energy, is averaged
 
 
@@ -33,6 +34,8 @@ class LearnerReport:
         Its setting.
     classified, skipped, learned
         Numbers of frames.
+    further_objects
+        That were classified besides one in each frame.
     energy_j
         Energy that these frames took, J.
     learning_energy_j, trial_energy_j
@@ -65,6 +68,7 @@ class LearnerReport:
     energy_j: float
     learning_energy_j: float = 0.0
     trial_energy_j: float = 0.0
+    further_objects: int = 0
     frame_rate_hz: float = math.nan
     metered: bool = False
     decided: bool = True
@@ -114,6 +118,7 @@ class ClosedLoop:
         self._energy = EnergyCorrection(len(self._points), MAX_RATIO)
         self._learning_ratio = Smoothed(LEARNED_FRAMES, 0.0, MAX_RATIO)
         self._latency_ratio = Smoothed(TIME_CONSTANT_S, 1 / MAX_RATIO, MAX_RATIO)
+        self._objects = Smoothed(TIME_CONSTANT_S, 1.0, math.inf)  # classified, a frame
         self._overhead_s = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
         self._power_w = Smoothed(TIME_CONSTANT_S, 0.0, math.inf)
         # Not clipped at 1: of few frames more may be learned than were due, and the mean is right.
@@ -140,12 +145,13 @@ class ClosedLoop:
 
     @property
     def latency_ratio(self) -> float:
-        """Measured time of an inference over the profile's; 1 if it is unmeasured."""
-        return self._latency_ratio.get(1.0)
+        """Measured time of the inferences of a frame over that of the profile's one; 1 if it is
+        unmeasured."""
+        return self._objects.get(1.0) * self._latency_ratio.get(1.0)
 
     @property
     def latency_overhead_s(self) -> float:
-        """Latency of a frame without its inference, s; 0 if it is unmeasured."""
+        """Latency of a frame without its inferences, s; 0 if it is unmeasured."""
         return self._overhead_s.get(0.0)
 
     def overdraft_w(self, limit_w: float) -> float:
@@ -163,14 +169,14 @@ class ClosedLoop:
 
     def energy_ratios(self) -> np.ndarray:
         """Measured energy of a frame over the profile's, shape (len(Candidates),), float64."""
-        candidates = self._candidates()
+        candidates, objects = self._candidates(), self._objects.get(1.0)
         if self._metered is not None:
-            frame_j = self._metered.frame_j(candidates)
+            frame_j = self._metered.frame_j(candidates, objects)
         else:
             inference, training = (
                 ratios[rows] for ratios, rows in zip(self._energy.ratios, self._rows)
             )
-            frame_j = inference * candidates.inference_j + training * (
+            frame_j = objects * inference * candidates.inference_j + training * (
                 candidates.energy_j - candidates.inference_j
             )
         known, ratios = candidates.energy_j > 0, np.ones(len(candidates))
@@ -222,10 +228,15 @@ class ClosedLoop:
         classified = report.classified - last.classified
         received = classified + report.skipped - last.skipped
         learned = report.learned - last.learned
+        further = report.further_objects - last.further_objects
         self._rate.count(received, elapsed_s)
+        if classified > 0:
+            self._count_objects(1.0 + further / classified, elapsed_s)
+        elif report.frame_share == 0.0:  # what is in view may have gone unseen
+            self._objects.measure(1.0, UNSEEN * elapsed_s)
         if self._metered is not None and report.setting == last.setting:
             self._metered.measure(
-                report.setting, received, classified, learned, energy_j, elapsed_s
+                report.setting, received, classified, learned, further, energy_j, elapsed_s
             )
         if classified == 0 or report.setting[:3] != last.setting[:3]:
             return
@@ -243,7 +254,17 @@ class ClosedLoop:
             else math.nan,
             elapsed_s,
         )
-        self._overhead_s.measure(report.latency_s - report.inference_s, elapsed_s)
+        self._overhead_s.measure(
+            report.latency_s - self._objects.value * report.inference_s, elapsed_s
+        )
+
+    def _count_objects(self, objects: float, elapsed_s: float) -> None:
+        """Objects of a frame come and go at once, and each costs an inference. So what an inference
+        takes is measured apart, and more objects than before count at once: a limit is to be kept
+        in the very next frames."""
+        if objects > self._objects.get(1.0):
+            self._objects = Smoothed(TIME_CONSTANT_S, 1.0, math.inf)
+        self._objects.measure(objects, elapsed_s)
 
     def _correct_energy(self, last: LearnerReport, report: LearnerReport, elapsed_s: float) -> None:
         """Compare what both phases took, each with the share of trials that is usual.
@@ -257,15 +278,17 @@ class ClosedLoop:
         learning_j = report.learning_energy_j - last.learning_energy_j
         inference_j = report.energy_j - last.energy_j - learning_j
         inference_j -= report.trial_energy_j - last.trial_energy_j
-        classified, learned = report.classified - last.classified, report.learned - last.learned
+        learned = report.learned - last.learned
+        objects = report.classified - last.classified
+        objects += report.further_objects - last.further_objects
         inference = report.inference_timesteps
-        expected_j = classified * self._points[inference].inference.energy_j
+        expected_j = objects * self._points[inference].inference.energy_j
         if expected_j > 0.0:
             self._energy.measure(
                 self._energy.INFERENCE,
                 self._index[inference],
                 trials * inference_j / expected_j,
-                classified,
+                objects,
                 elapsed_s,
             )
         training = report.training_timesteps
@@ -294,6 +317,7 @@ def _restarted(last: LearnerReport, report: LearnerReport) -> bool:
         or report.classified < last.classified
         or report.skipped < last.skipped
         or report.learned < last.learned
+        or report.further_objects < last.further_objects
         or report.learning_energy_j < last.learning_energy_j
     )
 

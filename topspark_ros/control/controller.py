@@ -92,9 +92,9 @@ class ControlStatus:
     energy_ratio
         Measured energy of a frame over the profile's, at the present setting.
     latency_ratio
-        Measured time of an inference over the profile's.
+        Measured time of the inferences of a frame over that of the profile's one.
     latency_overhead_s
-        Latency of a frame without its inference, s.
+        Latency of a frame without its inferences, s.
     outlook
         Of each T of the profile, as of the last decision; empty before the first.
     """

@@ -72,7 +72,8 @@ class ClassificationMessage:
         message.confidence, message.unknown = result.confidence, result.unknown
         message.scores = array.array('f', result.scores.tobytes())
         message.timesteps, message.learning = result.timesteps, result.learning
-        message.latency, message.energy = latency_s, result.energy_j
+        message.further_objects = sum(not each.empty for each in result.further)
+        message.latency, message.energy = latency_s, result.frame_energy_j
         return message
 
 

@@ -85,12 +85,12 @@ class SnnLearner(ManagedNode[NodeParameters]):
         * ~/question (topspark_ros/Question): a frame that a label would help most with, some an
           hour; a label with its stamp answers it, however late
         * ~/status (topspark_ros/LearnerStatus): what it does and spends
-        * vision/classification (vision_msgs/Classification), vision/detections
-          (vision_msgs/Detection2DArray): the same in standard messages; only while somebody
-          subscribes
+        * vision/classification (vision_msgs/Classification): the same as a standard message;
+          vision/detections (vision_msgs/Detection2DArray): every object, its box and its classes,
+          the most salient first; only while somebody subscribes
         * vision/label_info (vision_msgs/LabelInfo): the classes, once for each change
         * vision/annotated_image (sensor_msgs/Image, rgb8): the frame, or the window, with a box
-          around the object; only while somebody subscribes
+          around each object; only while somebody subscribes
         * ~/classes (topspark_ros/Classes): the classes, and what is taught; latched
         * label (topspark_ros/Label): of each frame, while ~/teach has something taught
         * ~/debug_image (sensor_msgs/Image, rgb8): what is seen of each frame, or each window of
@@ -123,8 +123,11 @@ class SnnLearner(ManagedNode[NodeParameters]):
             self._config = p.network_config(self._encoder)
             self._filters = p.read_filters()
             self._energy_model = p.energy_table().name
+            # Rejected now, not once weights are read.
             if p.input == 'events':
-                p.event_settings()  # rejected now, not once weights are read
+                p.event_settings()
+            else:
+                p.view(self._encoder)
             margins = self._read_profile(p.profile_file)
         except (EncoderError, EngineError, ParameterError) as error:
             raise NodeFault(str(error)) from None
@@ -318,10 +321,11 @@ class SnnLearner(ManagedNode[NodeParameters]):
     def _classify(self, frame: Frame, now_s: float) -> None:
         result = self._learner.classify(
             conversions.stamp_ns(frame.header.stamp),
-            frame.sample,
+            frame.samples[0],
             now_s,
             frame.begin_ns,
             frame.end_ns,
+            frame.samples[1:],
         )
         # Before the result: who has seen that may already teach something else.
         if not result.empty:
@@ -420,6 +424,7 @@ class SnnLearner(ManagedNode[NodeParameters]):
                 'frames learned': totals.learned,
                 'labels unmatched': totals.labels_unmatched,
                 'labels late': totals.labels_late,
+                'further objects': totals.further_objects,
                 'questions': totals.questions,
                 'answers': totals.answers,
                 'latency p50 [s]': status.activity.latency_p50_s,

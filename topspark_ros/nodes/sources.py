@@ -46,15 +46,15 @@ TURN_BYTES = 1 << 24  # of packets that are received before some are decoded
 class Frame(NamedTuple):
     """What is classified at once, and learned later."""
 
-    sample: Sample
+    samples: tuple[Sample, ...]  # of its objects, the most salient first
     header: cdr.Header  # of its result: the stamp is that of the image or of the last event
     begin_ns: int  # host time that it takes, as of OnlineLearner.classify
     end_ns: int
     received_s: float  # monotonic, for the latency
-    square: Square | None  # of the image or sensor that the sample is, pixels; None: nothing is
+    squares: tuple[Square | None, ...]  # of the image or sensor that each is, pixels; None: none
     # For people, (height, width, 3) RGB, until the next frame is taken:
     rgb: Callable[[], np.ndarray]  # all of the frame, or window
-    picture: Callable[[], np.ndarray]  # what the network is shown of it, uint8
+    picture: Callable[[], np.ndarray]  # what the network is shown of the first object, uint8
 
 
 class FrameSource(Protocol):
@@ -202,21 +202,21 @@ class ImageSource:
     def _frame(self, serialised: memoryview, received_s: float) -> Frame | None:
         try:
             message = self._read(serialised)
-            sight = self._samples.take(message)
+            sights = self._samples.take(message)
         except ImageError as error:
             self.rejected += 1
             self._node.diagnostics.reject(self._name, error)
             return None
         stamp_ns = conversions.stamp_ns(message.header.stamp)
         return Frame(
-            sight.sample,
+            tuple(sight.sample for sight in sights),
             message.header,
             stamp_ns,
             stamp_ns,
             received_s,
-            sight.square,
-            sight.image.rgb,
-            sight.picture_rgb,
+            tuple(sight.square for sight in sights),
+            sights[0].image.rgb,
+            sights[0].picture_rgb,
         )
 
 
@@ -273,16 +273,16 @@ class EventSource:
             self._decode_waiting()
             if self._windows:
                 seen, header, received_s = self._windows.popleft()
-                view = seen.view()
+                views = seen.views()
                 return Frame(
-                    view,
+                    tuple(views),
                     header,
                     seen.begin_ns,
                     seen.end_ns,
                     received_s,
-                    view.square,
-                    view.picture,
-                    view.picture,
+                    tuple(view.square for view in views),
+                    views[0].picture,
+                    views[0].picture if len(views) == 1 else views[0].close_up,
                 )
             if self._waiting or not self._wake.wait(end_s - time.monotonic()):
                 break

@@ -53,15 +53,20 @@ class VisionPublishers:
 
     def publish(self, result: online.Classification, frame: Frame) -> None:
         """A frame's result. Call it before the next frame is taken."""
-        square = None if result.empty else frame.square
+        found = [
+            (each, square)
+            for each, square in zip((result, *result.further), frame.squares)
+            if square is not None and not each.empty
+        ]
         if self._classification.get_subscription_count():
             message = Classification(results=list(_hypotheses(result)))
             conversions.fill_header(message.header, frame.header)
             self._classification.publish(message)
         if self._detections.get_subscription_count():
-            self._detections.publish(_detections(result, square, frame.header))
+            self._detections.publish(_detections(found, frame.header))
         if self._annotated_image.get_subscription_count():
-            picture = annotated(frame.rgb(), square, _caption(result))
+            boxes = [(square, _caption(each)) for each, square in found]
+            picture = annotated(frame.rgb(), boxes)
             self._annotated_image.publish(conversions.rgb_image(picture, frame.header))
 
     def publish_class_names(self, names: tuple[str, ...]) -> None:
@@ -80,12 +85,12 @@ class VisionPublishers:
 
 
 def _detections(
-    result: online.Classification, square: Square | None, header: cdr.Header
+    found: list[tuple[online.Classification, Square]], header: cdr.Header
 ) -> Detection2DArray:
-    """The object in a frame. square: where it is, pixels; None: there is none."""
+    """The objects in a frame, and where they are, pixels."""
     message = Detection2DArray()
     conversions.fill_header(message.header, header)
-    if square is not None:
+    for result, square in found:
         detection = Detection2D(
             header=message.header,
             results=[

@@ -24,12 +24,12 @@ class Activity:
     learned_share: float  # learned frames / classified frames, 0..1
     latency_p50_s: float
     latency_p95_s: float
-    inference_s: float  # an inference alone
-    energy_j: float  # a frame, inference, learning and trials
+    inference_s: float  # one inference alone
+    energy_j: float  # a frame, inferences, learning and trials
     power_w: float  # energy of the window over its length; 0 without frames
-    input_spikes: float  # an inference
-    output_spikes: float  # an inference
-    synaptic_operations: float  # a frame, inference, learning and trials
+    input_spikes: float  # a frame, inferences
+    output_spikes: float  # a frame, inferences
+    synaptic_operations: float  # a frame, inferences, learning and trials
 
 
 class ActivityWindow:
@@ -40,8 +40,15 @@ class ActivityWindow:
         self._presentations: deque[tuple[float, bool, OperationCounts, float]] = deque()
         self._latencies: deque[tuple[float, float]] = deque()
         self._inference_times: deque[tuple[float, float]] = deque()
+        self._besides: deque[tuple[float, OperationCounts, float]] = deque()  # further objects
         self._trials: deque[tuple[float, OperationCounts, float]] = deque()
-        self._records = (self._presentations, self._latencies, self._inference_times, self._trials)
+        self._records = (
+            self._presentations,
+            self._latencies,
+            self._inference_times,
+            self._besides,
+            self._trials,
+        )
         self._start_s: float | None = None
         self._now_s = -math.inf
 
@@ -53,6 +60,14 @@ class ActivityWindow:
         self._presentations.append((now_s, False, counts, energy_j))
         if not math.isnan(inference_s):
             self._inference_times.append((now_s, inference_s))
+
+    def further_inference(
+        self, now_s: float, counts: OperationCounts, energy_j: float, inference_s: float
+    ) -> None:
+        """The same of another object in the frame that was classified last."""
+        self._advance(now_s)
+        self._besides.append((now_s, counts, energy_j))
+        self._inference_times.append((now_s, inference_s))
 
     def learning(self, now_s: float, counts: OperationCounts, energy_j: float) -> None:
         self._advance(now_s)
@@ -70,13 +85,11 @@ class ActivityWindow:
         self._advance(now_s)
         # Until the window has filled once, it is as long as the time since the first frame.
         span_s = min(self._length_s, now_s - self._start_s) if self._start_s is not None else 0.0
-        inferences = [
-            (counts, energy) for _, learned, counts, energy in self._presentations if not learned
-        ]
+        inferences = [counts for _, learned, counts, _ in self._presentations if not learned]
         n, timed = len(inferences), [time_s for _, time_s in self._inference_times]
-        energy_j = sum(
-            energy for records in (self._presentations, self._trials) for *_, energy in records
-        )
+        inferences += [counts for _, counts, _ in self._besides]
+        presented = self._presentations, self._besides, self._trials
+        energy_j = sum(energy for records in presented for *_, energy in records)
         latencies = [latency for _, latency in self._latencies]
         p50, p95 = np.percentile(latencies, (50, 95)) if latencies else (math.nan, math.nan)
 
@@ -91,13 +104,11 @@ class ActivityWindow:
             inference_s=sum(timed) / len(timed) if timed else math.nan,
             energy_j=per_frame(energy_j),
             power_w=energy_j / span_s if span_s > 0 else 0.0,
-            input_spikes=per_frame(sum(counts.input_spikes for counts, _ in inferences)),
-            output_spikes=per_frame(sum(counts.output_spikes for counts, _ in inferences)),
+            input_spikes=per_frame(sum(counts.input_spikes for counts in inferences)),
+            output_spikes=per_frame(sum(counts.output_spikes for counts in inferences)),
             synaptic_operations=per_frame(
                 sum(
-                    counts.synaptic_operations
-                    for records in (self._presentations, self._trials)
-                    for *_, counts, _ in records
+                    counts.synaptic_operations for records in presented for *_, counts, _ in records
                 )
             ),
         )

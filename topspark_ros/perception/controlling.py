@@ -116,6 +116,7 @@ def report_of(
         classified=totals.classified,
         skipped=skipped,
         learned=totals.learned,
+        further_objects=totals.further_objects,
         energy_j=totals.energy_j,
         learning_energy_j=totals.learning_energy_j,
         trial_energy_j=totals.trial_energy_j,

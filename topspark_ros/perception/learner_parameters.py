@@ -37,6 +37,7 @@ INPUTS = 'image', 'compressed', 'events'
 PICTURE_VIEWS = 'object', 'frame'
 FEATURES = 'features'  # the encoder of the package's own spiking filters
 GRID = 28  # cells a side of what a single layer sees without an encoder
+MAX_OBJECTS = 8  # in a frame: each of them is a tenth of what stands out, or more
 EVENT_SIDE = 32  # the same of what spiking features see of a window of events
 MARGIN = (
     'ends as soon as one class leads by this much: a share of all evidence with the '
@@ -143,6 +144,16 @@ class SnnLearnerParameters:
         'whatever is in it, in colour; of events all that moves, if event_centring, centred and '
         'scaled.',
         choices=PICTURE_VIEWS,
+        fixed=True,
+    )
+    max_objects: int = parameter(
+        1,
+        'Objects that are classified in a frame, or moving things in a window of events, at most. '
+        'The most salient one is what labels teach and questions ask about; each one costs an '
+        'inference. 1: the object is what stands out to one side, dark or light. More: what edges '
+        'surround. Only 1 with picture_view: frame, and of events without event_centring.',
+        low=1,
+        high=MAX_OBJECTS,
         fixed=True,
     )
     encoder: str = parameter(
@@ -366,13 +377,26 @@ class SnnLearnerParameters:
         return layer
 
     def view(self, encoder: Encoder | None = None) -> View:
-        """Of a camera's frames. encoder: as of `network_config`."""
+        """Of a camera's frames. encoder: as of `network_config`.
+
+        ParameterError for several objects in a view of all.
+        """
         encoder = encoder or self.read_encoder()
+        if encoder is None and not self.sees_pictures:
+            return View(GRID, max_objects=self.max_objects)
+        whole = self._sees_whole()
         if encoder is not None:
-            return View(encoder.side, True, self.picture_view == 'frame', encoder)
-        if self.sees_pictures:
-            return View(self.picture_side, self.picture_colour, self.picture_view == 'frame')
-        return View(GRID)
+            return View(encoder.side, True, whole, encoder, self.max_objects)
+        return View(self.picture_side, self.picture_colour, whole, max_objects=self.max_objects)
+
+    def _sees_whole(self) -> bool:
+        """Whether a picture is of the whole view; ParameterError for several objects in that."""
+        whole = self.picture_view == 'frame'
+        if whole and self.max_objects > 1:
+            raise ParameterError(
+                f"max_objects: {self.max_objects}; accepted with picture_view: 'frame': 1"
+            )
+        return whole
 
     def _features(self) -> FeaturesConfig:
         """Of the pictures that spiking features see; ParameterError where they can see none."""
@@ -388,7 +412,11 @@ class SnnLearnerParameters:
         return FeaturesConfig(self.picture_side, 3 if self.picture_colour else 1)
 
     def event_settings(self) -> EventSettings:
-        """ParameterError for an event_roi that is none."""
+        """ParameterError for an event_roi that is none, and several objects in a view of all."""
+        if self.max_objects > 1 and not self.event_centring:
+            raise ParameterError(
+                f'max_objects: {self.max_objects}; accepted without event_centring: 1'
+            )
         if len(self.event_roi) != 4:
             raise ParameterError(
                 f'event_roi: {list(self.event_roi)}; accepted: left, top, width and height, pixels'
@@ -402,7 +430,8 @@ class SnnLearnerParameters:
             centring=self.event_centring,
             size=EVENT_SIDE if self.sees_pictures else GRID,
             as_picture=self.sees_pictures,
-            whole=self.picture_view == 'frame',
+            whole=self.sees_pictures and self._sees_whole(),
+            max_objects=self.max_objects,
             max_rate_hz=self.event_max_rate,
             hot_pixel_rate_hz=self.event_hot_pixel_rate,
         )

@@ -7,6 +7,9 @@ clock decides only where stamps cannot: when no frame follows, and for frames wi
 label names which frame: see `teaching`. Accuracy is prequential: the prediction that counts was
 made before the frame was learned (Dawid 1984; Gama et al. 2013).
 
+A frame may show several objects. All are classified; labels, questions and learning are of the most
+salient one alone, so that a label is never taken for what stands beside its object.
+
 Some frames are asked about (`questions`). People take their time, so these are kept when they are
 learned without a label: an answer that comes late still teaches them.
 
@@ -22,7 +25,7 @@ import math
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -97,13 +100,15 @@ class OnlineSettings:
 
 @dataclass(frozen=True)
 class Classification:
-    """One frame's result. `scores` follow `class_names`; `class_name` is None when unknown.
+    """Result of the most salient object of a frame. `scores` follow `class_names`; `class_name` is
+    None when unknown.
 
     confidence: that class_name is right, 0..1, by the labels so far; NaN when it is None.
     unknown: whether that is below the threshold, or there is nothing to tell a class by.
     asked: whether a label would help most here.
     empty: nothing stood out in the frame, so there was nothing to classify, and is nothing to
         learn.
+    further: the same of the other objects in the frame.
     """
 
     class_name: str | None
@@ -118,6 +123,12 @@ class Classification:
     label: str | None  # that was there before the frame
     asked: bool = False
     empty: bool = False
+    further: tuple[Classification, ...] = ()
+
+    @property
+    def frame_energy_j(self) -> float:
+        """Estimated, all inferences of the frame."""
+        return self.energy_j + sum(each.energy_j for each in self.further)
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,7 @@ class Totals:
     labels_late: int = 0  # whose frame had been learned without them
     questions: int = 0
     answers: int = 0  # labels that named a frame which was asked about
+    further_objects: int = 0  # classified besides the most salient ones of their frames
 
 
 @dataclass(frozen=True)
@@ -175,8 +187,8 @@ class _Waiting:
 class OnlineLearner:
     """A network, the names of its classes, and the frames that still wait for a label.
 
-    encoder_energy_j: that each frame which is not empty takes before it is presented, J: of an
-        encoder, which does not depend on T.
+    encoder_energy_j: that each object takes before it is presented, J: of an encoder, which does
+        not depend on T.
     confidence: as of `replace_network`.
     """
 
@@ -241,6 +253,7 @@ class OnlineLearner:
                 counts['late'],
                 counts['questions'],
                 counts['answers'],
+                counts['further'],
             )
 
     def reset_counts(self) -> None:
@@ -291,10 +304,17 @@ class OnlineLearner:
             self._costs = CostByTimesteps()
 
     def classify(
-        self, stamp_ns: int, sample: Sample, now_s: float, begin_ns: int = 0, end_ns: int = 0
+        self,
+        stamp_ns: int,
+        sample: Sample,
+        now_s: float,
+        begin_ns: int = 0,
+        end_ns: int = 0,
+        further: Sequence[Sample] = (),
     ) -> Classification:
         """Classify one centred frame, after learning what is due before it, and queue it.
 
+        sample: of the most salient object. further: of the others, which are classified alone.
         stamp_ns: 0: it has no stamp; only a label "for the next frame" can name it.
         begin_ns, end_ns: of a window of events; 0: the frame is of one moment, its stamp.
         """
@@ -310,7 +330,9 @@ class OnlineLearner:
             if _is_empty(presented):
                 result, grounds = self._pass_over(now_s), NO_GROUNDS
             else:
-                result, grounds = self._infer(presented, now_s)
+                self._counts['classified'] += 1
+                result, grounds = self._infer(presented, now_s, self._activity.inference)
+            others = tuple(self._classify_further(each, now_s) for each in further)
             frame = _Waiting(
                 stamp_ns,
                 begin_ns or stamp_ns,
@@ -332,7 +354,7 @@ class OnlineLearner:
                 self._counts['questions'] += frame.asked
             self._waiting.append(frame)
             self._learn_first(len(self._waiting) - MAX_KEPT, now_s)
-            return replace(result, label=frame.label, asked=frame.asked)
+            return replace(result, label=frame.label, asked=frame.asked, further=others)
 
     def record_latency(self, latency_s: float) -> None:
         """Latency of the frame that was classified last, as its consumer saw it."""
@@ -463,9 +485,12 @@ class OnlineLearner:
     # ---------------------------------------------------------------------------------------
 
     def _infer(
-        self, presented: np.ndarray | SpikeTrain, now_s: float
+        self,
+        presented: np.ndarray | SpikeTrain,
+        now_s: float,
+        record: Callable[[float, OperationCounts, float, float], None],
     ) -> tuple[Classification, tuple[float, float]]:
-        """The result of a frame, and its evidence and novelty."""
+        """The result of an object, and its evidence and novelty. record: what it took."""
         timesteps = self._timesteps
         began_s = time.perf_counter()
         response = self._network.infer(presented, timesteps.inference, self._margins.inference)
@@ -475,8 +500,7 @@ class OnlineLearner:
         energy_j = self._encoder_energy_j + network_j
         self._energy_j += self._encoder_energy_j
         self._trials.earn(energy_j, now_s)
-        self._counts['classified'] += 1
-        self._activity.inference(now_s, response.counts, energy_j, inference_s)
+        record(now_s, response.counts, energy_j, inference_s)
         self._costs.add(timesteps.inference, energy_j, inference_s)
         predicted = response.predicted
         confidence = self._confidence.of(response.evidence, response.novelty)
@@ -494,11 +518,22 @@ class OnlineLearner:
         )
         return result, (response.evidence, response.novelty)
 
+    def _classify_further(self, sample: Sample, now_s: float) -> Classification:
+        """The result of another object in a frame."""
+        presented = _presented(sample, self._timesteps.inference)
+        if _is_empty(presented):
+            return self._nothing()
+        self._counts['further'] += 1
+        return self._infer(presented, now_s, self._activity.further_inference)[0]
+
     def _pass_over(self, now_s: float) -> Classification:
         """The result of an empty frame, which costs nothing."""
         self._counts['classified'] += 1
         self._counts['empty'] += 1
         self._activity.inference(now_s, OperationCounts(), 0.0, math.nan)
+        return self._nothing()
+
+    def _nothing(self) -> Classification:
         classes = self._network.classes
         return Classification(
             None,

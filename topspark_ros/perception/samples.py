@@ -13,11 +13,11 @@ from topspark_ros.streams.colours import Square
 from topspark_ros.streams.events import EventStream
 from topspark_ros.streams.events.stream import SeenWindow
 from topspark_ros.streams.images import CameraImage
-from topspark_ros.streams.objects import WORK_SIDE, cut_object, locate_object
+from topspark_ros.streams.objects import WORK_SIDE, cut_objects, locate_objects
 
 
 class Sight(NamedTuple):
-    """What the network sees of a camera's frame, and where it is.
+    """An object in a camera's frame as the network sees it, and where it is.
 
     sample: float32: (side * side,), or (side * side * 3,) in colour, or (features,) of an encoder.
         All zeros where nothing stands out.
@@ -43,38 +43,46 @@ class Sight(NamedTuple):
 class View(NamedTuple):
     """What the network sees of a camera's frame.
 
-    side: of its picture, pixels.
+    side: of a picture, pixels.
     colour: red, green and blue as the camera sees them; False: the object, bright on 0.
     whole: the central square of the frame; False: the object that stands out. In colour alone.
     encoder: whose features of the picture, in colour, the network sees; None: the picture itself.
+    max_objects: that are seen in a frame, if not the whole is.
     """
 
     side: int
     colour: bool = False
     whole: bool = False
     encoder: Encoder | None = None
+    max_objects: int = 1
 
     def of(self, image: CameraImage) -> np.ndarray:
-        """The sample of an image, as of `Sight`."""
-        return self.look(image).sample
+        """The sample of the most salient object in an image, as of `Sight`."""
+        return self.look(image)[0].sample
 
-    def look(self, image: CameraImage) -> Sight:
-        picture, square = self._picture(image)
-        sample = picture if self.encoder is None else self.encoder(picture)
-        return Sight(sample, square, image, picture)
+    def look(self, image: CameraImage) -> list[Sight]:
+        """The objects, the most salient first; a single one without a square where nothing stands
+        out."""
+        sights = []
+        for picture, square in self._pictures(image):
+            sample = picture if self.encoder is None else self.encoder(picture)
+            sights.append(Sight(sample, square, image, picture))
+        return sights
 
-    def _picture(self, image: CameraImage) -> tuple[np.ndarray, Square | None]:
+    def _pictures(self, image: CameraImage) -> list[tuple[np.ndarray, Square | None]]:
         if self.whole:
-            return image.central_picture(self.side), image.central_square
+            return [(image.central_picture(self.side), image.central_square)]
         gray, factor = image.reduced_gray(WORK_SIDE)
-        if not self.colour:
-            picture, square = cut_object(gray, self.side)
-            return picture, square and square.scaled(factor)
-        square = locate_object(gray)
-        if square is None:
-            return np.zeros(3 * self.side**2, np.float32), None
-        square = square.scaled(factor)
-        return image.picture(square, self.side), square
+        pictures: list[tuple[np.ndarray, Square | None]] = []
+        if self.colour:
+            for square in locate_objects(gray, self.max_objects):
+                square = square.scaled(factor)
+                pictures.append((image.picture(square, self.side), square))
+        else:
+            for picture, square in cut_objects(gray, self.side, self.max_objects):
+                pictures.append((picture, square.scaled(factor)))
+        channels = 3 if self.colour else 1
+        return pictures or [(np.zeros(channels * self.side**2, np.float32), None)]
 
 
 class ImageSamples:
@@ -84,15 +92,15 @@ class ImageSamples:
         self._view = view
         self._last_stamp_ns = 0
 
-    def take(self, message: Message) -> Sight:
-        """What the view is of a sensor_msgs/Image or CompressedImage.
+    def take(self, message: Message) -> list[Sight]:
+        """What the view is of a sensor_msgs/Image or CompressedImage, as of `View.look`.
 
         Raises ImageError as `camera_image` does; the next frame is taken as if there had been none.
         """
         image = camera_image(message, self._last_stamp_ns, self._view.colour)
-        sight = self._view.look(image)
+        sights = self._view.look(image)
         self._last_stamp_ns = stamp_ns(message.header.stamp)
-        return sight
+        return sights
 
 
 def push_packet(stream: EventStream, packet: Message, received_ns: int) -> list[SeenWindow]:

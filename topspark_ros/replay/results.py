@@ -23,7 +23,7 @@ FRAMES = np.dtype(
         ('unknown', '?'),
         ('timesteps', 'i4'),  # taken, steps
         ('learning', '?'),
-        ('energy_j', 'f8'),  # estimated, of its inference
+        ('energy_j', 'f8'),  # estimated, of its inferences
     ]
 )
 
@@ -82,6 +82,7 @@ PROCESSED = {
     'classified',
     'skipped',
     'learned',
+    'further objects',
     'labels',
     'questions',
     'answers',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -255,12 +255,12 @@ class Run:
         if not self._is_taken(now_s, stamp):
             return
         try:
-            sample = self._images.take(message).sample
+            sights = self._images.take(message)
         except ImageError as error:
             self._counts['rejected frames'] += 1
             self._reject(topic, error)
             return
-        self._classify(now_s, stamp, sample)
+        self._classify(now_s, stamp, [sight.sample for sight in sights])
 
     def _on_packet(self, now_s: float, topic: str, message: Message) -> None:
         try:
@@ -271,7 +271,7 @@ class Run:
         for seen in windows:
             self._counts['received'] += 1
             if self._is_taken(now_s, seen.stamp_ns):
-                self._classify(now_s, seen.stamp_ns, seen.view(), seen.begin_ns, seen.end_ns)
+                self._classify(now_s, seen.stamp_ns, seen.views(), seen.begin_ns, seen.end_ns)
 
     def _is_taken(self, now_s: float, stamp: int) -> bool:
         """Whether a frame belongs to the share that is processed."""
@@ -282,12 +282,12 @@ class Run:
         return taken
 
     def _classify(
-        self, now_s: float, stamp: int, sample: Sample, begin: int = 0, end: int = 0
+        self, now_s: float, stamp: int, samples: Sequence[Sample], begin: int = 0, end: int = 0
     ) -> None:
         self._take_labels(stamp)
-        result = self._learner.classify(stamp, sample, now_s, begin, end)
+        result = self._learner.classify(stamp, samples[0], now_s, begin, end, samples[1:])
         if not result.empty:
-            self._samples.append(sample)
+            self._samples.append(samples[0])
         self._rows[stamp] = len(self._frames)
         self._frames.append(
             _Frame(
@@ -301,7 +301,7 @@ class Run:
                 result.unknown,
                 result.timesteps,
                 result.learning,
-                result.energy_j,
+                result.frame_energy_j,
             )
         )
 
@@ -434,6 +434,7 @@ class Run:
                 'rejected frames': counts['rejected frames'],
                 'learned': totals.learned,
                 'frames without an object': totals.empty,
+                'further objects': totals.further_objects,
                 'labels': totals.labels,
                 'labels of no frame': totals.labels_unmatched,
                 'labels too late': totals.labels_late,

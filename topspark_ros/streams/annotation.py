@@ -1,6 +1,8 @@
-"""A frame with the box of what was found in it, for people."""
+"""A frame with the boxes of what was found in it, for people."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -13,11 +15,11 @@ COLOUR = (0, 160, 60)  # RGB
 _LINE, _MARGIN, _LETTERS = 2, 4, 0.6  # pixels, pixels, and of OpenCV's font
 
 
-def annotated(rgb: np.ndarray, square: Square | None, text: str) -> np.ndarray:
-    """The frame in another size, with a box around a part and what is in it; uint8 RGB.
+def annotated(rgb: np.ndarray, boxes: Sequence[tuple[Square, str]]) -> np.ndarray:
+    """The frame in another size, with boxes around parts and what is in them; uint8 RGB.
 
     rgb: (height, width, 3), uint8 or uint16, of which the brightest level is shown as white.
-    square: in pixels of `rgb`; None: no box.
+    boxes: in pixels of `rgb`, and texts. The first one has a thicker line.
     """
     if rgb.dtype != np.uint8:
         rgb = cv2.convertScaleAbs(rgb, alpha=255 / max(1, int(rgb.max())))
@@ -26,9 +28,10 @@ def annotated(rgb: np.ndarray, square: Square | None, text: str) -> np.ndarray:
     picture = cv2.resize(
         rgb, (width, height), interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
     )
-    if square is not None:
+    for number, (square, text) in reversed(tuple(enumerate(boxes))):
         left, top, side = square.scaled(factor).whole_pixels
-        cv2.rectangle(picture, (left, top), (left + side, top + side), COLOUR, _LINE)
+        line = 1 if number else _LINE
+        cv2.rectangle(picture, (left, top), (left + side, top + side), COLOUR, line)
         _write(picture, text, left, top)
     return picture
 

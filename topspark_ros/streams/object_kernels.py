@@ -9,10 +9,10 @@ from topspark_ros.engine.kernels.compilation import allocating, entry_point, ker
 FILL = 20 / 28  # share of the grid that the object's bounding square takes
 OVERSAMPLING = 3  # samples a cell and direction, averaged
 _INK_LEVEL = 0.4  # share of the peak contrast from which a pixel belongs to the object
-_MIN_AREA = 12  # pixels worked on, of an object; a faulty pixel of the camera has 9
-_MIN_SHARE = 0.1  # of all that stands out, in one object; noise is spread over the frame
-_SPECK_SHARE = 0.05  # components smaller than this share of the largest are specks
-_GAP_SHARE = 0.1  # of its size, by which a part of an object may lie off the largest one
+MIN_AREA = 12  # pixels worked on, of an object; a faulty pixel of the camera has 9
+MIN_SHARE = 0.1  # of all that stands out, in one object; noise is spread over the frame
+SPECK_SHARE = 0.05  # components smaller than this share of the largest are specks
+GAP_SHARE = 0.1  # of its size, by which a part of an object may lie off the largest one
 _APART = 4  # pixels worked on, between two whose noise has little in common
 _EDGE = 2  # pixels around the object that are kept: the soft edge of its strokes
 _FIT_ROUNDS = 3
@@ -163,17 +163,17 @@ def main_part(mask):
     areas = ends[1 : count + 1] - ends[:count]
     largest = np.argmax(areas)
     most = boxes[largest]
-    gap = _GAP_SHARE * max(most[2] - most[0], most[3] - most[1])
+    gap = GAP_SHARE * max(most[2] - most[0], most[3] - most[1])
     area = 0
     for part in range(count):
         box = boxes[part]
         # Between the boxes, along the axis where they are further apart; negative: they overlap.
         apart = max(box[0] - most[2], most[0] - box[2], box[1] - most[3], most[1] - box[3])
-        if areas[part] >= _SPECK_SHARE * areas[largest] and apart <= gap:
+        if areas[part] >= SPECK_SHARE * areas[largest] and apart <= gap:
             area += areas[part]
             for pixel in range(ends[part], ends[part + 1]):
                 out[pixels[pixel, 0], pixels[pixel, 1]] = 1
-    if area < max(_MIN_AREA, _MIN_SHARE * ends[count]):
+    if area < max(MIN_AREA, MIN_SHARE * ends[count]):
         out[:] = 0
     return out
 

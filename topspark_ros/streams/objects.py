@@ -1,14 +1,16 @@
-"""The object in a camera frame, centred and scaled into the network's input grid."""
+"""The objects in a camera frame, centred and scaled into the network's input grid."""
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from . import object_kernels as kernels
 from .colours import MIN_CONTRAST, Square
+from .groups import object_boxes
 from .images import RawImage
 
 WORK_SIDE = 160  # longest side of the image worked on, pixels
@@ -17,6 +19,8 @@ _CROP_SIDE = 48  # a smaller image is a crop: no room to tell light from object
 _MIN_STEPS = 2.0  # of the levels that a camera tells apart; gradients have steps of one
 _NOISE_FACTOR = 6  # an object stands out by this many standard deviations of the noise
 _DEVIATION = 1.05  # standard deviations of normal noise in the median difference of two values
+_CROP_NOISE = 1e-9  # the same factor of a crop: a few pixels made larger are all edges
+_MARGIN = 2  # pixels around one of several objects that show what is behind it
 
 
 def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
@@ -38,39 +42,79 @@ def centre_object(gray: np.ndarray, size: int = 28) -> np.ndarray:
     size
         Side of the square grid, cells.
     """
-    return cut_object(gray, size)[0]
+    objects = cut_objects(gray, size)
+    return objects[0][0] if objects else np.zeros(size * size, np.float32)
 
 
-def cut_object(gray: np.ndarray, size: int) -> tuple[np.ndarray, Square | None]:
-    """The same, and the square of the image that it shows; None where nothing stands out."""
-    found = _find(gray)
-    if found is None:
-        return np.zeros(size * size, np.float32), None
-    grid, *square = kernels.crop(*found, size)
-    return grid, Square(*square).scaled(_work_pixel(gray, found[-1]))
+def cut_objects(gray: np.ndarray, size: int, most: int = 1) -> list[tuple[np.ndarray, Square]]:
+    """So many objects at most, each as `centre_object` shows it, and the square of the image that
+    this is. The most salient one comes first. None where nothing stands out.
+
+    most: 1: what stands out most, to one side, dark or light, is the object. More: an object is
+        what edges surround, the largest one first. Objects that touch, or lie closer than a tenth
+        of their size, are one. A crop has one.
+    """
+    cut = []
+    for found in _find(gray, most):
+        grid, *square = kernels.crop(found.relief, found.peak, found.mask, size)
+        cut.append((grid, found.in_image(Square(*square))))
+    return cut
 
 
-def locate_object(gray: np.ndarray) -> Square | None:
-    """The square that the object in `gray` is looked at in; None where nothing stands out."""
-    found = _find(gray)
-    return None if found is None else framed(*found).scaled(_work_pixel(gray, found[-1]))
+def locate_objects(gray: np.ndarray, most: int = 1) -> list[Square]:
+    """The squares that these objects are looked at in."""
+    return [
+        found.in_image(framed(found.mass, found.peak, found.whole)) for found in _find(gray, most)
+    ]
 
 
-def _work_pixel(gray: np.ndarray, work: np.ndarray) -> float:
-    """Side of a pixel at work size, pixels of the image."""
-    return max(gray.shape) / max(work.shape)
+class _Found(NamedTuple):
+    """An object in a part of the image at work size.
+
+    relief: what stands out, (height, width) float32, the larger side of it, dark or light, above 0.
+    peak: its height. mask: of that side of the object, uint8.
+    mass: what stands out on the sides that the object may have. whole: a mask of all of it.
+    left, top: of the part. pixel: side of a pixel of it, pixels of the image.
+    """
+
+    relief: np.ndarray
+    peak: np.float32
+    mask: np.ndarray
+    mass: np.ndarray
+    whole: np.ndarray
+    left: int
+    top: int
+    pixel: float
+
+    def in_image(self, square: Square) -> Square:
+        """A square of the part."""
+        x, y, extent = square
+        return Square(self.left + x, self.top + y, extent).scaled(self.pixel)
 
 
-def _find(gray: np.ndarray) -> tuple[np.ndarray, np.float32, np.ndarray] | None:
-    """What stands out, above 0 at work size; its height; and a mask of the object; None: nothing
-    does."""
+def _find(gray: np.ndarray, most: int) -> list[_Found]:
     work = _resize(gray, WORK_SIDE).astype(np.float32)
-    relief = cv2.GaussianBlur(_remove_background(gray, work), (5, 5), 1.0)
+    pixel = max(gray.shape) / max(work.shape)
+    relief = _blurred(_remove_background(gray, work))
     least = max(_MIN_STEPS, MIN_CONTRAST * float(work.max()))
-    # A few pixels made larger are all edges: there is no telling of noise.
-    noise_factor = 1e-9 if _is_crop(gray.shape) else _NOISE_FACTOR * _DEVIATION
+    noise_factor = _CROP_NOISE if _is_crop(gray.shape) else _NOISE_FACTOR * _DEVIATION
     peak, mask = kernels.standing_out(relief, least, noise_factor)
-    return (relief, peak, mask) if peak else None
+    if not peak:
+        return []
+    single = _Found(relief, peak, mask, relief, mask, 0, 0, pixel)
+    if most == 1 or _is_crop(gray.shape):
+        return [single]
+    work, several = _blurred(work), []
+    for box in object_boxes(work, least, most):
+        left, top = max(box.left - _MARGIN, 0), max(box.top - _MARGIN, 0)
+        part = work[top : box.bottom + _MARGIN, left : box.right + _MARGIN]
+        relief = part - _border_level(part)
+        peak, mask = kernels.standing_out(relief, least, _CROP_NOISE)
+        if peak:
+            whole = np.zeros(part.shape, np.uint8)
+            whole[box.top - top : box.bottom - top, box.left - left : box.right - left] = 1
+            several.append(_Found(relief, peak, mask, np.abs(relief), whole, left, top, pixel))
+    return several or [single]  # one out of focus has no edges
 
 
 def warm_up() -> None:
@@ -81,20 +125,30 @@ def warm_up() -> None:
         image = RawImage.of(values)
         gray = image.reduced_gray(WORK_SIDE).pixels
         centre_object(gray)
-        locate_object(gray)
+        locate_objects(gray)
         image.central_picture(WORK_SIDE)
 
 
 def _remove_background(gray: np.ndarray, work: np.ndarray) -> np.ndarray:
     """The image, also given at work size, float32, minus its background: at work size, float32."""
     if _is_crop(gray.shape):
-        border = np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))
-        return work - np.median(border).astype(np.float32)
+        return work - _border_level(gray)
     coarse = _resize(work, _FIT_SIDE)
     shape = coarse.shape
     return kernels.without_surface(
         work, coarse.ravel(), _surfaces(shape), _edge(shape), *_axes(work.shape)
     )
+
+
+def _border_level(gray: np.ndarray) -> np.float32:
+    """Of what is behind an object that does not reach the edge of the image."""
+    return np.median(np.concatenate((gray[0], gray[-1], gray[:, 0], gray[:, -1]))).astype(
+        np.float32
+    )
+
+
+def _blurred(image: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(image, (5, 5), 1.0)
 
 
 def _is_crop(shape: tuple[int, int]) -> bool:

@@ -32,7 +32,7 @@ class EventSettings:
         0, or events of each window; then windows are as long as they take to come.
     min_events
         A window of time with fewer is skipped: nothing moves in it.
-    roi, by_polarity, centring, size, as_picture, whole
+    roi, by_polarity, centring, size, as_picture, whole, max_objects
         As of EventViewer.
     max_rate_hz
         Events a second that pass, as of RateLimiter.
@@ -49,6 +49,7 @@ class EventSettings:
     size: int = 28
     as_picture: bool = False
     whole: bool = False
+    max_objects: int = 1
     max_rate_hz: float = 5e6
     hot_pixel_rate_hz: float = 100.0
 
@@ -73,8 +74,9 @@ class SeenWindow(NamedTuple):
     end_ns: int
     stamp_ns: int
 
-    def view(self) -> EventView:
-        return self.viewer.view(self.window)
+    def views(self) -> list[EventView]:
+        """As of EventViewer."""
+        return self.viewer.views(self.window)
 
 
 class StreamCounts(NamedTuple):
@@ -194,9 +196,9 @@ def warm_up(settings: EventSettings) -> None:
     events['t'] = 0, 2 * settings.window_ns
     payload = Evt3Encoder(64, 64).encode(events)
     for seen in stream.push('evt3', 64, 64, 0, 0, 0, payload):
-        view = seen.view()
-        view.presented(1)
-        view.picture()
+        for view in seen.views():
+            view.presented(1)
+            view.picture()
     some = np.ones((2, 2), np.uint8)  # two events show nothing that could be framed
     framed(some.astype(np.float32), np.inf, some)
 
@@ -217,6 +219,7 @@ class _Camera:
             settings.size,
             settings.as_picture,
             settings.whole,
+            settings.max_objects,
         )
         self._hot_pixels = HotPixelFilter(width, height, settings.hot_pixel_rate_hz)
         self._limiter = RateLimiter(settings.max_rate_hz)

@@ -10,6 +10,7 @@ import numpy as np
 from topspark_ros.engine import SpikeTrain
 
 from ..colours import Square
+from ..groups import separate_groups
 from ..object_kernels import main_part
 from ..objects import framed
 from .moving import Motion, find_motion, moving_picture
@@ -24,7 +25,7 @@ _LEVEL = 0.25  # share of the peak activity from which a cell belongs to what mo
 
 @dataclass(frozen=True)
 class EventView:
-    """One window, looked at in one way.
+    """One window, or a moving thing in it, looked at in one way.
 
     square: of the sensor that is seen, pixels; None: nothing moves.
     """
@@ -43,6 +44,14 @@ class EventView:
     def picture(self) -> np.ndarray:
         """All its events, as `window_picture` shows them."""
         return window_picture(self.window, self.grid.width, self.grid.height)
+
+    def close_up(self) -> np.ndarray:
+        """The part of that which the square shows."""
+        picture = self.picture()
+        if self.square is None:
+            return picture
+        left, top, side = self.square.whole_pixels
+        return picture[max(top, 0) : top + side, max(left, 0) : left + side]
 
 
 class EventViewer:
@@ -67,6 +76,9 @@ class EventViewer:
     whole
         Place, size and motion of a picture follow from all events in the roi, not from what moves
         most. For a sensor with little noise before which one thing moves.
+    max_objects
+        Moving things that are looked at apart, with `centring` and not the `whole`. Of one, a
+        picture's place, size and motion follow from all cells that are about as active.
 
     Raises
     ------
@@ -84,7 +96,9 @@ class EventViewer:
         size: int = 28,
         as_picture: bool = False,
         whole: bool = False,
+        max_objects: int = 1,
     ) -> None:
+        self._max_objects = max_objects
         self._size, self._centring = size, centring
         self._as_picture, self._whole = as_picture, whole
         roi = roi or (0, 0, width, height)
@@ -96,19 +110,26 @@ class EventViewer:
             )
             self._grid = replace(self._grid, rows=rows, columns=columns)
 
-    def view(self, window: Window) -> EventView:
-        """One window. There are no spikes, and a picture is black, without an event in the roi or,
-        with `centring`, without anything in it that moves."""
-        grid = self._grid
+    def views(self, window: Window) -> list[EventView]:
+        """One window: what moves in it, the largest first. There is a single view, without spikes
+        or as a black picture, without an event in the roi or, with `centring`, without anything in
+        it that moves."""
+        grid, views = self._grid, []
         if self._as_picture:
-            motion = self._motion(window)
-            picture = moving_picture(window, grid.part, motion, self._size)
-            square = Square(motion.x, motion.y, motion.extent) if motion.extent else None
-            return EventView(window, grid, square, picture)
-        if not self._centring:
-            return EventView(window, grid, _around(grid.part), grid.places)
-        places, square = centred(self._counts(window), self._size)
-        return EventView(window, grid, square and self._on_sensor(square), places)
+            for motion in self._motions(window):
+                picture = moving_picture(window, grid.part, motion, self._size)
+                square = Square(motion.x, motion.y, motion.extent) if motion.extent else None
+                views.append(EventView(window, grid, square, picture))
+        elif not self._centring:
+            views.append(EventView(window, grid, _around(grid.part), grid.places))
+        else:
+            for places, square in centred(self._counts(window), self._size, self._max_objects):
+                views.append(EventView(window, grid, square and self._on_sensor(square), places))
+        return views
+
+    def view(self, window: Window) -> EventView:
+        """The first of these."""
+        return self.views(window)[0]
 
     def _on_sensor(self, square: Square) -> Square:
         """The same, of cells of the grid before, in pixels."""
@@ -116,16 +137,20 @@ class EventViewer:
         x, y, extent = square.scaled(width / self._grid.columns)
         return Square(left + x, top + y, extent)
 
-    def _motion(self, window: Window) -> Motion:
+    def _motions(self, window: Window) -> list[Motion]:
         if not self._centring:
             x, y, extent = _around(self._grid.part)
-            return Motion(x, y, window.start, 0.0, 0.0, extent)
+            return [Motion(x, y, window.start, 0.0, 0.0, extent)]
         mask = active(activity_of(self._counts(window)))
-        if not main_part(mask).any():
-            mask[:] = 0
-        elif self._whole:
-            mask[:] = 1
-        return find_motion(window.events[lie_in(window, self._grid, mask.reshape(-1) > 0)])
+        masks = moving_masks(mask, self._max_objects)
+        if not masks:
+            masks = [np.zeros_like(mask)]
+        elif self._max_objects == 1:
+            masks = [np.ones_like(mask) if self._whole else mask]
+        return [
+            find_motion(window.events[lie_in(window, self._grid, each.reshape(-1) > 0)])
+            for each in masks
+        ]
 
     def _counts(self, window: Window) -> np.ndarray:
         """Events in each cell of the grid, of both polarities."""
@@ -152,21 +177,32 @@ def active(activity: np.ndarray) -> np.ndarray:
     return (activity > _LEVEL * float(activity.max())).astype(np.uint8)
 
 
-def centred(counts: np.ndarray, size: int) -> tuple[Places, Square | None]:
+def moving_masks(mask: np.ndarray, most: int) -> list[np.ndarray]:
+    """Of the cells that are `active` those that touch: so many things at most, the largest first,
+    each a mask, (rows, columns) uint8. None where noise is all there is."""
+    if most > 1:
+        return separate_groups(mask, most)
+    mask = main_part(mask)
+    return [mask] if mask.any() else []
+
+
+def centred(counts: np.ndarray, size: int, most: int = 1) -> list[tuple[Places, Square | None]]:
     """Where the cells of a grid lie in a view that is centred on what moves most, and the square of
-    cells that this view is; None: nothing moves.
+    cells that this view is; the same of so many `moving_masks` at most.
 
     counts: events in each cell, (rows, columns) float32.
     size: side of the view, inputs.
 
-    Cells that are `active`, and touch, are what moves. Where noise is all there is, nothing moves:
-    every cell lies outside.
+    Where nothing moves, there is one view without a square, and every cell lies outside.
     """
-    rows, columns = counts.shape
     activity = activity_of(counts)
-    mask = main_part(active(activity))
-    if not mask.any():
-        return Places(np.full(counts.size, -1), size * size), None
+    masks = moving_masks(active(activity), most)
+    nothing = Places(np.full(counts.size, -1), size * size), None
+    return [_centred_on(mask, activity, size) for mask in masks] or [nothing]
+
+
+def _centred_on(mask: np.ndarray, activity: np.ndarray, size: int) -> tuple[Places, Square]:
+    rows, columns = mask.shape
     mask = cv2.dilate(mask, np.ones((3, 3), np.uint8))
     square = framed(activity, np.inf, mask)
     x, y, side = square
