@@ -55,11 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _next_question(console: Console, teacher: Teacher) -> Message:
     """The latest one: what it shows may still be in view."""
+    teacher.spin(LOOK_S)
     if not teacher.questions:
         console.print('No question is open. Waiting for one, until Ctrl-C.')
-    while not teacher.questions:
+    latest = None
+    while latest is None or latest is not teacher.questions[-1]:  # they come one by one
+        latest = teacher.questions[-1] if teacher.questions else None
         teacher.spin(LOOK_S)
-    return teacher.questions[-1]
+    return latest
 
 
 def _ask(console: Console, question: Message) -> str | None:

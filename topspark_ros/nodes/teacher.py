@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,8 @@ class Teacher(Onlooker):
         self.status: msg.LearnerStatus | None = None
         self.result: msg.Classification | None = None
         self.image: Image | None = None
-        self.questions: list[msg.Question] = []
+        # Of older ones the learner takes no answer any more.
+        self.questions: deque[msg.Question] = deque(maxlen=qos.QUESTION.depth)
         self._learner = self.resolve_topic_name('snn_learner')
         self.create_subscription(
             msg.Classes, f'{self._learner}/classes', self._on_classes, qos.STATE
