@@ -43,7 +43,7 @@ def in_order(network, names):
     order = [names.index(name) for name in NAMES]
     learned = {name: state[name][:, order] for name in ('means', 'weights', 'overlaps')}
     learned['precision'] = reference.mirrored(state['precision'])
-    learned['novelty_precision'] = state['novelty_precision']
+    learned['scatter'] = state['scatter']
     return learned | {'class_frames': state['class_frames'][order]}
 
 

@@ -24,9 +24,9 @@ import numpy as np
 
 from topspark_ros.errors import TopsparkError
 
-PRETENDED = 0.3  # labelled frames
+PRETENDED = 0.2  # labelled frames
 MEMORY = 0.98  # of the second regression, what a sample counts after another one
-MAX_EVIDENCE = 20.0  # log-odds
+MAX_EVIDENCE = 7.0  # log-odds; more of it only says that other classes are very unlike it
 MIN_NOVELTY, MAX_NOVELTY = 1e-6, 1e6
 MAX_DEVIATIONS = 8.0  # of novelty
 USUAL_FRAMES = 200  # that the usual novelty is the mean of
