@@ -505,7 +505,8 @@ def novelty(
     frames = learned.class_frames
     own = np.tensordot(after(timesteps), kept[:, label, :, : frames[label]], 1) * EXEMPLAR_STEP
     apart = (features[::NOVELTY_EVERY, np.newaxis] - own) ** 2 / learned.scatter[:, np.newaxis]
-    return COUNTS.sum() * frames.sum() * apart.mean(axis=0).min()
+    number = features.size / 16 + np.maximum(frames - 1, 0).sum()
+    return COUNTS.sum() * number * apart.mean(axis=0).min()
 
 
 def after(timesteps: int) -> list[float]:

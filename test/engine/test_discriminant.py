@@ -1209,7 +1209,10 @@ def test_a_single_layer_is_still_read(tmp_path, version):
         (lambda header: header['config'].update(surface_filters=None), 'surface_filters is None'),
         (lambda header: header['arrays'].pop(), 'its arrays do not fill it'),
         (lambda header: header['arrays'][0].__setitem__(0, 'branches'), 'state holds'),
-        (lambda header: header['arrays'][3].__setitem__(2, [1, 1, 1, 1, 1]), "its array 'means' is"),
+        (
+            lambda header: header['arrays'][3].__setitem__(2, [1, 1, 1, 1, 1]),
+            "its array 'means' is",
+        ),
     ],
 )
 def test_headers_that_make_no_sense_are_rejected(saved, change, message):

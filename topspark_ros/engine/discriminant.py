@@ -13,6 +13,7 @@ from .kernels.discriminant import (
     EXEMPLAR_STEP,
     EXEMPLARS,
     FRAME_SCATTER,
+    FRAMES_AT_FIRST,
     LOOKS,
     MOST_STEPS,
     NOVELTY_EVERY,
@@ -24,9 +25,7 @@ from .network import C, Layout
 from .pictures import PictureNetwork, in_shares
 from .values import SpikeTrain
 
-# Scatter that every feature is taken to have before any was seen, as of so many frames.
-FRAMES_AT_FIRST = 1 / 16  # for each feature
-VARIANCE_AT_FIRST = 0.15  # of a feature
+VARIANCE_AT_FIRST = 0.15  # of a feature, before any was seen
 
 
 class LinearDiscriminant(PictureNetwork[C, DiscriminantState]):

@@ -29,9 +29,10 @@ matter.
 Novelty: how far a sample lies from the most similar exemplar of a class, a sample of it that was
 kept. The mean of a class will not do: objects of one class differ among each other as much as they
 differ from others. It is of every NOVELTY_EVERY-th feature, K of them, each by its own scatter s_i,
-the diagonal of eps I + S. With d_i what sample and exemplar differ by, and n frames learned,
+the diagonal of eps I + S. With d_i what sample and exemplar differ by, and f frames in the
+scatter: those learned, but the first of each class, and as many as eps counts for,
 
-    novelty = min over exemplars of n / K sum_i d_i^2 / s_i.
+    novelty = min over exemplars of f / K sum_i d_i^2 / s_i.
 
 EXEMPLARS of each class are kept, spread out: once there are that many, a sample takes the place of
 one of the two most similar exemplars, if it is less similar to all of them than these two are to
@@ -53,6 +54,7 @@ FIRST, LAST = 1, 64  # looks, steps
 LOOKS = ROWS  # how many
 FIRST_SHARE = 0.5  # of the first look in the scatter: its features are coarse
 FRAME_SCATTER = FIRST_SHARE + 1  # looks that a frame is in the scatter
+FRAMES_AT_FIRST = 1 / 16  # that eps counts for, for each feature
 BLOCK = SQUARES  # elements; D is a multiple of it
 CLUTTER_EVERY = 4  # samples of a class
 NOVELTY_EVERY = 4  # features
@@ -211,7 +213,10 @@ def novelty_of(state, memory, timesteps, c):
     nearest = np.inf
     for e in range(min(state.class_frames[c], EXEMPLARS)):
         nearest = min(nearest, distances[e])
-    return FRAME_SCATTER * frames_of(state) * nearest / state.scatter.size
+    frames = FRAMES_AT_FIRST * memory.seen.size
+    for other in range(state.class_frames.size):
+        frames += max(0, state.class_frames[other] - 1)
+    return FRAME_SCATTER * frames * nearest / state.scatter.size
 
 
 @routine
