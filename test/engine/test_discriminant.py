@@ -23,6 +23,7 @@ from topspark_ros.engine import (
     NetworkConfig,
     OperationCounts,
     SpikeTrain,
+    checkpoint,
     compilations,
     create_network,
     load_checkpoint,
@@ -1122,6 +1123,18 @@ def test_restore_rejects_before_it_changes_anything(trained, damage):
 
 
 # Checkpoints.
+
+
+def test_a_former_checkpoint_is_read(trained, unseen, tmp_path, monkeypatch):
+    path = tmp_path / 'former'
+    monkeypatch.setattr(checkpoint, 'VERSION', 7)
+    state = former(trained.state())
+    monkeypatch.setattr(trained, 'state', lambda: state)
+    save_checkpoint(path, trained)
+    found = load_checkpoint(path).network.infer_many(unseen.pixels, 4)
+    expected = trained.infer_many(unseen.pixels, 4)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    assert np.isfinite(found.novelty).all()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ import numpy as np
 
 from topspark_ros.errors import TopsparkError
 
-PRETENDED = 0.2  # labelled frames
+PRETENDED = 0.1  # labelled frames
 MEMORY = 0.98  # of the second regression, what a sample counts after another one
 MAX_EVIDENCE = 7.0  # log-odds; more of it only says that other classes are very unlike it
 MIN_NOVELTY, MAX_NOVELTY = 1e-6, 1e6
@@ -35,7 +35,7 @@ VARIANCE_AT_FIRST, FRAMES_AT_FIRST = 0.1, 4  # of its logarithm, and what that c
 # Before the first label: means, and variances, of coefficients for 1, evidence and novelty; and for
 # 1 and familiarity.
 FAMILIARITY = (0.0, 0.3, -1.0), (0.5, 0.1, 0.1)
-CONFIDENCE = (0.0, 1.0), (1.0, 0.1)
+CONFIDENCE = (0.0, 1.0), (1.0, 0.3)
 MIN_SLOPE = 0.2  # confidence rises with familiarity, whatever was seen
 
 

@@ -21,10 +21,10 @@ from topspark_ros.engine import SpikeTrain
 from .confidence import Usual
 
 HOUR_NS = 3_600_000_000_000
-EVIDENCE, MAX_EVIDENCE = 0.1, 50.0  # deviations of novelty that log-odds of 1 count as; log-odds
-HASTE = 8.0  # rate of questions, over an even spread of those that are left
+EVIDENCE, MAX_EVIDENCE = 0.1, 40.0  # deviations of novelty that log-odds of 1 count as; log-odds
+HASTE = 5.5  # rate of questions, over an even spread of those that are left
 STEP = 0.3  # of the threshold, deviations, with a question
-MAX_FAMILIARITY = 4.0  # of a frame that is asked about; the threshold before the first question
+MAX_FAMILIARITY = 3.0  # of a frame that is asked about; the threshold before the first question
 ALIKE = 0.95  # correlation of two frames from which they look the same
 LATELY = 16  # questions
 
