@@ -36,7 +36,8 @@ scatter: those learned, but the first of each class, and as many as eps counts f
 
 EXEMPLARS of each class are kept, spread out: once there are that many, a sample takes the place of
 one of the two most similar exemplars, if it is less similar to all of them than these two are to
-each other. Like means, an exemplar is two looks.
+each other. So which ones are kept depends on the order of the samples, as nothing else does. Like
+means, an exemplar is two looks.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ def novelty_of(state, memory, timesteps, c):
 @routine
 def keep_exemplar(state, memory, label):
     """Keep the looks at a sample, before it is learned, as an exemplar of its class, or not; how
-    many numbers one has."""
+    many numbers that counts as written, kept or not."""
     exemplar, exemplars = memory.exemplar, state.exemplars
     for look in range(LOOKS):
         for i in range(state.scatter.size):
