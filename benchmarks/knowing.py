@@ -56,9 +56,6 @@ class Learner:
         found = self._confidence.of(response.evidence, response.novelty)
         return 0.0 if math.isnan(found) else found
 
-    def familiarity(self, response: Response) -> float:
-        return self._confidence.familiarity(response.evidence, response.novelty)
-
     def classify(self, picture: np.ndarray) -> Response:
         return self.network.infer(picture, TIMESTEPS)
 
@@ -120,8 +117,8 @@ def asking(data: Photographs, seed: int, share: float, by_questions: bool) -> tu
         if by_questions:
             response = learner.classify(picture)
             stamp_ns = 1 + number * HOUR_NS // len(order)
-            familiarity = learner.familiarity(response)
-            wanted = questions.ask(stamp_ns, familiarity, picture, picture.size)
+            grounds = response.evidence, response.novelty
+            wanted = questions.ask(stamp_ns, *grounds, picture, picture.size)
         elif wanted := index in at_random:
             response = learner.classify(picture)
         if wanted:

@@ -24,7 +24,9 @@ from topspark_ros.engine.kernels import clutter, denoising
 
 LOOKS = 1, 64
 COUNTS = np.array([0.5, 1.0])  # of each look in the scatter
-NOVELTY_EVERY = 8  # features: those that novelty is of
+NOVELTY_EVERY = 4  # features: those that novelty is of
+EXEMPLARS = 32  # of a class
+EXEMPLAR_STEP = 1 / 16  # of their features
 EVERY = 4  # samples of a class: those that are seen before another background,
 LOOK = 64  # after so many steps
 BLOCK = 16  # elements of a row of the precision that are kept together
@@ -341,14 +343,18 @@ def plus(one: OperationCounts, other: OperationCounts) -> OperationCounts:
 
 def judged(size: int) -> OperationCounts:
     """What a novelty takes."""
-    number = len(range(0, size, NOVELTY_EVERY))
-    return OperationCounts(0, 0, number**2, number, 0)
+    return OperationCounts(0, 0, EXEMPLARS * _novel(size), EXEMPLARS, 0)
+
+
+def _novel(size: int) -> int:
+    """How many features novelty is of."""
+    return len(range(0, size, NOVELTY_EVERY))
 
 
 def rewritten(size: int, frames: np.ndarray, label: int) -> OperationCounts:
-    """Weights that a sample rewrites: the means and weights of its class; unless it is the first of
-    that, the scatter changes, too."""
-    of_class = OperationCounts(0, 0, 0, 0, 2 * len(LOOKS) * size)
+    """Weights that a sample rewrites: the means and weights of its class, and an exemplar; unless
+    it is the first of that, the scatter changes, too."""
+    of_class = OperationCounts(0, 0, 0, 0, len(LOOKS) * (2 * size + _novel(size)))
     if label >= len(frames) or frames[label] == 0:
         return of_class
     return plus(of_class, rewritten_by_scatter(size, frames))
@@ -358,9 +364,8 @@ def rewritten_by_scatter(size: int, frames: np.ndarray) -> OperationCounts:
     """The blocks of the precision that are kept, and the weights of all classes seen."""
     blocks = size // BLOCK
     kept = blocks * (blocks + 1) // 2 * BLOCK**2
-    of_novelty = len(range(0, size, NOVELTY_EVERY)) ** 2
     weights = np.count_nonzero(frames) * len(LOOKS) * size
-    return OperationCounts(0, 0, 0, 0, kept + of_novelty + weights)
+    return OperationCounts(0, 0, 0, 0, kept + _novel(size) + weights)
 
 
 def upper_blocks(size: int) -> np.ndarray:
@@ -383,7 +388,7 @@ class Learned(NamedTuple):
     overlaps: np.ndarray
     precision: np.ndarray
     class_frames: np.ndarray
-    novelty_precision: np.ndarray
+    scatter: np.ndarray
 
 
 def first_scatter(size: int) -> float:
@@ -450,8 +455,27 @@ def _learned(
     overlaps = np.stack(
         [(means[one] * weights[other]).sum(axis=1) for one, other in ((0, 0), (0, 1), (1, 1))]
     )
-    scatter = np.linalg.inv(precision)[::NOVELTY_EVERY, ::NOVELTY_EVERY]
-    return Learned(means, weights, overlaps, precision, class_frames, np.linalg.inv(scatter))
+    scatter = np.linalg.inv(precision).diagonal()[::NOVELTY_EVERY]
+    return Learned(means, weights, overlaps, precision, class_frames, scatter)
+
+
+def exemplars(looks: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """The samples of each class that are kept, (L, C, K, N), of so many looks (samples, L, D)."""
+    steps = np.minimum(np.rint(looks[..., ::NOVELTY_EVERY] / EXEMPLAR_STEP), 127)
+    kept = np.zeros((looks.shape[1], classes, steps.shape[2], EXEMPLARS))
+    for c in range(classes):
+        of_class: list[np.ndarray] = []
+        for sample in steps[labels == c]:
+            of_class.append(sample)
+            if len(of_class) > EXEMPLARS:
+                last = np.array(of_class)[:, -1]
+                apart = ((last[:, np.newaxis] - last) ** 2).sum(axis=2)
+                apart[np.triu_indices(len(last))] = math.inf
+                another = of_class.pop()
+                if apart[:-1].min() < apart[-1].min():
+                    of_class[np.unravel_index(apart.argmin(), apart.shape)[0]] = another
+        kept[:, c, :, : len(of_class)] = np.transpose(of_class, (1, 2, 0))
+    return kept
 
 
 def scores(learned: Learned, features: np.ndarray, timesteps: int) -> np.ndarray:
@@ -473,13 +497,16 @@ def evidence(
     return best, -math.log(rivals.sum())
 
 
-def novelty(learned: Learned, features: np.ndarray, timesteps: int, label: int) -> float:
-    """A squared distance to the mean of a class, over what is usual."""
-    means = np.tensordot(after(timesteps), learned.means, 1)
-    deviation = (features - means[label])[::NOVELTY_EVERY]
-    square = deviation @ learned.novelty_precision @ deviation / deviation.size
-    frames = COUNTS.sum() * learned.class_frames.sum()
-    return frames * square / (1 + 1 / learned.class_frames[label])
+def novelty(
+    learned: Learned, kept: np.ndarray, features: np.ndarray, timesteps: int, label: int
+) -> float:
+    """The least squared distance to an exemplar of a class, over what is usual; kept: as of
+    `exemplars`."""
+    frames = learned.class_frames
+    own = np.tensordot(after(timesteps), kept[:, label, :, : frames[label]], 1) * EXEMPLAR_STEP
+    apart = (features[::NOVELTY_EVERY, np.newaxis] - own) ** 2 / learned.scatter[:, np.newaxis]
+    number = features.size / 16 + np.maximum(frames - 1, 0).sum()
+    return COUNTS.sum() * number * apart.mean(axis=0).min()
 
 
 def after(timesteps: int) -> list[float]:

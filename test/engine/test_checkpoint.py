@@ -164,7 +164,7 @@ def test_numbers_of_its_confidence_are_kept_to_the_last_bit(trained, saved, tmp_
 def test_another_version_is_rejected(saved):
     for version in (min(READABLE) - 1, VERSION + 1):
         forge(saved, lambda header: None, version)
-        message = f'format version is {version}, accepted is 5 or 6 or {VERSION}'
+        message = f'format version is {version}, accepted is 5 or 6 or 7 or {VERSION}'
         with pytest.raises(CheckpointError, match=message):
             load_checkpoint(saved)
 

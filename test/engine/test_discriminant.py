@@ -23,6 +23,7 @@ from topspark_ros.engine import (
     NetworkConfig,
     OperationCounts,
     SpikeTrain,
+    checkpoint,
     compilations,
     create_network,
     load_checkpoint,
@@ -43,7 +44,7 @@ COLOUR = DiscriminantConfig(30, channels=3, edge_filters=16, surface_filters=16,
 DEFAULT = DiscriminantConfig(32)
 KINDS = 5  # classes
 AT = reference.LOOKS.index(reference.LOOK)
-LEARNED = 'means', 'weights', 'overlaps', 'precision', 'class_frames', 'novelty_precision'
+LEARNED = 'means', 'weights', 'overlaps', 'precision', 'class_frames', 'scatter'
 # Of the largest value of an array: rounding of float64 after some hundred samples. Measured 1e-15,
 # 2.8e-14, 1.4e-14 and 5e-15.
 ROUNDING = dict(
@@ -52,7 +53,7 @@ ROUNDING = dict(
     overlaps=5e-14,
     precision=2e-14,
     class_frames=0,
-    novelty_precision=2e-14,
+    scatter=2e-14,
 )
 # Where potentials, of float32, were added up in other portions. Measured 2.3e-7, 1e-6, 2e-7 and
 # 1.4e-7.
@@ -62,7 +63,7 @@ PORTIONS = dict(
     overlaps=1e-6,
     precision=6e-7,
     class_frames=0,
-    novelty_precision=6e-7,
+    scatter=6e-7,
 )
 SCORE = 2e-5  # of scores, as features are of float32: measured 5e-6
 
@@ -140,8 +141,10 @@ def probe_of(config, filters=None):
     looks, classes = len(reference.LOOKS), size + 1
     one_each = np.zeros((looks, classes, size))
     one_each[:, :size] = np.eye(size) / (0.15 * reference.COUNTS.sum() * classes)
+    state = network.state()
+    del state['exemplars']  # follow from the means
     network.restore(
-        network.state()
+        state
         | dict(
             means=np.zeros_like(one_each),
             weights=one_each,
@@ -215,6 +218,12 @@ def looks(config, samples):
 @pytest.fixture(scope='module')
 def solution(config, samples, looks):
     return solve(config, samples, looks)
+
+
+@pytest.fixture(scope='module')
+def kept(samples, looks):
+    """Exemplars."""
+    return reference.exemplars(looks, samples.labels, KINDS)
 
 
 @pytest.fixture(scope='module')
@@ -522,20 +531,27 @@ def test_scores_are_those_of_the_reference(trained, unseen, solution, timesteps)
     assert 0.3 < expected.max(axis=1).mean() < 0.99  # neither flat nor saturated
 
 
+def test_exemplars_are_those_of_the_reference(trained, samples, kept):
+    assert (trained.class_frames > reference.EXEMPLARS).all()  # so not all are kept
+    np.testing.assert_array_equal(trained.state()['exemplars'], kept)
+
+
 @pytest.mark.parametrize('timesteps', [1, 3, 64])
-def test_evidence_and_novelty_are_those_of_the_reference(trained, unseen, solution, timesteps):
+def test_evidence_and_novelty_are_those_of_the_reference(
+    trained, unseen, solution, kept, timesteps
+):
     responses = trained.infer_many(unseen.pixels, timesteps)
     seen = features_of(probe_of(trained.config).infer_many(unseen.pixels, timesteps).scores)
     for features, evidence, novelty in zip(seen, responses.evidence, responses.novelty):
         best, expected = reference.evidence(solution, features, timesteps)
         assert evidence == pytest.approx(expected, abs=1e-3)
-        expected = reference.novelty(solution, features, timesteps, best)
+        expected = reference.novelty(solution, kept, features, timesteps, best)
         assert novelty == pytest.approx(expected, rel=1e-4)
     assert 0.5 < np.median(responses.novelty) < 2  # about 1, as is said of it
 
 
 def test_a_sample_that_is_learned_is_judged_as_if_its_class_had_never_been_taught(
-    trained, unseen, solution
+    trained, unseen, solution, kept
 ):
     seen = features_of(probe_of(trained.config).infer_many(unseen.pixels, 4).scores)
     usual = trained.infer_many(unseen.pixels, 4).novelty
@@ -545,7 +561,7 @@ def test_a_sample_that_is_learned_is_judged_as_if_its_class_had_never_been_taugh
         best, expected = reference.evidence(solution, features, 4, label)
         assert best != label
         assert response.evidence == pytest.approx(expected, abs=1e-3)
-        expected = reference.novelty(solution, features, 4, best)
+        expected = reference.novelty(solution, kept, features, 4, best)
         assert response.novelty == pytest.approx(expected, rel=1e-4)
         novelties.append(response.novelty)
     assert np.median(novelties) > np.median(usual)
@@ -624,7 +640,7 @@ def test_five_thousand_samples_do_not_drift_further_than_this():
         overlaps=1e-12,
         precision=1e-13,
         class_frames=0,
-        novelty_precision=1e-13,
+        scatter=1e-13,
     )
     assert_same_learned(network.state(), solution._asdict(), bounds)
     seen = features_of(probe_of(config).infer_many(samples.pixels[:200], 4).scores)
@@ -1025,14 +1041,27 @@ def forget(state):
     state['class_frames'][2] = 0
 
 
-def test_what_novelty_needs_follows_from_the_rest(trained, unseen):
-    """Where a state has no inverse scatter for it, of an earlier checkpoint for one."""
-    state = trained.state()
-    expected = state.pop('novelty_precision')
+def former(state):
+    """A state as it was until checkpoints of version 7."""
+    of_novelty = len(state.pop('scatter'))
+    del state['exemplars']
+    return state | dict(novelty_precision=np.eye(of_novelty))
+
+
+def test_what_novelty_needs_follows_from_the_rest(trained, unseen, solution):
+    """Where a state is a former one: exemplars are the means of the classes."""
+    state = former(trained.state())
     other = create_network(trained.config)
     other.restore(state)
-    found = other.state()['novelty_precision']
-    assert np.abs(found - expected).max() <= 1e-12 * np.abs(expected).max()
+    expected = trained.state()['scatter']
+    np.testing.assert_allclose(other.state()['scatter'], expected, rtol=1e-12)
+    features = features_of(probe_of(trained.config).infer(unseen.pixels[0], 4).scores)
+    response = other.infer(unseen.pixels[0], 4)
+    steps = solution.means[..., :: reference.NOVELTY_EVERY, np.newaxis] / reference.EXEMPLAR_STEP
+    expected = reference.novelty(solution, np.rint(steps), features, 4, response.predicted)
+    assert response.novelty == pytest.approx(expected, rel=1e-4)
+    other.learn(unseen.pixels[0], 4, 0)  # takes the place of a mean at once
+    assert len(np.unique(other.state()['exemplars'][-1, 0].T, axis=0)) == 2
     state['precision'][:] = 0
     with pytest.raises(EngineError, match='^state precision has no inverse, accepted is that of'):
         other.restore(state)
@@ -1043,6 +1072,7 @@ def test_what_novelty_needs_follows_from_the_rest(trained, unseen):
     [
         (level(0), 'precision has a diagonal of 0 or less, accepted is above 0'),
         (level(-1e-9), 'precision has a diagonal of 0 or less, accepted is above 0'),
+        (spoil('scatter', 0), 'scatter has a 0, accepted is above 0'),
         (spoil('usual', 0), r'usual is 0, accepted is 1e-06 to 1e\+09'),
         (forget, 'means are for classes that were never seen'),
     ],
@@ -1067,8 +1097,10 @@ def test_restore_says_what_contradicts(trained, damage, message):
         shorten('overlaps', 1),
         shorten('precision', 0),
         shorten('class_frames', 0),
-        shorten('novelty_precision', 0),
-        spoil('novelty_precision', np.nan),
+        shorten('scatter', 0),
+        spoil('scatter', np.nan),
+        shorten('exemplars', 3),
+        spoil('exemplars', -1),
         shorten('edge_filters', 1),
         shorten('surface_filters', 0),
         spoil('means', np.nan),
@@ -1091,6 +1123,18 @@ def test_restore_rejects_before_it_changes_anything(trained, damage):
 
 
 # Checkpoints.
+
+
+def test_a_former_checkpoint_is_read(trained, unseen, tmp_path, monkeypatch):
+    path = tmp_path / 'former'
+    monkeypatch.setattr(checkpoint, 'VERSION', 7)
+    state = former(trained.state())
+    monkeypatch.setattr(trained, 'state', lambda: state)
+    save_checkpoint(path, trained)
+    found = load_checkpoint(path).network.infer_many(unseen.pixels, 4)
+    expected = trained.infer_many(unseen.pixels, 4)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    assert np.isfinite(found.novelty).all()
 
 
 @pytest.fixture
@@ -1178,7 +1222,10 @@ def test_a_single_layer_is_still_read(tmp_path, version):
         (lambda header: header['config'].update(surface_filters=None), 'surface_filters is None'),
         (lambda header: header['arrays'].pop(), 'its arrays do not fill it'),
         (lambda header: header['arrays'][0].__setitem__(0, 'branches'), 'state holds'),
-        (lambda header: header['arrays'][3].__setitem__(2, [1, 1, 1, 1]), "its array 'means' is"),
+        (
+            lambda header: header['arrays'][3].__setitem__(2, [1, 1, 1, 1, 1]),
+            "its array 'means' is",
+        ),
     ],
 )
 def test_headers_that_make_no_sense_are_rejected(saved, change, message):

@@ -19,7 +19,7 @@ from topspark_ros.engine.filters import PACKAGED
 
 from . import reference_discriminant as reference
 from .conftest import same_state
-from .test_discriminant import COLOUR, KINDS, ROUNDING, samples_of
+from .test_discriminant import COLOUR, KINDS, ROUNDING, samples_of, smooth
 from .test_encoded import CONFIG as ENCODED
 from .test_encoded import sparse
 
@@ -43,7 +43,7 @@ def in_order(network, names):
     order = [names.index(name) for name in NAMES]
     learned = {name: state[name][:, order] for name in ('means', 'weights', 'overlaps')}
     learned['precision'] = reference.mirrored(state['precision'])
-    learned['novelty_precision'] = state['novelty_precision']
+    learned['scatter'] = state['scatter']
     return learned | {'class_frames': state['class_frames'][order]}
 
 
@@ -151,6 +151,33 @@ def test_one_network_merged_is_itself():
     merged, names, _ = merge_networks({'a': alone})
     assert names == NAMES
     assert_same_learned(in_order(merged, names), in_order(alone.network, NAMES))
+    np.testing.assert_array_equal(merged.state()['exemplars'], alone.network.state()['exemplars'])
+
+
+def test_exemplars_of_all_are_kept_that_are_spread_out():
+    """Of one class 60 frames, of another 10, of the last none in one of the networks."""
+    labels = np.repeat([0, 1, 2], [60, 10, 20])
+    pixels = smooth(PLAIN, labels.size, 1)
+    one = taught(PLAIN, pixels[:65], labels[:65], NAMES[:3])
+    other = taught(PLAIN, pixels[40:], labels[40:], NAMES[:3])
+    merged, *_ = merge_networks({'a': one, 'b': other})
+
+    def exemplars(network):
+        """Of each class, (exemplars, L, K)."""
+        state = network.state()
+        kept = np.minimum(state['class_frames'], reference.EXEMPLARS)
+        return [np.moveaxis(state['exemplars'][:, c, :, :k], 2, 0) for c, k in enumerate(kept)]
+
+    def closest(exemplars):
+        apart = np.linalg.norm(exemplars[:, np.newaxis, -1] - exemplars[:, -1], axis=2)
+        return apart[np.triu_indices(len(apart), 1)].min()
+
+    of_one, of_other, of_both = map(exemplars, (one.network, other.network, merged))
+    assert [len(kept) for kept in of_both] == [32, 15, 20]
+    union = np.concatenate((of_one[0], of_other[0])).astype(float)
+    assert all((each == union).all(axis=(1, 2)).any() for each in of_both[0])
+    assert closest(union) == 0 < closest(of_both[0].astype(float))  # frames 40 to 59 are in both
+    np.testing.assert_array_equal(of_both[2], of_other[2])
 
 
 def test_a_name_that_was_heard_and_never_learned_stays_a_name():

@@ -39,9 +39,10 @@ from .factory import create_network
 from .network import Layout, Network
 
 MAGIC = b'topspark network'
-VERSION = 7
-# 5 holds single layers, and does not say so; until 6 these are shown pixels.
-READABLE = 5, 6, VERSION
+VERSION = 8
+# 5 holds single layers, and does not say so; until 6 these are shown pixels; until 7 discriminants
+# have no exemplars.
+READABLE = 5, 6, 7, VERSION
 KINDS = {
     'single layer': NetworkConfig,
     'discriminant': DiscriminantConfig,
@@ -52,7 +53,7 @@ MAX_HEADER_BYTES = 2**23
 MAX_NUMBERS = 1000  # of confidence
 DIGEST_SIZE = hashlib.sha256().digest_size
 _ARRAY_TYPES = ('|i1', '<f4', '<f8', '<i8', '<u8')
-_MAX_DIMENSIONS = 3
+_MAX_DIMENSIONS = 4
 _CHUNK = 2**20  # bytes
 
 

@@ -10,8 +10,12 @@ from .configuration import DiscriminantConfig, EncodedConfig
 from .errors import EngineError
 from .filters import PACKAGED, WEIGHTS, in_float32, load_filters
 from .kernels.discriminant import (
+    EXEMPLAR_STEP,
+    EXEMPLARS,
     FRAME_SCATTER,
+    FRAMES_AT_FIRST,
     LOOKS,
+    MOST_STEPS,
     NOVELTY_EVERY,
     DiscriminantState,
     present_discriminant,
@@ -21,9 +25,7 @@ from .network import C, Layout
 from .pictures import PictureNetwork, in_shares
 from .values import SpikeTrain
 
-# Scatter that every feature is taken to have before any was seen, as of so many frames.
-FRAMES_AT_FIRST = 1 / 16  # for each feature
-VARIANCE_AT_FIRST = 0.15  # of a feature
+VARIANCE_AT_FIRST = 0.15  # of a feature, before any was seen
 
 
 class LinearDiscriminant(PictureNetwork[C, DiscriminantState]):
@@ -33,8 +35,8 @@ class LinearDiscriminant(PictureNetwork[C, DiscriminantState]):
     without teaches nothing. What is learned does not depend on T.
     """
 
-    _per_class = dict(means=1, weights=1, overlaps=1, class_frames=0)
-    _signed = ('means', 'weights', 'overlaps', 'precision', 'novelty_precision', *WEIGHTS)
+    _per_class = dict(means=1, weights=1, overlaps=1, class_frames=0, exemplars=1)
+    _signed = ('means', 'weights', 'overlaps', 'precision', *WEIGHTS)
 
     @property
     def recruited_neurons(self) -> int:
@@ -46,14 +48,23 @@ class LinearDiscriminant(PictureNetwork[C, DiscriminantState]):
         return self.recruited_neurons
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """As of Network. `novelty_precision` may be missing: it follows from the precision."""
-        if 'novelty_precision' not in state and 'precision' in state:
-            state = state | dict(novelty_precision=novelty_precision(state['precision']))
+        """As of Network. What novelty needs may be missing: until checkpoints of version 7 it was
+        another. The means of the classes are their exemplars then."""
+        if 'exemplars' not in state and {'means', 'precision'} <= set(state):
+            state = _without_former(state) | dict(
+                scatter=_scatter(state['precision']), exemplars=_exemplars(state['means'])
+            )
         super().restore(state)
 
     def check_layout(self, layout: Layout) -> None:
-        derived = self._state.novelty_precision
-        super().check_layout(dict(novelty_precision=(derived.dtype, derived.shape)) | layout)
+        if 'exemplars' not in layout and 'class_frames' in layout:
+            scatter, exemplars = self._state.scatter, self._state.exemplars
+            _, classes = layout['class_frames']
+            shape = (LOOKS, *classes, *exemplars.shape[2:])
+            layout = _without_former(layout) | dict(
+                scatter=(scatter.dtype, scatter.shape), exemplars=(exemplars.dtype, shape)
+            )
+        super().check_layout(layout)
 
     def raster(self, sample: np.ndarray | SpikeTrain, timesteps: int) -> SpikeTrain:
         raise EngineError('the discriminant has no raster: its filters fire currents, not spikes')
@@ -65,9 +76,10 @@ class LinearDiscriminant(PictureNetwork[C, DiscriminantState]):
 
     def _check_state(self, state: DiscriminantState) -> None:
         super()._check_state(state)
-        for name in ('precision', 'novelty_precision'):
-            if (getattr(state, name).diagonal() <= 0).any():
-                raise EngineError(f'state {name} has a diagonal of 0 or less, accepted is above 0')
+        if (state.precision.diagonal() <= 0).any():
+            raise EngineError('state precision has a diagonal of 0 or less, accepted is above 0')
+        if (state.scatter <= 0).any():
+            raise EngineError('state scatter has a 0, accepted is above 0')
         unseen = state.class_frames == 0
         for name in ('means', 'weights'):
             if getattr(state, name)[:, unseen].any():
@@ -156,6 +168,7 @@ def first_scatter(size: int) -> float:
 
 def _untaught(size: int, filters: Filters) -> DiscriminantState:
     """Of so many features, seen by these filters."""
+    novel = len(range(0, size, NOVELTY_EVERY))
     return DiscriminantState(
         **filters._asdict(),
         means=np.zeros((LOOKS, 0, size)),
@@ -163,7 +176,8 @@ def _untaught(size: int, filters: Filters) -> DiscriminantState:
         overlaps=np.zeros((3, 0)),
         precision=np.eye(size) / first_scatter(size),
         class_frames=np.zeros(0, np.int64),
-        novelty_precision=np.eye(len(range(0, size, NOVELTY_EVERY))) / first_scatter(size),
+        scatter=np.full(novel, first_scatter(size)),
+        exemplars=np.zeros((LOOKS, 0, novel, EXEMPLARS), np.int8),
     )
 
 
@@ -172,10 +186,22 @@ def whole_precision(precision: np.ndarray) -> np.ndarray:
     return np.triu(precision) + np.triu(precision, 1).T
 
 
-def novelty_precision(precision: np.ndarray) -> np.ndarray:
-    """The inverse scatter of every NOVELTY_EVERY-th feature, of that of all as the state has it."""
+def _without_former(state: dict[str, Any]) -> dict[str, Any]:
+    """Without what novelty needed until checkpoints of version 7."""
+    return {name: each for name, each in state.items() if name != 'novelty_precision'}
+
+
+def _scatter(precision: np.ndarray) -> np.ndarray:
+    """Of the features that novelty is of, (K,), of the precision of all as the state has it."""
     try:
-        scatter = np.linalg.inv(whole_precision(precision))[::NOVELTY_EVERY, ::NOVELTY_EVERY]
-        return np.linalg.inv(scatter)
+        return np.linalg.inv(whole_precision(precision)).diagonal()[::NOVELTY_EVERY]
     except (np.linalg.LinAlgError, ValueError):
         raise EngineError('state precision has no inverse, accepted is that of a scatter') from None
+
+
+def _exemplars(means: np.ndarray) -> np.ndarray:
+    """Of each class its mean alone, (L, C, K, N) int8."""
+    with np.errstate(invalid='ignore'):  # what is not finite is refused later
+        steps = np.rint(means[..., ::NOVELTY_EVERY] / EXEMPLAR_STEP)
+        steps = np.clip(steps, 0, MOST_STEPS).astype(np.int8)
+    return np.repeat(steps[..., np.newaxis], EXEMPLARS, axis=-1)

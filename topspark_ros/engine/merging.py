@@ -8,6 +8,7 @@ around it by
 
 each S_i found in the precision, A_i = (eps I + S_i)^-1. Only made-up backgrounds differ from those
 of one network that saw all frames: which one is made up follows from the number of a class's frame.
+And exemplars: of all that the networks have of a class those are kept that are spread out.
 
 Of recruiting networks all prototypes are kept, or as many as are wanted: of each class the two are
 merged that it costs least, again and again (Ward 1963). With them go the labels that they won for
@@ -27,7 +28,7 @@ from .configuration import MAX_CLASSES, AnyConfig, NetworkConfig
 from .discriminant import first_scatter, whole_precision
 from .errors import MergingError
 from .factory import create_network
-from .kernels.discriminant import BLOCK, FIRST_SHARE, LOOKS
+from .kernels.discriminant import BLOCK, EXEMPLARS, FIRST_SHARE, LOOKS, NOVELTY_EVERY
 from .kernels.seeing import Filters
 
 FREE = 'neurons', 'seed'  # fields in which networks that are merged may differ
@@ -90,9 +91,7 @@ def merge_networks(
         times = [1 if name != common else 2 - len(networks) for name in networks]
         merged = _merged_discriminant(states, places, class_names, list(networks), times)
     network = create_network(config)
-    restored = states[0] | merged
-    restored.pop('novelty_precision', None)  # follows from the precision
-    network.restore(restored)
+    network.restore(states[0] | merged)
     return Checkpoint(network, class_names)
 
 
@@ -196,7 +195,45 @@ def _merged_discriminant(
         overlaps=np.array(overlaps),
         precision=np.where(_kept(size), precision, 0),
         class_frames=frames,
+        scatter=scatter.diagonal()[::NOVELTY_EVERY],
+        exemplars=_merged_exemplars(states, places, frames),
     )
+
+
+def _merged_exemplars(
+    states: Sequence[State], places: Sequence[np.ndarray], frames: np.ndarray
+) -> np.ndarray:
+    """frames: of each class, of all networks."""
+    shape = states[0]['exemplars'].shape
+    merged = np.zeros((LOOKS, len(frames), *shape[2:]), np.int8)
+    for c, number in enumerate(frames):
+        of_class = np.concatenate(
+            [merged[:, c, :, :0]]
+            + [
+                state['exemplars'][:, own, :, : state['class_frames'][own]]
+                for state, at in zip(states, places)
+                for own in np.flatnonzero(at == c)
+            ],
+            axis=-1,
+        )
+        kept = _spread_out(of_class[-1].T, min(number, EXEMPLARS))
+        merged[:, c, :, : len(kept)] = of_class[..., kept]
+    return merged
+
+
+def _spread_out(points: np.ndarray, number: int) -> np.ndarray:
+    """So many of the points, (points, features), without one of the two nearest again and again:
+    their indices."""
+    kept = np.arange(len(points))
+    points = points.astype(float)
+    squares = (points**2).sum(axis=1)
+    apart = squares + squares[:, np.newaxis] - 2 * points @ points.T
+    np.fill_diagonal(apart, np.inf)
+    while len(kept) > number:
+        last = max(np.unravel_index(apart.argmin(), apart.shape))
+        kept = np.delete(kept, last)
+        apart = np.delete(np.delete(apart, last, 0), last, 1)
+    return kept
 
 
 def _scatter_of(precision: np.ndarray, name: str) -> np.ndarray:

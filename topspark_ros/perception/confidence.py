@@ -24,9 +24,9 @@ import numpy as np
 
 from topspark_ros.errors import TopsparkError
 
-PRETENDED = 0.3  # labelled frames
+PRETENDED = 0.1  # labelled frames
 MEMORY = 0.98  # of the second regression, what a sample counts after another one
-MAX_EVIDENCE = 20.0  # log-odds
+MAX_EVIDENCE = 7.0  # log-odds; more of it only says that other classes are very unlike it
 MIN_NOVELTY, MAX_NOVELTY = 1e-6, 1e6
 MAX_DEVIATIONS = 8.0  # of novelty
 USUAL_FRAMES = 200  # that the usual novelty is the mean of
@@ -35,7 +35,7 @@ VARIANCE_AT_FIRST, FRAMES_AT_FIRST = 0.1, 4  # of its logarithm, and what that c
 # Before the first label: means, and variances, of coefficients for 1, evidence and novelty; and for
 # 1 and familiarity.
 FAMILIARITY = (0.0, 0.3, -1.0), (0.5, 0.1, 0.1)
-CONFIDENCE = (0.0, 1.0), (1.0, 0.1)
+CONFIDENCE = (0.0, 1.0), (1.0, 0.3)
 MIN_SLOPE = 0.2  # confidence rises with familiarity, whatever was seen
 
 
@@ -75,6 +75,36 @@ class Logistic:
         )
 
 
+class Usual:
+    """How much novelty is usual: mean and variance of its logarithm, of the latest frames.
+
+    numbers: (3,) float64, frames, mean, variance.
+    """
+
+    def __init__(self) -> None:
+        self.numbers = np.array([0.0, 0.0, VARIANCE_AT_FIRST])
+
+    def add(self, novelty: float) -> None:
+        if math.isnan(novelty):
+            return
+        frames, mean, variance = self.numbers
+        frames += 1
+        difference = _logarithm(novelty) - mean
+        if frames > 1:
+            share = 1.0 / min(frames + FRAMES_AT_FIRST, USUAL_FRAMES)
+            variance = (1.0 - share) * (variance + share * difference**2)
+        mean += difference / min(frames, USUAL_FRAMES)
+        self.numbers[:] = frames, mean, variance
+
+    def deviations(self, novelty: float) -> float:
+        """How many standard deviations above the mean; 0 where that is not known."""
+        frames, mean, variance = self.numbers
+        if frames == 0 or math.isnan(novelty):
+            return 0.0
+        deviations = (_logarithm(novelty) - mean) / math.sqrt(variance)
+        return min(max(deviations, -MAX_DEVIATIONS), MAX_DEVIATIONS)
+
+
 class Confidence:
     """What is known of how often predictions are right.
 
@@ -84,9 +114,7 @@ class Confidence:
     def __init__(self, numbers: Sequence[float] = ()) -> None:
         self._familiarity = Logistic(*FAMILIARITY)
         self._confidence = Logistic(*CONFIDENCE, MEMORY)
-        # Of the logarithm of the novelty of frames that were predicted right: how many, mean and
-        # variance.
-        self._usual = np.array([0.0, 0.0, VARIANCE_AT_FIRST])
+        self._usual = Usual()  # of frames that were predicted right
         if numbers:
             self._take(np.array(numbers))
 
@@ -101,7 +129,7 @@ class Confidence:
             familiarity.covariance,
             confidence.coefficients,
             confidence.covariance,
-            self._usual,
+            self._usual.numbers,
         )
 
     def _take(self, numbers: np.ndarray) -> None:
@@ -126,13 +154,6 @@ class Confidence:
             return math.nan
         return probability(self._confidence.log_odds(self._judged(evidence, novelty)))
 
-    def familiarity(self, evidence: float, novelty: float) -> float:
-        """Log-odds that a frame is of the predicted class, which it may have been taught or not;
-        -inf where there is none."""
-        if math.isnan(evidence):
-            return -math.inf
-        return self._familiarity.log_odds(self._inputs(evidence, novelty))
-
     def learn(self, evidence: float, novelty: float, right: bool) -> None:
         """A prediction that has turned out right or wrong."""
         if math.isnan(evidence):
@@ -141,35 +162,20 @@ class Confidence:
         slope = self._confidence.coefficients
         slope[1] = max(slope[1], MIN_SLOPE)
         self._familiarity.learn(self._inputs(evidence, novelty), right)
-        if right and not math.isnan(novelty):
-            self._get_used_to(_logarithm(novelty))
+        if right:
+            self._usual.add(novelty)
 
     def pretend(self, evidence: float, novelty: float) -> None:
         """A frame that was judged as if its class had never been taught."""
         if not math.isnan(evidence):
             self._familiarity.learn(self._inputs(evidence, novelty), False, PRETENDED)
 
-    def _get_used_to(self, novelty: float) -> None:
-        """novelty: its logarithm."""
-        frames, mean, variance = self._usual
-        frames += 1
-        difference = novelty - mean
-        if frames > 1:
-            share = 1.0 / min(frames + FRAMES_AT_FIRST, USUAL_FRAMES)
-            variance = (1.0 - share) * (variance + share * difference**2)
-        mean += difference / min(frames, USUAL_FRAMES)
-        self._usual[:] = frames, mean, variance
-
     def _judged(self, evidence: float, novelty: float) -> np.ndarray:
-        return np.array([1.0, self.familiarity(evidence, novelty)])
+        return np.array([1.0, self._familiarity.log_odds(self._inputs(evidence, novelty))])
 
     def _inputs(self, evidence: float, novelty: float) -> np.ndarray:
-        frames, mean, variance = self._usual
-        deviations = 0.0
-        if frames > 0 and not math.isnan(novelty):
-            deviations = (_logarithm(novelty) - mean) / math.sqrt(variance)
-            deviations = min(max(deviations, -MAX_DEVIATIONS), MAX_DEVIATIONS)
-        return np.array([1.0, min(max(evidence, -MAX_EVIDENCE), MAX_EVIDENCE), deviations])
+        clipped = min(max(evidence, -MAX_EVIDENCE), MAX_EVIDENCE)
+        return np.array([1.0, clipped, self._usual.deviations(novelty)])
 
 
 def _logarithm(novelty: float) -> float:

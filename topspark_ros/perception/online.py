@@ -346,10 +346,7 @@ class OnlineLearner:
             frame.label = self._early_label(frame)
             if frame.label is None and frame.sample is not None and timesteps.learning:
                 frame.asked = self._questions.ask(
-                    stamp_ns,
-                    self._confidence.familiarity(*grounds),
-                    presented,
-                    self._network.config.inputs,
+                    stamp_ns, *grounds, presented, self._network.config.inputs
                 )
                 self._counts['questions'] += frame.asked
             self._waiting.append(frame)

@@ -26,14 +26,18 @@ change of rank one as well, with z = A delta and g = lam / (1 + lam delta^T z). 
 is follows from the class and the number of its samples: so the order of the classes still does not
 matter.
 
-Novelty: how far a sample lies from the mean of a class, by the scatter of all (Mahalanobis 1936;
-Lee et al. 2018). All features would take D^2 products, more than all else that reads out. So it is
-every NOVELTY_EVERY-th feature, K of them, whose scatter has an inverse B of its own, which follows
-samples as A does. With d of these features, n frames learned, k of them of the class,
+Novelty: how far a sample lies from the most similar exemplar of a class, a sample of it that was
+kept. The mean of a class will not do: objects of one class differ among each other as much as they
+differ from others. It is of every NOVELTY_EVERY-th feature, K of them, each by its own scatter s_i,
+the diagonal of eps I + S. With d_i what sample and exemplar differ by, and f frames in the
+scatter: those learned, but the first of each class, and as many as eps counts for,
 
-    novelty = n d^T B d / (K (1 + 1 / k)),
+    novelty = min over exemplars of f / K sum_i d_i^2 / s_i.
 
-which is about 1 for a new sample of the class, whatever n and k are.
+EXEMPLARS of each class are kept, spread out: once there are that many, a sample takes the place of
+one of the two most similar exemplars, if it is less similar to all of them than these two are to
+each other. So which ones are kept depends on the order of the samples, as nothing else does. Like
+means, an exemplar is two looks.
 """
 
 from __future__ import annotations
@@ -51,9 +55,13 @@ FIRST, LAST = 1, 64  # looks, steps
 LOOKS = ROWS  # how many
 FIRST_SHARE = 0.5  # of the first look in the scatter: its features are coarse
 FRAME_SCATTER = FIRST_SHARE + 1  # looks that a frame is in the scatter
+FRAMES_AT_FIRST = 1 / 16  # that eps counts for, for each feature
 BLOCK = SQUARES  # elements; D is a multiple of it
 CLUTTER_EVERY = 4  # samples of a class
-NOVELTY_EVERY = 8  # features
+NOVELTY_EVERY = 4  # features
+EXEMPLARS = 32  # of a class
+EXEMPLAR_STEP = 1 / 16  # of their features, which are kept as whole numbers of these
+MOST_STEPS = 127
 LEAST_ODDS = 1e-300  # of all other classes together
 SHARPNESS = 0.15  # of the softmax, of log likelihoods: features are less independent than they seem
 
@@ -72,7 +80,9 @@ class DiscriminantState(NamedTuple):
     # of the BLOCK on that its diagonal lies in; the rest is the same mirrored, and left at 0.
     precision: np.ndarray
     class_frames: np.ndarray  # (C,) int64, labelled frames seen
-    novelty_precision: np.ndarray  # (K, K) float64, B
+    scatter: np.ndarray  # (K,) float64, s
+    # (L, C, K, N) int8, features in EXEMPLAR_STEPs. Of a class of fewer frames than N, the first.
+    exemplars: np.ndarray
 
 
 class Memory(NamedTuple):
@@ -90,8 +100,9 @@ class Memory(NamedTuple):
     products: np.ndarray  # (L,) float64
     first: np.ndarray  # (L,) float64, z^T m_c of a class at the first look
     last: np.ndarray  # (L,) float64, and at the last one
-    strayed: np.ndarray  # (K,) float64, deviation of the features that novelty is of
-    weighed: np.ndarray  # (K,) float64, B times that
+    distances: np.ndarray  # (N,) float32, of a sample to the exemplars of a class
+    exemplar: np.ndarray  # (L, K) int8, of the sample
+    apart: np.ndarray  # (N,) float32, squared distances of exemplars to another one, whole numbers
 
 
 @allocating
@@ -113,8 +124,9 @@ def memory_of(state, side, image_channels, cells):
         np.empty(LOOKS),
         np.empty(LOOKS),
         np.empty(LOOKS),
-        np.empty(state.novelty_precision.shape[0]),
-        np.empty(state.novelty_precision.shape[0]),
+        np.empty(EXEMPLARS, np.float32),
+        np.empty((LOOKS, state.scatter.size), np.int8),
+        np.empty(EXEMPLARS, np.float32),
     )
 
 
@@ -188,49 +200,70 @@ def most_likely(state, drives, taken_out):
 @routine
 def novelty_of(state, memory, timesteps, c):
     """Of the present features, as of class c."""
-    share = share_of_last(timesteps)
-    strayed = memory.strayed
-    for i in range(strayed.size):
-        d = i * NOVELTY_EVERY
-        first, last = state.means[0, c, d], state.means[1, c, d]
-        strayed[i] = memory.seen[d] - first - share * (last - first)
-    weigh_strayed(state.novelty_precision, memory)
-    scale = FRAME_SCATTER * frames_of(state) / (1.0 + 1.0 / state.class_frames[c])
-    return scale * strayed_product(memory) / strayed.size
+    share = np.float32(share_of_last(timesteps))
+    distances = memory.distances
+    distances[:] = 0
+    for i in range(state.scatter.size):
+        seen = np.float32(memory.seen[i * NOVELTY_EVERY] / EXEMPLAR_STEP)
+        weight = np.float32(EXEMPLAR_STEP**2 / state.scatter[i])
+        first, last = state.exemplars[0, c, i], state.exemplars[1, c, i]
+        for e in range(EXEMPLARS):
+            at_first = np.float32(first[e])
+            d = seen - at_first - share * (np.float32(last[e]) - at_first)
+            distances[e] += weight * d * d
+    nearest = np.inf
+    for e in range(min(state.class_frames[c], EXEMPLARS)):
+        nearest = min(nearest, distances[e])
+    frames = FRAMES_AT_FIRST * memory.seen.size
+    for other in range(state.class_frames.size):
+        frames += max(0, state.class_frames[other] - 1)
+    return FRAME_SCATTER * frames * nearest / state.scatter.size
 
 
 @routine
-def weigh_strayed(precision, memory):
-    """Fill `weighed` with B times `strayed`."""
-    strayed, weighed = memory.strayed, memory.weighed
-    weighed[:] = 0
-    for i in range(strayed.size):
-        for j in range(strayed.size):
-            weighed[j] += strayed[i] * precision[i, j]
-
-
-@kernel
-def strayed_product(memory):
-    """Of `strayed` and `weighed`."""
-    product = 0.0
-    for i in range(memory.strayed.size):
-        product += memory.strayed[i] * memory.weighed[i]
-    return product
-
-
-@routine
-def follow_novelty(precision, memory, part):
-    """B after the deviations of all looks, one after the other; part: f."""
+def keep_exemplar(state, memory, label):
+    """Keep the looks at a sample, before it is learned, as an exemplar of its class, or not; how
+    many numbers that counts as written, kept or not."""
+    exemplar, exemplars = memory.exemplar, state.exemplars
     for look in range(LOOKS):
-        for i in range(memory.strayed.size):
-            memory.strayed[i] = memory.looks[look, i * NOVELTY_EVERY]
-        weigh_strayed(precision, memory)
-        taken = part * FIRST_SHARE if look == 0 else part
-        gain = taken / (1.0 + taken * strayed_product(memory))
-        for i in range(memory.strayed.size):
-            factor = gain * memory.weighed[i]
-            for j in range(memory.strayed.size):
-                precision[i, j] -= factor * memory.weighed[j]
+        for i in range(state.scatter.size):
+            steps = memory.looks[look, i * NOVELTY_EVERY] / EXEMPLAR_STEP
+            exemplar[look, i] = np.int8(min(np.rint(steps), MOST_STEPS))
+    place = state.class_frames[label]
+    if place >= EXEMPLARS:
+        place = dispensable(exemplars[1, label], exemplar[1], memory.apart)
+    if place >= 0:
+        for look in range(LOOKS):
+            for i in range(state.scatter.size):
+                exemplars[look, label, i, place] = exemplar[look, i]
+    return exemplar.size
+
+
+@routine
+def dispensable(exemplars, another, apart):
+    """Which of the exemplars, (K, N), another one, (K,), should take the place of; -1: of none."""
+    find_apart(exemplars, another, apart)
+    least = apart[0]
+    for e in range(1, EXEMPLARS):
+        least = min(least, apart[e])
+    place = -1
+    for one in range(1, EXEMPLARS):
+        find_apart(exemplars, exemplars[:, one], apart)
+        for other in range(one):
+            if apart[other] < least:
+                least = apart[other]
+                place = one
+    return place
+
+
+@routine
+def find_apart(exemplars, another, apart):
+    """Fill `apart` with the squared distances of exemplars, (K, N), to another one, (K,)."""
+    apart[:] = 0
+    for i in range(another.size):
+        for e in range(EXEMPLARS):
+            d = np.float32(exemplars[i, e]) - np.float32(another[i])
+            apart[e] += d * d
 
 
 @routine
@@ -242,13 +275,13 @@ def learn(state, memory, label):
     means, weights = state.means, state.weights
     deviations, moved = memory.looks, memory.moved
     size = state.precision.shape[0]
+    changed = keep_exemplar(state, memory, label)
     for look in range(LOOKS):
         for d in range(size):
             deviations[look, d] -= means[look, label, d]
     weigh(state, memory)
-    changed = 0
     if before > 0:
-        changed = follow_scatter(state, memory, 1.0 - step)
+        changed += follow_scatter(state, memory, 1.0 - step)
     for look in range(LOOKS):
         for d in range(size):
             means[look, label, d] += step * deviations[look, d]
@@ -273,13 +306,12 @@ def weigh(state, memory):
 
 @routine
 def follow_scatter(state, memory, part):
-    """A, B and the weights of all classes, after the deviations of all looks, one after the other.
+    """A, s and the weights of all classes, after the deviations of all looks, one after the other.
 
     part: f. memory.moved: A times the deviations; left as that with the new A. Returns how many
-    weights were rewritten, those of A and B among them.
+    weights were rewritten, A and s among them.
     """
     deviations, moved, gains = memory.looks, memory.moved, memory.gains
-    follow_novelty(state.novelty_precision, memory, part)
     for look in range(LOOKS):
         for earlier in range(look):
             subtract(
@@ -287,10 +319,12 @@ def follow_scatter(state, memory, part):
             )
         taken = part * FIRST_SHARE if look == 0 else part
         gains[look] = taken / (1.0 + taken * dot(deviations[look], moved[look]))
+        for i in range(state.scatter.size):
+            state.scatter[i] += taken * deviations[look, i * NOVELTY_EVERY] ** 2
     size = state.precision.shape[0]
     for row in range(0, size, 2):
         subtract_outer_pair(state.precision, row, row - row % BLOCK, moved, gains)
-    changed = size * (size + BLOCK) // 2 + state.novelty_precision.size
+    changed = size * (size + BLOCK) // 2 + state.scatter.size
     for c in range(state.class_frames.size):
         if state.class_frames[c] > 0:
             follow_class(state, memory, c)
@@ -414,8 +448,8 @@ def present(
         nearest, grounds[0] = most_likely(state, memory.drives, label if teaching else -1)
     if nearest >= 0:
         grounds[1] = novelty_of(state, memory, steps, nearest)
-        operations += state.novelty_precision.size
-        updates += state.novelty_precision.shape[0]
+        operations += EXEMPLARS * state.scatter.size
+        updates += EXEMPLARS
     changed = 0
     if teaching:
         if steps < LAST:
@@ -454,7 +488,8 @@ def present_discriminant(
     overlaps,
     precision,
     class_frames,
-    novelty_precision,
+    scatter,
+    exemplars,
     pixels,
     timesteps,
     learning,
@@ -470,7 +505,7 @@ def present_discriminant(
 
     side, image_channels: of the pictures. cells: a side of the grid that currents are pooled in.
     clutter_scatter: lam for each sample, 0 for no other backgrounds. edge_filters ...
-    novelty_precision: a DiscriminantState. The rest is as of a Presenter; output spikes are not
+    exemplars: a DiscriminantState. The rest is as of a Presenter; output spikes are not
     listed.
     """
     state = DiscriminantState(
@@ -482,7 +517,8 @@ def present_discriminant(
         overlaps,
         precision,
         class_frames,
-        novelty_precision,
+        scatter,
+        exemplars,
     )
     memory = memory_of(state, side, image_channels, cells)
     for sample in range(pixels.shape[0]):
