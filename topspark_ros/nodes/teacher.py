@@ -133,7 +133,7 @@ class Teacher(Onlooker):
         """From now on hear what the learner asks, and what it asked last."""
         self._labels = self.create_publisher(msg.Label, 'label', qos.LABEL)
         self.create_subscription(
-            msg.Question, f'{self._learner}/question', self.questions.append, qos.QUESTION
+            msg.Question, f'{self._learner}/question', self._on_question, qos.QUESTION
         )
 
     def answer(self, question: msg.Question, class_name: str) -> bool:
@@ -166,6 +166,9 @@ class Teacher(Onlooker):
 
     def _on_result(self, message: msg.Classification) -> None:
         self.result = message
+
+    def _on_question(self, message: msg.Question) -> None:
+        self.questions.append(message)
 
     def _on_image(self, message: Image) -> None:
         self.image = message
