@@ -45,6 +45,7 @@ class Person(Camera):
         }
         self._scenes = SceneRenderer(digits.images, seed=2)
         self.shown: list[Image] = []
+        self._known: set[str] = set()  # services that know this person
 
     def hold(self, digit: str, frames: int = 1) -> list[msg.Classification]:
         """Show pictures of one digit, each until it is classified."""
@@ -59,7 +60,13 @@ class Person(Camera):
         return self.call(srv.Teach, 'teach', class_id=class_id, duration=duration)
 
     def call(self, kind, name, **fields):
-        return self.rig.call(kind, f'{LEARNER}/{name}', kind.Request(**fields))
+        """Asked once: a class that has been renamed or forgotten is none any more."""
+        service = f'{LEARNER}/{name}'
+        if name not in self._known:  # first, a duration or a name that no learner takes
+            wrong = dict(class_id='mug', duration=-1.0) if kind is srv.Teach else {}
+            assert not self.rig.call(kind, service, kind.Request(**wrong)).success
+            self._known.add(name)
+        return self.rig.answer(self.rig.call_once(kind, service, kind.Request(**fields)))
 
     def labelled(self, stamps) -> dict[int, str]:
         """What the frames with these stamps were labelled, once all of them were."""
