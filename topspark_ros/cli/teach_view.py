@@ -49,9 +49,7 @@ def view(
         parts.append(classes(known))
     image = teacher.image
     shown = Text('no picture yet') if image is None else picture(image, picture_side(width))
-    side_by_side = Table.grid(padding=(0, 3))
-    side_by_side.add_row(shown, Group(*parts))
-    return Panel(side_by_side, title=title)
+    return Panel(_side_by_side(shown, *parts), title=title)
 
 
 def line(teacher: Teacher, class_name: str, left_s: float) -> str:
@@ -94,10 +92,16 @@ def question(asked: Message, width: int) -> RenderableType:
     for name, score in zip(asked.class_ids[:MOST_CANDIDATES], asked.scores):
         table.add_row(name, bar(score, MAIN), share(score))
     heading = Text('Like nothing known' if asked.unknown else 'Not sure', HEED)
-    beside = Group(heading, Text(), table if asked.class_ids else Text(NO_CLASS))
-    side_by_side = Table.grid(padding=(0, 3))
-    side_by_side.add_row(picture(asked.image, picture_side(width)), beside)
-    return side_by_side
+    candidates = table if asked.class_ids else Text(NO_CLASS)
+    shown = picture(asked.image, picture_side(width))
+    return _side_by_side(shown, heading, Text(), candidates)
+
+
+def _side_by_side(shown: RenderableType, *parts: RenderableType) -> Table:
+    """A picture, and what is said of it."""
+    table = Table.grid(padding=(0, 3))
+    table.add_row(shown, Group(*parts))
+    return table
 
 
 def picture_side(width: int) -> int:

@@ -18,9 +18,8 @@ from .correction import SplitEnergy
 _STANDING, _RECEIVED, _CLASSIFIED, _LEARNED, _INFERENCE, _TRAINING = range(6)
 # Processor time that is usual: s a second, and s a frame of a VGA camera.
 _USUAL_S = np.array([5e-3, 0.3e-3, 1.5e-3, 0.1e-3])
-_FURTHER = (
-    0.15  # of a classified frame's time, without the network's, for each further object in it
-)
+# Of a classified frame's time, without the network's, for each further object in it.
+_FURTHER = 0.15
 _NETWORK = 0.1  # of a frame's time, by which the network's may be off
 _EDGE = 0.5  # of a frame, of which a report may count what was drawn and not the frame
 _LEAST_J = 1e-12  # of a frame: one that seems to take less is not known yet

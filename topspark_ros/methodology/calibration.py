@@ -49,14 +49,7 @@ class InferenceMargin(NamedTuple):
 
 def training_margins(data: Data) -> Work[TrainingMargin, float]:
     """Shared with workers: the data."""
-    return Work(
-        run=_training_margins,
-        source=_source,
-        identity=_identity_with(data),
-        encode=_encode_margin,
-        decode=_decode_margin,
-        suffix='.json',
-    )
+    return _margins(data, _training_margins)
 
 
 def held_back_networks(data: Data) -> Work[HeldBack, State]:
@@ -73,8 +66,12 @@ def held_back_networks(data: Data) -> Work[HeldBack, State]:
 
 def inference_margins(data: Data) -> Work[InferenceMargin, float]:
     """Shared with workers: the data, and the states of the networks in the order of the folds."""
+    return _margins(data, _inference_margins)
+
+
+def _margins(data: Data, run: Callable[..., list[float]]) -> Work[Any, float]:
     return Work(
-        run=_inference_margins,
+        run=run,
         source=_source,
         identity=_identity_with(data),
         encode=_encode_margin,

@@ -41,6 +41,7 @@ from topspark_ros.nodes.executor import LongCallbackGroup
 from topspark_ros.nodes.heartbeat import Heartbeat
 from topspark_ros.nodes.parameters import ParameterServer, parameter
 from topspark_ros.nodes.undo import Undo
+from topspark_ros.nodes.wake import entity_name
 
 RCLError = rclpy_implementation.RCLError  # rclpy exports it nowhere else
 RECEIPT_TIMEOUT = Duration(seconds=1.0)
@@ -351,5 +352,4 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[Declared]):
 
 
 def _described(entity: Any) -> str:
-    name = getattr(entity, 'topic_name', getattr(entity, 'srv_name', ''))
-    return f'{type(entity).__name__} {name}'.rstrip()
+    return f'{type(entity).__name__} {entity_name(entity)}'.rstrip()

@@ -54,7 +54,7 @@ def call_on_arrival(
         if _SET_CALLBACK[type(entity)](handle.pointer, function, argument) != 0:
             raise TopsparkError(
                 f'{rclpy_implementation.rclpy_get_rmw_implementation_identifier()} does not '
-                f'tell of what arrives on {_name(entity)}'
+                f'tell of what arrives on {entity_name(entity)}'
             )
 
 
@@ -65,7 +65,8 @@ def count_arrivals(entity: Subscription | Service, counter: int) -> None:
     call_on_arrival(entity, _EVENTFD_WRITE, counter)
 
 
-def _name(entity: Any) -> str:
+def entity_name(entity: Any) -> str:
+    """Of its topic or service; empty: it has none."""
     return getattr(entity, 'topic_name', getattr(entity, 'srv_name', ''))
 
 
